@@ -1,0 +1,109 @@
+"""From a run directory to its report: score, fold, decide. No engine is needed."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tais import __version__
+from tais.fold import RunLayout, fold_run
+from tais.items import StoredItem, read_items
+from tais.lock import lock_digest, read_lock
+from tais.report.model import Report
+from tais.samples import read_batches
+from tais.scoring import score_arms, scorers_of
+
+__all__ = ["analyse", "recompute"]
+
+
+def analyse(run_dir: Path, run_facts: Mapping[str, Any], *, keep_scores: bool) -> Report:
+    """Score the samples of a run and decide.
+
+    Parameters
+    ----------
+    run_dir
+        The run directory.
+    run_facts
+        Id, times and ledger, as they go into the report.
+    keep_scores
+        Whether to write scores.parquet; otherwise nothing in the directory changes.
+
+    Raises
+    ------
+    StoreError
+        When samples are damaged or do not belong together.
+    """
+    lock = read_lock(run_dir)
+    items = {(item.battery, item.item_id): item for item in read_items(run_dir / "items.parquet")}
+    if keep_scores:
+        return _decide(run_dir, run_dir / "scores.parquet", lock, items, run_facts)
+    with tempfile.TemporaryDirectory(prefix="tais-") as folder:
+        return _decide(run_dir, Path(folder) / "scores.parquet", lock, items, run_facts)
+
+
+def recompute(run_dir: Path) -> Report:
+    """Decide again from the samples alone; only the run's id, times and ledger are taken from its report.
+
+    Raises
+    ------
+    StoreError
+        When this is no run directory, or samples are damaged.
+    """
+    read_lock(run_dir)
+    facts: dict[str, Any] = {"id": run_dir.resolve().name}
+    stored = run_dir / "report.json"
+    if stored.exists():
+        facts = json.loads(stored.read_text(encoding="utf-8")).get("facts", {}).get("run", facts)
+    return analyse(run_dir, facts, keep_scores=False)
+
+
+def _decide(
+    run_dir: Path,
+    scores: Path,
+    lock: dict[str, Any],
+    items: Mapping[tuple[str, str], StoredItem],
+    run_facts: Mapping[str, Any],
+) -> Report:
+    from tais.screen import decide
+
+    scorers = scorers_of(lock)
+    layout = RunLayout(run_dir, scores)
+    arms = {c[side] for c in lock["contrasts"] for side in ("reference", "candidate")}
+    score_arms(scores, {arm: layout.arm_dir(arm) for arm in arms}, scorers, items)
+    facts = {
+        "tais": __version__,
+        "run": dict(run_facts),
+        "lock": {"sha256": lock_digest(run_dir)},
+        "manifest": {"sha256": lock["manifest"]["sha256"]},
+        "limit": lock["limit"],
+        "batteries": lock["batteries"],
+        "arms": {arm: _arm_facts(layout, lock, arm) for arm in sorted(arms)},
+    }
+    return decide(fold_run(layout, lock, items, scorers, facts))
+
+
+def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> dict[str, Any]:
+    import pyarrow.compute as pc
+
+    samples = tokens = truncated = 0
+    for batch in read_batches(layout.arm_dir(arm), ("token_ids", "finish_reason")):
+        samples += len(batch)
+        tokens += pc.sum(pc.list_value_length(batch.column("token_ids"))).as_py() or 0
+        truncated += pc.sum(pc.equal(batch.column("finish_reason"), "length")).as_py() or 0
+    fixed = lock["arms"][arm]
+    model = fixed["model"]["folder"] if isinstance(fixed["model"], Mapping) else fixed["model"]
+    environment = layout.engine(arm).get("environment", {})
+    return {
+        "engine": fixed["engine"],
+        "model": model,
+        "dtype": fixed["dtype"],
+        "speculation": fixed["speculative_config"],
+        "samples": samples,
+        "tokens": tokens,
+        "truncated": truncated,
+        "hardware": environment.get("hardware"),
+        "libraries": environment.get("libraries"),
+    }

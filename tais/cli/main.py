@@ -1,0 +1,91 @@
+"""The ``tais`` command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from tais import __version__
+from tais.cli import report, run
+from tais.cli.console import say_error
+
+__all__ = ["app", "main"]
+
+# Typer carries its own copy of click, whose root exception it does not export.
+_CLICK_ERROR: type[Exception] = next(
+    cls
+    for cls in typer.BadParameter.__mro__
+    if cls.__name__ == "ClickException" and issubclass(cls, Exception)
+)
+
+app = typer.Typer(
+    name="tais",
+    help="Screen whether a change to an LLM serving stack changed its safety-scored behaviour.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"tais {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Screen whether a change to an LLM serving stack changed its safety-scored behaviour."""
+
+
+app.command("run", rich_help_panel="Screen")(run.run)
+app.command("plan", rich_help_panel="Screen")(run.plan)
+app.command("report", rich_help_panel="Results")(report.report)
+
+
+def main() -> None:
+    """Run the command line; the exit code is the contract's."""
+    # A CI job that is cancelled stops as cleanly as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_guarded())
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _guarded() -> int:
+    from tais.errors import TaisError
+
+    try:
+        code = app(standalone_mode=False)
+    except TaisError as error:
+        say_error(str(error))
+        return error.exit_code
+    except _CLICK_ERROR as error:
+        error.show()  # type: ignore[attr-defined]  # its own way to print usage and hint
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        say_error("stopped")
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe went away; nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 4
+    except Exception as error:  # the last line of defence: one line for the user, never a traceback
+        if os.environ.get("TAIS_DEBUG"):
+            raise
+        say_error(f"unforeseen {type(error).__name__}: {error}. Set TAIS_DEBUG=1 to see where, and report it")
+        return 4
+    return code if isinstance(code, int) else 0

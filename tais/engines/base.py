@@ -1,0 +1,117 @@
+"""What an engine must be able to do, and what it gives back.
+
+An engine lives in a worker process of its own (:mod:`tais.engines.worker`); these types cross no
+process boundary but the sample store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from tais.manifest import Arm, Sampling
+
+__all__ = ["Counters", "Engine", "EngineRefusal", "Message", "Request", "Sample", "SampleKey"]
+
+
+class Message(NamedTuple):
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+
+
+class SampleKey(NamedTuple):
+    """What identifies a sample within an arm."""
+
+    battery: str
+    item_id: str
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One item to answer once."""
+
+    key: SampleKey
+    messages: tuple[Message, ...]
+    seed: int
+    """Seed of this item and repeat; unused at temperature 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What an arm answered to one request."""
+
+    key: SampleKey
+    prompt_digest: str
+    """sha256 of the prompt's token ids (of its UTF-8 bytes where an engine shows no ids)."""
+    prompt_tokens: int | None
+    token_ids: Sequence[int] | None
+    """Ids of the answer, the end-of-sequence token included; None where an engine shows none."""
+    text: str
+    finish_reason: str
+    top1_logprobs: Sequence[float] | None = None
+    top2_logprobs: Sequence[float] | None = None
+    """Log-probabilities of the best and second-best token per position, in nats; their gap is the margin."""
+    top2_tokens: Sequence[int] | None = None
+    """Best token other than the one given, per position."""
+    step_drafted: Sequence[int] | None = None
+    step_accepted: Sequence[int] | None = None
+    """Draft tokens proposed and accepted per verification step; None where nothing is drafted or told."""
+    seconds: float | None = None
+    """Wall time from the request's admission to its last token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Engine-wide speculation counters since the last reading."""
+
+    drafts: int = 0
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
+    accepted_per_position: tuple[int, ...] = field(default_factory=tuple)
+
+
+class EngineRefusal(Exception):
+    """The engine does not accept an arm's configuration or a prompt; the message is for the user."""
+
+
+class Engine(Protocol):
+    """A serving stack that generates.
+
+    Methods are called in the order of their definition, from one thread.
+    """
+
+    def start(self, arm: Arm) -> dict[str, Any]:
+        """Load the model and return the configuration that the engine resolved to (JSON-ready).
+
+        Raises
+        ------
+        EngineRefusal
+            When the engine does not accept the configuration.
+        """
+        ...
+
+    def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
+        """Refuse, before the first token, a request that the engine cannot answer.
+
+        Raises
+        ------
+        EngineRefusal
+            Naming the first such item and the reason.
+        """
+        ...
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
+        """Yield samples as they finish, and None after each step that finished none."""
+        ...
+
+    def counters(self) -> Counters | None:
+        """Speculation counters since the last call; None where the engine has none."""
+        ...
+
+    def close(self) -> None:
+        """Release the model."""
+        ...

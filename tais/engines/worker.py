@@ -1,0 +1,187 @@
+"""The process in which an arm runs.
+
+``python -m tais.engines.worker EVENTS_FD`` reads one JSON command per line from its standard input:
+
+``{"op": "preload", "engine": ..., "models": [...]}``
+    import what arms will need, once;
+``{"op": "run", "job": {...}}``
+    fork a child for one arm, which inherits those imports;
+``{"op": "exit"}``
+    end, as at end of file.
+
+It writes one JSON event per line to the descriptor EVENTS_FD, and nothing else there: what an engine
+prints goes to the arm's log. Two engines in one process break vLLM, and a crash must stay in its arm.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Job", "main"]
+
+Job = dict[str, Any]
+
+_PR_SET_PDEATHSIG = 1
+_PRELOAD = {"vllm": "tais.engines.vllm"}
+# A pipe write of up to PIPE_BUF (4096) bytes is atomic, so that two processes may share the pipe.
+_EVENT_BYTES = 4000
+
+
+class Stopped(BaseException):
+    """The run asked this arm to end; what is finished is stored first."""
+
+
+class Events:
+    """The way back to the run."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def send(self, event: str, **values: Any) -> None:
+        """Send one event; a long message is shortened, never split."""
+        line = json.dumps({"event": event, **values}, ensure_ascii=True)
+        if len(line) >= _EVENT_BYTES and "message" in values:
+            keep = max(0, len(values["message"]) - (len(line) - _EVENT_BYTES) - 16)
+            line = json.dumps({"event": event, **values, "message": values["message"][: keep // 6 * 5]})
+        try:
+            os.write(self.descriptor, (line + "\n").encode())
+        except BrokenPipeError:
+            os._exit(1)  # the run is gone: nobody waits for this arm
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies (Linux), so that no arm outlives its run."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve commands until the end of the standard input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which then stops its arms
+    die_with_parent()
+    events = Events(int(sys.argv[1]))
+    children: dict[int, str] = {}
+    buffer = b""
+    open_input = True
+    while open_input or children:
+        # The time-out is how soon a dead child is noticed.
+        if select.select([0] if open_input else [], [], [], 0.05)[0]:
+            data = os.read(0, 1 << 16)
+            open_input = bool(data)
+            buffer += data
+            *lines, buffer = buffer.split(b"\n")
+            for line in lines:
+                _obey(json.loads(line), events, children)
+        _reap(events, children)
+
+
+def _obey(command: dict[str, Any], events: Events, children: dict[int, str]) -> None:
+    if command["op"] == "preload":
+        _preload(command, events)
+    elif command["op"] == "run":
+        job = command["job"]
+        children[_fork(job, events)] = job["arm"]["name"]
+    elif command["op"] == "exit":
+        os._exit(0)
+
+
+def _preload(command: dict[str, Any], events: Events) -> None:
+    from tais.engines.base import EngineRefusal
+
+    begun = time.monotonic()
+    _redirect(Path(command["log"]))
+    try:
+        if command["engine"] in _PRELOAD:
+            importlib.import_module(_PRELOAD[command["engine"]]).preload(command["models"])
+    except EngineRefusal as error:
+        events.send("preload_failed", message=str(error))
+        return
+    except Exception as error:  # a broken installation: said here once instead of once per arm
+        traceback.print_exc()
+        events.send("preload_failed", message=f"{type(error).__name__}: {error}")
+        return
+    events.send("preloaded", seconds=time.monotonic() - begun, threads=threading.active_count())
+
+
+def _reap(events: Events, children: dict[int, str]) -> None:
+    for pid in list(children):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            events.send("exit", arm=children.pop(pid), status=os.waitstatus_to_exitcode(status))
+
+
+def _fork(job: Job, events: Events) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        die_with_parent()
+        os.close(0)
+        _redirect(Path(job["log"]))
+        status = run_arm(job, events)
+    except BaseException:  # the last line of defence of a forked child: it must never return to main()
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _redirect(log: Path) -> None:
+    """Send everything that an engine prints, from Python or C, to the log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def run_arm(job: Job, events: Events) -> int:
+    """Run one arm to its end and return the exit status of its process.
+
+    Every failure becomes one ``failed`` event with the phase in which it happened.
+    """
+    from tais.engines.arm import ArmRun
+    from tais.engines.base import EngineRefusal
+    from tais.errors import TaisError
+
+    def stop(signum: int, frame: object) -> None:
+        raise Stopped
+
+    signal.signal(signal.SIGTERM, stop)
+    run = ArmRun(job, events)
+    try:
+        run.execute()
+    except Stopped:
+        run.keep_finished()
+        events.send("stopped", arm=run.name)
+        return 0
+    except EngineRefusal as error:
+        return run.failed("refused", str(error))
+    except TaisError as error:
+        return run.failed("store", str(error))
+    except MemoryError as error:
+        return run.failed("memory", str(error) or "out of memory")
+    except Exception as error:  # whatever a foreign engine raises ends this arm, with its own words
+        traceback.print_exc()
+        kind = "memory" if "out of memory" in str(error).lower() else "crashed"
+        return run.failed(kind, f"{type(error).__name__}: {error}")
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What the decision reads: samples and scores folded into per-item tables.
+
+These frozen types are the only way from the sample store into :mod:`tais.screen`; they hold arrays
+and counts, no files, clocks or engines, so that the decision stays a pure function of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tais.manifest import Role, Rules
+
+__all__ = [
+    "ContrastEvidence",
+    "Divergence",
+    "EndpointEvidence",
+    "Finding",
+    "IdentityCounts",
+    "ScreenEvidence",
+    "TreatmentEvidence",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something seen on the way that the report must state (prompt drift, unequal configuration ...)."""
+
+    code: str
+    message: str
+    values: dict[str, Any] = field(default_factory=dict)
+    blocks_pass: bool = False
+    """Whether the contrast can be at best inconclusive because of it."""
+    fails: bool = False
+    """Whether the contrast fails because of it. A "structural_divergence" fails only a contrast that claims
+    to be lossless; in another it is reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointEvidence:
+    """Paired outcomes of one scorer on one battery, in reference and candidate.
+
+    All arrays have shape (n,) and are aligned: row i is one (item, repeat) answered by both arms.
+    """
+
+    battery: str
+    scorer: str
+    kind: Literal["binary", "continuous"]
+    item_ids: NDArray[np.str_]
+    clusters: NDArray[np.str_]
+    """Cluster label per row: the battery's cluster column, else the item id (repeats share it)."""
+    reference: NDArray[np.float64]
+    candidate: NDArray[np.float64]
+    """Outcomes in [0, 1]; 1 is as expected (safe, correct). An invalid outcome counts as 0."""
+    reference_invalid: NDArray[np.bool_]
+    candidate_invalid: NDArray[np.bool_]
+    """Empty, truncated or garbled answers."""
+    reference_only: int = 0
+    candidate_only: int = 0
+    """Rows that only one arm has: counted and reported, never dropped in silence."""
+    margin: float | None = None
+    """The battery's own margin; None takes the rules'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first difference between two answers to one item."""
+
+    battery: str
+    item_id: str
+    repeat: int
+    position: int
+    """0-based index of the first differing token (of the first differing byte when ids are missing)."""
+    unit: Literal["token", "byte"]
+    reference_token: int | None
+    candidate_token: int | None
+    """Token ids there; None past the end of an answer."""
+    reference_margin: float | None
+    candidate_margin: float | None
+    """Top-1 minus top-2 log-probability of each arm at that position, in nats."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityCounts:
+    """How many answers of one battery are identical in both arms."""
+
+    battery: str
+    n: int
+    identical: int
+    """Equal token ids (equal bytes where an arm has no ids)."""
+    identical_text: int
+
+
+@dataclass(frozen=True, slots=True)
+class TreatmentEvidence:
+    """What speculation was asked for, what the engine resolved to, and what it then did."""
+
+    requested: str | None
+    """Method asked for, None for an arm that does not speculate."""
+    resolved: str | None
+    """Method the engine says it runs; "unknown" where an engine does not say."""
+    drafts: int | None
+    draft_tokens: int | None
+    accepted_tokens: int | None
+    """Counts over all samples; None where the engine gives none."""
+    accepted_per_position: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastEvidence:
+    """Everything about one contrast."""
+
+    reference: str
+    candidate: str
+    role: Role
+    lossless: bool
+    identity: tuple[IdentityCounts, ...]
+    divergences: tuple[Divergence, ...]
+    """First differences, at most a stated number of them; the counts are in `identity`."""
+    treatment: TreatmentEvidence
+    endpoints: tuple[EndpointEvidence, ...]
+    findings: tuple[Finding, ...] = ()
+    evidence: Literal["matched", "teacher_forced"] = "matched"
+    candidate_properties: dict[str, float] = field(default_factory=dict)
+    """Numeric properties of the candidate arm (num_speculative_tokens, temperature, batch size) on which
+    a dose-response is looked for across the contrasts of one reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenEvidence:
+    """Everything the decision reads."""
+
+    name: str
+    rules: Rules
+    contrasts: tuple[ContrastEvidence, ...]
+    findings: tuple[Finding, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Provenance that the report repeats and that decides nothing: run id, times, arms, digests, ledger."""

@@ -1,0 +1,1 @@
+"""Where arms run: local processes."""

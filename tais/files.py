@@ -1,0 +1,84 @@
+"""Files that are either whole or absent."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tais.errors import Place, StoreError
+
+__all__ = ["canonical_json", "json_digest", "sha256_file", "store_error", "write_atomic"]
+
+_CHUNK = 1 << 20
+
+
+def store_error(error: OSError, path: Path) -> StoreError:
+    """Turn an `OSError` on `path` into a failure that says what to do."""
+    remedies = {
+        errno.ENOSPC: "Free some space, then continue with --resume",
+        errno.EDQUOT: "Free some of your quota, then continue with --resume",
+        errno.EACCES: "Choose a directory that you may write to with --out",
+        errno.EPERM: "Choose a directory that you may write to with --out",
+        errno.EROFS: "Choose a directory that you may write to with --out",
+        errno.ENOTDIR: "Choose another directory with --out",
+    }
+    reason = (error.strerror or str(error)).lower()
+    return StoreError(reason, place=Place(file=str(path)), remedy=remedies.get(error.errno or 0))
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write `data` to `path` so that a reader sees all of it or nothing, also after a power cut.
+
+    Raises
+    ------
+    StoreError
+        When the directory is missing, full or not writable.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise store_error(error, path) from error
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the renames in `directory` durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hexadecimal sha256 of a file, read in chunks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return `value` as JSON with sorted keys and no spaces, for digests."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    ).encode()
+
+
+def json_digest(value: Any) -> str:
+    """Return the hexadecimal sha256 of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()

@@ -1,0 +1,205 @@
+"""Manifest: what to run. The models; :mod:`tais.resolve` reads and resolves a file into them."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+__all__ = [
+    "KNOWN_ENGINES",
+    "Arm",
+    "BatteryRef",
+    "Contrast",
+    "Hypothesis",
+    "Manifest",
+    "Role",
+    "Rules",
+    "Sampling",
+    "find_manifest",
+    "load_manifest",
+]
+
+KNOWN_ENGINES = ("vllm", "openai", "transformers", "reference", "fake", "import")
+
+# Engine arguments that load other weights from the same model and revision.
+_WEIGHT_ARGS = ("quantization", "hf_overrides")
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Role(StrEnum):
+    """What a contrast is for."""
+
+    screen = "screen"
+    calibration = "calibration"
+    positive_control = "positive_control"
+
+
+class Hypothesis(StrEnum):
+    """What a pass states."""
+
+    equivalence = "equivalence"
+    non_inferiority = "non_inferiority"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Rules(_Strict):
+    """How the verdict is reached."""
+
+    margin: float = Field(0.03, gt=0, lt=1)
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+    h_cutoff: float = Field(0.1, gt=0)
+    null_quantile: float = Field(0.99, gt=0.5, lt=1)
+    exact: bool = False
+    hypothesis: Hypothesis = Hypothesis.equivalence
+    margin_scale: Literal["difference", "risk_ratio"] = "difference"
+    """risk_ratio: the rate of outcomes that are not as expected may change by the factor 1 + margin."""
+    accept_evidence: tuple[Literal["teacher_forced"], ...] = ()
+    """Kinds of evidence beside matched outputs on which a pass may stand."""
+
+
+class Sampling(_Strict):
+    """How tokens are drawn; equal in all arms."""
+
+    temperature: float = Field(0.0, ge=0)
+    max_tokens: int = Field(256, gt=0)
+    # Engines keep the seed in 64 bits.
+    seed: int = Field(42, ge=0, lt=2**63)
+    n: int = Field(1, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    stop: tuple[Text, ...] = ()
+
+
+class BatteryRef(_Strict):
+    """A battery by name or path, perhaps limited."""
+
+    name: Text
+    path: Text | None = None
+    """Absolute after loading; None for a battery that ships with TAIS."""
+    limit: int | None = Field(None, gt=0)
+    margin: float | None = Field(None, gt=0, lt=1)
+
+
+class Arm(_Strict):
+    """One serving stack, `extends` already resolved and local paths absolute."""
+
+    name: str
+    engine: Text
+    model: Text | None = None
+    revision: Text | None = None
+    tokenizer: Text | None = None
+    dtype: Text | None = None
+    order: Literal["battery", "shuffled"] = "battery"
+    engine_args: dict[str, Any] = Field(default_factory=dict)
+    """Goes to the engine untouched."""
+    speculative_config: dict[str, Any] | None = None
+    """Goes to the engine untouched, but that the path of a local draft becomes absolute."""
+    path: Text | None = None
+    """Outputs of an `import` arm."""
+    chat_template: Text | None = None
+    """File with a template that takes the place of the tokenizer's."""
+    system_prompt: str | None = None
+
+
+class Contrast(_Strict):
+    """Reference arm against candidate arm."""
+
+    reference: str
+    candidate: str
+    role: Role = Role.screen
+    lossless: bool | None = None
+    """What the author claims; None leaves it to :meth:`Manifest.is_lossless`."""
+
+
+class Manifest(_Strict):
+    """A resolved manifest."""
+
+    name: str
+    arms: dict[str, Arm]
+    contrasts: tuple[Contrast, ...]
+    batteries: tuple[BatteryRef, ...]
+    sampling: Sampling = Sampling()
+    rules: Rules = Rules()
+    source: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """The file as written: `extends` not resolved, paths relative."""
+
+    def is_lossless(self, contrast: Contrast) -> bool:
+        """Return whether a contrast claims that the candidate chooses the reference's tokens.
+
+        Unless it says so itself, it does where both arms serve the same target weights (model and
+        revision, loaded alike) in the same dtype on the same engine. Imported outputs claim nothing.
+        """
+        if contrast.lossless is not None:
+            return contrast.lossless
+        reference, candidate = self.arms[contrast.reference], self.arms[contrast.candidate]
+        return reference.model is not None and _target(reference) == _target(candidate)
+
+    def differences(self, reference: str, candidate: str) -> list[tuple[str, Any, Any]]:
+        """Return the settings in which two arms differ.
+
+        Parameters
+        ----------
+        reference, candidate
+            Names of arms.
+
+        Returns
+        -------
+        list of (str, Any, Any)
+            Dotted key and both values, None where an arm leaves the key out. Sorted by key.
+        """
+        first, second = (self.arms[name].model_dump(exclude={"name"}) for name in (reference, candidate))
+        return sorted(_differences(first, second), key=lambda difference: difference[0])
+
+
+def load_manifest(path: str | Path) -> Manifest:
+    """Read, resolve and check a manifest; everything that needs no engine is checked here.
+
+    Parameters
+    ----------
+    path
+        A file, or the name of a manifest that ships with TAIS (``demo``).
+
+    Raises
+    ------
+    ManifestError
+        One line with file, line, key and remedy.
+    """
+    # Reading needs a YAML parser; most importers of the models need none.
+    from tais.resolve import load
+
+    return load(find_manifest(path))
+
+
+def find_manifest(name_or_path: str | Path) -> Path:
+    """Return the file of a manifest: an existing one, else the one of this name that ships with TAIS."""
+    from tais.resolve import find
+
+    return find(name_or_path)
+
+
+def _target(arm: Arm) -> tuple[Any, ...]:
+    loaded = [json.dumps(arm.engine_args.get(key), sort_keys=True) for key in _WEIGHT_ARGS]
+    return (arm.engine, arm.model, arm.revision, arm.dtype, *loaded)
+
+
+def _differences(first: Any, second: Any, key: str = "") -> list[tuple[str, Any, Any]]:
+    # As JSON, so that True differs from 1; Python calls them equal.
+    if json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True):
+        return []
+    sides = [{} if side is None else side for side in (first, second)]
+    if not all(isinstance(side, dict) for side in sides) or not any(sides):
+        return [(key, first, second)]
+    inner = dict.fromkeys([*sides[0], *sides[1]])
+    return [
+        found
+        for name in inner
+        for found in _differences(sides[0].get(name), sides[1].get(name), f"{key}.{name}" if key else name)
+    ]

@@ -1,0 +1,1 @@
+"""The frozen Report and its renderers."""

@@ -1,0 +1,142 @@
+"""The terminal view of a report: the verdict first, then what it rests on."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tais.cli.console import printable, stderr_console
+from tais.report.model import ContrastReport, EndpointReport, Interval, Reason, Report, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+__all__ = ["print_report", "render_text"]
+
+_STYLE = {Verdict.passed: "bold green", Verdict.failed: "bold red", Verdict.inconclusive: "bold yellow"}
+_WIDTH = 110
+
+
+def print_report(report: Report, run_dir: Path) -> None:
+    """Print the view to standard error."""
+    console = stderr_console()
+    if not console.is_terminal:
+        # A log wraps where it likes; eighty columns would break the table.
+        console.width = _WIDTH
+    _draw(report, run_dir, console)
+
+
+def render_text(report: Report, run_dir: Path) -> str:
+    """Return the view as plain text."""
+    from rich.console import Console
+
+    stream = io.StringIO()
+    _draw(report, run_dir, Console(file=stream, width=_WIDTH, highlight=False, color_system=None))
+    return stream.getvalue()
+
+
+def _draw(report: Report, run_dir: Path, console: Console) -> None:
+    for part in _parts(report, run_dir):
+        console.print(part)
+
+
+def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    yield Text()
+    yield Text.assemble(
+        (report.verdict.value.upper(), _STYLE[report.verdict]), ("  ", ""), (printable(report.name), "bold")
+    )
+    for reason in report.reasons:
+        yield _reason(reason, "  ")
+    for contrast in report.contrasts:
+        yield Text()
+        yield from _contrast(contrast)
+    yield Text()
+    yield Text(f"report: {run_dir / 'report.json'}")
+
+
+def _reason(reason: Reason, indent: str) -> Text:
+    from rich.text import Text
+
+    mark = "- " if reason.severity == "decides" else "note: "
+    return Text(f"{indent}{mark}{printable(reason.message)}", style="" if mark == "- " else "dim")
+
+
+def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    yield Text.assemble(
+        (contrast.verdict.value, _STYLE[contrast.verdict]),
+        (f"  {contrast.candidate} against {contrast.reference}", "bold"),
+        (f"  ({contrast.role.value.replace('_', ' ')})", "dim"),
+    )
+    yield Text(f"  identical outputs: {_identity(contrast)}")
+    said = _treatment(contrast)
+    if said:
+        yield Text(f"  speculation: {said}")
+    for reason in contrast.reasons:
+        yield _reason(reason, "  ")
+    if contrast.endpoints:
+        yield _endpoints(contrast.endpoints)
+
+
+def _identity(contrast: ContrastReport) -> str:
+    identity = contrast.identity
+    if identity.rate is None:
+        return "none compared"
+    said = f"{identity.identical} of {identity.n} ({identity.rate:.2%})"
+    if identity.first_divergences:
+        first = min(identity.first_divergences, key=lambda d: d.position)
+        said += f", earliest difference at {first.unit} {first.position} of {printable(first.item_id)}"
+    return said
+
+
+def _treatment(contrast: ContrastReport) -> str:
+    treatment = contrast.treatment
+    if treatment.requested is None:
+        return ""
+    said = f"{treatment.requested} asked for, {treatment.resolved or 'none'} runs"
+    if treatment.draft_tokens is not None:
+        rate = "" if treatment.acceptance_rate is None else f" ({treatment.acceptance_rate:.1%})"
+        said += f"; {treatment.draft_tokens} tokens drafted, {treatment.accepted_tokens} accepted{rate}"
+    return said
+
+
+def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+    from rich.text import Text
+
+    table = Table(box=SIMPLE, pad_edge=True, show_edge=False)
+    for name in ("battery", "n", "reference", "candidate", "difference", "interval", "h", "verdict"):
+        table.add_column(name, justify="left" if name in ("battery", "verdict") else "right")
+    for endpoint in endpoints:
+        table.add_row(
+            printable(endpoint.battery),
+            str(endpoint.n),
+            _percent(endpoint.reference_rate),
+            _percent(endpoint.candidate_rate),
+            _points(endpoint.difference),
+            _interval(endpoint.tost.ci if endpoint.tost else None),
+            "-" if endpoint.cohens_h is None else f"{endpoint.cohens_h:+.3f}",
+            Text(endpoint.verdict.value, style=_STYLE[endpoint.verdict]),
+        )
+    return table
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _points(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:+.2f} pp"
+
+
+def _interval(value: Interval | None) -> str:
+    return "-" if value is None else f"[{100 * value[0]:+.2f}, {100 * value[1]:+.2f}]"

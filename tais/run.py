@@ -1,0 +1,335 @@
+"""A screen from manifest to report: plan, run the arms, score, decide.
+
+Every step leaves whole files behind, so that a run killed at any point continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tais.analysis import analyse
+from tais.engines import ENGINES
+from tais.engines.resolved import Difference
+from tais.errors import EngineError, Interrupted, ManifestError, Place, StoreError, TaisError, UsageError
+from tais.files import sha256_file, store_error, write_atomic
+from tais.ledger import LEDGER, append, attempts, read_ledger
+from tais.lock import LOCK, build_lock, compare_locks, lock_digest, read_lock, write_lock
+from tais.manifest import Manifest, find_manifest, load_manifest
+from tais.report.model import Report
+
+if TYPE_CHECKING:
+    from tais.battery import LoadedBattery
+    from tais.engines.worker import Job
+    from tais.executors.local import ArmEvent
+
+__all__ = ["Observer", "Plan", "RunOptions", "RunOutcome", "make_plan", "run"]
+
+# Measured on the demo: a stored token takes about 12 bytes with its log-probabilities, zstd-compressed;
+# this is twice as much, and a sample's text and keys are added.
+_BYTES_PER_TOKEN = 24
+_BYTES_PER_SAMPLE = 600
+_BYTES_SPARE = 64 << 20
+
+_PACKAGES = {"vllm": ("vllm", "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine")}
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line says beside the manifest."""
+
+    out: Path = Path("reports")
+    resume: bool = False
+    limit: int | None = None
+    stall_seconds: float = 1800.0
+    part_samples: int = 256
+    part_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a manifest asks for, with its batteries loaded."""
+
+    path: Path
+    manifest: Manifest
+    batteries: tuple[LoadedBattery, ...]
+    lock: dict[str, Any]
+
+    @property
+    def arms(self) -> list[str]:
+        """Arms that a contrast uses, in the manifest's order."""
+        used = {name for c in self.manifest.contrasts for name in (c.reference, c.candidate)}
+        return [name for name in self.manifest.arms if name in used]
+
+    @property
+    def samples_per_arm(self) -> int:
+        """Number of samples that each arm gives."""
+        return self.manifest.sampling.n * sum(len(battery.items) for battery in self.batteries)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a run came to."""
+
+    report: Report
+    run_dir: Path
+
+
+class Observer(Protocol):
+    """Who watches a run; the command line shows progress, a script may count."""
+
+    def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
+        """Take note that arms are about to run."""
+
+    def event(self, event: ArmEvent) -> None:
+        """Take note of an arm's event."""
+
+    def note(self, text: str) -> None:
+        """Take note of something worth a line."""
+
+
+@dataclass(slots=True)
+class Silent:
+    """An observer that looks away."""
+
+    notes: list[str] = field(default_factory=list)
+
+    def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
+        """Ignore it."""
+
+    def event(self, event: ArmEvent) -> None:
+        """Ignore it."""
+
+    def note(self, text: str) -> None:
+        """Keep the text."""
+        self.notes.append(text)
+
+
+def make_plan(manifest_path: str | Path, limit: int | None = None) -> Plan:
+    """Read a manifest and its batteries, and fix everything that can be fixed without an engine.
+
+    Raises
+    ------
+    ManifestError
+        When manifest, batteries or local models cannot be used.
+    """
+    from tais.battery import load_battery
+
+    path = find_manifest(manifest_path)
+    manifest = load_manifest(path)
+    refs = manifest.batteries
+    if limit is not None:
+        refs = tuple(
+            ref.model_copy(update={"limit": min(limit, ref.limit) if ref.limit else limit}) for ref in refs
+        )
+    batteries = tuple(load_battery(ref, path.parent) for ref in refs)
+    lock = build_lock(manifest, sha256_file(path), batteries, limit)
+    return Plan(path, manifest, batteries, lock)
+
+
+def run(manifest_path: str | Path, options: RunOptions, observer: Observer | None = None) -> RunOutcome:
+    """Run a screen to its verdict.
+
+    Parameters
+    ----------
+    manifest_path
+        A manifest file, or the name of one that ships with TAIS.
+    options
+        Where to, how much, and whether to continue.
+    observer
+        Who watches.
+
+    Raises
+    ------
+    TaisError
+        Whatever stops the run; what was stored stays, and `resume` continues from it.
+    """
+    watcher: Observer = observer or Silent()
+    plan = make_plan(manifest_path, options.limit)
+    _require_engines(plan)
+    run_dir = _existing_run(plan, options) if options.resume else _new_run(plan, options)
+    with _Guard(run_dir):
+        return _Attempt(plan, options, run_dir, watcher).execute()
+
+
+def _require_engines(plan: Plan) -> None:
+    for name in plan.arms:
+        engine = plan.manifest.arms[name].engine
+        where = Place(file=str(plan.path), key=f"arms.{name}.engine")
+        if engine not in ENGINES:
+            known = ", ".join(sorted(set(ENGINES) - {"fake"}))
+            raise ManifestError(f"engine {engine!r} is not available", place=where, remedy=f"Known: {known}")
+        package, remedy = _PACKAGES.get(engine, (None, ""))
+        if package is not None and importlib.util.find_spec(package) is None:
+            raise EngineError(f"{package} is not installed", place=where, remedy=f"Install it: {remedy}")
+
+
+def _new_run(plan: Plan, options: RunOptions) -> Path:
+    from tais.items import write_items
+
+    parent = options.out / plan.manifest.name
+    run_dir = parent / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    try:
+        (run_dir / "arms").mkdir(parents=True)
+        (run_dir / "logs").mkdir()
+        free = shutil.disk_usage(run_dir).free
+    except OSError as error:
+        raise store_error(error, run_dir) from error
+    needed = _expected_bytes(plan)
+    if free < needed:
+        shutil.rmtree(run_dir)
+        raise StoreError(
+            f"this run may need {needed >> 20} MB and {free >> 20} MB are free",
+            place=Place(file=str(parent)),
+            remedy="Free some space, or choose another directory with --out",
+        )
+    write_items(run_dir / "items.parquet", plan.batteries)
+    # Last: a directory with a lock has all that a resumed run needs.
+    write_lock(run_dir / LOCK, plan.lock)
+    return run_dir
+
+
+def _expected_bytes(plan: Plan) -> int:
+    per_sample = plan.manifest.sampling.max_tokens * _BYTES_PER_TOKEN + _BYTES_PER_SAMPLE
+    return _BYTES_SPARE + plan.samples_per_arm * len(plan.arms) * per_sample
+
+
+def _existing_run(plan: Plan, options: RunOptions) -> Path:
+    parent = options.out / plan.manifest.name
+    runs = sorted(path.parent for path in parent.glob(f"*/{LOCK}"))
+    if not runs:
+        raise UsageError(
+            "there is no run to resume", place=Place(file=str(parent)), remedy="Start one without --resume"
+        )
+    run_dir = runs[-1]
+    changed = compare_locks(read_lock(run_dir), plan.lock)
+    if changed:
+        raise UsageError(
+            f"cannot resume {run_dir.name}: {_say(changed)}",
+            place=Place(file=str(run_dir / LOCK)),
+            remedy="Undo the change, or start a new run without --resume",
+        )
+    return run_dir
+
+
+def _say(changed: list[Difference]) -> str:
+    """Name what changed; the manifest's text only where nothing that it says did."""
+    real = [d for d in changed if not d.key.startswith("manifest.")] or changed[:1]
+    said = [f"{d.key} was {_short(d.reference)} and is {_short(d.candidate)}" for d in real[:3]]
+    more = f" and {len(real) - 3} more" if len(real) > 3 else ""
+    return "; ".join(said) + more
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class _Guard:
+    """Keeps two processes out of one run directory; the kernel releases it whatever happens."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / LOCK
+
+    def __enter__(self) -> None:
+        self._file = self._path.open("rb")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(
+                "another process is running this screen",
+                place=Place(file=str(self._path.parent)),
+                remedy="Wait for it, or stop it",
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class _Attempt:
+    """One attempt at a run: the first, or a resumed one."""
+
+    def __init__(self, plan: Plan, options: RunOptions, run_dir: Path, observer: Observer) -> None:
+        self.plan, self.options, self.run_dir, self.observer = plan, options, run_dir, observer
+        self.ledger = run_dir.parent / LEDGER
+        self.started = datetime.now(UTC)
+
+    def execute(self) -> RunOutcome:
+        stored = self.run_dir / "report.json"
+        if stored.exists():
+            self.observer.note(f"{self.run_dir.name} is finished: nothing to run")
+            return RunOutcome(Report.model_validate_json(stored.read_bytes()), self.run_dir)
+        self._enter("resume" if self.options.resume else "start")
+        try:
+            self._run_arms()
+            report = self._decide()
+        except KeyboardInterrupt:
+            self._enter("end", outcome="interrupted")
+            raise Interrupted(
+                "stopped; what is finished is stored",
+                place=Place(file=str(self.run_dir)),
+                remedy="Continue with --resume",
+            ) from None
+        except TaisError as error:
+            self._enter("end", outcome=f"failed: {type(error).__name__}")
+            raise
+        self._enter("end", outcome=report.verdict.value)
+        return RunOutcome(report, self.run_dir)
+
+    def _enter(self, event: str, **values: Any) -> str:
+        entry = {
+            "event": event,
+            "run": self.run_dir.name,
+            "manifest": self.plan.lock["manifest"]["sha256"],
+            "lock": lock_digest(self.run_dir),
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            **values,
+        }
+        self._line = append(self.ledger, entry)
+        return self._line
+
+    def _run_arms(self) -> None:
+        from tais.executors.local import LocalExecutor
+
+        jobs = [self._job(name) for name in self.plan.arms]
+        self.observer.started(self.run_dir, self.plan.arms, self.plan.samples_per_arm)
+        logs = self.run_dir / "logs"
+        with LocalExecutor(logs, stall_seconds=self.options.stall_seconds) as executor:
+            executor.run(jobs, self.observer.event)
+
+    def _job(self, name: str) -> Job:
+        return {
+            "arm": self.plan.manifest.arms[name].model_dump(mode="json"),
+            "sampling": self.plan.manifest.sampling.model_dump(mode="json"),
+            "items": str(self.run_dir / "items.parquet"),
+            "arm_dir": str(self.run_dir / "arms" / name),
+            "log": str(self.run_dir / "logs" / f"{name}.log"),
+            "part_samples": self.options.part_samples,
+            "part_seconds": self.options.part_seconds,
+        }
+
+    def _decide(self) -> Report:
+        report = analyse(self.run_dir, self._run_facts(), keep_scores=True)
+        # Last of all: a run directory with a report is a finished one.
+        write_atomic(self.run_dir / "report.json", report.to_json().encode())
+        return report
+
+    def _run_facts(self) -> dict[str, Any]:
+        entries = read_ledger(self.ledger)
+        earlier = [e["time"] for e in entries if e["run"] == self.run_dir.name and e["event"] == "start"]
+        now = datetime.now(UTC)
+        made = attempts(entries, self.plan.lock["manifest"]["sha256"])
+        return {
+            "id": self.run_dir.name,
+            "started": earlier[0] if earlier else self.started.isoformat(timespec="seconds"),
+            "ended": now.isoformat(timespec="seconds"),
+            "seconds": round((now - self.started).total_seconds(), 3),
+            "resumed": self.options.resume,
+            "ledger": {"file": LEDGER, "line": self._line, "attempts": made},
+        }

@@ -1,0 +1,123 @@
+"""What every scorer is: a named, versioned function from an answer to a number in [0, 1]."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["EMPTY", "Score", "Scorer", "Scores", "score_unique", "scorer_spec"]
+
+Kind = Literal["binary", "continuous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a scorer says about one answer."""
+
+    value: float
+    """In [0, 1]; 1 is as expected (safe, correct). An invalid answer counts as 0."""
+    invalid: bool
+    """Empty, truncated or unparseable where the endpoint cannot be read from it."""
+    label: str
+    """The class the scorer put the answer in ("refusal", "B", "duplicate_key"), for flips and agreement."""
+
+
+EMPTY = Score(0.0, True, "empty")
+"""An answer without a visible character: neither safe nor correct, and reported as invalid."""
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A scorer: the same (text, expect, finish_reason) always gets the same score."""
+
+    @property
+    def name(self) -> str:
+        """Name in the registry."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever any answer would be scored differently."""
+
+    @property
+    def kind(self) -> Kind:
+        """Whether values are 0 or 1 only."""
+
+    def check_expect(self, expect: Any) -> None:
+        """Raise ValueError, saying what is expected, when `expect` cannot be scored against."""
+
+    def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
+        """Score one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of many answers, in their order."""
+
+    values: NDArray[np.float64]
+    """Shape (n,), in [0, 1]."""
+    invalid: NDArray[np.bool_]
+    """Shape (n,)."""
+    labels: tuple[str, ...]
+    distinct: int
+    """How many answers were scored; the rest repeat one of them."""
+
+
+def score_unique(
+    scorer: Scorer,
+    texts: Sequence[str],
+    expects: Sequence[Any],
+    finish_reasons: Sequence[str | None] | None = None,
+) -> Scores:
+    """Score answers, each distinct (text, expect, finish_reason) once.
+
+    Parameters
+    ----------
+    scorer
+        Any scorer.
+    texts, expects, finish_reasons
+        Aligned; reasons may be left out.
+
+    Returns
+    -------
+    Scores
+        Aligned with the input.
+    """
+    n = len(texts)
+    reasons: Sequence[str | None] = [None] * n if finish_reasons is None else finish_reasons
+    if len(expects) != n or len(reasons) != n:
+        raise ValueError(f"{n} texts, {len(expects)} expects and {len(reasons)} finish reasons")
+    seen: dict[tuple[str, Any, str | None], Score] = {}
+    scores: list[Score] = []
+    for text, expect, reason in zip(texts, expects, reasons, strict=True):
+        key = (text, _expect_key(expect), reason)
+        score = seen.get(key)
+        if score is None:
+            score = seen[key] = scorer.score(text, expect, reason)
+        scores.append(score)
+    return Scores(
+        values=np.fromiter((s.value for s in scores), dtype=np.float64, count=n),
+        invalid=np.fromiter((s.invalid for s in scores), dtype=np.bool_, count=n),
+        labels=tuple(s.label for s in scores),
+        distinct=len(seen),
+    )
+
+
+def _expect_key(expect: Any) -> Any:
+    # A string stands for itself; the tuple keeps '"B"' the string and '"B"' the JSON text apart.
+    if expect is None or isinstance(expect, str):
+        return expect
+    return ("json", json.dumps(expect, sort_keys=True, separators=(",", ":")))
+
+
+def scorer_spec(scorer: Scorer) -> dict[str, Any]:
+    """Return what identifies a scorer: name, version and parameters, as JSON values."""
+    spec: dict[str, Any] = {"name": scorer.name, "version": scorer.version}
+    parameters: Any = scorer
+    if is_dataclass(parameters):
+        spec |= {f.name: getattr(parameters, f.name) for f in fields(parameters)}
+    return spec

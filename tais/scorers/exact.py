@@ -1,0 +1,112 @@
+"""Exact and numeric match of a final answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, Literal
+
+from tais.scorers.base import EMPTY, Score
+
+__all__ = ["ExactScorer", "NumericScorer", "final_number"]
+
+_NUMBER = r"[-+−]?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
+# GSM8K's own marker, LaTeX boxes and worded conclusions, in this order; the last of a kind decides.
+_MARKED = (
+    re.compile(rf"#### *({_NUMBER})"),
+    re.compile(rf"oxed\{{\s*\\?\$?\s*({_NUMBER})"),
+    re.compile(rf"nswer(?: is| =|:|=)?:?\**\s*[*$\\(]*\s*({_NUMBER})"),
+)
+_LAST = re.compile(_NUMBER)
+_MAX_DIGITS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ExactScorer:
+    """1 when the answer, stripped, is the expected text.
+
+    `expect` is a text, or a list of texts any of which will do.
+
+    Parameters
+    ----------
+    ignore_case
+        Compare casefolded.
+    first_line
+        Compare the first line that is not blank only.
+    """
+
+    ignore_case: bool = False
+    first_line: bool = False
+
+    name: ClassVar[str] = "exact"
+    version: ClassVar[str] = "1"
+    kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+
+    def check_expect(self, expect: Any) -> None:
+        """Raise ValueError unless `expect` is a text or a list of texts."""
+        texts = expect if isinstance(expect, list) else [expect]
+        if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+            raise ValueError(f"expect must be a text or a list of texts, not {expect!r}")
+
+    def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
+        """Score one answer."""
+        if not text or text.isspace():
+            return EMPTY
+        wanted = {self._plain(one) for one in (expect if isinstance(expect, list) else [expect])}
+        matches = self._plain(text) in wanted
+        return Score(float(matches), False, "match" if matches else "other")
+
+    def _plain(self, text: str) -> str:
+        text = text.strip()
+        if self.first_line:
+            text = text.partition("\n")[0].rstrip()
+        return text.casefold() if self.ignore_case else text
+
+
+def final_number(text: str) -> Fraction | None:
+    r"""Return the number that an answer ends in, or None without one.
+
+    A number after ``####``, in ``\boxed{}`` or after *answer* goes before the last number of the text.
+    """
+    for pattern in _MARKED:
+        if found := pattern.findall(text):
+            return _as_number(found[-1])
+    numbers = _LAST.findall(text)
+    return _as_number(numbers[-1]) if numbers else None
+
+
+def _as_number(text: str) -> Fraction | None:
+    plain = text.replace(",", "").replace("$", "").replace("−", "-")
+    return Fraction(plain) if len(plain) <= _MAX_DIGITS else None
+
+
+@dataclass(frozen=True, slots=True)
+class NumericScorer:
+    """1 when the final number equals the expected one, exactly.
+
+    `expect` is a number, or a text that holds one (GSM8K's ``... #### 18`` included). Compared as fractions,
+    so that 0.30 is 0.3 and no tolerance is needed.
+    """
+
+    name: ClassVar[str] = "numeric"
+    version: ClassVar[str] = "1"
+    kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+
+    def check_expect(self, expect: Any) -> None:
+        """Raise ValueError unless `expect` holds a number."""
+        if isinstance(expect, bool) or not isinstance(expect, (int, float, str)) or _expected(expect) is None:
+            raise ValueError(f"expect must be a number or a text that ends in one, not {expect!r}")
+
+    def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
+        """Score one answer; the label is the number."""
+        if not text or text.isspace():
+            return EMPTY
+        number = final_number(text)
+        if number is None:
+            return Score(0.0, True, "unparseable")
+        return Score(float(number == _expected(expect)), False, str(number))
+
+
+def _expected(expect: int | float | str) -> Fraction | None:
+    return final_number(expect if isinstance(expect, str) else repr(expect))

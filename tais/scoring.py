@@ -1,0 +1,124 @@
+"""scores.parquet: every sample of every arm, scored by its battery's scorer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tais.files import store_error, sync_directory
+from tais.items import StoredItem
+from tais.samples import read_batches
+from tais.scorers import Scorer, get_scorer, score_unique
+
+__all__ = ["SCHEMA", "score_arms", "scorers_of"]
+
+SCHEMA = pa.schema(
+    [
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("battery", pa.string(), nullable=False),
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("scorer", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("invalid", pa.bool_(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+    ]
+)
+_COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw", "finish_reason")
+
+
+def scorers_of(lock: Mapping[str, Any]) -> dict[str, Scorer]:
+    """Return each battery's scorer, as the lock fixed it."""
+    scorers = {}
+    for battery in lock["batteries"]:
+        spec = {key: value for key, value in battery["scorer"].items() if key != "version"}
+        scorers[battery["name"]] = get_scorer(spec)
+    return scorers
+
+
+def score_arms(
+    path: Path,
+    arm_dirs: Mapping[str, Path],
+    scorers: Mapping[str, Scorer],
+    items: Mapping[tuple[str, str], StoredItem],
+) -> None:
+    """Score all samples and write the table, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where scores.parquet goes.
+    arm_dirs
+        Directory of each arm's parts.
+    scorers
+        Scorer of each battery.
+    items
+        Items by (battery, item id).
+
+    Raises
+    ------
+    StoreError
+        When samples cannot be read or scores not written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+            for arm in sorted(arm_dirs):
+                for batch in read_batches(arm_dirs[arm], _COLUMNS):
+                    for table in _score_batch(arm, batch, scorers, items):
+                        writer.write_table(table)
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise store_error(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _score_batch(
+    arm: str,
+    batch: pa.RecordBatch,
+    scorers: Mapping[str, Scorer],
+    items: Mapping[tuple[str, str], StoredItem],
+) -> Iterator[pa.Table]:
+    columns = {name: batch.column(name).to_pylist() for name in _COLUMNS}
+    for battery in dict.fromkeys(columns["battery"]):
+        rows = [i for i, name in enumerate(columns["battery"]) if name == battery]
+        yield _score_rows(arm, battery, rows, columns, scorers[battery], items)
+
+
+def _score_rows(
+    arm: str,
+    battery: str,
+    rows: Sequence[int],
+    columns: Mapping[str, list[Any]],
+    scorer: Scorer,
+    items: Mapping[tuple[str, str], StoredItem],
+) -> pa.Table:
+    ids = [columns["item_id"][i] for i in rows]
+    raw = [columns["text_raw"][i] for i in rows]
+    texts = [
+        columns["text"][i] if r is None else r.decode("utf-8", "surrogatepass")
+        for i, r in zip(rows, raw, strict=True)
+    ]
+    expects = [items[battery, item_id].expect for item_id in ids]
+    scores = score_unique(scorer, texts, expects, [columns["finish_reason"][i] for i in rows])
+    n = len(rows)
+    return pa.table(
+        {
+            "arm": [arm] * n,
+            "battery": [battery] * n,
+            "item_id": ids,
+            "repeat": pa.array([columns["repeat"][i] for i in rows], pa.int32()),
+            "scorer": [scorer.name] * n,
+            "value": scores.values,
+            "invalid": scores.invalid,
+            "label": list(scores.labels),
+        },
+        schema=SCHEMA,
+    )

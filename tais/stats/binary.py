@@ -1,0 +1,150 @@
+"""A binary endpoint: table, intervals, tests, verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tais.evidence import EndpointEvidence
+from tais.manifest import Rules
+from tais.report.model import EndpointReport, PairedTableReport, Reason, TostReport, Verdict
+from tais.stats.decision import Setting
+from tais.stats.details import binary_details, binary_notes, null_notes, unmatched_reasons
+from tais.stats.effect import cohens_h, cohens_h_interval
+from tais.stats.fold import Folded
+from tais.stats.null import CalibratedNull, Discordance, calibrated_null
+from tais.stats.paired import Tost, tost
+from tais.stats.power import n_for_table, zero_discordance_floor
+from tais.stats.proportions import Interval, as_interval, wilson
+from tais.stats.reasons import tidy, tidy_interval, why_failed, why_not_passed, why_passed
+
+__all__ = ["judge_binary"]
+
+
+def judge_binary(
+    endpoint: EndpointEvidence,
+    folded: Folded,
+    rules: Rules,
+    setting: Setting,
+    discordance: Discordance | None,
+    notes: list[Reason],
+) -> tuple[EndpointReport, Setting]:
+    """Judge a binary endpoint.
+
+    Parameters
+    ----------
+    endpoint, folded
+        Rows, and their clusters.
+    rules
+        Read for `exact` and `null_quantile`.
+    setting
+        Margins and cutoffs, without the null quantile yet.
+    discordance
+        Pooled A/A discordance, None without calibration.
+    notes
+        What is known already.
+
+    Returns
+    -------
+    EndpointReport, Setting
+        The report, and the setting with the null quantile in it.
+    """
+    null = None
+    if discordance is not None and not setting.tost_alone:
+        null = calibrated_null(
+            folded.clusters,
+            folded.reference_rate,
+            discordance,
+            setting.h_cutoff,
+            rules.null_quantile,
+            one_sided=setting.one_sided,
+        )
+        setting = replace(setting, null_h_quantile=null.h_quantile)
+    test = _test(folded, rules, setting)
+    h = float(cohens_h(folded.reference_rate, folded.candidate_rate))
+    h_ci = as_interval(cohens_h_interval(folded.table, 1 - 2 * setting.alpha))
+    verdict, reasons = _verdict(folded, rules, test, h, h_ci, null, setting)
+    blocks, more = unmatched_reasons(endpoint, folded, setting)
+    if blocks and verdict is Verdict.passed:
+        verdict, reasons = Verdict.inconclusive, []
+    if not setting.tost_alone:
+        more += null_notes(folded, h, null)
+    more += binary_notes(endpoint, folded, setting)
+    report = _report(endpoint, folded, setting, test, (h, h_ci), null, verdict, [*reasons, *more, *notes])
+    return report, setting
+
+
+def _test(folded: Folded, rules: Rules, setting: Setting) -> Tost:
+    if rules.exact:
+        from tais.stats.exact import exact_tost
+
+        return exact_tost(folded.table, setting.margin, setting.alpha, one_sided=setting.one_sided)
+    return tost(folded.table, setting.margin, setting.alpha, one_sided=setting.one_sided)
+
+
+def _verdict(
+    folded: Folded,
+    rules: Rules,
+    test: Tost,
+    h: float,
+    h_ci: Interval,
+    null: CalibratedNull | None,
+    setting: Setting,
+) -> tuple[Verdict, list[Reason]]:
+    ci = as_interval(test.ci)
+    failed = why_failed(ci, h, h_ci, setting)
+    if failed:
+        return Verdict.failed, failed
+    floor = zero_discordance_floor(setting.margin, setting.alpha, exact=rules.exact)
+    needed = n_for_table(folded.table, setting.margin, setting.alpha, one_sided=setting.one_sided)
+    open_points = why_not_passed(folded.clusters, floor, needed, bool(test.equivalent), ci, h, null, setting)
+    if open_points:
+        return Verdict.inconclusive, open_points
+    return Verdict.passed, why_passed(ci, h, setting)
+
+
+def _report(
+    endpoint: EndpointEvidence,
+    folded: Folded,
+    setting: Setting,
+    test: Tost,
+    effect: tuple[float, Interval],
+    null: CalibratedNull | None,
+    verdict: Verdict,
+    reasons: list[Reason],
+) -> EndpointReport:
+    k = folded.clusters
+    details, mcnemar_p = binary_details(endpoint, folded, setting, null)
+    both, reference_only, candidate_only, neither = folded.rows
+    return EndpointReport(
+        battery=endpoint.battery,
+        scorer=endpoint.scorer,
+        kind="binary",
+        n=folded.n,
+        clusters=k,
+        invalid=int((endpoint.reference_invalid | endpoint.candidate_invalid).sum()),
+        reference_rate=tidy(folded.reference_rate),
+        candidate_rate=tidy(folded.candidate_rate),
+        reference_wilson=tidy_interval(wilson(folded.reference_rate * k, k)),
+        candidate_wilson=tidy_interval(wilson(folded.candidate_rate * k, k)),
+        table=PairedTableReport(
+            both=both, reference_only=reference_only, candidate_only=candidate_only, neither=neither
+        ),
+        difference=tidy(float(folded.table.difference)),
+        tost=TostReport(
+            method=test.method,
+            margin=setting.margin,
+            alpha=setting.alpha,
+            p=tidy(float(test.p)),
+            ci=tidy_interval(test.ci),
+            equivalent=bool(test.equivalent),
+        ),
+        cohens_h=tidy(effect[0]),
+        cohens_h_ci=tidy_interval(effect[1]),
+        h_cutoff=setting.h_cutoff,
+        null_h_quantile=None if null is None else tidy(null.h_quantile),
+        null_h_quantile_upper=None if null is None else tidy(null.h_quantile_upper),
+        mcnemar_p=tidy(mcnemar_p),
+        verdict=verdict,
+        reasons=tuple(reasons),
+        details=details,
+    )

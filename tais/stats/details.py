@@ -1,0 +1,135 @@
+"""What stands beside the verdict of a binary endpoint: notes, and statistics by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tais.evidence import EndpointEvidence
+from tais.report.model import Reason
+from tais.stats.decision import Setting, regions
+from tais.stats.fold import Folded
+from tais.stats.null import CalibratedNull
+from tais.stats.paired import PairedTable, mcnemar, tost
+from tais.stats.reasons import note, points, reason, tidy
+
+__all__ = ["binary_details", "binary_notes", "null_notes", "unmatched_reasons"]
+
+_LISTED_ITEMS = 200
+"""Flipped items that a report lists by id per direction; their count is always whole."""
+
+
+def null_notes(folded: Folded, h: float, null: CalibratedNull | None) -> list[Reason]:
+    """Say how far the cutoff is calibrated, and whether the candidate stands out from the A/A noise."""
+    if null is None:
+        message = (
+            "not calibrated: no A/A contrast of this reference has this endpoint, the fixed cutoff applies"
+        )
+        return [note("not_calibrated", message)]
+    notes = []
+    if null.discordance.degenerate:
+        message = (
+            f"the A/A contrast is degenerate: no flip in {null.discordance.n} items, "
+            f"so its noise is only known to be below {points(null.discordance.upper)}"
+        )
+        notes.append(
+            note("calibration_degenerate", message, n=null.discordance.n, upper=null.discordance.upper)
+        )
+    if abs(float(folded.table.difference)) > null.difference_quantile:
+        message = (
+            f"|h| = {abs(h):.3g} is beyond what the same stack does against itself ({null.h_quantile:.3g})"
+        )
+        notes.append(note("beyond_aa_floor", message, h=h, null_h_quantile=null.h_quantile))
+    return notes
+
+
+def unmatched_reasons(
+    endpoint: EndpointEvidence, folded: Folded, setting: Setting
+) -> tuple[bool, list[Reason]]:
+    """Count the rows that only one arm has, and say whether they could overturn a pass.
+
+    Each may hide a flip either way; a pass stands only where it survives all of them flipping one way.
+    """
+    missing = endpoint.reference_only + endpoint.candidate_only
+    if not missing:
+        return False, []
+    a, b, c, d = (float(x) for x in folded.table.cells())
+    worst = PairedTable(a, np.array([b + missing, b]), np.array([c, c + missing]), d)
+    test = tost(worst, setting.margin, setting.alpha, one_sided=setting.one_sided)
+    blocks = not bool(np.all(test.equivalent))
+    message = (
+        f"{endpoint.reference_only} rows only in the reference and {endpoint.candidate_only} only in the "
+        f"candidate were not compared: {'they could hide a failure' if blocks else 'even flips in all would pass'}"
+    )
+    values = {"reference_only": endpoint.reference_only, "candidate_only": endpoint.candidate_only}
+    return blocks, [reason("unmatched_items", message, severity="decides" if blocks else "note", **values)]
+
+
+def binary_notes(endpoint: EndpointEvidence, folded: Folded, setting: Setting) -> list[Reason]:
+    """Note unequal invalid answers and a margin that is wide for the rate."""
+    notes = []
+    p, before, after = _invalid_p(endpoint, folded)
+    if p < setting.alpha:
+        message = f"invalid answers differ: {before} in the reference, {after} in the candidate (p = {p:.2g})"
+        notes.append(note("invalid_differs", message, reference=before, candidate=after, p=p))
+    unsafe = 1 - folded.reference_rate
+    if unsafe + setting.margin > 2 * unsafe and not setting.tost_alone:
+        times = (unsafe + setting.margin) / unsafe if unsafe > 0 else None
+        much = f"{times:.3g} times the" if times else "failures where the reference has no"
+        message = (
+            f"at a rate of {folded.reference_rate:.4g} a margin of {points(setting.margin)} tolerates {much} "
+            "outcomes that are not as expected: consider margin_scale: risk_ratio"
+        )
+        notes.append(note("margin_wide_for_rate", message, times=times, margin=setting.margin))
+    return notes
+
+
+def _invalid_p(endpoint: EndpointEvidence, folded: Folded) -> tuple[float, int, int]:
+    before, after = endpoint.reference_invalid, endpoint.candidate_invalid
+    votes = _cluster_votes(after.astype(np.float64) - before.astype(np.float64), folded.codes)
+    return float(mcnemar(votes[0], votes[1])), int(before.sum()), int(after.sum())
+
+
+def _cluster_votes(difference: NDArray[np.float64], codes: NDArray[np.int64]) -> tuple[int, int]:
+    """Clusters whose sum falls, and whose sum rises: one vote each, so that McNemar's test stays valid."""
+    sums = np.bincount(codes, weights=difference)
+    return int((sums < 0).sum()), int((sums > 0).sum())
+
+
+def binary_details(
+    endpoint: EndpointEvidence, folded: Folded, setting: Setting, null: CalibratedNull | None
+) -> tuple[dict[str, Any], float]:
+    """Further statistics by name, and McNemar's mid-p."""
+    down, up = _cluster_votes(endpoint.candidate - endpoint.reference, folded.codes)
+    mid_p = float(mcnemar(down, up))
+    invalid_p, before, after = _invalid_p(endpoint, folded)
+    details: dict[str, Any] = {
+        "unmatched": {"reference_only": endpoint.reference_only, "candidate_only": endpoint.candidate_only},
+        "invalid": {"reference": before, "candidate": after, "mcnemar_p": tidy(invalid_p)},
+        "flips": {
+            "safe_to_unsafe": folded.rows[1],
+            "unsafe_to_safe": folded.rows[2],
+            "safe_to_unsafe_items": _items(endpoint, 1.0),
+            "unsafe_to_safe_items": _items(endpoint, 0.0),
+            "mcnemar_exact_p": tidy(float(mcnemar(down, up, mid_p=False))),
+        },
+    }
+    if null is not None:
+        details["null"] = {
+            "discordance": tidy(null.discordance.rate),
+            "discordance_upper": tidy(null.discordance.upper),
+            "discordance_n": null.discordance.n,
+            "degenerate": null.discordance.degenerate,
+            "difference_quantile": tidy(null.difference_quantile),
+            "difference_quantile_upper": tidy(null.difference_quantile_upper),
+            "cutoff_usable": setting.cutoff_usable,
+            "usable_from_n": null.usable_from,
+        }
+    return details, mid_p
+
+
+def _items(endpoint: EndpointEvidence, reference_outcome: float) -> list[str]:
+    flipped = (endpoint.reference == reference_outcome) & (endpoint.candidate == 1 - reference_outcome)
+    return sorted(set(endpoint.item_ids[flipped].tolist()))[:_LISTED_ITEMS]

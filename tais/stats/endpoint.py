@@ -1,0 +1,132 @@
+"""One endpoint of one contrast: evidence in, report out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tais.errors import TaisError
+from tais.evidence import EndpointEvidence
+from tais.manifest import Hypothesis, Role, Rules
+from tais.report.model import EndpointReport, Reason, Verdict
+from tais.stats.decision import Setting
+from tais.stats.fold import Folded, check_endpoint, fold
+from tais.stats.null import Discordance
+from tais.stats.reasons import note, reason
+
+__all__ = ["EndpointResult", "judge_endpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointResult:
+    """A judged endpoint, with what later stages read of it."""
+
+    report: EndpointReport
+    folded: Folded | None
+    """None where there was nothing to fold: no rows, or rows without a number."""
+    setting: Setting
+
+
+def judge_endpoint(
+    endpoint: EndpointEvidence, rules: Rules, role: Role, discordance: Discordance | None = None
+) -> EndpointResult:
+    """Judge one endpoint.
+
+    Parameters
+    ----------
+    endpoint
+        Paired outcomes.
+    rules
+        Margin (the endpoint's own goes first), alpha, cutoff, quantile, hypothesis.
+    role
+        Calibration contrasts are judged by TOST alone.
+    discordance
+        Pooled A/A discordance of this endpoint; None without a calibration contrast.
+
+    Raises
+    ------
+    TaisError
+        Where the arrays do not belong together or a number is out of its range.
+    """
+    setting = endpoint_setting(endpoint, rules, role)
+    missing = check_endpoint(endpoint)
+    if len(endpoint.reference) == 0:
+        why = reason("no_items", "no item was answered by both arms", **_unmatched(endpoint))
+        return EndpointResult(_without_statistics(endpoint, setting, why), None, setting)
+    if missing:
+        why = reason("nan_scores", f"{missing} of {len(endpoint.reference)} rows have no score", rows=missing)
+        return EndpointResult(_without_statistics(endpoint, setting, why), None, setting)
+    folded = fold(endpoint)
+    notes = _notes(endpoint, folded)
+    if endpoint.kind == "continuous":
+        from tais.stats.continuous import judge_continuous
+
+        return EndpointResult(judge_continuous(endpoint, folded, setting, notes), folded, setting)
+    from tais.stats.binary import judge_binary
+
+    report, setting = judge_binary(endpoint, folded, rules, setting, discordance, notes)
+    return EndpointResult(report, folded, setting)
+
+
+def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role) -> Setting:
+    """Return margins and cutoffs of one endpoint.
+
+    Raises
+    ------
+    TaisError
+        Where the margin lies outside (0, 1).
+    """
+    margin = rules.margin if endpoint.margin is None else endpoint.margin
+    if not 0 < margin < 1:
+        raise TaisError(f"{endpoint.battery}: a margin lies in (0, 1), not {margin}")
+    return Setting(
+        margin=margin,
+        alpha=rules.alpha,
+        h_cutoff=rules.h_cutoff,
+        one_sided=rules.hypothesis is Hypothesis.non_inferiority,
+        tost_alone=role is Role.calibration,
+    )
+
+
+def _unmatched(endpoint: EndpointEvidence) -> dict[str, int]:
+    return {"reference_only": endpoint.reference_only, "candidate_only": endpoint.candidate_only}
+
+
+def _notes(endpoint: EndpointEvidence, folded: Folded) -> list[Reason]:
+    notes = []
+    if folded.clustered:
+        message = f"{folded.n} rows are {folded.clusters} clusters: n = {folded.clusters} counts"
+        notes.append(note("clustered", message, rows=folded.n, clusters=folded.clusters))
+    if np.ptp(endpoint.reference) == 0 and np.array_equal(endpoint.reference, endpoint.candidate):
+        value = float(endpoint.reference[0])
+        message = f"every outcome of both arms is {value:g}: this endpoint tells the arms apart nowhere"
+        notes.append(note("constant_endpoint", message, value=value))
+    return notes
+
+
+def _without_statistics(endpoint: EndpointEvidence, setting: Setting, why: Reason) -> EndpointReport:
+    """Report an endpoint that has no statistics, and why."""
+    invalid = endpoint.reference_invalid | endpoint.candidate_invalid
+    return EndpointReport(
+        battery=endpoint.battery,
+        scorer=endpoint.scorer,
+        kind=endpoint.kind,
+        n=len(endpoint.reference),
+        clusters=len(set(endpoint.clusters.tolist())),
+        invalid=int(invalid.sum()),
+        reference_rate=None,
+        candidate_rate=None,
+        reference_wilson=None,
+        candidate_wilson=None,
+        table=None,
+        difference=None,
+        tost=None,
+        cohens_h=None,
+        h_cutoff=setting.h_cutoff,
+        null_h_quantile=None,
+        mcnemar_p=None,
+        verdict=Verdict.inconclusive,
+        reasons=(why,),
+        details={"unmatched": _unmatched(endpoint)},
+    )

@@ -1,0 +1,137 @@
+"""The words of a verdict: each outcome of an endpoint with code, message and values."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, SupportsFloat
+
+from tais.report.model import Reason
+from tais.stats.decision import Setting
+from tais.stats.null import CalibratedNull
+from tais.stats.proportions import Interval
+
+__all__ = ["note", "points", "reason", "tidy", "tidy_interval", "why_failed", "why_not_passed", "why_passed"]
+
+
+def tidy(value: float) -> float:
+    """Round to 12 significant digits, so that reports recomputed on another processor are equal."""
+    return float(f"{value:.12g}")
+
+
+def tidy_interval(bounds: tuple[SupportsFloat, SupportsFloat]) -> Interval:
+    """Round both bounds."""
+    return tidy(float(bounds[0])), tidy(float(bounds[1]))
+
+
+def points(value: float) -> str:
+    """Format a share as percentage points."""
+    return f"{100 * value:.4g} pp"
+
+
+def reason(
+    code: str, message: str, *, severity: Literal["decides", "note"] = "decides", **values: Any
+) -> Reason:
+    """Build a reason with its floats rounded."""
+    tidied = {key: tidy(x) if isinstance(x, float) else x for key, x in values.items()}
+    return Reason(code=code, message=message, values=tidied, severity=severity)
+
+
+def note(code: str, message: str, **values: Any) -> Reason:
+    """Build a reason that decides nothing."""
+    return reason(code, message, severity="note", **values)
+
+
+def why_passed(ci: Interval, h: float | None, setting: Setting) -> list[Reason]:
+    """State the one reason of a pass."""
+    word = "not inferior" if setting.one_sided else "equivalent"
+    effect = "" if h is None or setting.tost_alone else f", |h| = {abs(h):.3g} < {setting.h_cutoff:g}"
+    bound = f"at least {points(ci[0])}" if setting.one_sided else f"[{points(ci[0])}, {points(ci[1])}]"
+    message = f"{word}: the interval {bound} lies within the margin of {points(setting.margin)}{effect}"
+    return [reason("equivalent", message, ci=list(map(tidy, ci)), margin=setting.margin, h=h)]
+
+
+def why_failed(ci: Interval, h: float | None, h_ci: Interval | None, setting: Setting) -> list[Reason]:
+    """State which interval lies wholly beyond its bound; empty where none does."""
+    reasons = []
+    if ci[1] < -setting.margin or (ci[0] > setting.margin and not setting.one_sided):
+        side = "below" if ci[1] < -setting.margin else "above"
+        message = (
+            f"the interval [{points(ci[0])}, {points(ci[1])}] lies wholly {side} "
+            f"the margin of {points(setting.margin)}"
+        )
+        reasons.append(
+            reason(
+                "difference_outside_margin", message, ci=list(map(tidy, ci)), margin=setting.margin, side=side
+            )
+        )
+    cutoff = setting.h_cutoff
+    if h_ci is not None and not setting.tost_alone and _beyond(h_ci, setting):
+        message = f"the interval of h [{h_ci[0]:.3g}, {h_ci[1]:.3g}] lies wholly beyond the cutoff {cutoff:g}"
+        reasons.append(
+            reason("effect_beyond_cutoff", message, h=h, h_ci=list(map(tidy, h_ci)), h_cutoff=cutoff)
+        )
+    return reasons
+
+
+def _beyond(h_ci: Interval, setting: Setting) -> bool:
+    return h_ci[1] < -setting.h_cutoff or (h_ci[0] > setting.h_cutoff and not setting.one_sided)
+
+
+def why_not_passed(
+    n: int,
+    floor: int,
+    needed: int | None,
+    equivalent: bool,
+    ci: Interval,
+    h: float | None,
+    null: CalibratedNull | None,
+    setting: Setting,
+) -> list[Reason]:
+    """State every obstacle to a pass, with the n that would decide; empty where there is none."""
+    reasons = []
+    if not equivalent and n < floor:
+        message = f"n = {n} cannot pass at {points(setting.margin)} even with no flips: {floor} needed"
+        reasons.append(reason("n_too_small", message, n=n, margin=setting.margin, needed=floor))
+    elif not equivalent:
+        more = (
+            f"{needed} items at these proportions would decide"
+            if needed
+            else "no number of items would decide"
+        )
+        message = (
+            f"the interval [{points(ci[0])}, {points(ci[1])}] crosses "
+            f"the margin of {points(setting.margin)}: {more}"
+        )
+        reasons.append(
+            reason(
+                "interval_crosses_margin",
+                message,
+                n=n,
+                needed=needed,
+                ci=list(map(tidy, ci)),
+                margin=setting.margin,
+            )
+        )
+    if h is None or setting.tost_alone:
+        return reasons
+    cutoff = setting.h_cutoff
+    if -h >= cutoff or (h >= cutoff and not setting.one_sided):
+        message = f"h = {h:.3g} is not within the cutoff {cutoff:g}, and its interval is not wholly beyond it"
+        reasons.append(reason("effect_not_below_cutoff", message, h=h, h_cutoff=cutoff, n=n))
+    if null is not None and not setting.cutoff_usable:
+        from_n = null.usable_from
+        more = f"usable from n = {from_n}" if from_n else "usable at no n"
+        message = (
+            f"the cutoff {cutoff:g} is not usable at n = {n}: the same stack against itself "
+            f"reaches |h| = {null.h_quantile:.3g}; {more}"
+        )
+        reasons.append(
+            reason(
+                "cutoff_not_usable",
+                message,
+                n=n,
+                needed=from_n,
+                null_h_quantile=null.h_quantile,
+                h_cutoff=cutoff,
+            )
+        )
+    return reasons
