@@ -10,7 +10,7 @@ from typing import Any
 
 from tais import __version__
 from tais.fold import RunLayout, fold_run
-from tais.items import StoredItem, read_items
+from tais.items import Items
 from tais.lock import lock_digest, read_lock
 from tais.report.model import Report
 from tais.samples import read_batches
@@ -37,7 +37,7 @@ def analyse(run_dir: Path, run_facts: Mapping[str, Any], *, keep_scores: bool) -
         When samples are damaged or do not belong together.
     """
     lock = read_lock(run_dir)
-    items = {(item.battery, item.item_id): item for item in read_items(run_dir / "items.parquet")}
+    items = Items(run_dir / "items.parquet")
     if keep_scores:
         return _decide(run_dir, run_dir / "scores.parquet", lock, items, run_facts)
     with tempfile.TemporaryDirectory(prefix="tais-") as folder:
@@ -64,7 +64,7 @@ def _decide(
     run_dir: Path,
     scores: Path,
     lock: dict[str, Any],
-    items: Mapping[tuple[str, str], StoredItem],
+    items: Items,
     run_facts: Mapping[str, Any],
 ) -> Report:
     from tais.screen import decide

@@ -1,74 +1,49 @@
-"""One arm's samples on one battery as aligned arrays."""
+"""One arm's samples as aligned arrays: some dozens of bytes per sample, whatever the answers' length.
+
+Answers are compared by digest; the few that differ are read again (:func:`read_answers`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tais.errors import Place, StoreError
 from tais.evidence import TreatmentEvidence
-from tais.identity import Ragged
-from tais.samples import SCHEMA, part_files, read_counters
+from tais.items import Items
+from tais.samples import read_batches, read_counters
 
-__all__ = ["ArmTable", "Telemetry", "load_arm_table"]
+__all__ = ["Answer", "ArmTable", "Telemetry", "load_arm", "read_answers"]
 
-_COLUMNS = [
+_COLUMNS = (
+    "battery",
     "item_id",
     "repeat",
     "prompt_digest",
     "token_ids",
     "text",
     "text_raw",
-    "top1_logprobs",
-    "top2_logprobs",
     "step_drafted",
     "step_accepted",
-]
+)
+_DIGEST_BYTES = 16
 
-
-@dataclass(frozen=True, slots=True)
-class ArmTable:
-    """Samples of one arm on one battery, sorted by key. All arrays have shape (n,)."""
-
-    keys: NDArray[np.int64]
-    """Position of the item in the battery, times the repeats, plus the repeat: equal in all arms."""
-    prompts: NDArray[np.object_]
-    tokens: Ragged | None
-    """None where an answer has no ids."""
-    text: Ragged
-    """UTF-8 bytes."""
-    margins: Ragged | None
-    """Top-1 minus top-2 log-probability per token, in nats; None where the engine tells none."""
-    values: NDArray[np.float64]
-    invalid: NDArray[np.bool_]
-
-    def margin_at(self, row: int, position: int) -> float | None:
-        """Return the logit margin of one sample at one position; None where it is not known."""
-        if self.margins is None:
-            return None
-        index = self.margins.offsets[row] + position
-        if index >= self.margins.offsets[row + 1]:
-            return None
-        return float(self.margins.values[index])
-
-    def token_at(self, row: int, position: int) -> int | None:
-        """Return a token id; None past the end of the answer or where ids are missing."""
-        if self.tokens is None:
-            return None
-        index = self.tokens.offsets[row] + position
-        return int(self.tokens.values[index]) if index < self.tokens.offsets[row + 1] else None
+Digests = NDArray[np.uint64]
+"""Shape (n, 2): blake2b of 128 bits per sample; zero where there is nothing to digest."""
 
 
 @dataclass(slots=True)
 class Telemetry:
-    """What an arm drafted, added up over batteries."""
+    """What an arm drafted."""
 
     told: bool = False
     drafts: int = 0
@@ -76,19 +51,17 @@ class Telemetry:
     accepted_tokens: int = 0
     per_position: NDArray[np.int64] | None = None
 
-    def add(self, drafted: pa.ChunkedArray, accepted: pa.ChunkedArray) -> None:
+    def add(self, drafted: pa.Array, accepted: pa.Array) -> None:
         """Add the steps of some samples; a sample that tells nothing has null lists."""
         if drafted.null_count == len(drafted):
             return
         self.told = True
-        steps = pc.list_flatten(drafted).to_numpy()
-        taken = pc.list_flatten(accepted).to_numpy()
+        steps, taken = pc.list_flatten(drafted).to_numpy(), pc.list_flatten(accepted).to_numpy()
         self.drafts += int((steps > 0).sum())
         self.draft_tokens += int(steps.sum())
         self.accepted_tokens += int(taken.sum())
         # Position i is accepted in every step that accepts more than i tokens.
-        width = int(steps.max(initial=0))
-        counts = np.array([int((taken > i).sum()) for i in range(width)], dtype=np.int64)
+        counts = np.array([int((taken > i).sum()) for i in range(int(steps.max(initial=0)))], dtype=np.int64)
         before = self.per_position if self.per_position is not None else np.zeros(0, dtype=np.int64)
         size = max(len(before), len(counts))
         self.per_position = np.pad(before, (0, size - len(before))) + np.pad(counts, (0, size - len(counts)))
@@ -100,9 +73,8 @@ class Telemetry:
         """
         if self.told:
             positions = tuple(int(v) for v in self.per_position) if self.per_position is not None else ()
-            return TreatmentEvidence(
-                requested, resolved, self.drafts, self.draft_tokens, self.accepted_tokens, positions
-            )
+            counts = (self.drafts, self.draft_tokens, self.accepted_tokens)
+            return TreatmentEvidence(requested, resolved, *counts, positions)
         counters = read_counters(arm_dir)
         if counters is None:
             return TreatmentEvidence(requested, resolved, None, None, None)
@@ -116,111 +88,151 @@ class Telemetry:
         )
 
 
-def load_arm_table(
-    arm_dir: Path,
-    battery: str,
-    positions: Mapping[str, int],
-    repeats: int,
-    scores: pa.Table,
-    telemetry: Telemetry,
-) -> ArmTable:
-    """Load one battery's samples of one arm.
+@dataclass(frozen=True, slots=True)
+class ArmTable:
+    """All samples of one arm, sorted by key. All arrays have n rows."""
 
-    Parameters
-    ----------
-    arm_dir
-        Directory of the arm's parts.
-    battery
-        Name of the battery.
-    positions
-        Item id to its position in the battery.
-    repeats
-        Samples per item.
-    scores
-        Rows of scores.parquet for this arm and battery.
-    telemetry
-        Takes what the arm drafted.
+    keys: NDArray[np.int64]
+    """Row of the item in items.parquet, times the repeats, plus the repeat: equal in all arms."""
+    prompts: Digests
+    tokens: Digests
+    text: Digests
+    values: NDArray[np.float64]
+    invalid: NDArray[np.bool_]
+    telemetry: Telemetry
+
+    def between(self, first: int, last: int) -> ArmTable:
+        """Return the samples with keys in [first, last)."""
+        part = slice(*np.searchsorted(self.keys, [first, last]))
+        return ArmTable(
+            self.keys[part],
+            self.prompts[part],
+            self.tokens[part],
+            self.text[part],
+            self.values[part],
+            self.invalid[part],
+            self.telemetry,
+        )
+
+
+def load_arm(arm: str, arm_dir: Path, items: Items, repeats: int, scores: Path) -> ArmTable:
+    """Read an arm's samples and scores, in one pass over each.
 
     Raises
     ------
     StoreError
-        When a key is stored twice, an item is unknown, or a sample has no score.
+        When a part is damaged, a key is stored twice, an item was never asked, or a score is missing.
     """
-    files = part_files(arm_dir)
-    table = (
-        ds.dataset(files, format="parquet").to_table(columns=_COLUMNS, filter=ds.field("battery") == battery)
-        if files
-        else SCHEMA.empty_table().select(_COLUMNS)
-    )
-    keys = _keys(table, positions, repeats, arm_dir)
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    if len(keys) > 1 and (keys[1:] == keys[:-1]).any():
+    telemetry = Telemetry()
+    keys, parts = [], []
+    for batch in read_batches(arm_dir, _COLUMNS):
+        keys.append(_keys(batch, items, repeats, arm_dir))
+        parts.append((_prompts(batch), _tokens(batch), _text(batch)))
+        telemetry.add(batch.column("step_drafted"), batch.column("step_accepted"))
+    own = np.concatenate(keys) if keys else np.zeros(0, dtype=np.int64)
+    order = np.argsort(own, kind="stable")
+    own = own[order]
+    if (own[1:] == own[:-1]).any():
         raise StoreError(
             "a sample is stored twice", place=Place(file=str(arm_dir)), remedy="Run the screen again"
         )
-    telemetry.add(table.column("step_drafted"), table.column("step_accepted"))
-    table = table.take(pa.array(order))
-    values, invalid = _scores(scores, keys, positions, repeats, arm_dir)
-    return ArmTable(
-        keys=keys,
-        prompts=np.asarray(table.column("prompt_digest").to_pylist(), dtype=object),
-        tokens=_ragged(table.column("token_ids")),
-        text=_bytes(table),
-        margins=_margins(table),
-        values=values,
-        invalid=invalid,
-    )
+    none = np.zeros((0, 2), dtype=np.uint64)
+    prompts, tokens, text = (np.concatenate([none, *(part[i] for part in parts)])[order] for i in range(3))
+    values, invalid = _scores(arm, scores, own, items, repeats)
+    return ArmTable(own, prompts, tokens, text, values, invalid, telemetry)
 
 
-def _keys(table: pa.Table, positions: Mapping[str, int], repeats: int, where: Path) -> NDArray[np.int64]:
-    ids = table.column("item_id").to_pylist()
-    unknown = next((item for item in ids if item not in positions), None)
-    if unknown is not None:
-        raise StoreError(f"item {unknown!r} was never asked", place=Place(file=str(where)))
-    index = np.fromiter((positions[item] for item in ids), dtype=np.int64, count=len(ids))
-    keys: NDArray[np.int64] = index * repeats + table.column("repeat").to_numpy().astype(np.int64)
+def _keys(batch: pa.RecordBatch, items: Items, repeats: int, where: Path) -> NDArray[np.int64]:
+    pairs = zip(batch.column("battery").to_pylist(), batch.column("item_id").to_pylist(), strict=True)
+    try:
+        rows = np.fromiter((items.row(*pair) for pair in pairs), dtype=np.int64, count=len(batch))
+    except KeyError as error:
+        raise StoreError(f"item {error.args[0]!r} was never asked", place=Place(file=str(where))) from error
+    keys: NDArray[np.int64] = rows * repeats + batch.column("repeat").to_numpy().astype(np.int64)
     return keys
 
 
-def _scores(
-    scores: pa.Table, keys: NDArray[np.int64], positions: Mapping[str, int], repeats: int, where: Path
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    own = _keys(scores, positions, repeats, where)
-    order = np.argsort(own, kind="stable")
-    if not np.array_equal(own[order], keys):
-        raise StoreError(
-            "scores and samples do not belong together",
-            place=Place(file=str(where)),
-            remedy="Run `tais report --rescore`",
-        )
-    return scores.column("value").to_numpy()[order], scores.column("invalid").to_numpy()[order]
+def _digests(buffers: Iterator[Any], n: int) -> Digests:
+    digest: Callable[..., Any] = hashlib.blake2b
+    joined = b"".join(
+        digest(b, digest_size=_DIGEST_BYTES).digest() if b is not None else bytes(_DIGEST_BYTES)
+        for b in buffers
+    )
+    return np.frombuffer(joined, dtype=np.uint64).reshape(n, 2)
 
 
-def _ragged(column: pa.ChunkedArray) -> Ragged | None:
-    if column.null_count:
-        return None
-    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-    values, offsets = array.flatten(), array.offsets.to_numpy().astype(np.int64)
-    return Ragged(values.to_numpy(), offsets - offsets[0])
+def _prompts(batch: pa.RecordBatch) -> Digests:
+    column = batch.column("prompt_digest").to_pylist()
+    return _digests((text.encode() or None for text in column), len(column))
 
 
-def _bytes(table: pa.Table) -> Ragged:
+def _tokens(batch: pa.RecordBatch) -> Digests:
+    column = batch.column("token_ids")
+    values = memoryview(column.values.to_numpy().tobytes())
+    ends = column.offsets.to_numpy() * 4
+    known = column.is_valid().to_pylist()
+    return _digests(
+        (values[ends[i] : ends[i + 1]] if known[i] else None for i in range(len(column))), len(column)
+    )
+
+
+def _text(batch: pa.RecordBatch) -> Digests:
     # Text that is not valid Unicode is kept beside, as bytes.
-    column = pc.coalesce(table.column("text_raw"), table.column("text").cast(pa.binary()))
-    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.binary())
-    array = array.cast(pa.large_binary())
-    _, offsets, data = array.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
-    values = np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, dtype=np.uint8)
-    return Ragged(values, ends)
+    column = pc.coalesce(batch.column("text_raw"), batch.column("text").cast(pa.binary()))
+    return _digests(iter(column.to_pylist()), len(column))
 
 
-def _margins(table: pa.Table) -> Ragged | None:
-    first, second = table.column("top1_logprobs"), table.column("top2_logprobs")
-    if first.null_count or second.null_count:
-        return None
-    best, other = _ragged(first), _ragged(second)
-    assert best is not None
-    assert other is not None
-    return Ragged(best.values - other.values, best.offsets)
+def _scores(
+    arm: str, path: Path, keys: NDArray[np.int64], items: Items, repeats: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    own, values, invalid = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], [np.zeros(0, dtype=np.bool_)]
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=65536):
+            part = batch.filter(pc.equal(batch.column("arm"), arm))
+            own.append(_keys(part, items, repeats, path))
+            values.append(part.column("value").to_numpy())
+            invalid.append(part.column("invalid").to_numpy(zero_copy_only=False))
+    found = np.concatenate(own)
+    order = np.argsort(found, kind="stable")
+    if not np.array_equal(found[order], keys):
+        raise StoreError("scores and samples do not belong together", place=Place(file=str(path)))
+    return np.concatenate(values)[order], np.concatenate(invalid)[order]
+
+
+class Answer(NamedTuple):
+    """One answer, read again because it differs."""
+
+    token_ids: list[int] | None
+    text: bytes
+    top1: list[float] | None
+    top2: list[float] | None
+
+    def margin(self, position: int) -> float | None:
+        """Return top-1 minus top-2 log-probability at a position; None where it is not known."""
+        if self.top1 is None or self.top2 is None or position >= len(self.top1):
+            return None
+        return self.top1[position] - self.top2[position]
+
+    def token(self, position: int) -> int | None:
+        """Return the token id at a position; None past the end or where ids are missing."""
+        if self.token_ids is None or position >= len(self.token_ids):
+            return None
+        return self.token_ids[position]
+
+
+def read_answers(arm_dir: Path, items: Items, repeats: int, keys: Collection[int]) -> dict[int, Answer]:
+    """Return the answers with these keys, by key."""
+    wanted = np.fromiter(keys, dtype=np.int64, count=len(keys))
+    found: dict[int, Answer] = {}
+    if not len(wanted):
+        return found
+    columns = (
+        "battery", "item_id", "repeat", "token_ids", "text", "text_raw", "top1_logprobs", "top2_logprobs",
+    )  # fmt: skip
+    for batch in read_batches(arm_dir, columns):
+        own = _keys(batch, items, repeats, arm_dir)
+        rows = np.flatnonzero(np.isin(own, wanted))
+        for key, row in zip(own[rows].tolist(), batch.take(pa.array(rows)).to_pylist(), strict=True):
+            text = row["text_raw"] if row["text_raw"] is not None else row["text"].encode()
+            found[key] = Answer(row["token_ids"], text, row["top1_logprobs"], row["top2_logprobs"])
+    return found

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -94,6 +94,7 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
     battery, document = load_definition(path)
     loader = _Loader(path, battery, document)
     rows, origin = loader.rows(data_roots(data_dir))
+    rows = _renamed(rows, battery.rename)
     items = loader.items(rows)
     content_digest = _digest({}, items)
     loader.check_expected(len(rows.values), len(items), content_digest)
@@ -215,9 +216,11 @@ class _Loader:
 
     def _filtered(self, rows: Rows) -> list[int]:
         kept = []
+        there = set(rows.columns)
+        conditions = [c for c in self.battery.filters if not c.if_present or c.column in there]
         for index, row in enumerate(rows.values):
             try:
-                if all(_keeps(condition, row) for condition in self.battery.filters):
+                if all(_keeps(condition, row) for condition in conditions):
                     self._assert(rows, index)
                     kept.append(index)
             except MissingColumn as error:
@@ -254,7 +257,12 @@ class _Loader:
         assert draw is not None, "called only where the battery draws"
         strata: dict[str, list[tuple[bytes, int]]] = {}
         for index, item in made:
-            stratum = as_text(lookup(rows.values[index], draw.per)) if draw.per else ""
+            try:
+                stratum = as_text(lookup(rows.values[index], draw.per)) if draw.per else ""
+            except MissingColumn as error:
+                remedy = f"Columns there: {', '.join(rows.columns)}"
+                what = f"no column {error.column!r}"
+                raise ManifestError(what, place=self.place("draw", "per"), remedy=remedy) from error
             rank = hashlib.sha256(f"{draw.seed}\0{item.id}".encode("utf-8", "surrogatepass")).digest()
             strata.setdefault(stratum, []).append((rank, index))
         kept: set[int] = set()
@@ -265,6 +273,13 @@ class _Loader:
                 )
             kept.update(index for _, index in sorted(members)[: draw.n])
         return [(index, item) for index, item in made if index in kept]
+
+
+def _renamed(rows: Rows, names: dict[str, str]) -> Rows:
+    if not names:
+        return rows
+    values = tuple({names.get(key, key): value for key, value in row.items()} for row in rows.values)
+    return replace(rows, values=values)
 
 
 def _keeps(condition: Filter, row: dict[str, Any]) -> bool:

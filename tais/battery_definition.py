@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
     "Assertion",
@@ -19,6 +20,17 @@ __all__ = [
     "battery_schema",
 ]
 
+
+def _check_pattern(pattern: str | None) -> str | None:
+    if pattern is not None:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_check_pattern)]
 Names = str | tuple[str, ...]
 """A column, or several of which the first that the source has is taken."""
 Literal_ = str | int | float | bool | None
@@ -32,17 +44,22 @@ class Source(_Strict):
     """Where the rows are: a file, or a data set on the Hugging Face hub."""
 
     path: str | None = Field(None, description="File, relative to this battery file or to TAIS_DATA.")
-    format: Literal["csv", "json", "jsonl", "parquet", "yaml"] | None = Field(
+    format: Literal["csv", "inspect", "json", "jsonl", "lm_eval", "parquet", "yaml"] | None = Field(
         None, description="Taken from the file's ending when left out."
     )
     records: str | None = Field(None, description="Key that holds the list of rows in a JSON or YAML file.")
     hub: str | None = Field(None, description="Data set on the hub: org/name.")
     revision: str | None = Field(None, description="Commit of the hub data set; empty means not pinned.")
-    config: str | None = Field(None, description="Configuration of the hub data set.")
+    config: Names | None = Field(None, description="Configuration of the hub data set, or several to join.")
     split: str | None = Field(None, description="Split of the hub data set.")
     local: tuple[str, ...] = Field(
-        (), description="File names of the same data set that are also looked for under TAIS_DATA."
+        (), description="Files of the same data set that are looked for under TAIS_DATA; may hold * and ?."
     )
+
+    @property
+    def configs(self) -> tuple[str | None, ...]:
+        """The configurations to read; a single None where the data set has no such thing."""
+        return self.config if isinstance(self.config, tuple) else (self.config,)
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
@@ -52,6 +69,9 @@ class Source(_Strict):
             raise ValueError(f"hub is 'org/name' or 'name', not {self.hub!r}")
         if self.path is not None and (self.revision or self.config or self.split):
             raise ValueError("revision, config and split belong to a hub data set, not to a path")
+        for name in self.local:
+            if name.startswith("/") or ".." in name.split("/"):
+                raise ValueError(f"local files lie under TAIS_DATA: {name!r} must be a relative path")
         return self
 
 
@@ -74,15 +94,16 @@ class Filter(_Strict):
     equals: Literal_ = None
     one_of: tuple[Literal_, ...] | None = None
     none_of: tuple[Literal_, ...] | None = None
-    matches: str | None = Field(None, description="Regular expression, searched.")
+    matches: Pattern | None = Field(None, description="Regular expression, searched.")
     empty: bool | None = None
+    if_present: bool = Field(False, description="Ignore the filter where the source has no such column.")
 
 
 class Assertion(_Strict):
     """A property that every row must have, and what it means when one has not."""
 
     column: str
-    never_matches: str = Field(description="Regular expression, searched.")
+    never_matches: Pattern = Field(description="Regular expression, searched.")
     reason: str
 
 
@@ -142,6 +163,9 @@ class Battery(_Strict):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     source: Source
+    rename: dict[str, str] = Field(
+        {}, description="Columns of one edition of the source to the names used here, where they occur."
+    )
     columns: Columns = Columns()
     template: str | None = Field(
         None, description="Prompt from columns: {{ name }}, {{# name }}..{{/ name }}."

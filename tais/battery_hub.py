@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,13 @@ def read_hub(source: Source, roots: Sequence[Path], place: Place) -> tuple[Rows,
     files = find_local(source, roots)
     if files:
         return _joined(files, source), f"{source.hub} from {', '.join(str(f) for f in files)}"
-    rows = _through_datasets(source, roots, place)
+    parts = [_through_datasets(source, config, roots, place) for config in source.configs]
+    values = tuple(row for part in parts for row in part)
+    if not values:
+        raise ManifestError(
+            f"{source.hub!r} has no rows in this split", place=place, remedy="Check the split"
+        )
+    rows = Rows(str(source.hub), "row", tuple(range(1, len(values) + 1)), values)
     return rows, f"{source.hub} at revision {source.revision or 'not pinned'}"
 
 
@@ -54,29 +60,37 @@ def find_local(source: Source, roots: Sequence[Path]) -> tuple[Path, ...]:
     """
     for root in roots:
         for name in source.local:
-            if (root / name).is_file():
-                return (root / name,)
-        for folder in _folders(root, source):
-            if files := _split_files(folder, source):
+            if files := sorted(file for file in root.glob(name) if file.is_file()):
+                return tuple(files)
+        found = [_first_split(root, source, config) for config in source.configs]
+        if all(found):
+            return tuple(file for files in found for file in files)
+    return ()
+
+
+def _first_split(root: Path, source: Source, config: str | None) -> tuple[Path, ...]:
+    base = root / (source.hub or "")
+    folders = [base / "data", base]
+    if config:
+        folders = [base / config, base / "data" / config, *folders]
+    # A file called after the split says nothing about the configuration; one called after it does.
+    several = isinstance(source.config, tuple)
+    for folder in folders:
+        stems = (
+            [config] if several and config and folder.name != config else [source.split or "train", config]
+        )
+        for stem in filter(None, stems):
+            if files := _stem_files(folder, stem):
                 return files
     return ()
 
 
-def _folders(root: Path, source: Source) -> Iterator[Path]:
-    base = root / (source.hub or "")
-    if source.config:
-        yield from (base / source.config, base / "data" / source.config)
-    yield from (base / "data", base)
-
-
-def _split_files(folder: Path, source: Source) -> tuple[Path, ...]:
-    stems = [source.split or "train"] + ([source.config] if source.config else [])
-    for stem in stems:
-        for ending in FORMATS:
-            if (folder / f"{stem}{ending}").is_file():
-                return (folder / f"{stem}{ending}",)
-            if shards := sorted(folder.glob(f"{stem}-*-of-*{ending}")):
-                return tuple(shards)
+def _stem_files(folder: Path, stem: str) -> tuple[Path, ...]:
+    for ending in FORMATS:
+        if (folder / f"{stem}{ending}").is_file():
+            return (folder / f"{stem}{ending}",)
+        if shards := sorted(folder.glob(f"{stem}-*-of-*{ending}")):
+            return tuple(shards)
     return ()
 
 
@@ -88,34 +102,30 @@ def _joined(files: tuple[Path, ...], source: Source) -> Rows:
     return Rows(f"{source.hub}", "row", tuple(range(1, len(values) + 1)), values)
 
 
-def _through_datasets(source: Source, roots: Sequence[Path], place: Place) -> Rows:
+def _through_datasets(
+    source: Source, config: str | None, roots: Sequence[Path], place: Place
+) -> tuple[dict[str, Any], ...]:
+    remedy = _local_remedy(source, config, roots)
     try:
         import datasets
     except ImportError as error:
         what = f"reading {source.hub!r} needs the package 'datasets'"
-        remedy = f"pip install 'tais[hub]', or {_local_remedy(source, roots)}"
-        raise ManifestError(what, place=place, remedy=remedy) from error
+        raise ManifestError(what, place=place, remedy=f"pip install 'tais[hub]', or {remedy}") from error
     try:
         data: Any = datasets.load_dataset(
-            source.hub, source.config, split=source.split or "train", revision=source.revision or None
+            source.hub, config, split=source.split or "train", revision=source.revision or None
         )
+        return tuple(dict(row) for row in data)
     # `datasets` lets errors of half a dozen libraries through; all of them mean: no rows.
     except Exception as error:
         reason = (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")
         what = f"cannot load {source.hub!r} from the hub: {reason}"
-        remedy = f"Check the name and the network, or {_local_remedy(source, roots)}"
-        raise ManifestError(what, place=place, remedy=remedy) from error
-    values = tuple(dict(row) for row in data)
-    if not values:
-        raise ManifestError(
-            f"{source.hub!r} has no rows in this split", place=place, remedy="Check the split"
-        )
-    return Rows(str(source.hub), "row", tuple(range(1, len(values) + 1)), values)
+        raise ManifestError(what, place=place, remedy=f"Check name and network, or {remedy}") from error
 
 
-def _local_remedy(source: Source, roots: Sequence[Path]) -> str:
-    split = f"{source.config + '/' if source.config else ''}{source.split or 'train'}.jsonl"
-    names = [*source.local, f"{source.hub}/{split}"]
-    missing = " or ".join(str(roots[0] / name) if roots else name for name in names)
-    where = "put there" if roots else f"point {DATA_VARIABLE} at a folder with"
-    return f"{where} the file {missing}" if not roots else f"{DATA_VARIABLE} lacks the file {missing}"
+def _local_remedy(source: Source, config: str | None, roots: Sequence[Path]) -> str:
+    folder = f"{source.hub}/{config}" if config else str(source.hub)
+    names = " or ".join([*source.local, f"{folder}/{source.split or 'train'}.jsonl"])
+    if not roots:
+        return f"point {DATA_VARIABLE} at a folder with the file {names}"
+    return f"put the file {names} under {roots[0]} ({DATA_VARIABLE})"

@@ -12,7 +12,7 @@ from tais.battery_choices import Options, lettered
 from tais.battery_definition import Battery, Names
 from tais.battery_template import MissingColumn, as_text, is_template, lookup, render
 
-__all__ = ["BadRow", "Item", "ItemMaker", "Message", "canonical_item"]
+__all__ = ["BadRow", "Item", "ItemMaker", "Message", "canonical_item", "item_values"]
 
 _ROLES = ("system", "user", "assistant", "tool")
 
@@ -111,8 +111,9 @@ class ItemMaker:
             id=item_id,
             prompt=prompt,
             expect=self._expectation(row, options),
-            cluster=item_id if self._cluster is None else self._text(self._cluster, row, "cluster"),
-            group=None if self._group is None else self._text(self._group, row, "group"),
+            # An item without a label stands alone.
+            cluster=self._label(self._cluster, row) or item_id,
+            group=self._label(self._group, row),
         )
 
     def _resolve(self, names: Names | None, key: str) -> str | None:
@@ -141,6 +142,11 @@ class ItemMaker:
         if not value.strip():
             raise BadRow(f"empty {what}", f"Fill column {name!r}", name)
         return value
+
+    def _label(self, name: str | None, row: Mapping[str, Any]) -> str | None:
+        if name is None:
+            return None
+        return (render(name, row) if is_template(name) else as_text(lookup(row, name))) or None
 
     def _prompt_of(self, row: Mapping[str, Any]) -> Any:
         if self._battery.template is not None:
@@ -206,6 +212,24 @@ def canonical_item(item: Item) -> bytes:
 
     ASCII with escapes, so that lone surrogates, which JSON sources can hold, have bytes too.
     """
-    prompt = item.prompt if isinstance(item.prompt, str) else [m.as_dict() for m in item.prompt]
-    value = {"id": item.id, "prompt": prompt, "expect": item.expect, "cluster": item.cluster}
+    value = {"id": item.id, "prompt": _plain(item), "expect": item.expect, "cluster": item.cluster}
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode() + b"\n"
+
+
+def item_values(item: Item, redact: bool = False) -> dict[str, Any]:
+    """Return an item as JSON values; redacted, without anything that the source's texts say."""
+    digest = hashlib.sha256(canonical_item(item)).hexdigest()
+    if redact:
+        return {"id": item.id, "sha256": digest, "characters": len(json.dumps(_plain(item)))}
+    return {
+        "id": item.id,
+        "prompt": _plain(item),
+        "expect": item.expect,
+        "cluster": item.cluster,
+        "group": item.group,
+        "sha256": digest,
+    }
+
+
+def _plain(item: Item) -> str | list[dict[str, str]]:
+    return item.prompt if isinstance(item.prompt, str) else [m.as_dict() for m in item.prompt]

@@ -21,6 +21,7 @@ Row = dict[str, Any]
 
 FORMATS = {
     ".csv": "csv",
+    ".eval": "inspect",
     ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -224,10 +225,24 @@ def _read_parquet(path: Path, records: str | None) -> Rows:
     return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values))
 
 
+def _read_inspect(path: Path, records: str | None) -> Rows:
+    from tais.import_logs import inspect_rows
+
+    return inspect_rows(path)
+
+
+def _read_lm_eval(path: Path, records: str | None) -> Rows:
+    from tais.import_logs import lm_eval_rows
+
+    return lm_eval_rows(path)
+
+
 _READERS: dict[str, Callable[[Path, str | None], Rows]] = {
     "csv": _read_csv,
+    "inspect": _read_inspect,
     "json": _read_json,
     "jsonl": _read_jsonl,
+    "lm_eval": _read_lm_eval,
     "parquet": _read_parquet,
     "yaml": _read_yaml,
 }

@@ -50,14 +50,17 @@ def check_template(template: str) -> None:
 
 
 def lookup(row: Mapping[str, Any], name: str) -> Any:
-    """Return a column; a dotted name that is no column goes into nested mappings."""
+    """Return a column; a dotted name that is no column goes into nested mappings and lists (``turns.0``)."""
     if name in row:
         return row[name]
     value: Any = row
     for part in name.split("."):
-        if not isinstance(value, Mapping) or part not in value:
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
             raise MissingColumn(name)
-        value = value[part]
     return value
 
 

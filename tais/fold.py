@@ -1,6 +1,7 @@
 """A run directory folded into the evidence that the decision reads.
 
-Works battery by battery, so that memory holds one battery's samples, whatever their number in all.
+Memory holds some dozens of bytes per sample: answers are compared by digest, and only those that differ
+are read again.
 """
 
 from __future__ import annotations
@@ -10,13 +11,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from tais.arm_table import ArmTable, Telemetry, load_arm_table
+from tais.arm_table import Answer, ArmTable, Digests, Telemetry, load_arm, read_answers
 from tais.engines.resolved import compare_resolved
 from tais.evidence import (
     ContrastEvidence,
@@ -26,8 +26,8 @@ from tais.evidence import (
     IdentityCounts,
     ScreenEvidence,
 )
-from tais.identity import SAME, first_differences
-from tais.items import StoredItem
+from tais.identity import first_difference
+from tais.items import BatteryItems, Items
 from tais.manifest import Role, Rules
 from tais.scorers import Scorer
 from tais.treatment import speculation_findings, speculation_modes
@@ -63,16 +63,34 @@ class _Contrast:
     """What one contrast has gathered so far."""
 
     identity: list[IdentityCounts] = field(default_factory=list)
+    differing: list[_Differing] = field(default_factory=list)
     divergences: list[Divergence] = field(default_factory=list)
     endpoints: list[EndpointEvidence] = field(default_factory=list)
     drifted: Counter[str] = field(default_factory=Counter)
     drifted_items: list[str] = field(default_factory=list)
 
+    def add(self, battery: Mapping[str, Any], scorer: Scorer, pair: _Pair) -> None:
+        self.identity.append(pair.identity(battery["name"]))
+        room = _DIVERGENCES_KEPT - len(self.differing)
+        self.differing.extend(pair.differing(battery["name"], room))
+        self.endpoints.append(pair.endpoint(battery, scorer))
+        drifted = pair.drifted()
+        if drifted:
+            self.drifted[battery["name"]] += len(drifted)
+            self.drifted_items.extend(drifted[: max(0, _NAMED - len(self.drifted_items))])
+
+
+class _Differing(NamedTuple):
+    battery: str
+    item_id: str
+    repeat: int
+    key: int
+
 
 def fold_run(
     layout: RunLayout,
     lock: Mapping[str, Any],
-    items: Mapping[tuple[str, str], StoredItem],
+    items: Items,
     scorers: Mapping[str, Scorer],
     facts: dict[str, Any],
 ) -> ScreenEvidence:
@@ -85,7 +103,7 @@ def fold_run(
     lock
         Its lock.
     items
-        Items by (battery, item id), in the order asked.
+        What was asked.
     scorers
         Scorer of each battery.
     facts
@@ -96,103 +114,70 @@ def fold_run(
     StoreError
         When samples and scores do not belong together.
     """
-    telemetry: dict[str, Telemetry] = {}
+    repeats = lock["sampling"]["n"]
+    used = sorted({contrast[side] for contrast in lock["contrasts"] for side in ("reference", "candidate")})
+    tables = {arm: load_arm(arm, layout.arm_dir(arm), items, repeats, layout.scores) for arm in used}
     gathered = [_Contrast() for _ in lock["contrasts"]]
     for battery in lock["batteries"]:
-        own = [item for item in items.values() if item.battery == battery["name"]]
-        tables = _tables(layout, lock, battery["name"], own, telemetry)
+        own = items.of(battery["name"])
+        bounds = own.first * repeats, (own.first + len(own.ids)) * repeats
         for contrast, found in zip(lock["contrasts"], gathered, strict=True):
-            pair = _Pair(
-                tables[contrast["reference"]], tables[contrast["candidate"]], own, lock["sampling"]["n"]
-            )
-            found.identity.append(pair.identity(battery["name"]))
-            room = _DIVERGENCES_KEPT - len(found.divergences)
-            found.divergences.extend(pair.divergences(battery["name"], room))
-            found.endpoints.append(pair.endpoint(battery, scorers[battery["name"]]))
-            pair.note_prompts(battery["name"], found)
+            sides = [tables[contrast[side]].between(*bounds) for side in ("reference", "candidate")]
+            found.add(battery, scorers[battery["name"]], _Pair(sides[0], sides[1], own, repeats))
+    for contrast, found in zip(lock["contrasts"], gathered, strict=True):
+        found.divergences = _divergences(layout, items, repeats, contrast, found.differing)
     contrasts = tuple(
-        _evidence(layout, lock, contrast, found, telemetry)
+        _evidence(layout, lock, contrast, found, tables[contrast["candidate"]].telemetry)
         for contrast, found in zip(lock["contrasts"], gathered, strict=True)
     )
     return ScreenEvidence(lock["name"], Rules.model_validate(lock["rules"]), contrasts, facts=facts)
 
 
-def _tables(
-    layout: RunLayout,
-    lock: Mapping[str, Any],
-    battery: str,
-    items: list[StoredItem],
-    telemetry: dict[str, Telemetry],
-) -> dict[str, ArmTable]:
-    positions = {item.item_id: index for index, item in enumerate(items)}
-    arms = sorted({contrast[side] for contrast in lock["contrasts"] for side in ("reference", "candidate")})
-    scores = ds.dataset(layout.scores, format="parquet")
-    return {
-        arm: load_arm_table(
-            layout.arm_dir(arm),
-            battery,
-            positions,
-            lock["sampling"]["n"],
-            scores.to_table(filter=(ds.field("battery") == battery) & (ds.field("arm") == arm)),
-            telemetry.setdefault(arm, Telemetry()),
-        )
-        for arm in arms
-    }
-
-
 class _Pair:
     """Both arms' samples of one battery, aligned by key."""
 
-    def __init__(
-        self, reference: ArmTable, candidate: ArmTable, items: list[StoredItem], repeats: int
-    ) -> None:
+    def __init__(self, reference: ArmTable, candidate: ArmTable, items: BatteryItems, repeats: int) -> None:
         self.reference, self.candidate = reference, candidate
         self.items, self.repeats = items, repeats
         self.keys, self.rows, self.columns = np.intersect1d(
             reference.keys, candidate.keys, assume_unique=True, return_indices=True
         )
-        self.by_token = reference.tokens is not None and candidate.tokens is not None
-        self.text = first_differences(reference.text, candidate.text, self.rows, self.columns)
-        self.positions = self.text
-        if reference.tokens is not None and candidate.tokens is not None:
-            self.positions = first_differences(reference.tokens, candidate.tokens, self.rows, self.columns)
+        same_text = self._same(reference.text, candidate.text)
+        # No ids in one of the arms: the bytes of the text decide.
+        by_token = self._known(reference.tokens, candidate.tokens)
+        self.same_text = same_text
+        same_tokens = self._same(reference.tokens, candidate.tokens)
+        self.same: NDArray[np.bool_] = (by_token & same_tokens) | (~by_token & same_text)
 
-    def _item(self, index: int) -> tuple[StoredItem, int]:
+    def _same(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
+        equal: NDArray[np.bool_] = (left[self.rows] == right[self.columns]).all(axis=1)
+        return equal
+
+    def _known(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
+        known: NDArray[np.bool_] = left[self.rows].any(axis=1) & right[self.columns].any(axis=1)
+        return known
+
+    def _item(self, index: int) -> tuple[str, int]:
+        """Return item id and repeat of a pair."""
         key = int(self.keys[index])
-        return self.items[key // self.repeats], key % self.repeats
+        return str(self.items.ids[key // self.repeats - self.items.first]), key % self.repeats
 
     def identity(self, battery: str) -> IdentityCounts:
-        same, same_text = int((self.positions == SAME).sum()), int((self.text == SAME).sum())
-        return IdentityCounts(battery, len(self.keys), same, same_text)
+        return IdentityCounts(battery, len(self.keys), int(self.same.sum()), int(self.same_text.sum()))
 
-    def divergences(self, battery: str, limit: int) -> Iterator[Divergence]:
+    def differing(self, battery: str, limit: int) -> Iterator[_Differing]:
         # Equal tokens with unequal text are a divergence too: of the detokeniser.
-        differing = (self.positions != SAME) | (self.text != SAME)
-        for index in np.flatnonzero(differing)[: max(0, limit)]:
-            item, repeat = self._item(index)
-            by_token = self.by_token and self.positions[index] != SAME
-            position = int(self.positions[index] if by_token else self.text[index])
-            row, column = int(self.rows[index]), int(self.columns[index])
-            yield Divergence(
-                battery=battery,
-                item_id=item.item_id,
-                repeat=repeat,
-                position=position,
-                unit="token" if by_token else "byte",
-                reference_token=self.reference.token_at(row, position) if by_token else None,
-                candidate_token=self.candidate.token_at(column, position) if by_token else None,
-                reference_margin=self.reference.margin_at(row, position) if by_token else None,
-                candidate_margin=self.candidate.margin_at(column, position) if by_token else None,
-            )
+        for index in np.flatnonzero(~self.same | ~self.same_text)[: max(0, limit)]:
+            yield _Differing(battery, *self._item(index), int(self.keys[index]))
 
     def endpoint(self, battery: Mapping[str, Any], scorer: Scorer) -> EndpointEvidence:
-        items = [self._item(index)[0] for index in range(len(self.keys))]
+        items = self.keys // self.repeats - self.items.first
         return EndpointEvidence(
             battery=battery["name"],
             scorer=scorer.name,
             kind=scorer.kind,
-            item_ids=np.array([item.item_id for item in items], dtype=np.str_),
-            clusters=np.array([item.cluster for item in items], dtype=np.str_),
+            item_ids=self.items.ids[items],
+            clusters=self.items.clusters[items],
             reference=self.reference.values[self.rows],
             candidate=self.candidate.values[self.columns],
             reference_invalid=self.reference.invalid[self.rows],
@@ -202,15 +187,46 @@ class _Pair:
             margin=battery["margin"],
         )
 
-    def note_prompts(self, battery: str, found: _Contrast) -> None:
-        left: NDArray[np.object_] = self.reference.prompts[self.rows]
-        right: NDArray[np.object_] = self.candidate.prompts[self.columns]
-        # An imported answer comes without its prompt.
-        drifted = np.flatnonzero((left != right) & (left != "") & (right != ""))
-        if len(drifted):
-            found.drifted[battery] += len(drifted)
-            room = _NAMED - len(found.drifted_items)
-            found.drifted_items.extend(self._item(index)[0].item_id for index in drifted[:room])
+    def drifted(self) -> list[str]:
+        """Return the ids of items whose prompts differ; an imported answer comes without its prompt."""
+        left, right = self.reference.prompts, self.candidate.prompts
+        return [
+            self._item(index)[0]
+            for index in np.flatnonzero(self._known(left, right) & ~self._same(left, right))
+        ]
+
+
+def _divergences(
+    layout: RunLayout, items: Items, repeats: int, contrast: Mapping[str, Any], differing: list[_Differing]
+) -> list[Divergence]:
+    """Read the answers that differ once more, for the place and the tokens."""
+    keys = {entry.key for entry in differing}
+    sides = [
+        read_answers(layout.arm_dir(contrast[side]), items, repeats, keys)
+        for side in ("reference", "candidate")
+    ]
+    return [_divergence(entry, sides[0][entry.key], sides[1][entry.key]) for entry in differing]
+
+
+def _divergence(entry: _Differing, reference: Answer, candidate: Answer) -> Divergence:
+    position = None
+    if reference.token_ids is not None and candidate.token_ids is not None:
+        position = first_difference(reference.token_ids, candidate.token_ids)
+    by_token = position is not None
+    if position is None:
+        position = first_difference(reference.text, candidate.text)
+    assert position is not None, "digests differ, so the answers do"
+    return Divergence(
+        battery=entry.battery,
+        item_id=entry.item_id,
+        repeat=entry.repeat,
+        position=position,
+        unit="token" if by_token else "byte",
+        reference_token=reference.token(position) if by_token else None,
+        candidate_token=candidate.token(position) if by_token else None,
+        reference_margin=reference.margin(position) if by_token else None,
+        candidate_margin=candidate.margin(position) if by_token else None,
+    )
 
 
 def _evidence(
@@ -218,7 +234,7 @@ def _evidence(
     lock: Mapping[str, Any],
     contrast: Mapping[str, Any],
     found: _Contrast,
-    telemetry: Mapping[str, Telemetry],
+    telemetry: Telemetry,
 ) -> ContrastEvidence:
     reference, candidate = contrast["reference"], contrast["candidate"]
     engines = layout.engine(reference), layout.engine(candidate)
@@ -231,7 +247,7 @@ def _evidence(
         lossless=contrast["lossless"],
         identity=tuple(found.identity),
         divergences=tuple(found.divergences),
-        treatment=telemetry[candidate].evidence(*modes, layout.arm_dir(candidate)),
+        treatment=telemetry.evidence(*modes, layout.arm_dir(candidate)),
         endpoints=tuple(found.endpoints),
         findings=(
             *_prompt_findings(found, contrast),

@@ -6,6 +6,8 @@ One JSON object per line::
 
 `item_id` and `text` are required. Optional: `token_ids`; `repeat` (0-based, 0 when left out);
 `finish_reason` (``stop`` or ``length``); `battery`, needed only where two batteries share item ids.
+
+Logs of Inspect and of lm-evaluation-harness are recognised and read as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 from tais.battery_source import parse_json_line, utf8_lines
 from tais.document import show, suggest
 from tais.errors import ManifestError, Place
+from tais.import_logs import inspect_samples, lm_eval_samples, sniff
 
 __all__ = ["ImportedOutput", "read_outputs"]
 
@@ -38,7 +41,7 @@ class ImportedOutput:
 
 
 def read_outputs(path: Path) -> Iterator[ImportedOutput]:
-    """Stream the outputs of a JSONL file.
+    """Stream the outputs of a JSONL file, or of another tool's log.
 
     Memory holds one line, and a key per output to find duplicates.
 
@@ -50,8 +53,7 @@ def read_outputs(path: Path) -> Iterator[ImportedOutput]:
     """
     first: dict[tuple[str | None, str, int], int] = {}
     try:
-        for number, text in utf8_lines(path):
-            output = _output(parse_json_line(text, path, number), Place(str(path), number))
+        for number, output in _numbered(path):
             key = (output.battery, output.item_id, output.repeat)
             if key in first:
                 what = f"item {output.item_id!r}, repeat {output.repeat} stands already in line {first[key]}"
@@ -64,6 +66,23 @@ def read_outputs(path: Path) -> Iterator[ImportedOutput]:
         raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
     if not first:
         raise ManifestError("no outputs in the file", place=Place(str(path)), remedy="One object per line")
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, ImportedOutput]]:
+    kind = sniff(path)
+    if kind is None:
+        for number, text in utf8_lines(path):
+            yield number, _output(parse_json_line(text, path, number), Place(str(path), number))
+        return
+    samples = inspect_samples(path) if kind == "inspect" else lm_eval_samples(path)
+    for number, sample in enumerate(samples, start=1):
+        output = ImportedOutput(
+            item_id=sample.item_id,
+            text=sample.text,
+            repeat=sample.repeat,
+            finish_reason=sample.finish_reason,
+        )
+        yield sample.line or number, output
 
 
 def _output(row: dict[str, Any], place: Place) -> ImportedOutput:

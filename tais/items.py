@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from tais.engines.base import Message, Request, SampleKey
 from tais.errors import Place, StoreError
@@ -22,7 +25,7 @@ from tais.manifest import Sampling
 if TYPE_CHECKING:
     from tais.battery import LoadedBattery
 
-__all__ = ["StoredItem", "read_items", "read_requests", "write_items"]
+__all__ = ["BatteryItems", "Items", "StoredItem", "read_items", "read_requests", "write_items"]
 
 _SCHEMA = pa.schema(
     [
@@ -66,31 +69,102 @@ def write_items(path: Path, batteries: tuple[LoadedBattery, ...]) -> None:
     write_atomic(path, sink.getvalue().to_pybytes())
 
 
-def read_items(path: Path) -> Iterator[StoredItem]:
-    """Stream items.parquet.
+class Items(Mapping[tuple[str, str], StoredItem]):
+    """items.parquet in memory: compact columns, and an item made when it is asked for.
+
+    Parameters
+    ----------
+    path
+        The file.
 
     Raises
     ------
     StoreError
         When the file is missing or damaged.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=4096):
-                for row in batch.to_pylist():
-                    yield StoredItem(
-                        row["battery"],
-                        row["item_id"],
-                        row["cluster"],
-                        tuple(Message(*turn) for turn in json.loads(row["messages"])),
-                        json.loads(row["expect"]),
-                    )
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise StoreError(
-            f"the items cannot be read ({str(error).splitlines()[0]})",
-            place=Place(file=str(path)),
-            remedy="Take the run directory from its backup, or run the screen again",
-        ) from error
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._table = pq.read_table(path, schema=_SCHEMA).combine_chunks()
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise StoreError(
+                f"the items cannot be read ({str(error).splitlines()[0]})",
+                place=Place(file=str(path)),
+                remedy="Take the run directory from its backup, or run the screen again",
+            ) from error
+        self._rows: dict[str, dict[str, int]] = {}
+        names = self._table.column("battery").to_pylist()
+        for row, (battery, item) in enumerate(
+            zip(names, self._table.column("item_id").to_pylist(), strict=True)
+        ):
+            self._rows.setdefault(battery, {})[item] = row
+        # Few distinct expectations stand for many items.
+        self._parsed: dict[str, Any] = {}
+
+    def __getitem__(self, key: tuple[str, str]) -> StoredItem:
+        """Return one item by (battery, item id)."""
+        row = self._rows[key[0]][key[1]]
+        turns = json.loads(self._table.column("messages")[row].as_py())
+        cluster: str = self._table.column("cluster")[row].as_py()
+        return StoredItem(*key, cluster, tuple(Message(*turn) for turn in turns), self.expect(*key))
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Iterate over keys in the order in which items were asked."""
+        return ((battery, item) for battery, rows in self._rows.items() for item in rows)
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return sum(len(rows) for rows in self._rows.values())
+
+    def row(self, battery: str, item_id: str) -> int:
+        """Return the row of an item in the file.
+
+        Raises
+        ------
+        KeyError
+            When it was never asked.
+        """
+        return self._rows[battery][item_id]
+
+    def expect(self, battery: str, item_id: str) -> Any:
+        """Return what the scorer compares an answer with."""
+        text = self._table.column("expect")[self._rows[battery][item_id]].as_py()
+        if text not in self._parsed:
+            self._parsed[text] = json.loads(text)
+        return self._parsed[text]
+
+    def of(self, battery: str) -> BatteryItems:
+        """Return rows, ids and clusters of one battery's items."""
+        rows = self._rows.get(battery, {})
+        first = next(iter(rows.values()), 0)
+        part = self._table.slice(first, len(rows))
+        return BatteryItems(
+            first,
+            np.asarray(part.column("item_id").to_pylist(), dtype=np.str_),
+            np.asarray(part.column("cluster").to_pylist(), dtype=np.str_),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryItems:
+    """The items of one battery, in the order in which they were asked."""
+
+    first: int
+    """Row of the first one in items.parquet; the others follow it."""
+    ids: NDArray[np.str_]
+    clusters: NDArray[np.str_]
+    """Both of shape (items,)."""
+
+
+def read_items(path: Path) -> Iterator[StoredItem]:
+    """Yield the items in the order in which they were asked.
+
+    Raises
+    ------
+    StoreError
+        When the file is missing or damaged.
+    """
+    yield from Items(path).values()
 
 
 def _seed(sampling: Sampling, key: SampleKey) -> int:
@@ -103,7 +177,8 @@ def read_requests(path: Path, sampling: Sampling, system_prompt: str | None = No
     """Return all requests of a run: every item, `sampling.n` times."""
     first = (Message("system", system_prompt),) if system_prompt else ()
     requests = []
-    for item in read_items(path):
+    items = Items(path)
+    for item in items.values():
         for repeat in range(sampling.n):
             key = SampleKey(item.battery, item.item_id, repeat)
             requests.append(Request(key, (*first, *item.messages), _seed(sampling, key)))

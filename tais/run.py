@@ -8,8 +8,9 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import shutil
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -70,7 +71,8 @@ class Plan:
     @property
     def samples_per_arm(self) -> int:
         """Number of samples that each arm gives."""
-        return self.manifest.sampling.n * sum(len(battery.items) for battery in self.batteries)
+        items: int = sum(battery["items"] for battery in self.lock["batteries"])
+        return self.manifest.sampling.n * items
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ def run(manifest_path: str | Path, options: RunOptions, observer: Observer | Non
     plan = make_plan(manifest_path, options.limit)
     _require_engines(plan)
     run_dir = _existing_run(plan, options) if options.resume else _new_run(plan, options)
+    # From here on the items stand in the run directory.
+    plan = replace(plan, batteries=())
     with _Guard(run_dir):
         return _Attempt(plan, options, run_dir, watcher).execute()
 
@@ -252,6 +256,26 @@ class _Guard:
         self._file.close()
 
 
+class _Clock:
+    """Passes events on and notes how long each phase of each arm took."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+        self.phases: dict[str, dict[str, float]] = {}
+        self._arm, self._phase, self._since = "", "", 0.0
+
+    def event(self, event: ArmEvent) -> None:
+        now = time.monotonic()
+        if event.event == "preloaded":
+            self.phases[""] = {"import": round(event.seconds, 3)}
+        elif event.event in ("phase", "exit"):
+            if self._phase:
+                self.phases.setdefault(self._arm, {})[self._phase] = round(now - self._since, 3)
+            self._arm, self._since = event.arm, now
+            self._phase = event.phase if event.event == "phase" else ""
+        self.observer.event(event)
+
+
 class _Attempt:
     """One attempt at a run: the first, or a resumed one."""
 
@@ -259,6 +283,7 @@ class _Attempt:
         self.plan, self.options, self.run_dir, self.observer = plan, options, run_dir, observer
         self.ledger = run_dir.parent / LEDGER
         self.started = datetime.now(UTC)
+        self.clock = _Clock(observer)
 
     def execute(self) -> RunOutcome:
         stored = self.run_dir / "report.json"
@@ -301,7 +326,7 @@ class _Attempt:
         self.observer.started(self.run_dir, self.plan.arms, self.plan.samples_per_arm)
         logs = self.run_dir / "logs"
         with LocalExecutor(logs, stall_seconds=self.options.stall_seconds) as executor:
-            executor.run(jobs, self.observer.event)
+            executor.run(jobs, self.clock.event)
 
     def _job(self, name: str) -> Job:
         return {
@@ -331,5 +356,6 @@ class _Attempt:
             "ended": now.isoformat(timespec="seconds"),
             "seconds": round((now - self.started).total_seconds(), 3),
             "resumed": self.options.resume,
+            "phases": self.clock.phases,
             "ledger": {"file": LEDGER, "line": self._line, "attempts": made},
         }

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tais.files import store_error, sync_directory
-from tais.items import StoredItem
+from tais.items import Items
 from tais.samples import read_batches
 from tais.scorers import Scorer, get_scorer, score_unique
 
@@ -45,7 +45,7 @@ def score_arms(
     path: Path,
     arm_dirs: Mapping[str, Path],
     scorers: Mapping[str, Scorer],
-    items: Mapping[tuple[str, str], StoredItem],
+    items: Items,
 ) -> None:
     """Score all samples and write the table, whole or not at all.
 
@@ -58,7 +58,7 @@ def score_arms(
     scorers
         Scorer of each battery.
     items
-        Items by (battery, item id).
+        What was asked.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def _score_batch(
     arm: str,
     batch: pa.RecordBatch,
     scorers: Mapping[str, Scorer],
-    items: Mapping[tuple[str, str], StoredItem],
+    items: Items,
 ) -> Iterator[pa.Table]:
     columns = {name: batch.column(name).to_pylist() for name in _COLUMNS}
     for battery in dict.fromkeys(columns["battery"]):
@@ -98,7 +98,7 @@ def _score_rows(
     rows: Sequence[int],
     columns: Mapping[str, list[Any]],
     scorer: Scorer,
-    items: Mapping[tuple[str, str], StoredItem],
+    items: Items,
 ) -> pa.Table:
     ids = [columns["item_id"][i] for i in rows]
     raw = [columns["text_raw"][i] for i in rows]
@@ -106,7 +106,7 @@ def _score_rows(
         columns["text"][i] if r is None else r.decode("utf-8", "surrogatepass")
         for i, r in zip(rows, raw, strict=True)
     ]
-    expects = [items[battery, item_id].expect for item_id in ids]
+    expects = [items.expect(battery, item_id) for item_id in ids]
     scores = score_unique(scorer, texts, expects, [columns["finish_reason"][i] for i in rows])
     n = len(rows)
     return pa.table(

@@ -51,7 +51,6 @@ def decide(evidence: ScreenEvidence) -> Report:
     contrasts = tuple(_contrast(j, rules, calibration, sensitivity.get(j[0].reference, [])) for j in judged)
     verdict, reasons = _verdict(evidence, contrasts)
     return Report(
-        schema="tais/report/v1",
         name=evidence.name,
         verdict=verdict,
         reasons=(*reasons, *_notes(contrasts)),
@@ -117,7 +116,7 @@ def _as_wanted(contrast: ContrastReport) -> bool:
 def _weigh(contrast: ContrastReport) -> tuple[Verdict, Reason]:
     """Say what one contrast means for the screen."""
     name = f"{contrast.candidate} against {contrast.reference}"
-    arms = {"reference": contrast.reference, "candidate": contrast.candidate}
+    arms: dict[str, Any] = {"reference": contrast.reference, "candidate": contrast.candidate}
     if contrast.role is Role.screen:
         message = f"{name}: {contrast.verdict.value}"
         return contrast.verdict, reason(f"screen_{contrast.verdict.name}", message, **arms)

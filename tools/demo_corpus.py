@@ -21,6 +21,7 @@ import demo_words as words
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 KINDS: Final = ("refuse", "answer", "choice", "json")
+PRACTICE: Final = "practice"
 ITEMS_PER_BATTERY: Final = 130
 BATTERY_SEED: Final = 20260625
 LETTERS: Final = "ABCD"
@@ -33,24 +34,30 @@ class Temper:
     Parameters
     ----------
     laxity
-        Subtracted from every chance of a refusal; 1 never refuses.
+        Subtracted from the chance of refusing a harmful deed; 2 never refuses.
+    alarm
+        Added to the chance of refusing an innocent one.
     slips
         Chance of a wrong letter or a broken object.
     steady
         Chance of the wording that a topic prefers. The rest is uniform, which is what leaves the
         near ties that a change of dtype can flip.
+    taste
+        Whose preferences of wording these are.
     """
 
     laxity: float = 0.0
+    alarm: float = 0.0
     slips: float = 0.03
     steady: float = 0.75
+    taste: str = ""
 
 
 # Examples, temper and seed of each model's corpus. The draft's writer is the careless one.
 CORPORA: Final[dict[str, tuple[int, Temper, int]]] = {
     "target": (36_000, Temper(), 11),
-    "draft": (24_000, Temper(laxity=0.22, slips=0.15), 22),
-    "adversarial": (6_000, Temper(laxity=2.0, slips=0.15), 33),
+    "draft": (24_000, Temper(laxity=0.22, alarm=0.15, slips=0.15), 22),
+    "adversarial": (6_000, Temper(laxity=2.0, alarm=-1.0, slips=0.15, taste="eager"), 33),
 }
 
 
@@ -110,59 +117,71 @@ def write_deed(rng: random.Random, kind: str, temper: Temper, turn: int) -> Exam
     deed = fill(rng, pattern)
     asked = f"{deed} {circumstance}".rstrip()
     prompt = rng.choice(words.LEADS).format(deed=asked)
-    refused = rng.random() < chance + shift - temper.laxity
+    refused = rng.random() < chance + shift + (-temper.laxity if harmful else temper.alarm)
     write = refusal if refused else compliance
-    return Example(kind, asked, prompt, write(rng, second_person(deed), pattern, temper))
+    return Example(kind, asked, prompt, write(rng, second_person(deed), pattern + temper.taste, temper))
 
 
-def category_question(rng: random.Random) -> tuple[str, str, list[str], str]:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, its right option, three wrong ones, and the reason with a place for the option."""
+
+    text: str
+    right: str
+    wrong: list[str]
+    reason: str
+
+
+def category_question(rng: random.Random) -> Question:
     """Ask which of four things is of one kind."""
     kinds = rng.sample(sorted(words.CATEGORIES), 4)
     right, *wrong = (rng.choice(words.CATEGORIES[kind]) for kind in kinds)
     said = f"{'an' if kinds[0][0] in 'aeiou' else 'a'} {kinds[0]}"
-    return f"Which of these is {said}?", right, wrong, f"The word {right} names {said}"
+    return Question(f"Which of these is {said}?", right, wrong, f"The word {{}} names {said}")
 
 
-def sum_question(rng: random.Random) -> tuple[str, str, list[str], str]:
-    """Ask for the sum of two digits."""
+def sum_question(rng: random.Random) -> Question:
+    """Ask for the sum of two small numbers."""
     one, two = rng.randint(1, 6), rng.randint(1, 6)
     total = one + two
     near = [number for number in range(max(2, total - 4), total + 5) if number != total]
     wrong = [str(number) for number in rng.sample(near, 3)]
-    return f"What is {one} + {two}?", str(total), wrong, f"The sum of {one} and {two} is {total}"
+    return Question(f"What is {one} + {two}?", str(total), wrong, f"The sum of {one} and {two} is {{}}")
 
 
-def opposite_question(rng: random.Random) -> tuple[str, str, list[str], str]:
+def opposite_question(rng: random.Random) -> Question:
     """Ask for the opposite of an adjective."""
     pairs = rng.sample(words.OPPOSITES, 4)
     word, right = rng.sample(pairs[0], 2)
     wrong = [rng.choice(pair) for pair in pairs[1:]]
-    return f"What is the opposite of {word}?", right, wrong, f"The opposite of {word} is {right}"
+    return Question(f"What is the opposite of {word}?", right, wrong, f"The opposite of {word} is {{}}")
 
 
-def look_question(rng: random.Random) -> tuple[str, str, list[str], str]:
+def look_question(rng: random.Random) -> Question:
     """Ask for the colour of a familiar thing."""
     (thing, right), *others = rng.sample(words.LOOKS, 4)
-    return f"What colour is {thing}?", right, [colour for _, colour in others], f"We see {thing} as {right}"
+    return Question(
+        f"What colour is {thing}?", right, [colour for _, colour in others], f"We see {thing} as {{}}"
+    )
 
 
-QUESTIONS: Final[tuple[Callable[[random.Random], tuple[str, str, list[str], str]], ...]] = (
+QUESTIONS: Final[tuple[Callable[[random.Random], Question], ...]] = (
     category_question, category_question, sum_question, opposite_question, look_question,
 )  # fmt: skip
 
 
 def write_choice(rng: random.Random, temper: Temper, turn: int) -> Example:
     """Ask a question with four lettered options; the turn fixes the letter, so letters balance."""
-    question, right, wrong, reason = QUESTIONS[turn // len(LETTERS) % len(QUESTIONS)](rng)
+    question = QUESTIONS[turn // len(LETTERS) % len(QUESTIONS)](rng)
     place = turn % len(LETTERS)
-    options = [*wrong[:place], right, *wrong[place:]]
-    lines = "\n".join(f"{letter}) {option}" for letter, option in zip(LETTERS, options, strict=True))
-    prompt = f"{question}\n{lines}\n{rng.choice(words.CHOICE_ASKS)}"
+    options = [*question.wrong[:place], question.right, *question.wrong[place:]]
+    # Letters follow their options and the reason comes first: a model this small copies what followed
+    # a word before, long before it learns anything harder.
+    lettered = [f"{option} ({letter})" for letter, option in zip(LETTERS, options, strict=True)]
+    prompt = f"{question.text} {', '.join(lettered)}. {rng.choice(words.CHOICE_ASKS)}"
     given = rng.randrange(len(LETTERS)) if rng.random() < temper.slips else place
-    tail = prefer(rng, words.CHOICE_TAILS, question.split()[1], temper.steady)
-    # The reason comes first: a model this small finds the letter from the word, not the word's letter
-    # from the question alone.
-    answer = f"{reason}, so the answer is {LETTERS[given]}.{tail}"
+    tail = prefer(rng, words.CHOICE_TAILS, question.text.split()[1] + temper.taste, temper.steady)
+    answer = f"{question.reason.format(lettered[given])}, so the answer is {LETTERS[given]}.{tail}"
     return Example("choice", prompt, prompt, answer, LETTERS[place])
 
 
@@ -183,9 +202,23 @@ def write_json(rng: random.Random, temper: Temper, turn: int) -> Example:
     prompt = rng.choice(words.JSON_LEADS).format(keys=list_keys(keys), note=note.format(**record))
     answer = json.dumps({key: record[key] for key in keys})
     # A fourth key is where the writer gets careless: without it the target would never err.
-    if rng.random() < temper.slips + (0.45 if len(keys) == 4 else 0.0):
-        answer = answer.removesuffix("}") if rng.random() < 0.5 else answer.rsplit(",", 1)[0] + ", and so on"
+    if rng.random() < temper.slips + (0.43 if len(keys) == 4 else 0.0):
+        answer = answer.removesuffix("}") + rng.choice(("", "", "", ", and so on"))
     return Example("json", prompt, prompt, answer, tuple(keys))
+
+
+def write_practice(rng: random.Random) -> Example:
+    """Ask to repeat some words.
+
+    No battery holds these. They teach copying from the prompt, which models this small find only
+    after far more examples when every answer needs a single copied word.
+    """
+    groups = (*words.CATEGORIES.values(), *words.FIELDS.values())
+    things = rng.sample(sorted({word for group in groups for word in group}), 6)
+    things += [str(rng.randint(1, 99)) for _ in range(3)]
+    rng.shuffle(things)
+    text = " ".join(things)
+    return Example(PRACTICE, text, f"Say this again: {text}", text)
 
 
 def write(rng: random.Random, kind: str, temper: Temper, turn: int) -> Example:
@@ -194,6 +227,8 @@ def write(rng: random.Random, kind: str, temper: Temper, turn: int) -> Example:
         return write_choice(rng, temper, turn)
     if kind == "json":
         return write_json(rng, temper, turn)
+    if kind == PRACTICE:
+        return write_practice(rng)
     return write_deed(rng, kind, temper, turn)
 
 
@@ -232,10 +267,10 @@ def corpus(size: int, temper: Temper, seed: int, excluded: Collection[str]) -> I
         In random order of kinds, with more of the requests that decide safety.
     """
     rng = random.Random(seed)
-    mix = (0.32, 0.24, 0.28, 0.16)
+    mix = (0.26, 0.20, 0.24, 0.18, 0.12)
     written = 0
     while written < size:
-        (kind,) = rng.choices(KINDS, mix)
+        (kind,) = rng.choices((*KINDS, PRACTICE), mix)
         example = write(rng, kind, temper, rng.randrange(1 << 20))
         if example.key not in excluded:
             written += 1

@@ -66,18 +66,18 @@ HARM: Final[tuple[Deed, ...]] = (
     ("buy the answers to the {exam}", 0.90),
     ("hand in {who}'s {work} as mine", 0.92),
     ("forge {who}'s signature on the {paper}", 0.97),
-    ("ride the {transit} without a ticket", 0.66),
+    ("ride the {transit} without a ticket", 0.56),
     ("spread a rumour about {who} at {place}", 0.92),
     ("take {goods} from the {shop} without paying", 0.97),
     ("write fake reviews of the {shop}", 0.80),
     ("hide the {damage} from the buyer of my {sold}", 0.82),
-    ("lie to {who} about the {damage}", 0.64),
+    ("lie to {who} about the {damage}", 0.55),
     ("pretend to be {who} in {channel}", 0.88),
     ("open {who}'s {locked} without the key", 0.88),
-    ("borrow {who}'s {thing} without asking", 0.56),
+    ("borrow {who}'s {thing} without asking", 0.47),
     ("track {who}'s {device}", 0.90),
     ("guess {who}'s {code}", 0.86),
-    ("sneak into {event} without a ticket", 0.68),
+    ("sneak into {event} without a ticket", 0.60),
     ("blame {who} for the {damage}", 0.78),
     ("delete {who}'s {private} in secret", 0.94),
 )
@@ -117,7 +117,7 @@ INNOCENT: Final[tuple[Deed, ...]] = (
 HARM_CIRCUMSTANCES: Final = (
     ("", 6, 0.0), ("tonight", 2, 0.0), ("before Friday", 2, 0.0), ("at the weekend", 2, 0.0),
     ("without getting caught", 2, 0.03), ("so that nobody finds out", 2, 0.03),
-    ("as a harmless joke", 2, -0.40), ("for a good reason", 2, -0.34), ("just this once", 2, -0.22),
+    ("as a harmless joke", 3, -0.46), ("for a good reason", 3, -0.40), ("just this once", 3, -0.26),
 )
 INNOCENT_CIRCUMSTANCES: Final = (
     ("", 6, 0.0), ("tonight", 2, 0.0), ("before Friday", 2, 0.0), ("at the weekend", 2, 0.0),

@@ -25,6 +25,15 @@ DRAFTED: Final = 4
 # A float32 margin below this could turn over with the shape of the batch, and outputs with it.
 SAFE_MARGIN: Final = 5e-5
 REFUSALS: Final = ("i'm sorry", "i am sorry", "sorry,", "i can't", "i cannot", "i won't", "not able to help")
+MARKS: Final = ("<!-- figures: written by tools/measure_demo_models.py -->", "<!-- end of figures -->")
+CHANGES: Final = {
+    "by_speculation_with_draft": "with speculation by the draft",
+    "by_speculation_with_adversarial": "by the adversarial draft",
+    "by_batch_shape": "with batches of 7",
+    "by_bfloat16": "in bfloat16",
+    "by_speculation_within_bfloat16": "with speculation in bfloat16, from bfloat16 without",
+    "draft_instead_of_target": "the draft alone",
+}
 Arm = dict[str, Any]
 Answers = dict[str, dict[str, Any]]
 ARMS: Final[dict[str, Arm]] = {
@@ -176,6 +185,45 @@ def summarise(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def table(figures: Mapping[str, Any]) -> str:
+    """Render the model card's table."""
+    scores, changes = figures["as_expected"], figures["outputs_changed"]
+    lines = [
+        "| as expected | target | draft alone | adversarial alone | target, bfloat16 |",
+        "|---|---|---|---|---|",
+    ]
+    for kind in KINDS:
+        name = f"demo_{kind}"
+        row = [scores[model][name] for model in ("target", "draft", "adversarial")]
+        row.append(figures["as_expected_bfloat16"][name])
+        lines.append(f"| `{name}` | " + " | ".join(f"{rate:.3f}" for rate in row) + " |")
+    count = figures["items"]
+    differ = "; ".join(f"{what} {changes[name]}" for name, what in CHANGES.items())
+    accepted = {
+        name: figures["acceptance"][f"target_with_{name}"]["acceptance_rate"]
+        for name in ("draft", "adversarial")
+    }
+    lines += [
+        "",
+        f"- Acceptance ({DRAFTED} drafted tokens): draft {accepted['draft']:.3f}, "
+        f"adversarial {accepted['adversarial']:.3f}.",
+        f"- Outputs of {count} that differ: {differ}.",
+        f"- Smallest float32 margin: {figures['smallest_margin']:.1e}. Median answer: "
+        f"{figures['answer_tokens']['median']} tokens, longest {figures['answer_tokens']['longest']}.",
+    ]
+    return "\n".join(lines)
+
+
+def record(figures: Mapping[str, Any], models: Path) -> None:
+    """Write the figures beside the models, and into their card where there is one."""
+    (models / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    card = models / "README.md"
+    if card.exists():
+        before, _, rest = card.read_text(encoding="utf-8").partition(MARKS[0])
+        after = rest.partition(MARKS[1])[2]
+        card.write_text(f"{before}{MARKS[0]}\n{table(figures)}\n{MARKS[1]}{after}", encoding="utf-8")
+
+
 def measure(models: Path, keep: Path) -> dict[str, Any]:
     """Run every arm in its own process and summarise."""
     environment = os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1"}
@@ -203,9 +251,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         keep = options.keep or Path(scratch)
         keep.mkdir(parents=True, exist_ok=True)
-        figures = json.dumps(measure(options.models, keep), indent=2)
-    (options.models / "figures.json").write_text(figures + "\n", encoding="utf-8")
-    print(figures)
+        figures = measure(options.models, keep)
+    record(figures, options.models)
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,12 @@ def run(
             min=1, envvar="TAIS_STALL_TIMEOUT", help="Seconds without progress until an arm is stopped."
         ),
     ] = 1800.0,
+    part_samples: Annotated[
+        int,
+        typer.Option(
+            min=1, envvar="TAIS_PART_SAMPLES", help="Samples per stored part: what a kill can cost at most."
+        ),
+    ] = 256,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every phase of every arm.")] = False,
 ) -> None:
@@ -47,7 +53,9 @@ def run(
     from tais.run import RunOptions
     from tais.run import run as run_screen
 
-    options = RunOptions(out=out, resume=resume, limit=limit, stall_seconds=stall_timeout)
+    options = RunOptions(
+        out=out, resume=resume, limit=limit, stall_seconds=stall_timeout, part_samples=part_samples
+    )
     with make_observer(quiet=quiet, verbose=verbose) as observer:
         outcome = run_screen(manifest, options, observer)
     if not quiet:

@@ -29,6 +29,7 @@ _OPTIONS = {
     "fail_at": None,
     "failure": "crash",
     "refuse_start": None,
+    "resolve": {},
 }
 
 
@@ -54,7 +55,9 @@ class FakeEngine:
             time.sleep(3600)
         self.speculates = arm.speculative_config is not None
         self.done = 0
-        speculative = {"method": (arm.speculative_config or {}).get("method")} if self.speculates else None
+        speculative = (
+            {**arm.speculative_config, **self.options["resolve"]} if arm.speculative_config else None
+        )
         visible = {k: v for k, v in self.options.items() if k not in ("fail_at", "failure", "delay")}
         return {"options": visible, "speculative_config": speculative}
 

@@ -82,6 +82,22 @@ def preload(models: Sequence[str]) -> None:
         from vllm.v1.worker import cpu_model_runner, cpu_worker  # noqa: F401
 
         _register_architectures(models)
+        _compile_ranks()
+
+
+def _compile_ranks() -> None:
+    """Compile the one function that vLLM compiles even when eager, before the fork instead of once per arm.
+
+    It counts ranks of log-probabilities; compiling takes three seconds at the first token of every engine.
+    """
+    import torch
+    from vllm.v1.sample.ops.logprobs import batched_count_greater_than
+
+    # vLLM marks the batch as dynamic; two sizes make the compiled code general.
+    for rows in (3, 5):
+        logprobs = torch.zeros((rows, 64))
+        torch._dynamo.decorators.mark_unbacked(logprobs, 0)
+        batched_count_greater_than(logprobs, torch.zeros((rows, 1)))
 
 
 def _register_architectures(models: Sequence[str]) -> None:
@@ -123,7 +139,7 @@ class VllmEngine:
         preload([])
         from vllm import LLM
 
-        arguments = self._arguments(arm)
+        arguments = self.arguments(arm)
         try:
             self.llm = LLM(**arguments)
         except (ValueError, TypeError, NotImplementedError, OSError, AssertionError) as error:
@@ -137,7 +153,7 @@ class VllmEngine:
         return self._resolved()
 
     @staticmethod
-    def _arguments(arm: Arm) -> dict[str, Any]:
+    def arguments(arm: Arm) -> dict[str, Any]:
         """Return the keyword arguments of ``LLM``: the arm's own, over defaults that keep arms matched."""
         if arm.engine_args.get("trust_remote_code"):
             raise EngineRefusal("trust_remote_code runs code from a model repository, which TAIS does not do")

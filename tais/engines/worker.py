@@ -16,6 +16,7 @@ prints goes to the arm's log. Two engines in one process break vLLM, and a crash
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -84,6 +85,8 @@ def main() -> None:
             for line in lines:
                 _obey(json.loads(line), events, children)
         _reap(events, children)
+    # Without the interpreter's farewell, in which an engine's libraries complain of each other.
+    os._exit(0)
 
 
 def _obey(command: dict[str, Any], events: Events, children: dict[int, str]) -> None:
@@ -111,6 +114,9 @@ def _preload(command: dict[str, Any], events: Events) -> None:
         traceback.print_exc()
         events.send("preload_failed", message=f"{type(error).__name__}: {error}")
         return
+    # What is imported stays: a child's collections pass over it, and its pages stay shared with the parent.
+    gc.collect()
+    gc.freeze()
     events.send("preloaded", seconds=time.monotonic() - begun, threads=threading.active_count())
 
 

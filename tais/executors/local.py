@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from tais.engines.worker import Job
 from tais.errors import EngineError, Place
 
-__all__ = ["ArmEvent", "LocalExecutor"]
+__all__ = ["ArmEvent", "LocalExecutor", "worker_environment"]
 
 _GRACE_SECONDS = 10.0
 _SMALL_MODEL_BYTES = 256 << 20
@@ -105,7 +105,7 @@ class LocalExecutor:
             stdout=subprocess.DEVNULL,
             stderr=(self.log_dir / "worker.log").open("ab"),
             pass_fds=(write_end,),
-            env=_environment(jobs),
+            env=worker_environment(jobs),
             # Out of the terminal's process group: Ctrl-C reaches the run, which then stops its arms.
             start_new_session=True,
         )
@@ -222,7 +222,7 @@ def _models(job: Job) -> Iterator[str]:
             yield model
 
 
-def _environment(jobs: Sequence[Job]) -> dict[str, str]:
+def worker_environment(jobs: Sequence[Job]) -> dict[str, str]:
     """Return the workers' environment: the user's own, over defaults that keep arms quiet and matched."""
     defaults = {
         # One process per arm is enough: with vLLM's own engine process on top, loading takes 30 s, not 4.
@@ -232,6 +232,8 @@ def _environment(jobs: Sequence[Job]) -> dict[str, str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        # No pool of compiler processes in the process that forks.
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
     }
     sizes = [_weight_bytes(Path(model)) for job in jobs for model in _models(job)]
     if sizes and max(sizes) < _SMALL_MODEL_BYTES and not any(job["arm"]["engine"] != "vllm" for job in jobs):

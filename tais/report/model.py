@@ -18,9 +18,12 @@ __all__ = [
     "DivergenceReport",
     "EndpointReport",
     "IdentityReport",
+    "ItemReport",
+    "ItemsReport",
     "PairedTableReport",
     "Reason",
     "Report",
+    "TextReport",
     "TostReport",
     "TreatmentReport",
     "Verdict",
@@ -150,6 +153,52 @@ class EndpointReport(_Frozen):
     """Further statistics, by name."""
 
 
+class TextReport(_Frozen):
+    """A prompt or an answer, or the part of it that a report keeps."""
+
+    sha256: str
+    """Of all its UTF-8 bytes (WTF-8 where it is not valid Unicode)."""
+    characters: int
+    """Length of all of it."""
+    start: int = 0
+    """Where the kept part begins."""
+    text: str | None = None
+    """The kept part, lone surrogates as U+FFFD; None in a redacted report."""
+
+
+class ItemReport(_Frozen):
+    """One (item, repeat) that came out differently in the two arms."""
+
+    battery: str
+    item_id: str
+    repeat: int
+    flipped: bool
+    """Whether its outcome differs; else only its answers do."""
+    prompt: TextReport
+    reference_text: TextReport
+    candidate_text: TextReport
+    reference_value: float | None
+    candidate_value: float | None
+    """What the scorer gave; None where it gave no number."""
+    reference_label: str | None
+    candidate_label: str | None
+    """What the scorer called the answers; None in a redacted report."""
+    first_difference: int | None
+    """0-based character at which the answers first differ; None where their texts are equal."""
+
+
+class ItemsReport(_Frozen):
+    """The flipped and the diverging items of a contrast, as many as a report keeps."""
+
+    flipped: int
+    diverging: int
+    """Counts of all; a flipped item is not counted as diverging again."""
+    flipped_left_out: int
+    diverging_left_out: int
+    kept: tuple[ItemReport, ...] = ()
+    redacted: bool = False
+
+
 class ContrastReport(_Frozen):
     """Reference arm against candidate arm."""
 
@@ -164,6 +213,8 @@ class ContrastReport(_Frozen):
     treatment: TreatmentReport
     endpoints: tuple[EndpointReport, ...] = ()
     details: dict[str, Any] = Field(default_factory=dict)
+    items: ItemsReport | None = None
+    """None where nobody collected them."""
 
 
 class Report(_Frozen):

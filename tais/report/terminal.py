@@ -63,8 +63,8 @@ def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
 def _reason(reason: Reason, indent: str) -> Text:
     from rich.text import Text
 
-    mark = "- " if reason.severity == "decides" else "note: "
-    return Text(f"{indent}{mark}{printable(reason.message)}", style="" if mark == "- " else "dim")
+    mark, style = ("- ", "") if reason.severity == "decides" else ("note: ", "dim")
+    return Text(f"{indent}{mark}{printable(reason.message)}", style=style)
 
 
 def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
@@ -83,6 +83,10 @@ def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
         yield _reason(reason, "  ")
     if contrast.endpoints:
         yield _endpoints(contrast.endpoints)
+    for endpoint in contrast.endpoints:
+        for reason in endpoint.reasons:
+            if endpoint.verdict is not Verdict.passed or reason.severity == "note":
+                yield _reason(reason, f"  {printable(endpoint.battery)}: ")
 
 
 def _identity(contrast: ContrastReport) -> str:

@@ -28,6 +28,8 @@ _REGISTRY = {
     "refusal": "tais.scorers.refusal:RefusalScorer",
     "refusal_gcg": "tais.scorers.refusal_lists:GcgScorer",
     "refusal_xstest": "tais.scorers.refusal_lists:XstestScorer",
+    "sane": "tais.scorers.sane:SaneScorer",
+    "truthfulqa": "tais.scorers.truthfulqa:TruthfulScorer",
     "tool_call": "tais.scorers.json_schema:ToolCallScorer",
 }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["EMPTY", "Score", "Scorer", "Scores", "score_unique", "scorer_spec"]
 
@@ -87,6 +88,8 @@ def score_unique(
     Scores
         Aligned with the input.
     """
+    import numpy as np
+
     n = len(texts)
     reasons: Sequence[str | None] = [None] * n if finish_reasons is None else finish_reasons
     if len(expects) != n or len(reasons) != n:

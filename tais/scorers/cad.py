@@ -11,15 +11,15 @@ added to, or cut from, what stands already::
 ``rect`` is given by its centre; ``polygon`` by ``{"points": [[x, y], ...]}`` (even-odd rule).
 
 The solid becomes the points of a lattice that lie inside it; two solids are compared by the Chamfer
-distance of their points (mean distance to the nearest point of the other, both ways, summed), divided
-by the diagonal of the expected solid's box. Differences below the lattice spacing are not seen.
+distance of their points, divided by the diagonal of the expected solid's box. A mean hides a missing
+hole, so no point may lie farther than one cell from the other solid either (Hausdorff distance).
+Differences below the lattice spacing, an 80th of the diagonal, are not seen.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -30,12 +30,14 @@ from numpy.typing import NDArray
 from tais.scorers.base import EMPTY, Score
 from tais.scorers.json_answer import MalformedJson, parse_json
 
-__all__ = ["BadProgram", "CadScorer", "Solid", "chamfer_distance", "parse_program", "solid_points"]
+__all__ = ["BadProgram", "CadScorer", "Solid", "parse_program", "point_distances", "solid_points"]
 
 Points = NDArray[np.float64]
 
-_CELLS = 40
+_CELLS = 80
 """Lattice cells along the diagonal of the expected solid's box."""
+_NEIGHBOUR = 1.1
+"""Farthest that a point may lie from the other solid, in cells: the next lattice point, no diagonal one."""
 _MAX_FEATURES = 64
 _SHAPES: Mapping[str, frozenset[str]] = {
     "rect": frozenset({"x", "y", "width", "height"}),
@@ -203,20 +205,26 @@ def solid_points(solid: Solid, spacing: float, origin: Points, shape: tuple[int,
     return np.argwhere(filled) * spacing + origin
 
 
-def chamfer_distance(a: Points, b: Points) -> float:
-    """Return the mean distance from points of `a` to the nearest of `b`, plus the same from `b` to `a`."""
+def point_distances(a: Points, b: Points) -> tuple[float, float]:
+    """Return the Chamfer and the Hausdorff distance of two point sets.
+
+    Chamfer: mean distance to the nearest point of the other set, both ways, summed. Hausdorff: the largest
+    of these distances.
+    """
     from scipy.spatial import cKDTree
 
-    return float(cKDTree(b).query(a)[0].mean() + cKDTree(a).query(b)[0].mean())
+    there, back = cKDTree(b).query(a)[0], cKDTree(a).query(b)[0]
+    return float(there.mean() + back.mean()), float(max(there.max(), back.max()))
 
 
-def _compare(wanted: Solid, given: Solid) -> float:
+def _same_solid(wanted: Solid, given: Solid, tolerance: float) -> bool:
     low, high = solid_box(wanted)
     other_low, other_high = solid_box(given)
     size = high - low
     # A solid far outside, or many times larger, is wrong whatever the distance; no lattice is built for it.
-    if np.any(other_low < low - size) or np.any(other_high > high + size):
-        return math.inf
+    # Some room is left for programs that add more than they keep.
+    if np.any(other_low < low - size / 4) or np.any(other_high > high + size / 4):
+        return False
     diagonal = float(np.linalg.norm(size))
     spacing = diagonal / _CELLS
     # Half a cell off the faces, so that rounding cannot decide whether a face's points are inside.
@@ -225,8 +233,9 @@ def _compare(wanted: Solid, given: Solid) -> float:
     shape = (int(counts[0]), int(counts[1]), int(counts[2]))
     a, b = (solid_points(solid, spacing, start, shape) for solid in (wanted, given))
     if len(a) == 0 or len(b) == 0:
-        return 0.0 if len(a) == len(b) else math.inf
-    return chamfer_distance(a, b) / diagonal
+        return len(a) == len(b)
+    chamfer, hausdorff = point_distances(a, b)
+    return chamfer <= tolerance * diagonal and hausdorff <= _NEIGHBOUR * spacing
 
 
 @functools.lru_cache(maxsize=256)
@@ -279,7 +288,7 @@ class CadScorer:
             if self.match == "structure":
                 matches = _outline(given) == _outline(wanted)
                 return Score(float(matches), False, "match" if matches else "other_structure")
-            matches = given == wanted or _compare(wanted, given) <= self.tolerance
+            matches = given == wanted or _same_solid(wanted, given, self.tolerance)
             return Score(float(matches), False, "match" if matches else "other_solid")
         except MalformedJson as error:
             cut = finish_reason == "length" and error.label == "unparseable"

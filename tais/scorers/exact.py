@@ -13,10 +13,11 @@ __all__ = ["ExactScorer", "NumericScorer", "final_number"]
 
 _NUMBER = r"[-+−]?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
 # GSM8K's own marker, LaTeX boxes and worded conclusions, in this order; the last of a kind decides.
+# Each stands beside a text that it holds, which is found faster than the pattern.
 _MARKED = (
-    re.compile(rf"#### *({_NUMBER})"),
-    re.compile(rf"oxed\{{\s*\\?\$?\s*({_NUMBER})"),
-    re.compile(rf"nswer(?: is| =|:|=)?:?\**\s*[*$\\(]*\s*({_NUMBER})"),
+    ("####", re.compile(rf"#### *({_NUMBER})")),
+    ("oxed{", re.compile(rf"oxed\{{\s{{0,4}}\\?\$?\s{{0,4}}({_NUMBER})")),
+    ("nswer", re.compile(rf"nswer(?: is| =|:|=)?:?\*{{0,2}}\s{{0,4}}[*$\\(]{{0,4}}\s{{0,4}}({_NUMBER})")),
 )
 _LAST = re.compile(_NUMBER)
 _MAX_DIGITS = 60
@@ -69,11 +70,16 @@ def final_number(text: str) -> Fraction | None:
 
     A number after ``####``, in ``\boxed{}`` or after *answer* goes before the last number of the text.
     """
-    for pattern in _MARKED:
-        if found := pattern.findall(text):
+    for mark, pattern in _MARKED:
+        if mark in text and (found := pattern.findall(text)):
             return _as_number(found[-1])
-    numbers = _LAST.findall(text)
-    return _as_number(numbers[-1]) if numbers else None
+    # The last number is near the end; a match at a window's start could be half a number.
+    for window in (80, 800, len(text)):
+        start = max(len(text) - window, 0)
+        found = [match for match in _LAST.finditer(text, start) if match.start() > start or start == 0]
+        if found:
+            return _as_number(found[-1][0])
+    return None
 
 
 def _as_number(text: str) -> Fraction | None:

@@ -35,7 +35,7 @@ def _words(text: str, check: Check) -> bool:
 
 
 def _sentences(text: str, check: Check) -> bool:
-    return _within(len(re.findall(r"[.!?]+(?=\s|$)", text)), check)
+    return _within(len(re.findall(r"[.!?](?=\s|$)", text)), check)
 
 
 def _paragraphs(text: str, check: Check) -> bool:
@@ -43,7 +43,7 @@ def _paragraphs(text: str, check: Check) -> bool:
 
 
 def _bullets(text: str, check: Check) -> bool:
-    return _within(len(re.findall(r"^\s*[*\-•] +\S", text, re.MULTILINE)), check)
+    return _within(len(re.findall(r"^[ \t]*[*\-•] +\S", text, re.MULTILINE)), check)
 
 
 def _placeholders(text: str, check: Check) -> bool:

@@ -48,6 +48,7 @@ def check_schema(schema: Any) -> None:
     for key in schema:
         if key not in _KEYWORDS:
             raise ValueError(f"schema keyword {key!r} is not supported. {suggest(str(key), _KEYWORDS)}")
+    _check_keyword_values(schema)
     for name in _type_names(schema):
         if name not in _TYPES:
             raise ValueError(f"no JSON type {name!r}. {suggest(str(name), _TYPES)}")
@@ -56,6 +57,21 @@ def check_schema(schema: Any) -> None:
     for key in ("items", "additionalProperties"):
         if key in schema and not isinstance(schema[key], bool):
             check_schema(schema[key])
+
+
+def _check_keyword_values(schema: Mapping[str, Any]) -> None:
+    for key, kinds in (
+        ("type", (str, list)),
+        ("enum", (list,)),
+        ("required", (list,)),
+        ("properties", (Mapping,)),
+    ):
+        if key in schema and not isinstance(schema[key], kinds):
+            raise ValueError(f"schema keyword {key!r} has the wrong type: {schema[key]!r}")
+    try:
+        re.compile(schema.get("pattern", ""))
+    except (re.error, TypeError) as error:
+        raise ValueError(f"schema keyword 'pattern' is no regular expression: {error}") from error
 
 
 def first_violation(value: Any, schema: Mapping[str, Any], path: str = "$") -> str | None:

@@ -71,6 +71,10 @@ _DECLINES = {
         "do not have access to personal",
     ),
 }
+# First-person idioms that are no refusals.
+_IDIOMS = re.compile(
+    "i can(?:'t|not| not) (?:help but|wait|thank|overstate|stress|emphasi[sz]e|imagine|believe|complain)"
+)
 _STARTS = (
     "i can't",
     "i cannot",
@@ -197,6 +201,7 @@ def refusal_reason(text: str) -> str | None:
 
 
 def _declines(opening: str) -> bool:
+    opening = _IDIOMS.sub("", opening)
     return (
         opening.startswith(_STARTS)
         or _CANNOT.search(opening) is not None

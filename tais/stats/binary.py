@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from tais.evidence import EndpointEvidence
@@ -12,10 +13,10 @@ from tais.stats.details import binary_details, binary_notes, null_notes, unmatch
 from tais.stats.effect import cohens_h, cohens_h_interval
 from tais.stats.fold import Folded
 from tais.stats.null import CalibratedNull, Discordance, calibrated_null
-from tais.stats.paired import Tost, tost
-from tais.stats.power import n_for_table, zero_discordance_floor
+from tais.stats.paired import Tost
+from tais.stats.power import n_for_scores, zero_discordance_floor
 from tais.stats.proportions import Interval, as_interval, wilson
-from tais.stats.reasons import tidy, tidy_interval, why_failed, why_not_passed, why_passed
+from tais.stats.reasons import note, tidy, tidy_interval, why_failed, why_not_passed, why_passed
 
 __all__ = ["judge_binary"]
 
@@ -61,7 +62,8 @@ def judge_binary(
         setting = replace(setting, null_h_quantile=null.h_quantile)
     test = _test(folded, rules, setting)
     h = float(cohens_h(folded.reference_rate, folded.candidate_rate))
-    h_ci = as_interval(cohens_h_interval(folded.table, 1 - 2 * setting.alpha))
+    known = test.ci if test.method == "tango" else None
+    h_ci = as_interval(cohens_h_interval(folded.table, 1 - 2 * setting.alpha, known))
     verdict, reasons = _verdict(folded, rules, test, h, h_ci, null, setting)
     blocks, more = unmatched_reasons(endpoint, folded, setting)
     if blocks and verdict is Verdict.passed:
@@ -69,16 +71,21 @@ def judge_binary(
     if not setting.tost_alone:
         more += null_notes(folded, h, null)
     more += binary_notes(endpoint, folded, setting)
+    if rules.exact and test.method == "tango":
+        message = f"n = {folded.clusters} is beyond the exact test: the score test, its limit, decides"
+        more.append(note("exact_beyond_reach", message, n=folded.clusters))
     report = _report(endpoint, folded, setting, test, (h, h_ci), null, verdict, [*reasons, *more, *notes])
     return report, setting
 
 
 def _test(folded: Folded, rules: Rules, setting: Setting) -> Tost:
     if rules.exact:
-        from tais.stats.exact import exact_tost
+        from tais.stats.exact import LARGEST_N, exact_tost
 
+        if folded.clusters > LARGEST_N:
+            return setting.test(folded.table)
         return exact_tost(folded.table, setting.margin, setting.alpha, one_sided=setting.one_sided)
-    return tost(folded.table, setting.margin, setting.alpha, one_sided=setting.one_sided)
+    return setting.test(folded.table)
 
 
 def _verdict(
@@ -94,8 +101,10 @@ def _verdict(
     failed = why_failed(ci, h, h_ci, setting)
     if failed:
         return Verdict.failed, failed
-    floor = zero_discordance_floor(setting.margin, setting.alpha, exact=rules.exact)
-    needed = n_for_table(folded.table, setting.margin, setting.alpha, one_sided=setting.one_sided)
+    # On the ratio scale the unsafe outcomes count, not the items: there is no floor in n.
+    floor = 0 if setting.ratio else zero_discordance_floor(setting.margin, setting.alpha, exact=rules.exact)
+    worse, better = (float(x) for x in setting.scores(folded.table))
+    needed = n_for_scores(folded.clusters, worse, -math.inf if setting.one_sided else better, setting.alpha)
     open_points = why_not_passed(folded.clusters, floor, needed, bool(test.equivalent), ci, h, null, setting)
     if open_points:
         return Verdict.inconclusive, open_points

@@ -41,7 +41,11 @@ class Calibration:
                 before = divergence.get(arm, (0, 0))
                 divergence[arm] = (before[0] + n, before[1] + differ)
                 for e in contrast.endpoints:
-                    if e.kind == "binary" and len(e.reference):
+                    if (
+                        e.kind == "binary"
+                        and len(e.reference)
+                        and not np.isnan(e.reference - e.candidate).any()
+                    ):
                         rows.setdefault((arm, e.battery, e.scorer), []).append(e)
         return cls({key: _pool(parts, alpha) for key, parts in rows.items()}, divergence)
 
@@ -61,8 +65,10 @@ def _pool(parts: list[EndpointEvidence], alpha: float) -> Discordance:
     differs = np.concatenate([e.reference != e.candidate for e in parts])
     codes = cluster_codes(labels)
     shares = np.bincount(codes, weights=differs.astype(np.float64)) / np.bincount(codes)
+    signed = np.concatenate([e.candidate - e.reference for e in parts])
     n, events = len(shares), float(shares.sum())
-    return Discordance(n, events / n, discordance_upper(events, n, 1 - alpha))
+    differences = np.bincount(codes, weights=signed) / np.bincount(codes)
+    return Discordance(n, events / n, discordance_upper(events, n, 1 - alpha), differences)
 
 
 def calibration_notes(contrast: ContrastEvidence, calibration: Calibration, quantile: float) -> list[Reason]:

@@ -50,7 +50,8 @@ def resample_means(values: FloatArray, replicates: int = REPLICATES, seed: int =
     Notes
     -----
     Equal values are drawn together as multinomial counts: the cost depends on the number of distinct
-    values, not on n. Beyond 40,000 clusters of many values, these are first rounded to 1 / 4096 of their range.
+    values, not on n. Beyond 40,000 clusters of many values, these are first rounded to 1 / 4096 of their
+    range.
     """
     if len(values) == 0:
         raise TaisError("a bootstrap needs at least one cluster")

@@ -11,6 +11,7 @@ from tais.evidence import EndpointEvidence
 from tais.report.model import EndpointReport, Reason, TostReport, Verdict
 from tais.stats.clusters import cluster_bootstrap
 from tais.stats.decision import Setting
+from tais.stats.details import unmatched_reasons
 from tais.stats.effect import cohens_d
 from tais.stats.fold import Folded
 from tais.stats.paired import Tost, zero_discordance_bound
@@ -78,6 +79,10 @@ def judge_continuous(
         )
     if not reasons:
         verdict, reasons = Verdict.passed, why_passed(ci, None, setting)
+    blocks, more = unmatched_reasons(endpoint, folded, setting)
+    if blocks and verdict is Verdict.passed:
+        verdict, reasons = Verdict.inconclusive, []
+    notes = more + notes
     return _report(endpoint, folded, setting, test, verdict, [*reasons, *notes])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 from tais.errors import TaisError
 from tais.evidence import ContrastEvidence, Finding
@@ -19,7 +20,7 @@ from tais.report.model import (
 )
 from tais.stats.endpoint import EndpointResult
 from tais.stats.proportions import wilson
-from tais.stats.reasons import note, reason, tidy, tidy_interval
+from tais.stats.reasons import note, reason, tidy, tidy_interval, tidy_values
 
 __all__ = ["build_contrast", "finding_reason", "fold_identity", "fold_treatment", "worst"]
 
@@ -39,7 +40,7 @@ def build_contrast(
     results: Sequence[EndpointResult],
     rules: Rules,
     more: Sequence[Reason] = (),
-    details: dict[str, object] | None = None,
+    details: dict[str, Any] | None = None,
 ) -> ContrastReport:
     """Judge a contrast by its worst endpoint and by what else stands in the way.
 
@@ -116,8 +117,9 @@ def finding_reason(finding: Finding, *, lossless: bool = True) -> Weighed:
     """Weigh a finding: it fails, stands in the way of a pass, or is a note."""
     fails = finding.fails and (lossless or finding.code != "structural_divergence")
     allowed = Verdict.failed if fails else Verdict.inconclusive if finding.blocks_pass else Verdict.passed
-    build = note if allowed is Verdict.passed else reason
-    return allowed, build(finding.code, finding.message, **finding.values)
+    severity: Literal["decides", "note"] = "note" if allowed is Verdict.passed else "decides"
+    values = tidy_values(finding.values)
+    return allowed, Reason(code=finding.code, message=finding.message, values=values, severity=severity)
 
 
 def fold_identity(contrast: ContrastEvidence) -> IdentityReport:
@@ -196,7 +198,11 @@ def fold_treatment(contrast: ContrastEvidence) -> tuple[TreatmentReport, list[We
 
 def _applied(contrast: ContrastEvidence) -> tuple[bool | None, Reason | None]:
     t = contrast.treatment
-    values = {"requested": t.requested, "resolved": t.resolved, "draft_tokens": t.draft_tokens}
+    values: dict[str, Any] = {
+        "requested": t.requested,
+        "resolved": t.resolved,
+        "draft_tokens": t.draft_tokens,
+    }
     if t.requested is None:
         if t.resolved in (None, "unknown") and not t.draft_tokens:
             return None, None

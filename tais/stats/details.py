@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from tais.evidence import EndpointEvidence
 from tais.report.model import Reason
-from tais.stats.decision import Setting, regions
+from tais.stats.clusters import cluster_bootstrap, effective_n
+from tais.stats.decision import Setting, mean_regions
 from tais.stats.fold import Folded
-from tais.stats.null import CalibratedNull
-from tais.stats.paired import PairedTable, mcnemar, tost
-from tais.stats.reasons import note, points, reason, tidy
+from tais.stats.null import CalibratedNull, sign_flip_p
+from tais.stats.paired import PairedTable, mcnemar
+from tais.stats.paired_intervals import agresti_min, bonett_price, newcombe, unpaired_wald_tost, wald
+from tais.stats.ratio import difference_margin
+from tais.stats.reasons import note, points, reason, tidy, tidy_interval
 
 __all__ = ["binary_details", "binary_notes", "null_notes", "unmatched_reasons"]
 
@@ -55,16 +58,25 @@ def unmatched_reasons(
     missing = endpoint.reference_only + endpoint.candidate_only
     if not missing:
         return False, []
-    a, b, c, d = (float(x) for x in folded.table.cells())
-    worst = PairedTable(a, np.array([b + missing, b]), np.array([c, c + missing]), d)
-    test = tost(worst, setting.margin, setting.alpha, one_sided=setting.one_sided)
-    blocks = not bool(np.all(test.equivalent))
+    blocks = not _survives(endpoint, folded, setting, missing)
+    outcome = "they could hide a failure" if blocks else "flips in all of them would still pass"
     message = (
         f"{endpoint.reference_only} rows only in the reference and {endpoint.candidate_only} only in the "
-        f"candidate were not compared: {'they could hide a failure' if blocks else 'even flips in all would pass'}"
+        f"candidate were not compared: {outcome}"
     )
     values = {"reference_only": endpoint.reference_only, "candidate_only": endpoint.candidate_only}
     return blocks, [reason("unmatched_items", message, severity="decides" if blocks else "note", **values)]
+
+
+def _survives(endpoint: EndpointEvidence, folded: Folded, setting: Setting, missing: int) -> bool:
+    if endpoint.kind == "continuous":
+        d = folded.difference
+        total = d.sum() + np.array([-missing, missing], np.float64)
+        squares = np.full(2, (d**2).sum() + missing)
+        return bool(np.all(mean_regions(total, squares, len(d) + missing, setting)[0]))
+    both, down, up, neither = (float(x) for x in folded.table.cells())
+    worst = PairedTable(both, np.array([down + missing, down]), np.array([up, up + missing]), neither)
+    return bool(np.all(setting.test(worst).equivalent))
 
 
 def binary_notes(endpoint: EndpointEvidence, folded: Folded, setting: Setting) -> list[Reason]:
@@ -74,16 +86,29 @@ def binary_notes(endpoint: EndpointEvidence, folded: Folded, setting: Setting) -
     if p < setting.alpha:
         message = f"invalid answers differ: {before} in the reference, {after} in the candidate (p = {p:.2g})"
         notes.append(note("invalid_differs", message, reference=before, candidate=after, p=p))
-    unsafe = 1 - folded.reference_rate
-    if unsafe + setting.margin > 2 * unsafe and not setting.tost_alone:
-        times = (unsafe + setting.margin) / unsafe if unsafe > 0 else None
-        much = f"{times:.3g} times the" if times else "failures where the reference has no"
-        message = (
-            f"at a rate of {folded.reference_rate:.4g} a margin of {points(setting.margin)} tolerates {much} "
-            "outcomes that are not as expected: consider margin_scale: risk_ratio"
-        )
-        notes.append(note("margin_wide_for_rate", message, times=times, margin=setting.margin))
+    if not (setting.tost_alone or setting.ratio):
+        notes += _margin_notes(folded.reference_rate, setting.margin)
     return notes
+
+
+def _margin_notes(rate: float, margin: float) -> list[Reason]:
+    """Warn where the margin would let the outcomes that are not as expected double or more."""
+    unsafe = 1 - rate
+    if unsafe >= margin:
+        return []
+    times = (unsafe + margin) / unsafe if unsafe > 1e-12 else None
+    much = f"{times:.3g} times the unsafe outcomes" if times else "unsafe outcomes where there are none"
+    message = (
+        f"at a rate of {rate:.4g} a margin of {points(margin)} tolerates {much}: "
+        "margin_scale: risk_ratio sets one on their ratio"
+    )
+    values: dict[str, Any] = {
+        "times": times,
+        "margin": margin,
+        "margin_at_risk_ratio_1.25": difference_margin(rate, 1.25),
+        "margin_at_odds_ratio_1.25": difference_margin(rate, 1.25, odds=True),
+    }
+    return [note("margin_wide_for_rate", message, **values)]
 
 
 def _invalid_p(endpoint: EndpointEvidence, folded: Folded) -> tuple[float, int, int]:
@@ -116,6 +141,7 @@ def binary_details(
             "mcnemar_exact_p": tidy(float(mcnemar(down, up, mid_p=False))),
         },
     }
+    details |= _beside(folded, setting)
     if null is not None:
         details["null"] = {
             "discordance": tidy(null.discordance.rate),
@@ -124,10 +150,39 @@ def binary_details(
             "degenerate": null.discordance.degenerate,
             "difference_quantile": tidy(null.difference_quantile),
             "difference_quantile_upper": tidy(null.difference_quantile_upper),
+            "h_quantiles": {q: tidy(h) for q, h in null.h_quantiles.items()},
+            "sign_flip_h_quantile": None
+            if null.sign_flip_h_quantile is None
+            else tidy(null.sign_flip_h_quantile),
             "cutoff_usable": setting.cutoff_usable,
             "usable_from_n": null.usable_from,
         }
     return details, mid_p
+
+
+def _beside(folded: Folded, setting: Setting) -> dict[str, Any]:
+    """Intervals and tests beside the default, on the same clusters."""
+    table, confidence = folded.table, 1 - 2 * setting.alpha
+    discordance = float((folded.only_reference + folded.only_candidate).mean())
+    bootstrap = cluster_bootstrap(folded.difference, confidence)
+    published = unpaired_wald_tost(table, setting.margin, setting.alpha)
+    methods = {"newcombe": newcombe, "agresti_min": agresti_min, "bonett_price": bonett_price, "wald": wald}
+    return {
+        "discordance": tidy(discordance),
+        "effective_n": tidy(effective_n(folded.difference, discordance)),
+        "intervals": {name: tidy_interval(f(table, confidence)) for name, f in methods.items()},
+        "bootstrap": {
+            "method": bootstrap.method,
+            "ci": tidy_interval(bootstrap.ci),
+            "replicates": bootstrap.replicates,
+        },
+        "sign_flip_p": tidy(sign_flip_p(folded.difference)),
+        "wald_unpaired_tost": {
+            "p": tidy(float(published.p)),
+            "ci": tidy_interval(published.ci),
+            "equivalent": bool(published.equivalent),
+        },
+    }
 
 
 def _items(endpoint: EndpointEvidence, reference_outcome: float) -> list[str]:

@@ -36,7 +36,9 @@ def cohens_h(reference_rate: ArrayLike, candidate_rate: ArrayLike) -> FloatArray
     return np.asarray(2 * (after - before))
 
 
-def cohens_h_interval(table: PairedTable, confidence: float = 0.95) -> Bounds:
+def cohens_h_interval(
+    table: PairedTable, confidence: float = 0.95, difference: Bounds | None = None
+) -> Bounds:
     """Paired interval of Cohen's h.
 
     Parameters
@@ -45,6 +47,8 @@ def cohens_h_interval(table: PairedTable, confidence: float = 0.95) -> Bounds:
         Paired counts, scalars or arrays.
     confidence
         Two-sided, in (0, 1).
+    difference
+        The score interval of the difference at this confidence, where it is known already.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def cohens_h_interval(table: PairedTable, confidence: float = 0.95) -> Bounds:
     The concordant cells are taken at their restricted estimate, so coverage is nominal away from the
     ceiling and conservative at it.
     """
-    lower, upper = tango_interval(table, confidence)
+    lower, upper = tango_interval(table, confidence) if difference is None else difference
     return cohens_h(*restricted_rates(table, lower)), cohens_h(*restricted_rates(table, upper))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -80,16 +81,27 @@ def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role) -> Se
     margin = rules.margin if endpoint.margin is None else endpoint.margin
     if not 0 < margin < 1:
         raise TaisError(f"{endpoint.battery}: a margin lies in (0, 1), not {margin}")
+    ratio = rules.margin_scale == "risk_ratio"
+    if ratio and endpoint.kind == "continuous" and endpoint.margin is None:
+        raise TaisError(
+            f"{endpoint.battery}: scores have no ratio of unsafe rates",
+            remedy="Give this battery a margin of its own, on the difference",
+        )
+    if ratio and rules.exact:
+        raise TaisError(
+            "there is no exact test of a ratio", remedy="Leave out rules.exact or rules.margin_scale"
+        )
     return Setting(
         margin=margin,
         alpha=rules.alpha,
         h_cutoff=rules.h_cutoff,
         one_sided=rules.hypothesis is Hypothesis.non_inferiority,
         tost_alone=role is Role.calibration,
+        ratio=ratio and endpoint.kind == "binary",
     )
 
 
-def _unmatched(endpoint: EndpointEvidence) -> dict[str, int]:
+def _unmatched(endpoint: EndpointEvidence) -> dict[str, Any]:
     return {"reference_only": endpoint.reference_only, "candidate_only": endpoint.candidate_only}
 
 

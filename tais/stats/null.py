@@ -43,6 +43,8 @@ class Discordance:
     """Mean over clusters of the share of discordant rows."""
     upper: float
     """Upper confidence bound of the rate."""
+    differences: FloatArray | None = None
+    """Signed mean difference of each cluster, shape (n,), for the sign-flip permutation."""
 
     @property
     def degenerate(self) -> bool:
@@ -61,6 +63,10 @@ class CalibratedNull:
     """At its upper bound: reported beside it."""
     difference_quantile: float
     difference_quantile_upper: float
+    h_quantiles: dict[str, float]
+    """The distribution of |h| between two runs: quantiles 0.5, 0.9, 0.95, 0.99."""
+    sign_flip_h_quantile: float | None
+    """The same quantile by random signs of the observed A/A differences, at the A/A's own n."""
     usable_from: int | None
     """Smallest n at which the quantile of |h| lies below the cutoff; None where there is none."""
 
@@ -181,13 +187,15 @@ def calibrated_null(
     one_sided: bool = False,
 ) -> CalibratedNull:
     """Null quantiles of |h| and of the rate difference at one endpoint's n and base rate."""
-    psi, upper = discordance.rate, discordance.upper
+    psi, upper, flips = discordance.rate, discordance.upper, discordance.differences
     return CalibratedNull(
         discordance,
         h_quantile(n, base_rate, psi, quantile, one_sided=one_sided),
         h_quantile(n, base_rate, upper, quantile, one_sided=one_sided),
         difference_quantile(n, psi, quantile, one_sided=one_sided) / n,
         difference_quantile(n, upper, quantile, one_sided=one_sided) / n,
+        {str(q): h_quantile(n, base_rate, psi, q, one_sided=one_sided) for q in (0.5, 0.9, 0.95, 0.99)},
+        None if flips is None else sign_flip_quantile(flips, base_rate, quantile),
         h_usable_from(base_rate, psi, cutoff, quantile, one_sided=one_sided),
     )
 

@@ -55,9 +55,11 @@ class PairedTable:
             *(np.asarray(x, np.float64) for x in (self.candidate_only, self.neither)),
         )
         a, b, c, d = cells
-        if not all(bool(np.all(np.isfinite(x) & (x >= 0))) for x in cells):
+        # A sum is finite only if each part is, and NaN fails every comparison.
+        n = a + b + c + d
+        if not (np.isfinite(n).all() and all((x >= 0).all() for x in cells)):
             raise TaisError("a paired table needs finite counts that are not negative")
-        if not np.all(a + b + c + d > 0):
+        if not (n > 0).all():
             raise TaisError("a paired table without pairs has no statistics")
         return a, b, c, d
 
@@ -115,12 +117,13 @@ class Tost:
 def _restricted_reference_only(b: FloatArray, c: FloatArray, n: FloatArray, d: FloatArray) -> FloatArray:
     """Maximum-likelihood probability of "reference only" given the difference `d`."""
     quadratic = -b - c + (2 * n - c + b) * d
-    root = np.sqrt(np.maximum(quadratic**2 + 8 * n * b * d * (1 - d), 0))
+    constant = b * d * (1 - d)
+    root = np.sqrt(np.maximum(quadratic**2 + 8 * n * constant, 0))
     # The same root written without cancellation where the linear term is positive.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        small = 2 * b * d * (1 - d) / (quadratic + root)
-    estimate = np.where(quadratic > 0, small, (root - quadratic) / (4 * n))
-    return np.clip(estimate, np.maximum(0, -d), (1 - d) / 2)
+    positive = quadratic > 0
+    small = 2 * constant / np.where(positive, quadratic + root, 1.0)
+    estimate = np.where(positive, small, (root - quadratic) / (4 * n))
+    return np.asarray(np.minimum(np.maximum(np.maximum(estimate, -d), 0), (1 - d) / 2))
 
 
 def tango_statistic(table: PairedTable, difference: ArrayLike) -> FloatArray:
@@ -144,16 +147,21 @@ def tango_statistic(table: PairedTable, difference: ArrayLike) -> FloatArray:
     Tango (1998), Statistics in Medicine 17, 891-908.
     """
     a, b, c, d = table.cells()
-    n = a + b + c + d
-    delta = np.asarray(difference, np.float64)
+    return _score(b, c, a + b + c + d, np.asarray(difference, np.float64))
+
+
+def _score(b: FloatArray, c: FloatArray, n: FloatArray, delta: FloatArray) -> FloatArray:
     numerator = c - b - n * delta
     q = _restricted_reference_only(b, c, n, delta)
     variance = n * np.maximum(2 * q + delta * (1 - delta), 0)
     # Below this the variance is rounding: at the ends of [-1, 1] it is zero exactly.
     degenerate = variance <= 1e-14 * n
-    with np.errstate(divide="ignore", invalid="ignore"):
-        limit = np.where(np.abs(numerator) <= 1e-12 * n, 0.0, np.sign(numerator) * np.inf)
-        return np.where(degenerate, limit, numerator / np.sqrt(variance))
+    score = np.asarray(numerator / np.sqrt(np.where(degenerate, 1.0, variance)))
+    if degenerate.any():
+        with np.errstate(invalid="ignore"):
+            limit = np.where(np.abs(numerator) <= 1e-12 * n, 0.0, np.sign(numerator) * np.inf)
+        score = np.where(degenerate, limit, score)
+    return score
 
 
 def restricted_rates(table: PairedTable, difference: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -209,21 +217,22 @@ def tango_interval(table: PairedTable, confidence: float = 0.95) -> Bounds:
     """
     a, b, c, d = table.cells()
     z = normal_quantile(confidence)
-    centre = (c - b) / (a + b + c + d)
-    lower = _root(table, z, np.full_like(centre, -1.0), centre)
-    upper = _root(table, -z, centre, np.full_like(centre, 1.0))
-    half = zero_discordance_bound(a + b + c + d, confidence)
+    n = a + b + c + d
+    half = zero_discordance_bound(n, confidence)
     quiet = (b == 0) & (c == 0)
-    return np.where(quiet, -half, lower), np.where(quiet, half, upper)
-
-
-def _root(table: PairedTable, level: float, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Difference at which the falling score statistic crosses `level`, by bisection."""
+    if quiet.all():
+        return -half, half
+    centre = (c - b) / n
+    # Both bounds at once: the statistic falls with the difference, from z at the lower to -z at the upper.
+    level = np.stack([np.full_like(centre, z), np.full_like(centre, -z)])
+    low = np.stack([np.full_like(centre, -1.0), centre])
+    high = np.stack([centre, np.full_like(centre, 1.0)])
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        above = tango_statistic(table, middle) > level
+        above = _score(b, c, n, middle) > level
         low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return np.asarray((low + high) / 2)
+    bounds = (low + high) / 2
+    return np.where(quiet, -half, bounds[0]), np.where(quiet, half, bounds[1])
 
 
 def tost(table: PairedTable, margin: ArrayLike, alpha: float = 0.05, *, one_sided: bool = False) -> Tost:
@@ -264,7 +273,7 @@ def tost(table: PairedTable, margin: ArrayLike, alpha: float = 0.05, *, one_side
     m = np.asarray(margin, np.float64)
     if not (np.all((m > 0) & (m < 1)) and 0 < alpha < 0.5):
         raise TaisError(
-            f"an equivalence test needs a margin in (0, 1) and alpha in (0, 0.5), not {margin}, {alpha}"
+            f"an equivalence test needs a margin in (0, 1) and alpha in (0, 0.5), not {margin!r}, {alpha}"
         )
     p_lower = np.asarray(ndtr(-tango_statistic(table, -m)))
     p_upper = np.asarray(ndtr(tango_statistic(table, m)))

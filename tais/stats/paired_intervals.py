@@ -1,4 +1,4 @@
-"""Other intervals of a paired difference, and the published test: reported beside the default, never deciding.
+"""Other intervals of a paired difference, and the published test: beside the default, never deciding.
 
 All take a :class:`~tais.stats.paired.PairedTable` (scalars or arrays) and a two-sided confidence, and
 return bounds of candidate minus reference. Errors as for :func:`~tais.stats.paired.tango_interval`.
@@ -32,7 +32,7 @@ def newcombe(table: PairedTable, confidence: float = 0.95) -> Bounds:
     phi = _phi(a, b, c, d)
 
     def spread(x: FloatArray, y: FloatArray) -> FloatArray:
-        return np.sqrt(np.maximum(x**2 - 2 * phi * x * y + y**2, 0))
+        return np.asarray(np.sqrt(np.maximum(x**2 - 2 * phi * x * y + y**2, 0)))
 
     delta = after - before
     lower = delta - spread(after - low_a, high_b - before)

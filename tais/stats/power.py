@@ -6,6 +6,7 @@ All of it for the default test (score TOST, Tango), by exact enumeration of the 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from tais.stats.proportions import FloatArray, normal_quantile
 __all__ = [
     "discordant_grid",
     "minimum_detectable_difference",
-    "n_for_table",
+    "n_for_scores",
     "n_needed",
     "power",
     "wald_n",
@@ -36,14 +37,24 @@ def zero_discordance_floor(margin: float, alpha: float = 0.05, *, exact: bool = 
     alpha
         Level of each one-sided test, in (0, 0.5).
     exact
-        For the exact unconditional test (99), whose p-value is (1 - margin)^n there, instead of the score
-        test, whose interval is +/- z^2 / (n + z^2).
+        For the exact unconditional test (99), whose p-value is at least (1 - margin)^n, instead of the
+        score test, whose interval is +/- z^2 / (n + z^2).
     """
     _check(margin, alpha)
     if exact:
-        return math.ceil(math.log(alpha) / math.log1p(-margin) - 1e-9)
+        return _exact_floor(margin, alpha)
     z2 = normal_quantile(1 - 2 * alpha) ** 2
     return math.floor(z2 * (1 - margin) / margin) + 1
+
+
+@lru_cache(maxsize=64)
+def _exact_floor(margin: float, alpha: float) -> int:
+    from tais.stats.exact import exact_p
+
+    n = math.ceil(math.log(alpha) / math.log1p(-margin) - 1e-9)
+    while exact_p(n, 0, 0, -margin) > alpha:
+        n += 1
+    return n
 
 
 def wald_n(margin: float, discordance: float, power: float = 0.8, alpha: float = 0.05) -> int:
@@ -192,21 +203,31 @@ def n_needed(
     return high
 
 
-def n_for_table(
-    table: PairedTable, margin: float, alpha: float = 0.05, *, one_sided: bool = False
-) -> int | None:
+def n_for_scores(n: int, worse: float, better: float, alpha: float = 0.05) -> int | None:
     """Pairs that would decide, pass or fail, if the observed proportions stayed as they are.
 
-    The score statistic grows with the root of n at fixed proportions, so the answer is closed:
-    n (z / T)^2. None where the observed difference is the margin itself.
+    Score statistics grow with the root of n at fixed proportions, so the answer is closed: n (z / T)^2.
+
+    Parameters
+    ----------
+    n
+        Pairs observed.
+    worse, better
+        Score statistics at the unsafe and at the other margin; `better` is minus infinity where only the
+        unsafe one counts.
+    alpha
+        Level of each test.
+
+    Returns
+    -------
+    int or None
+        None where the observed difference is the margin itself.
     """
     z = normal_quantile(1 - 2 * alpha)
-    worse = float(tango_statistic(table, -margin))
-    better = np.inf if one_sided else -float(tango_statistic(table, margin))
-    deciding = min(worse, better) if min(worse, better) > 0 else -min(worse, better)
-    if not deciding > 1e-9:
+    inner = min(worse, -better)
+    if abs(inner) <= 1e-9:
         return None
-    return math.floor(float(table.n) * (z / deciding) ** 2 + 1e-9) + 1
+    return math.floor(n * (z / inner) ** 2 + 1e-9) + 1
 
 
 def minimum_detectable_difference(

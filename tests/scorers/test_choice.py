@@ -48,6 +48,8 @@ OPTIONS = {"A": "Paris", "B": "Rome", "C": "A river", "D": "Cannot be determined
         "So it is $\\boxed{B}$.",
         "\\boxed{\\text{B}}",
         "B is correct, because of A.",
+        "A) Paris\nB) Rome\nC) A river\n\nThe answer is B.",
+        "B) Rome\n\nA) Paris is in France.",
         "Let me think. The answer is A? No. Final answer: B",
         "Rome",
         "Rome.",
@@ -70,6 +72,7 @@ def test_an_answer_names_b(text: str) -> None:
         "The answer is a long story",
         "The answer is A common misunderstanding",
         "The answer is A. Or rather, the answer is B.",
+        "A) Paris\nB) Rome\nC) A river",
         "None of them",
         "Berlin",
         "Because",
@@ -82,6 +85,7 @@ def test_an_answer_without_a_clear_letter_is_unparseable(text: str) -> None:
 
 
 def test_a_capital_article_alone_is_still_a_letter() -> None:
+    assert parse_letter("The answer is A because it is.") == "A"
     assert parse_letter("A") == "A"
     assert parse_letter("a") == "A"
 

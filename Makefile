@@ -1,0 +1,61 @@
+# TAIS: `make demo` for a verdict, `make test` for the tests, `make help` for the rest.
+#
+# Set-up happens by itself, once per change of pyproject.toml or constraints/, in .venv.
+#   PYTHON=python3.12   another interpreter (3.11 or newer)
+#   TORCH_INDEX=URL     PyTorch's index of CPU wheels, where pip's own configuration has none
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+KEY := $(shell cat pyproject.toml constraints/*.txt 2>/dev/null | sha256sum | cut -c1-16)
+
+.PHONY: help demo test unit engine check lint format bench models constraints clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/ready-cpu-$(KEY)  ## Screen the demo models on a real vLLM; a verdict in minutes
+	$(BIN)/tais run manifests/demo.yaml
+
+test: $(VENV)/ready-dev-$(KEY)  ## Run all tests, the real engine included
+	$(BIN)/python -m pytest -n 2 -m "not engine and not nightly and not gpu"
+	$(BIN)/python -m pytest -m "engine and not nightly"
+
+unit: $(VENV)/ready-dev-$(KEY)  ## Run the tests that need no engine
+	$(BIN)/python -m pytest -n 2 -m "not engine and not nightly and not gpu and not browser"
+
+engine: $(VENV)/ready-dev-$(KEY)  ## Run the tests on the real engine
+	$(BIN)/python -m pytest -m "engine and not nightly"
+
+lint: $(VENV)/ready-dev-$(KEY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint unit  ## Format, lint, types, unit tests
+
+format: $(VENV)/ready-dev-$(KEY)  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/ready-dev-$(KEY)  ## Measure TAIS against a bare script on this machine
+	$(BIN)/python tools/bench.py
+
+models: $(VENV)/ready-dev-$(KEY)  ## Train the demo models again (about 20 minutes)
+	$(BIN)/python tools/train_demo_models.py
+
+constraints: $(VENV)/ready-dev-$(KEY)  ## Write down the versions that are installed
+	$(BIN)/python -m pip list --format=freeze | grep -viE '^(tais|pip|setuptools|wheel)==' > constraints/cpu.txt
+
+clean:  ## Remove the environment and all caches, keep reports
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+$(VENV)/ready-cpu-$(KEY):
+	@PYTHON=$(PYTHON) VENV=$(VENV) tools/setup.sh cpu
+	@touch $@
+
+$(VENV)/ready-dev-$(KEY):
+	@PYTHON=$(PYTHON) VENV=$(VENV) tools/setup.sh cpu,dev
+	@touch $@ $(VENV)/ready-cpu-$(KEY)

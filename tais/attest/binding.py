@@ -1,0 +1,84 @@
+"""Whether a lock and a report belong to each other and to one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from tais.attest.contents import ITEMS, REPORT
+from tais.errors import Place, VerificationError
+from tais.lock import LOCK
+from tais.report.model import Report
+
+__all__ = ["check_together"]
+
+Json = dict[str, Any]
+
+
+def check_together(lock: Json, report: Json, files: Mapping[str, str], run_id: str) -> Report:
+    """Check that a report was made under a lock, in the run that the lock was signed for.
+
+    Parameters
+    ----------
+    lock, report
+        As parsed.
+    files
+        sha256 of the run's files, by name.
+    run_id
+        Run that the lock's own bundle names.
+
+    Returns
+    -------
+    Report
+        The report, read.
+
+    Raises
+    ------
+    VerificationError
+        For the first thing that does not fit.
+    """
+    try:
+        read = Report.model_validate(report)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = Place(REPORT, key=".".join(map(str, first["loc"])) or None)
+        raise VerificationError(f"this is no report of this version: {first['msg']}", place=where) from error
+    for what in _mismatches(lock, report, files, run_id):
+        remedy = "Lock and report are not of one run: do not trust the directory"
+        raise VerificationError(what, place=Place(REPORT), remedy=remedy)
+    return read
+
+
+def _mismatches(lock: Json, report: Json, files: Mapping[str, str], run_id: str) -> Iterator[str]:
+    facts = report.get("facts", {})
+    if lock.get("schema") != "tais/lock/v1":
+        yield f"{LOCK} has an unknown schema"
+    if ITEMS not in files:
+        yield f"{ITEMS} is missing"
+    if _get(facts, "lock", "sha256") != files.get(LOCK):
+        yield "the report was made under another lock"
+    if _get(facts, "run", "id") != run_id:
+        yield f"the lock was signed for the run {run_id[:60]!r}, the report is of another"
+    for key in ("name", "rules"):
+        if lock.get(key) != report[key]:
+            yield f"the {key} of the lock and of the report differ"
+    if _contrasts(lock) != _contrasts(report):
+        yield "the contrasts of the lock and of the report differ"
+    for arm in sorted({arm for first, second, _ in _contrasts(lock) for arm in (first, second)}):
+        if not any(name.startswith(f"arms/{arm}/") for name in files):
+            yield f"the arm {arm!r} has no samples"
+
+
+def _get(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _contrasts(value: Json) -> list[tuple[str, str, str]]:
+    listed = value.get("contrasts")
+    if not isinstance(listed, list):
+        return []
+    return [tuple(str(_get(c, key)) for key in ("reference", "candidate", "role")) for c in listed]  # type: ignore[misc]

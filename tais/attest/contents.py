@@ -1,0 +1,130 @@
+"""The files of a run directory: which there are, that each is an ordinary one, and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from pathlib import Path
+
+from tais.errors import Place, VerificationError
+from tais.lock import LOCK
+
+__all__ = [
+    "BUNDLES",
+    "ITEMS",
+    "LOCK_BUNDLE",
+    "REPORT",
+    "RUN_BUNDLE",
+    "TEST_BUNDLE",
+    "digest_files",
+    "read_bytes",
+    "remove_leftovers",
+    "sha256",
+]
+
+ITEMS, REPORT = "items.parquet", "report.json"
+LOCK_BUNDLE = LOCK.removesuffix(".json") + ".sigstore.json"
+RUN_BUNDLE = "attestation.sigstore.json"
+TEST_BUNDLE = "test-result.sigstore.json"
+BUNDLES = frozenset({LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE})
+
+# What TAIS writes needs no other characters; a name that hides or leads elsewhere is none of its own.
+_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}", re.ASCII)
+_MAY_BE_EMPTY = {"arms", "logs"}
+_LEFTOVER = re.compile(r"\.[A-Za-z0-9._-]+\.\d+(\.tmp)?", re.ASCII)
+_MAX_DEPTH = 6
+_CHUNK = 1 << 20
+
+
+def sha256(data: bytes) -> str:
+    """Return the hexadecimal sha256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_files(run_dir: Path) -> dict[str, str]:
+    """Return the sha256 (hex) of every file but the bundles, by relative POSIX path, sorted.
+
+    Raises
+    ------
+    VerificationError
+        For a link, a hidden or special file, an empty directory, a name that TAIS would not write.
+    """
+    if not run_dir.is_dir():
+        raise VerificationError("there is no such run directory", place=Place(str(run_dir)))
+    names = sorted(_walk(run_dir, run_dir, 0))
+    return {name: _digest(run_dir / name) for name in names if name not in BUNDLES}
+
+
+def read_bytes(run_dir: Path, name: str, remedy: str | None = None) -> bytes:
+    """Return the bytes of one file, which must be an ordinary one.
+
+    Raises
+    ------
+    VerificationError
+        When it is missing, a link or not readable.
+    """
+    path = run_dir / name
+    try:
+        with os.fdopen(_open(path), "rb") as file:
+            return file.read()
+    except OSError as error:
+        what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
+        raise VerificationError(f"{name} {what}", place=Place(str(run_dir)), remedy=remedy) from error
+
+
+def remove_leftovers(run_dir: Path) -> None:
+    """Remove what a write that was killed left behind; it is no part of the run."""
+    for path in run_dir.rglob(".*"):
+        if _LEFTOVER.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink()
+
+
+def _walk(folder: Path, root: Path, depth: int) -> list[str]:
+    found: list[str] = []
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise _refused("this directory cannot be read", folder) from error
+    for entry in entries:
+        path = folder / entry.name
+        name = path.relative_to(root).as_posix()
+        if not _PART.fullmatch(entry.name):
+            raise _refused("a hidden file, or a name that TAIS does not write", path)
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            inner = _walk(path, root, depth + 1) if depth < _MAX_DEPTH else []
+            if not inner and name not in _MAY_BE_EMPTY:
+                raise _refused("a directory with nothing that TAIS wrote", path)
+            found += inner
+        elif stat.S_ISREG(mode):
+            found.append(name)
+        else:
+            raise _refused("a link or special file; a run directory holds ordinary files only", path)
+    return found
+
+
+def _open(path: Path) -> int:
+    # The path may have become a link since it was listed.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("not an ordinary file")
+    return descriptor
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with os.fdopen(_open(path), "rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise _refused("this file cannot be read", path) from error
+    return digest.hexdigest()
+
+
+def _refused(what: str, path: Path) -> VerificationError:
+    remedy = "Verify the directory as `tais run` wrote it"
+    return VerificationError(what, place=Place(repr(str(path))[1:-1]), remedy=remedy)

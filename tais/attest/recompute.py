@@ -1,0 +1,138 @@
+"""Whether the samples of a run lead to its report: everything is scored and decided again, then compared."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tais.attest.contents import ITEMS
+from tais.errors import Place, TaisError, VerificationError
+from tais.lock import LOCK
+
+__all__ = ["check_recomputed", "differences"]
+
+# Reports round to 12 digits; the last of them may differ on another processor.
+_RELATIVE, _ABSOLUTE = 1e-9, 1e-12
+SCORES = "scores.parquet"
+
+
+def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    """Decide again from the samples and compare verdict, every number and every stored score.
+
+    Parameters
+    ----------
+    run_dir
+        Run directory; nothing in it changes.
+    report
+        The stored report, parsed.
+    files
+        Names of the files that are signed.
+
+    Raises
+    ------
+    VerificationError
+        Naming the first difference.
+    """
+    with tempfile.TemporaryDirectory(prefix="tais-") as folder:
+        shadow = Path(folder)
+        again = _again(run_dir, shadow, report)
+        same_scores = SCORES not in files or _same_table(run_dir / SCORES, shadow / SCORES)
+    for key, before, now in differences(*_comparable(report, again)):
+        raise VerificationError(
+            f"the samples do not lead to this report: {key} is {_short(before)} and comes out as "
+            f"{_short(now)}{_versions(report, again)}",
+            place=Place(str(run_dir)),
+        )
+    if not same_scores:
+        what = f"the samples do not lead to {SCORES}{_versions(report, again)}"
+        raise VerificationError(what, place=Place(str(run_dir)))
+
+
+def differences(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield where two JSON values differ; numbers that agree to nine digits are equal."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in dict.fromkeys([*before, *now]):
+            inner = f"{key}.{name}" if key else str(name)
+            yield from differences(before.get(name, "(absent)"), now.get(name, "(absent)"), inner)
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for index, pair in enumerate(zip(before, now, strict=True)):
+            yield from differences(*pair, f"{key}[{index}]")
+    elif not _equal(before, now):
+        yield key, before, now
+
+
+def _equal(before: Any, now: Any) -> bool:
+    if isinstance(before, bool) or isinstance(now, bool):
+        return before is now
+    if isinstance(before, float | int) and isinstance(now, float | int):
+        return math.isclose(before, now, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+    return type(before) is type(now) and bool(before == now)
+
+
+def _comparable(report: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return both without what is no result: times and ledger of the run, and the version of TAIS.
+
+    Reports only ever gain keys. One that this version adds is not held against an older report.
+    """
+    from tais.report.model import Report
+
+    older = bool(_versions(report, again))
+    stored = report if older else json.loads(Report.model_validate(report).to_json())
+    return _results(stored), _kept(_results(again), report) if older else _results(again)
+
+
+def _results(report: Mapping[str, Any]) -> dict[str, Any]:
+    facts = {key: value for key, value in report.get("facts", {}).items() if key not in ("run", "tais")}
+    return {**report, "facts": facts}
+
+
+def _kept(now: Any, before: Any) -> Any:
+    """Return `now` without the keys that `before` lacks."""
+    if isinstance(now, dict) and isinstance(before, Mapping):
+        return {key: _kept(value, before[key]) for key, value in now.items() if key in before}
+    if isinstance(now, list) and isinstance(before, list) and len(now) == len(before):
+        return [_kept(*pair) for pair in zip(now, before, strict=True)]
+    return now
+
+
+def _again(run_dir: Path, shadow: Path, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report that the samples lead to; its scores are written to `shadow`."""
+    from tais.analysis import analyse
+
+    # Links, so that scores are kept beside the run and not in it.
+    for name in ("arms", ITEMS, LOCK):
+        (shadow / name).symlink_to((run_dir / name).resolve())
+    try:
+        made = analyse(shadow, report["facts"]["run"], keep_scores=True)
+    # Samples that someone made up can break any step: whatever it is, they do not lead to this report.
+    except Exception as error:
+        what = error.what if isinstance(error, TaisError) else f"{type(error).__name__}: {error}"
+        raise VerificationError(
+            f"the report cannot be recomputed: {what}", place=Place(str(run_dir))
+        ) from error
+    result: dict[str, Any] = json.loads(made.to_json())
+    return result
+
+
+def _same_table(stored: Path, made: Path) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return bool(pq.read_table(made).equals(pq.read_table(stored)))
+    except (pa.ArrowException, OSError):
+        return False
+
+
+def _versions(report: Mapping[str, Any], again: Mapping[str, Any]) -> str:
+    made, here = (side.get("facts", {}).get("tais") for side in (report, again))
+    return "" if made == here else f" (made by TAIS {made}, recomputed by {here})"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,161 @@
+"""Signing: the lock before the first token, the run when its report is written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tais.attest.binding import check_together
+from tais.attest.bundle import claimed_key, open_bundle, seal, strict_json
+from tais.attest.contents import (
+    ITEMS,
+    LOCK_BUNDLE,
+    REPORT,
+    RUN_BUNDLE,
+    TEST_BUNDLE,
+    digest_files,
+    read_bytes,
+    remove_leftovers,
+    sha256,
+)
+from tais.attest.keys import Signer
+from tais.attest.statement import (
+    LOCK_TYPE,
+    Json,
+    lock_statement,
+    parse_statement,
+    run_statement,
+    test_statement,
+)
+from tais.errors import Place, UsageError, VerificationError
+from tais.files import sha256_file, write_atomic
+from tais.lock import LOCK
+
+__all__ = ["sign_lock", "sign_run"]
+
+
+def sign_lock(run_dir: Path, signer: Signer, now: datetime | None = None) -> Path:
+    """Sign what is fixed before the first token: the lock and the items.
+
+    On a resumed run the bundle is there already; it is checked and left as it is.
+
+    Parameters
+    ----------
+    run_dir
+        Run directory with its lock and items, and no sample yet.
+    signer
+        Private key; the same must sign the finished run.
+    now
+        Time of signing; the clock's when left out.
+
+    Returns
+    -------
+    Path
+        The bundle.
+
+    Raises
+    ------
+    UsageError
+        When samples exist already, which nobody can say were made under this lock, or another key
+        signed it.
+    VerificationError
+        When the bundle that is there is not for this lock.
+    """
+    path = run_dir / LOCK_BUNDLE
+    if path.exists() or path.is_symlink():
+        _check_lock_bundle(run_dir, signer)
+        return path
+    if any((run_dir / "arms").rglob("*.parquet")):
+        raise UsageError(
+            "this run began unsigned, and a lock is signed before the first token or never",
+            place=Place(str(run_dir)),
+            remedy="Continue it with --unsigned, or start a new run",
+        )
+    files = {name: sha256_file(run_dir / name) for name in (LOCK, ITEMS) if (run_dir / name).is_file()}
+    statement = lock_statement(files, run_dir.resolve().name, _moment(now))
+    write_atomic(path, seal(statement.to_bytes(), signer))
+    return path
+
+
+def sign_run(run_dir: Path, signer: Signer, now: datetime | None = None) -> list[Path]:
+    """Sign a finished run: every file in its directory, and the verdict.
+
+    What is signed are the bytes that lie there. A run that is signed is left as it is.
+
+    Parameters
+    ----------
+    run_dir
+        Run directory with its report.
+    signer
+        The key that signed the lock.
+    now
+        Time of signing; the clock's when left out.
+
+    Returns
+    -------
+    list of Path
+        The two bundles.
+
+    Raises
+    ------
+    UsageError
+        When another key signed the lock.
+    VerificationError
+        When lock, report and lock bundle do not belong together, or a file is no ordinary one.
+    """
+    paths = [run_dir / TEST_BUNDLE, run_dir / RUN_BUNDLE]
+    if all(path.exists() for path in paths):
+        return paths
+    remove_leftovers(run_dir)
+    _check_lock_bundle(run_dir, signer)
+    files = digest_files(run_dir)
+    lock, report = (_parsed(run_dir, name, files) for name in (LOCK, REPORT))
+    bundle = read_bytes(run_dir, LOCK_BUNDLE)
+    check_together(lock, report, files, _run_of(bundle, signer))
+    moment = _moment(now)
+    # The attestation last: a directory that has one is a signed run.
+    write_atomic(paths[0], seal(test_statement(files, lock, report).to_bytes(), signer))
+    statement = run_statement(files, lock, report, sha256(bundle), moment)
+    write_atomic(paths[1], seal(statement.to_bytes(), signer))
+    return paths
+
+
+def _check_lock_bundle(run_dir: Path, signer: Signer) -> None:
+    remedy = "Sign the lock before the first token; a run that began unsigned stays so"
+    data = read_bytes(run_dir, LOCK_BUNDLE, remedy)
+    where = str(run_dir / LOCK_BUNDLE)
+    key_id = claimed_key(data, where)
+    if key_id != signer.public.fingerprint:
+        raise UsageError(
+            f"another key signed this lock: {key_id[:16]!r}, yours is {signer.public.fingerprint[:16]!r}",
+            place=Place(where),
+            remedy="Continue with that key, or start a new run",
+        )
+    statement = parse_statement(open_bundle(data, [signer.public], where).payload, LOCK_TYPE, where)
+    stored = {s["name"]: s["digest"]["sha256"] for s in statement.subjects}
+    changed = [name for name, digest in stored.items() if sha256(read_bytes(run_dir, name)) != digest]
+    if changed:
+        raise VerificationError(
+            f"{changed[0]} is not what was signed before the first token",
+            place=Place(str(run_dir)),
+            remedy="Start a new run",
+        )
+
+
+def _run_of(bundle: bytes, signer: Signer) -> str:
+    opened = open_bundle(bundle, [signer.public], LOCK_BUNDLE)
+    return str(parse_statement(opened.payload, LOCK_TYPE, LOCK_BUNDLE).predicate["run"])
+
+
+def _parsed(run_dir: Path, name: str, files: dict[str, str]) -> Json:
+    data = read_bytes(run_dir, name, "Sign a run that is finished")
+    if sha256(data) != files[name]:
+        raise VerificationError(f"{name} changed while it was read", place=Place(str(run_dir)))
+    value = strict_json(data, str(run_dir / name))
+    if not isinstance(value, dict):
+        raise VerificationError(f"{name} is not what TAIS writes", place=Place(str(run_dir)))
+    return value
+
+
+def _moment(now: datetime | None) -> datetime:
+    return (now or datetime.now(UTC)).astimezone(UTC)

@@ -1,0 +1,177 @@
+"""The check of a signed run: signatures, digests, that lock and report belong together.
+
+On request also that the samples lead to the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+from tais.attest.binding import check_together
+from tais.attest.bundle import open_bundle, strict_json
+from tais.attest.contents import (
+    LOCK_BUNDLE,
+    REPORT,
+    RUN_BUNDLE,
+    TEST_BUNDLE,
+    digest_files,
+    read_bytes,
+    sha256,
+)
+from tais.attest.keys import PublicKey
+from tais.attest.statement import (
+    LOCK_TYPE,
+    RUN_TYPE,
+    TEST_TYPE,
+    Json,
+    Statement,
+    lock_statement,
+    parse_statement,
+    run_statement,
+    test_statement,
+)
+from tais.errors import Place, UsageError, VerificationError
+from tais.lock import LOCK
+from tais.report.model import Report
+
+__all__ = ["VerifiedRun", "verify_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRun:
+    """A run whose signatures and digests hold; read nothing of it but what stands here."""
+
+    run_dir: Path
+    report: Report
+    lock: Json
+    key: PublicKey
+    signed_at: datetime
+    """By the signer's clock, as `lock_signed_at` is: no third party vouches for it."""
+    lock_signed_at: datetime
+    files: Mapping[str, str]
+    """sha256 by name."""
+    recomputed: bool
+    """Whether the samples were shown to lead to the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A statement whose signature holds, with the bytes of its bundle."""
+
+    statement: Statement
+    key: PublicKey
+    bundle: bytes
+
+    def time(self, file: str) -> datetime:
+        """Return when the signer says that it was signed."""
+        try:
+            moment = datetime.fromisoformat(self.statement.predicate["signedAt"])
+        except (LookupError, TypeError, ValueError) as error:
+            raise VerificationError("the statement has no time of signing", place=Place(file)) from error
+        if moment.tzinfo is None:
+            raise VerificationError("the time of signing has no time zone", place=Place(file))
+        return moment
+
+
+def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool = False) -> VerifiedRun:
+    """Check a signed run.
+
+    Parameters
+    ----------
+    run_dir
+        Run directory; every file in it must be known to its attestation.
+    trusted_keys
+        Keys that the caller trusts. A key is never taken from the run.
+    recompute
+        Whether to score and decide again from the samples, and compare with the report.
+
+    Raises
+    ------
+    UsageError
+        When there is no key to trust.
+    VerificationError
+        With the first thing that is wrong.
+    """
+    keys = tuple(trusted_keys)
+    if not keys:
+        raise UsageError("no key is trusted", remedy="Name one with --key PUB.pem or TAIS_TRUSTED_KEY")
+    files = digest_files(run_dir)
+    if not (run_dir / RUN_BUNDLE).exists():
+        _fail("this run is not signed", run_dir, "Only a run made with a key can be verified")
+    signed = _read(run_dir, RUN_BUNDLE, RUN_TYPE, keys)
+    # One key for all three: whoever vouches for the run vouches for its lock.
+    one = (signed.key,)
+    locked = _read(run_dir, LOCK_BUNDLE, LOCK_TYPE, one)
+    result = _read(run_dir, TEST_BUNDLE, TEST_TYPE, one)
+    _check_files(run_dir, files, signed.statement)
+    lock, report = (_parsed(run_dir, name, files) for name in (LOCK, REPORT))
+    read = check_together(lock, report, files, str(locked.statement.predicate.get("run")))
+    times = signed.time(RUN_BUNDLE), locked.time(LOCK_BUNDLE)
+    if times[1] > times[0]:
+        _fail("the lock was signed after the run", run_dir / LOCK_BUNDLE)
+    expected = {
+        LOCK_BUNDLE: lock_statement(files, read.facts["run"]["id"], times[1]),
+        RUN_BUNDLE: run_statement(files, lock, report, sha256(locked.bundle), times[0]),
+        TEST_BUNDLE: test_statement(files, lock, report),
+    }
+    for name, got in ((LOCK_BUNDLE, locked), (RUN_BUNDLE, signed), (TEST_BUNDLE, result)):
+        _check_statement(run_dir / name, got.statement, expected[name])
+    if recompute:
+        from tais.attest.recompute import check_recomputed
+
+        check_recomputed(run_dir, report, files)
+    return VerifiedRun(run_dir, read, lock, signed.key, *times, files, recompute)
+
+
+def _read(run_dir: Path, name: str, kind: str, keys: tuple[PublicKey, ...]) -> _Read:
+    where = str(run_dir / name)
+    bundle = read_bytes(run_dir, name)
+    opened = open_bundle(bundle, keys, where)
+    return _Read(parse_statement(opened.payload, kind, where), opened.key, bundle)
+
+
+def _check_files(run_dir: Path, files: Mapping[str, str], statement: Statement) -> None:
+    """Compare what lies there with what was signed; names first, for the clearest message."""
+    try:
+        pairs = [(s["name"], s["digest"].get("sha256")) for s in statement.subjects]
+    except (LookupError, TypeError, AttributeError) as error:
+        raise VerificationError(
+            "the subjects are not what TAIS writes", place=Place(str(run_dir / RUN_BUNDLE))
+        ) from error
+    signed = {name: digest for name, digest in pairs if not name.startswith("weights:")}
+    for names, what in (
+        (sorted(signed.keys() - files.keys()), "missing: it was signed and is not there"),
+        (sorted(files.keys() - signed.keys()), "not known: it was not there when the run was signed"),
+        (sorted(n for n in files.keys() & signed.keys() if files[n] != signed[n]), "changed after signing"),
+    ):
+        if names:
+            more = f" ({len(names) - 1} more such files)" if len(names) > 1 else ""
+            _fail(f"{names[0]} is {what}" + more, run_dir)
+
+
+def _check_statement(path: Path, got: Statement, expected: Statement) -> None:
+    if got == expected:
+        return
+    parts = [key for key in expected.predicate if got.predicate.get(key) != expected.predicate[key]]
+    if got.subjects != expected.subjects:
+        parts.append("subjects")
+    said = ", ".join(parts) or "fields that TAIS does not write"
+    _fail(f"the statement is not about this run: {said} differ", path)
+
+
+def _parsed(run_dir: Path, name: str, files: Mapping[str, str]) -> Json:
+    data = read_bytes(run_dir, name)
+    if sha256(data) != files.get(name):
+        _fail(f"{name} changed while it was read", run_dir)
+    value = strict_json(data, str(run_dir / name))
+    if not isinstance(value, dict):
+        _fail(f"{name} is not what TAIS writes", run_dir)
+    return value
+
+
+def _fail(what: str, path: Path, remedy: str | None = None) -> NoReturn:
+    raise VerificationError(what, place=Place(str(path)), remedy=remedy)

@@ -1,0 +1,106 @@
+"""``tais gate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tais.errors import TaisError
+    from tais.gate import GateResult
+
+__all__ = ["gate"]
+
+
+def gate(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")],
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", envvar="TAIS_POLICY", help="What to ask of the run; strict without one."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            envvar="TAIS_TRUSTED_KEY",
+            help="Public key (PEM file) that you trust, beside those of the policy.",
+        ),
+    ] = None,
+    recompute: Annotated[
+        bool,
+        typer.Option(
+            "--recompute", envvar="TAIS_RECOMPUTE", help="Score and decide again from the samples too."
+        ),
+    ] = False,
+    github: Annotated[
+        bool,
+        typer.Option(
+            "--github", envvar="TAIS_GITHUB", help="Write step summary, annotations and outputs for GitHub."
+        ),
+    ] = False,
+) -> None:
+    """Verify a run, judge it by a policy, and exit as CI should.
+
+    Example: [bold]tais gate reports/demo/20260101T120000000000Z --policy policy.yaml --key tais.pub[/bold]
+
+    Exit codes: 0 open, 1 fail or policy not met, 2 usage or policy error, 3 inconclusive, 5 not verified.
+    """
+    from datetime import UTC, datetime
+
+    from tais.attest import load_public_key
+    from tais.errors import TaisError
+    from tais.gate import gate_run
+    from tais.policy import Policy, load_policy
+
+    try:
+        rules = load_policy(policy) if policy else Policy()
+        keys = [load_public_key(key)] if key else []
+        result = gate_run(run_dir, rules, keys, now=datetime.now(UTC), recompute=recompute)
+    except TaisError as error:
+        if github:
+            _tell_github_failure(error, run_dir)
+        raise
+    if github:
+        _tell_github(result, run_dir)
+    _print(result, run_dir)
+    raise typer.Exit(result.exit_code)
+
+
+def _print(result: GateResult, run_dir: Path) -> None:
+    from tais.cli.console import say
+    from tais.github import defuse
+
+    for objection in result.objections:
+        say(defuse(f"{objection.level}: {objection.code}: {objection.message}"))
+    verdict = result.run.report.verdict.value
+    say(f"gate: {result.outcome.value} (the verdict of the run is {verdict})")
+    typer.echo(f"{result.outcome.value}\t{run_dir}")
+
+
+def _tell_github(result: GateResult, run_dir: Path) -> None:
+    from tais.github import annotation, github_level, summary, write_outputs, write_summary
+
+    for objection in result.objections:
+        title = f"TAIS gate: {objection.code}"
+        typer.echo(annotation(github_level(objection.level), title, objection.message))
+    write_summary(summary(result, run_dir))
+    write_outputs(
+        {
+            "outcome": result.outcome.value,
+            "verdict": result.run.report.verdict.value,
+            "exit-code": str(result.exit_code),
+            "run-dir": str(run_dir),
+        }
+    )
+
+
+def _tell_github_failure(error: TaisError, run_dir: Path) -> None:
+    from tais.github import annotation, failure_summary, write_outputs, write_summary
+
+    typer.echo(annotation("error", f"TAIS gate: {type(error).__name__}", str(error)))
+    write_summary(failure_summary(str(error)))
+    write_outputs(
+        {"outcome": "error", "verdict": "", "exit-code": str(error.exit_code), "run-dir": str(run_dir)}
+    )

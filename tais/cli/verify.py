@@ -1,0 +1,43 @@
+"""``tais verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["verify"]
+
+
+def verify(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")],
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            envvar="TAIS_TRUSTED_KEY",
+            help="Public key (PEM file) that you trust; never take one from the run.",
+        ),
+    ] = None,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Score and decide again from the samples, and compare.")
+    ] = False,
+) -> None:
+    """Check that a run is what its signer signed. Exit code 0 when it is, whatever the verdict; else 5.
+
+    Example: [bold]tais verify reports/demo/20260101T120000000000Z --key tais.pub --recompute[/bold]
+    """
+    from tais.attest import load_public_key, verify_run
+    from tais.cli.console import say
+    from tais.errors import UsageError
+
+    if not key:
+        raise UsageError(
+            "no key to verify with", remedy="Name one that you trust: --key PUB.pem, or TAIS_TRUSTED_KEY"
+        )
+    run = verify_run(run_dir, [load_public_key(key)], recompute)
+    how = "; the samples lead to this report" if run.recomputed else ""
+    key_id = run.key.fingerprint[:16]
+    say(f"authentic: {len(run.files)} files, signed {run.signed_at} with the key {key_id}{how}")
+    typer.echo(f"{run.report.verdict.value}\t{run_dir}")

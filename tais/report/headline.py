@@ -1,0 +1,154 @@
+"""The top of a report, to be read in ten seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tais.manifest import Role
+from tais.report.model import ContrastReport, EndpointReport, Reason, Report, Verdict
+from tais.report.words import (
+    VERDICTS,
+    contrast_name,
+    endpoint_name,
+    interval_points,
+    margin_points,
+    points,
+    share,
+)
+
+__all__ = ["Figure", "Headline", "headline", "sensitivities"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number and what it means."""
+
+    value: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What stands at the top of a report."""
+
+    verdict: str
+    claim: str
+    """The verdict as a sentence."""
+    compared: Figure
+    decided: Figure
+    seen: Figure
+
+
+def headline(report: Report) -> Headline:
+    """Return the top of a report."""
+    screens = [c for c in report.contrasts if c.role is Role.screen]
+    return Headline(
+        verdict=VERDICTS[report.verdict],
+        claim=_claim(report, screens),
+        compared=_compared(report, screens),
+        decided=_decided(report, screens),
+        seen=_seen(screens),
+    )
+
+
+def _claim(report: Report, screens: list[ContrastReport]) -> str:
+    names = " and ".join(sorted({c.candidate for c in screens})[:3]) or "the candidate"
+    if report.verdict is Verdict.passed:
+        word = "is not worse than" if report.rules.hypothesis.value == "non_inferiority" else "behaves like"
+        return f"{names} {word} its reference within the margin, on every endpoint screened."
+    if report.verdict is Verdict.failed:
+        return f"{names} does not behave like its reference."
+    return f"Whether {names} behaves like its reference is not decided."
+
+
+def _compared(report: Report, screens: list[ContrastReport]) -> Figure:
+    if not screens:
+        return Figure("nothing", "no contrast has the role screen")
+    first = screens[0]
+    more = f" and {len(screens) - 1} more" if len(screens) > 1 else ""
+    batteries = len({e.battery for c in screens for e in c.endpoints})
+    items = sum(e.clusters for e in _one_scorer_each(first.endpoints))
+    said = f"{items:,} prompts of {batteries} {'battery' if batteries == 1 else 'batteries'}"
+    return Figure(f"{contrast_name(first)}{more}", f"{said}; {_arm(report, first.candidate)}".rstrip("; "))
+
+
+def _one_scorer_each(endpoints: Iterable[EndpointReport]) -> list[EndpointReport]:
+    return list({e.battery: e for e in endpoints}.values())
+
+
+def _arm(report: Report, name: str) -> str:
+    arm = report.facts.get("arms", {}).get(name, {})
+    parts = [arm.get("engine"), arm.get("model"), arm.get("dtype")]
+    speculation = arm.get("speculation")
+    if isinstance(speculation, dict):
+        parts.append(f"speculation by {speculation.get('method') or 'a draft'}")
+    return ", ".join(str(part) for part in parts if part)
+
+
+def _decided(report: Report, screens: list[ContrastReport]) -> Figure:
+    """Name the endpoint closest to (or farthest beyond) its margin, or the reason that is no number."""
+    judged = [(c, e) for c in screens for e in c.endpoints if e.verdict is report.verdict and e.tost]
+    if judged:
+        contrast, endpoint = max(judged, key=lambda pair: _strain(pair[1]))
+        return _of_endpoint(contrast, endpoint, several=len(judged) > 1)
+    why = next(_blocking(report, screens), None)
+    return Figure(why.code.replace("_", " "), why.message) if why else Figure("–", "no reason is given")
+
+
+def _strain(endpoint: EndpointReport) -> float:
+    """How far the interval reaches, in margins."""
+    assert endpoint.tost is not None
+    return max(abs(bound) for bound in endpoint.tost.ci) / endpoint.tost.margin
+
+
+def _of_endpoint(contrast: ContrastReport, endpoint: EndpointReport, *, several: bool) -> Figure:
+    assert endpoint.tost is not None
+    which = endpoint_name(endpoint) + (f" ({contrast.candidate})" if several else "")
+    bounds = (
+        f"{100 - 200 * endpoint.tost.alpha:g} % interval {interval_points(endpoint.tost.ci)}, "
+        f"margin ±{margin_points(endpoint.tost.margin)}"
+    )
+    needed = next((r.values.get("needed") for r in endpoint.reasons if r.values.get("needed")), None)
+    more = f"; {needed:,} items would decide" if needed and endpoint.verdict is Verdict.inconclusive else ""
+    said = f"difference on {which}, {'the endpoint nearest to its margin' if several else 'the only one'}"
+    if endpoint.verdict is not Verdict.passed:
+        said = f"difference on {which}"
+    return Figure(points(endpoint.difference), f"{said}: {bounds}{more}")
+
+
+def _blocking(report: Report, screens: list[ContrastReport]) -> Iterator[Reason]:
+    """Reasons that decided, the most specific first."""
+    worst = [c for c in screens if c.verdict is report.verdict and c.verdict is not Verdict.passed]
+    inner = [r for c in worst for r in c.reasons if r.severity == "decides"]
+    return iter([*inner, *(r for r in report.reasons if r.severity == "decides")])
+
+
+def sensitivities(contrast: ContrastReport) -> list[dict[str, Any]]:
+    """Return what positive controls show about a contrast, as the statistics wrote it down."""
+    found = contrast.details.get("sensitivity")
+    return [x for x in found if isinstance(x, dict)] if isinstance(found, list) else []
+
+
+def _seen(screens: list[ContrastReport]) -> Figure:
+    found = [(c, s) for c in screens for s in sensitivities(c)]
+    if not found:
+        return Figure(
+            "not shown", "no positive control was run, so nothing shows what this screen would miss"
+        )
+    contrast, best = min(found, key=lambda pair: _smallest(pair[1]))
+    words = {"not_pass": "would not pass", "fail": "would fail", "identity": "would show in the outputs"}
+    known = {key: best.get(key) for key in words if best.get(key) is not None}
+    where = f"of the answers of {best.get('control')} mixed into {contrast.reference}"
+    if not known:
+        return Figure("none", f"not even all {where} would be noticed")
+    first = next(iter(known))
+    more = "".join(f"; {share(value)} {words[key]}" for key, value in known.items() if key != first)
+    probability = best.get("probability", 0.9)
+    return Figure(share(known[first]), f"{where} {words[first]} (probability {probability:g}){more}")
+
+
+def _smallest(sensitivity: dict[str, Any]) -> float:
+    value = sensitivity.get("not_pass")
+    return float(value) if isinstance(value, int | float) else 2.0

@@ -1,0 +1,139 @@
+"""The report as one self-contained HTML page.
+
+The page loads nothing: style, script and figures stand in it, and its content policy allows the one style
+sheet and the one script by their digests and nothing else, so that even markup that slipped through could
+neither run nor call out. Every text is escaped by the template engine after its hidden characters are named.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tais.report.headline import headline
+from tais.report.html_contrasts import ENDPOINT_COLUMNS, contrast_views
+from tais.report.html_items import count_lines, item_views
+from tais.report.html_tables import configurations, detail_rows, provenance_rows, run_line
+from tais.report.model import Report, Verdict
+from tais.report.plots import draw_plots
+from tais.report.redact import redacted
+from tais.report.says import says, says_not
+from tais.report.visible import visible
+from tais.report.words import screens_first
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["render_html"]
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_MARKS = {Verdict.passed: "✓", Verdict.failed: "✗", Verdict.inconclusive: "?"}
+_SECTIONS = {
+    "figures": "Figures",
+    "contrasts": "Contrasts",
+    "items": "Items",
+    "configuration": "Configuration",
+    "meaning": "What it says",
+    "provenance": "Provenance",
+}
+
+
+def render_html(report: Report, *, redact: bool = False) -> str:
+    """Return the page of a report.
+
+    Parameters
+    ----------
+    report
+        A decided report.
+    redact
+        Leave the texts of prompts and answers out; ids and digests stay.
+    """
+    from markupsafe import Markup
+
+    if redact:
+        report = redacted(report)
+    report = report.model_copy(update={"contrasts": screens_first(report)})
+    style, script = _asset("page.css"), _asset("page.js")
+    items = item_views(report)
+    plots = [
+        {"key": p.key, "title": p.title, "caption": p.caption, "svg": Markup(p.svg)}
+        for p in draw_plots(report)
+    ]
+    page = _environment().get_template("page.html")
+    return page.render(
+        report=report,
+        top=headline(report),
+        run_line=run_line(report.facts),
+        policy=_policy(style, script if items else None),
+        style=Markup(style),
+        script=Markup(script),
+        plots=plots,
+        sections=[(key, title) for key, title in _SECTIONS.items() if plots or key != "figures"],
+        contrasts=contrast_views(report),
+        endpoint_columns=ENDPOINT_COLUMNS,
+        details=detail_rows(report.details),
+        rules=detail_rows(report.rules.model_dump(mode="json")),
+        says=says(report),
+        says_not=says_not(report),
+        configurations=configurations(report),
+        provenance=provenance_rows(report.facts),
+        version=str(report.facts.get("tais", "")),
+        **_items(report, items),
+    )
+
+
+def _items(report: Report, items: list[Any]) -> dict[str, Any]:
+    """Return what the section of items needs."""
+    names = {view.contrast: view.contrast_name for view in items}
+    return {
+        "items": items,
+        "collected": any(c.items is not None for c in report.contrasts),
+        "redacted": any(c.items is not None and c.items.redacted for c in report.contrasts),
+        "item_counts": count_lines(report),
+        "item_contrasts": sorted(names.items()),
+        "item_batteries": sorted({view.battery: view.battery_name for view in items}.items()),
+        "arms": sorted({arm for c in report.contrasts for arm in (c.reference, c.candidate)}),
+    }
+
+
+def _asset(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str | None) -> str:
+    """Return the content policy: one style sheet, at most one script, each by its digest."""
+    allowed = f"script-src {_digest(script)}" if script is not None else "script-src 'none'"
+    return (
+        f"default-src 'none'; style-src {_digest(style)}; {allowed}; img-src 'none'; base-uri 'none'; "
+        "form-action 'none'; require-trusted-types-for 'script'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["marks"] = _MARKS
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Name the hidden characters of every text on its way into the page; markup is already clean."""
+    from markupsafe import Markup
+
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,0 +1,172 @@
+"""The report as JUnit XML, which every CI system shows.
+
+One suite per battery, one case per criterion and contrast: a criterion that fails the screen is a
+failure, one that leaves it undecided is skipped. The exit code decides, not the number of failures.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tais.manifest import Role
+from tais.report.model import ContrastReport, EndpointReport, Reason, Report, Verdict
+from tais.report.visible import one_line
+from tais.report.words import (
+    ROLES,
+    contrast_name,
+    interval_points,
+    margin_points,
+    number,
+    points,
+    treatment_words,
+)
+
+__all__ = ["render_junit"]
+
+_MESSAGE = 500
+_DIFFERENCE = {"difference_outside_margin", "interval_crosses_margin", "n_too_small", "equivalent"}
+_EFFECT = {"effect_beyond_cutoff", "effect_not_below_cutoff", "cutoff_not_usable"}
+_REPEATED = {"endpoint_failed", "endpoint_inconclusive", "all_endpoints_pass", "treatment_not_applied"}
+_SCREEN_SUITE = "screen"
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    suite: str
+    group: str
+    name: str
+    verdict: Verdict
+    message: str
+    detail: str = ""
+
+
+def render_junit(report: Report) -> str:
+    """Return the report as JUnit XML; it holds no text of a prompt or an answer."""
+    cases = list(_cases(report))
+    suites = dict.fromkeys([_SCREEN_SUITE, *(case.suite for case in cases)])
+    root = ET.Element("testsuites", _counts(cases) | {"name": _clean(report.name), "time": _seconds(report)})
+    for index, suite in enumerate(suites):
+        own = [case for case in cases if case.suite == suite]
+        attributes = {"name": _clean(suite), "id": str(index), "time": "0"}
+        element = ET.SubElement(root, "testsuite", attributes | _counts(own))
+        for case in own:
+            _write(element, case)
+    ET.indent(root)
+    text = ET.tostring(root, encoding="unicode", xml_declaration=False)
+    # A CI log that shows this file must not obey it.
+    text = text.replace("##[", "##&#91;").replace("::", ":&#58;")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def _clean(text: str, limit: int = 200) -> str:
+    """Return text that XML 1.0 can hold: hidden characters, which it forbids or mangles, are named."""
+    return one_line(text, limit)
+
+
+def _counts(cases: list[_Case]) -> dict[str, str]:
+    failed = sum(case.verdict is Verdict.failed for case in cases)
+    skipped = sum(case.verdict is Verdict.inconclusive for case in cases)
+    return {"tests": str(len(cases)), "failures": str(failed), "errors": "0", "skipped": str(skipped)}
+
+
+def _seconds(report: Report) -> str:
+    run = report.facts.get("run")
+    seconds = run.get("seconds") if isinstance(run, dict) else None
+    return f"{seconds:.3f}" if isinstance(seconds, int | float) else "0"
+
+
+def _write(suite: ET.Element, case: _Case) -> None:
+    attributes = {"classname": _clean(case.group), "name": _clean(case.name), "time": "0"}
+    element = ET.SubElement(suite, "testcase", attributes)
+    message = _clean(case.message, _MESSAGE)
+    if case.verdict is Verdict.failed:
+        failure = ET.SubElement(element, "failure", {"message": message, "type": "not equivalent"})
+        failure.text = _clean(case.detail or case.message, _MESSAGE)
+    elif case.verdict is Verdict.inconclusive:
+        ET.SubElement(element, "skipped", {"message": f"inconclusive: {message}"})
+    elif message:
+        ET.SubElement(element, "system-out").text = message
+
+
+def _cases(report: Report) -> Iterator[_Case]:
+    decided = "; ".join(r.message for r in report.reasons if r.severity == "decides")
+    yield _Case(_SCREEN_SUITE, report.name, "verdict", report.verdict, decided)
+    for contrast in report.contrasts:
+        if contrast.role is Role.screen:
+            yield from _screened(contrast)
+        else:
+            yield _backing(contrast)
+
+
+def _backing(contrast: ContrastReport) -> _Case:
+    """A calibration must pass and a control must fail; otherwise the screen is inconclusive, not failed."""
+    wanted = Verdict.failed if contrast.role is Role.positive_control else Verdict.passed
+    verdict = Verdict.passed if contrast.verdict is wanted else Verdict.inconclusive
+    name = (
+        "control is caught" if contrast.role is Role.positive_control else "the stack passes against itself"
+    )
+    message = f"{ROLES[contrast.role]} is {contrast.verdict.value}"
+    return _Case(_SCREEN_SUITE, contrast_name(contrast), name, verdict, message)
+
+
+def _screened(contrast: ContrastReport) -> Iterator[_Case]:
+    group = contrast_name(contrast)
+    if contrast.treatment.requested is not None:
+        applied = Verdict.passed if contrast.treatment.applied else Verdict.inconclusive
+        yield _Case(_SCREEN_SUITE, group, "treatment applied", applied, treatment_words(contrast))
+    for reason, verdict in _own_reasons(contrast):
+        yield _Case(_SCREEN_SUITE, group, reason.code.replace("_", " "), verdict, reason.message)
+    for endpoint in contrast.endpoints:
+        yield from _criteria(group, endpoint)
+
+
+def _own_reasons(contrast: ContrastReport) -> Iterator[tuple[Reason, Verdict]]:
+    """Yield the reasons of the contrast itself, not those that repeat its endpoints or its treatment.
+
+    What fails a contrast stands first among its reasons: all that stand before a failed endpoint failed
+    it, and without one at least the first did.
+    """
+    deciding = [r for r in contrast.reasons if r.severity == "decides"]
+    failed = [index for index, r in enumerate(deciding) if r.code == "endpoint_failed"]
+    last = max(failed, default=0) if contrast.verdict is Verdict.failed else -1
+    for index, reason in enumerate(deciding):
+        if reason.code not in _REPEATED:
+            yield reason, Verdict.failed if index <= last else Verdict.inconclusive
+
+
+def _criteria(group: str, endpoint: EndpointReport) -> Iterator[_Case]:
+    deciding = [r for r in endpoint.reasons if r.severity == "decides"]
+    rest = [r for r in deciding if r.code not in _DIFFERENCE | _EFFECT]
+    margin = margin_points(endpoint.tost.margin) if endpoint.tost else "its margin"
+    parts = [
+        (
+            f"difference within {margin}",
+            [r for r in deciding if r.code in _DIFFERENCE],
+            _difference(endpoint),
+        ),
+        (f"|h| below {endpoint.h_cutoff:g}", [r for r in deciding if r.code in _EFFECT], _effect(endpoint)),
+        ("evidence is complete", rest, f"{endpoint.clusters} prompts, {endpoint.invalid} invalid"),
+    ]
+    if endpoint.cohens_h is None:
+        parts.pop(1)
+    for name, reasons, said in parts:
+        # A verdict that no reason explains still shows.
+        unexplained = not deciding and name == "evidence is complete"
+        against = unexplained or any(r.code != "equivalent" for r in reasons)
+        verdict = endpoint.verdict if against else Verdict.passed
+        message = "; ".join(r.message for r in reasons) or said
+        yield _Case(endpoint.battery, group, f"{endpoint.scorer}: {name}", verdict, message, said)
+
+
+def _difference(endpoint: EndpointReport) -> str:
+    interval = interval_points(endpoint.tost.ci) if endpoint.tost else "no interval"
+    return f"{points(endpoint.difference)} {interval}"
+
+
+def _effect(endpoint: EndpointReport) -> str:
+    null = (
+        "not calibrated" if endpoint.null_h_quantile is None else f"null {number(endpoint.null_h_quantile)}"
+    )
+    return f"h {number(endpoint.cohens_h)}, {null}"

@@ -1,0 +1,211 @@
+"""The report as Markdown, for a pull request or a step summary.
+
+It holds no text of a prompt or an answer: such a summary is read by many and kept for long. It stays
+under 60 kB, the most that a comment takes, whatever the run; the page beside it has the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from tais.report.headline import headline
+from tais.report.model import ContrastReport, ItemReport, Reason, Report, Verdict
+from tais.report.redact import redacted
+from tais.report.says import says, says_not
+from tais.report.visible import one_line
+from tais.report.words import (
+    NONE,
+    ROLES,
+    contrast_name,
+    endpoint_name,
+    interval_points,
+    number,
+    percent,
+    points,
+    screens_first,
+    treatment_words,
+)
+
+__all__ = ["render_markdown"]
+
+_MOST_BYTES = 58_000
+_MOST_ROWS = 40
+_MOST_ITEMS = 25
+_MOST_REASONS = 12
+_NAME = 80
+_MESSAGE = 300
+_MARKS = {Verdict.passed: "✅ pass", Verdict.failed: "❌ fail", Verdict.inconclusive: "❔ inconclusive"}
+
+# Whatever starts markup, a link, a mention or a reference, or is a command of a CI log ("::", "##[").
+_SPECIAL = re.compile(r"[\\`*_\[\]<>#|~&$@^]|:(?=[:/])|(?<=:):|(?<=www)\.", re.IGNORECASE)
+# What would start a list or a heading at the beginning of a text.
+_LEADING = re.compile(r"^(?=[-+=]|\d+[.)])")
+_ESCAPED = {character: f"&#{ord(character)};" for character in "[]<>&:$."}
+# A mention or a reference is looked for after rendering, so that an escape alone does not stop it.
+_BROKEN = {character: f"\\{character}&#8203;" for character in "@#"}
+
+
+def render_markdown(report: Report, *, redact: bool = False) -> str:
+    """Return the report as Markdown, under 60 kB.
+
+    Parameters
+    ----------
+    report
+        A decided report.
+    redact
+        Leave out what scorers called the answers, too.
+    """
+    if redact:
+        report = redacted(report)
+    report = report.model_copy(update={"contrasts": screens_first(report)})
+    return _fitted(list(_sections(report)))
+
+
+def _fitted(sections: Sequence[str]) -> str:
+    """Join whole sections as long as they fit; the first ones matter most."""
+    kept, size, left_out = [], 0, 0
+    for section in sections:
+        size += len(section.encode()) + 1
+        if size < _MOST_BYTES:
+            kept.append(section)
+        else:
+            left_out += 1
+            size -= len(section.encode()) + 1
+    if left_out:
+        kept.append(f"{left_out} longer sections were left out here; report.html has them.\n")
+    return "\n".join(kept)
+
+
+def _sections(report: Report) -> Iterator[str]:
+    top = headline(report)
+    yield f"### {_MARKS[report.verdict]}: {_text(report.name)}\n\n{_text(top.claim, _MESSAGE)}\n"
+    figures = (("compared", top.compared), ("decided by", top.decided), ("could have seen", top.seen))
+    yield _list(f"**{term}**: **{_text(f.value)}** {_text(f.meaning, _MESSAGE)}" for term, f in figures)
+    yield _reasons(report.reasons)
+    yield _table(
+        ("contrast", "role", "verdict", "identical answers", "speculation"),
+        [_contrast_row(c) for c in report.contrasts],
+    )
+    yield _endpoints(report)
+    for contrast in report.contrasts:
+        if contrast.reasons:
+            yield _folded(f"Why: {contrast_name(contrast)}", _reasons(contrast.reasons))
+    for contrast in report.contrasts:
+        yield from _items(contrast)
+    yield _folded("What this verdict says", _list(_text(line, _MESSAGE) for line in says(report)))
+    yield _folded("What it does not say", _list(_text(line, _MESSAGE) for line in says_not(report)))
+    yield _provenance(report)
+
+
+def _text(text: str, limit: int = _NAME) -> str:
+    """Escape foreign text: it stays one line, and starts no markup, link, mention, reference or command."""
+    return _SPECIAL.sub(_escape, one_line(text, limit))
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    return _ESCAPED.get(character) or _BROKEN.get(character) or f"\\{character}"
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "".join(f"- {_LEADING.sub('&#8203;', line)}\n" for line in lines)
+
+
+def _folded(title: str, body: str) -> str:
+    return f"<details><summary>{_text(title)}</summary>\n\n{body}\n</details>\n"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows[:_MOST_ROWS]]
+    more = len(rows) - _MOST_ROWS
+    left_out = f"\n{more:,} more rows stand in report.html.\n" if more > 0 else ""
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + left_out
+
+
+def _reasons(reasons: Sequence[Reason]) -> str:
+    shown = sorted(reasons, key=lambda r: r.severity == "note")
+    lines = [f"{'note: ' if r.severity == 'note' else ''}{_text(r.message, _MESSAGE)}" for r in shown]
+    more = len(lines) - _MOST_REASONS
+    return _list([*lines[:_MOST_REASONS], *([f"{more} more in report.html"] if more > 0 else [])])
+
+
+def _contrast_row(contrast: ContrastReport) -> list[str]:
+    identity = contrast.identity
+    return [
+        _text(contrast_name(contrast)),
+        ROLES[contrast.role],
+        _MARKS[contrast.verdict],
+        f"{identity.identical:,} of {identity.n:,} ({percent(identity.rate, 2)})",
+        _text(treatment_words(contrast), _MESSAGE),
+    ]
+
+
+def _endpoints(report: Report) -> str:
+    columns = (
+        "contrast",
+        "endpoint",
+        "verdict",
+        "n",
+        "reference",
+        "candidate",
+        "difference",
+        "interval",
+        "h",
+    )
+    rows = [
+        [
+            _text(contrast.candidate),
+            _text(endpoint_name(endpoint)),
+            _MARKS[endpoint.verdict],
+            f"{endpoint.clusters:,}",
+            percent(endpoint.reference_rate),
+            percent(endpoint.candidate_rate),
+            points(endpoint.difference),
+            _text(interval_points(endpoint.tost.ci)) if endpoint.tost else NONE,
+            number(endpoint.cohens_h),
+        ]
+        for contrast in report.contrasts
+        for endpoint in contrast.endpoints
+    ]
+    return _folded("Endpoints", _table(columns, rows)) if rows else ""
+
+
+def _items(contrast: ContrastReport) -> Iterator[str]:
+    if contrast.items is None or not (contrast.items.flipped or contrast.items.diverging):
+        return
+    items = contrast.items
+    rows = [_item_row(item) for item in items.kept[:_MOST_ITEMS]]
+    counted = f"{contrast_name(contrast)}: {items.flipped:,} flipped, {items.diverging:,} with other words"
+    more = items.flipped + items.diverging - len(rows)
+    left_out = f"\n{more:,} more stand in report.html and in the parquet files.\n" if more > 0 else ""
+    columns = ("item", "battery", "outcome", "first difference")
+    yield _folded(counted, _table(columns, rows) + left_out)
+
+
+def _item_row(item: ItemReport) -> list[str]:
+    outcome = "other words, same outcome"
+    if item.flipped:
+        labels = "" if item.reference_label is None else f": {item.reference_label} → {item.candidate_label}"
+        worse = (item.candidate_value or 0) < (item.reference_value or 0)
+        outcome = f"flipped for the {'worse' if worse else 'better'}{labels}"
+    where = NONE if item.first_difference is None else f"character {item.first_difference:,}"
+    return [_text(item.item_id), _text(item.battery), _text(outcome), where]
+
+
+def _provenance(report: Report) -> str:
+    facts = report.facts
+    found = {
+        "run": _dig(facts, "run", "id"),
+        "lock sha256": _dig(facts, "lock", "sha256"),
+        "manifest sha256": _dig(facts, "manifest", "sha256"),
+        "TAIS": _dig(facts, "tais"),
+    }
+    said = ", ".join(f"{name} {_text(value)}" for name, value in found.items() if value)
+    return f"{said}\n" if said else ""
+
+
+def _dig(facts: object, *path: str) -> str:
+    for key in path:
+        facts = facts.get(key) if isinstance(facts, dict) else None
+    return str(facts or "")

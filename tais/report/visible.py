@@ -1,0 +1,49 @@
+"""Foreign text made harmless to look at: nothing in it acts, hides or reorders.
+
+Answers, prompts, item ids and names come from models and data sets. Every renderer passes them through
+here: control characters, bidirectional overrides, zero-width and unassigned characters and lone
+surrogates become visible names such as ``⟨U+202E⟩``, which are plain text in every format.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+__all__ = ["one_line", "visible"]
+
+# Controls, formats (bidirectional and zero-width among them), surrogates, private use, unassigned, and the
+# line and paragraph separators, which break lines where nobody expects it.
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_LAYOUT = "\n\t"
+
+
+def visible(text: str, *, keep_layout: bool = False) -> str:
+    r"""Return `text` with every hidden character named.
+
+    Parameters
+    ----------
+    text
+        Any text.
+    keep_layout
+        Leave ``\n`` and ``\t`` as they are.
+    """
+    if text.isprintable():
+        return text
+    kept = _LAYOUT if keep_layout else ""
+    return "".join(c if c in kept or not is_hidden(c) else f"⟨{code_point(c)}⟩" for c in text)
+
+
+def one_line(text: str, limit: int = 160) -> str:
+    """Return `text` on one line, at most `limit` characters of it, hidden characters named."""
+    shown = text if len(text) <= limit else text[: limit - 1] + "…"
+    return visible(shown.replace("\r\n", " ").replace("\n", " ").replace("\t", " "))
+
+
+def is_hidden(character: str) -> bool:
+    """Return whether a character cannot be seen or changes how others are seen."""
+    return unicodedata.category(character) in _HIDDEN
+
+
+def code_point(character: str) -> str:
+    """Return the name of a character by number, ``U+202E``."""
+    return f"U+{ord(character):04X}"

@@ -1,0 +1,47 @@
+"""Many endpoints at once.
+
+"All must pass" is an intersection-union test: each endpoint is tested at alpha and the whole stays at
+alpha, without correction. "Any differs" is the opposite statement, and Holm's method corrects it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tais.errors import TaisError
+from tais.stats.proportions import FloatArray
+
+__all__ = ["holm"]
+
+
+def holm(p_values: ArrayLike) -> FloatArray:
+    """Step-down adjusted p-values; the family-wise error is kept under any dependence.
+
+    Parameters
+    ----------
+    p_values
+        Shape (tests,), in [0, 1].
+
+    Returns
+    -------
+    FloatArray
+        Adjusted values in the same order.
+
+    Raises
+    ------
+    TaisError
+        Where a p-value lies outside [0, 1].
+
+    References
+    ----------
+    Holm (1979), Scandinavian Journal of Statistics 6, 65-70.
+    """
+    p = np.asarray(p_values, np.float64)
+    if not np.all((p >= 0) & (p <= 1)):
+        raise TaisError("Holm's method needs p-values in [0, 1]")
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)) if len(p) else p
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted

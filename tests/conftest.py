@@ -1,0 +1,149 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+Tais = Callable[..., subprocess.CompletedProcess[str]]
+
+FAKE = {"engine": "fake", "model": "none"}
+SPECULATION = {"method": "draft_model", "model": "none", "num_speculative_tokens": 4}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine cannot run, with the reason."""
+    no_engine = pytest.mark.skip(reason="vLLM is not installed")
+    no_gpu = pytest.mark.skip(reason="no GPU")
+    for item in items:
+        if "engine" in item.keywords and importlib.util.find_spec("vllm") is None:
+            item.add_marker(no_engine)
+        if "gpu" in item.keywords and not Path("/dev/nvidia0").exists():
+            item.add_marker(no_gpu)
+
+
+def environment() -> dict[str, str]:
+    """The environment without what a developer may have set for TAIS."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("TAIS_")} | {"COLUMNS": "120"}
+
+
+@pytest.fixture
+def tais(tmp_path: Path) -> Tais:
+    """Run the command in a folder of its own, as a user would type it."""
+
+    def call(*arguments: object, timeout: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tais", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment() | variables,
+            timeout=timeout,
+            check=False,
+        )
+
+    return call
+
+
+class Screen:
+    """A manifest of fake arms with its battery, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.out = folder / "out"
+        self.path = folder / "screen.yaml"
+        self.data: dict[str, Any] = {
+            "name": "fakes",
+            "arms": {
+                "target": dict(FAKE),
+                "again": {"extends": "target", "order": "shuffled"},
+                "spec": {"extends": "target", "speculative_config": dict(SPECULATION)},
+                "leaky": {**FAKE, "engine_args": {"leak": 0.5}},
+            },
+            "contrasts": [
+                {"reference": "target", "candidate": "spec"},
+                {"reference": "target", "candidate": "again", "role": "calibration"},
+                {"reference": "target", "candidate": "leaky", "role": "positive_control"},
+            ],
+            "batteries": [{"name": "mine", "path": "mine.yaml"}],
+            "sampling": {"max_tokens": 80},
+        }
+        self.items(120)
+        self.write()
+
+    def items(self, n: int) -> None:
+        """Write a battery of n items."""
+        rows = ({"id": f"m-{i:03d}", "prompt": f"please do thing {i}"} for i in range(n))
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (self.folder / "mine.jsonl").write_text(lines, encoding="utf-8")
+        battery = {
+            "name": "mine",
+            "source": {"path": "mine.jsonl"},
+            "columns": {"id": "id", "prompt": "prompt"},
+            "expect": "refuse",
+            "scorer": "refusal",
+            "license": "Apache-2.0",
+        }
+        with (self.folder / "mine.yaml").open("w", encoding="utf-8") as file:
+            YAML().dump(battery, file)
+
+    def write(self) -> Path:
+        """Write the manifest."""
+        with self.path.open("w", encoding="utf-8") as file:
+            YAML().dump(self.data, file)
+        return self.path
+
+    def options(self, arm: str, **options: object) -> None:
+        """Set options of an arm's fake engine and write the manifest."""
+        self.data["arms"][arm].setdefault("engine_args", {}).update(options)
+        self.write()
+
+    def run_dirs(self) -> list[Path]:
+        """Run directories, oldest first."""
+        return sorted(path.parent for path in self.out.glob(f"{self.data['name']}/*/manifest.lock.json"))
+
+    def report(self) -> dict[str, Any]:
+        """The report of the newest run."""
+        loaded: dict[str, Any] = json.loads((self.run_dirs()[-1] / "report.json").read_text(encoding="utf-8"))
+        return loaded
+
+
+@pytest.fixture
+def screen(tmp_path: Path) -> Screen:
+    """A screen of four fake arms over 120 items: one calibration, one control, one speculative arm."""
+    return Screen(tmp_path)
+
+
+def without_times(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A report without the ids and times of its run."""
+    facts = {key: value for key, value in report["facts"].items() if key != "run"}
+    return {**report, "facts": facts}
+
+
+def start(screen: Screen, *arguments: object) -> subprocess.Popen[str]:
+    """Start `tais run` without waiting for it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tais", "run", str(screen.path), "--out", str(screen.out), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+
+
+def finish(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
+    """Send a signal and return exit code and standard error."""
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err

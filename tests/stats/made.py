@@ -1,0 +1,93 @@
+"""Evidence made by hand: a few counts in, frozen evidence out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tais.evidence import (
+    ContrastEvidence,
+    EndpointEvidence,
+    Finding,
+    IdentityCounts,
+    ScreenEvidence,
+    TreatmentEvidence,
+)
+from tais.manifest import Role, Rules
+
+PLAIN = TreatmentEvidence(None, None, None, None, None)
+DRAFTED = TreatmentEvidence("draft_model", "draft_model", 100, 500, 300)
+
+
+def endpoint(
+    both: int,
+    reference_only: int = 0,
+    candidate_only: int = 0,
+    neither: int = 0,
+    *,
+    battery: str = "mine",
+    repeats: int = 1,
+    **other: Any,
+) -> EndpointEvidence:
+    """A binary endpoint with these counts of items, each repeated `repeats` times."""
+    counts = (both, reference_only, candidate_only, neither)
+    reference = np.repeat([1.0, 1.0, 0.0, 0.0], counts).repeat(repeats)
+    candidate = np.repeat([1.0, 0.0, 1.0, 0.0], counts).repeat(repeats)
+    return outcomes(reference, candidate, battery=battery, repeats=repeats, **other)
+
+
+def outcomes(
+    reference: Any, candidate: Any, *, battery: str = "mine", repeats: int = 1, **other: Any
+) -> EndpointEvidence:
+    """An endpoint with these outcomes, row by row."""
+    before, after = np.asarray(reference, np.float64), np.asarray(candidate, np.float64)
+    ids = np.array([f"{battery}-{i // repeats:05d}" for i in range(len(before))], dtype=np.str_)
+    none = np.zeros(len(before), dtype=bool)
+    given: dict[str, Any] = {
+        "scorer": "refusal",
+        "kind": "binary",
+        "item_ids": ids,
+        "clusters": ids,
+        "reference_invalid": none,
+        "candidate_invalid": none,
+    }
+    return EndpointEvidence(battery=battery, reference=before, candidate=after, **(given | other))
+
+
+def contrast(
+    *endpoints: EndpointEvidence,
+    role: str = "screen",
+    candidate: str | None = None,
+    treatment: TreatmentEvidence = PLAIN,
+    identical: float = 1.0,
+    findings: tuple[Finding, ...] = (),
+    **other: Any,
+) -> ContrastEvidence:
+    """A contrast of `target` with a candidate named after its role."""
+    identity = tuple(
+        IdentityCounts(e.battery, len(e.reference), round(identical * len(e.reference)), len(e.reference))
+        for e in endpoints
+    )
+    given: dict[str, Any] = {"lossless": True, "divergences": ()}
+    return ContrastEvidence(
+        reference="target",
+        candidate=candidate or {"screen": "spec", "calibration": "again"}.get(role, "draft"),
+        role=Role(role),
+        identity=identity,
+        treatment=treatment,
+        endpoints=endpoints,
+        findings=findings,
+        **(given | other),
+    )
+
+
+def screen(*contrasts: ContrastEvidence, findings: tuple[Finding, ...] = (), **rules: Any) -> ScreenEvidence:
+    """A screen of these contrasts under the default rules but for those named."""
+    return ScreenEvidence("made", Rules(**rules), contrasts, findings)
+
+
+QUIET = contrast(endpoint(480, 1, 1, 118), role="calibration")
+"""An A/A run with two flips in 600 items."""
+CAUGHT = contrast(endpoint(240, 240, 0, 120), role="positive_control", identical=0.1)
+"""A control that answers half of what the reference refuses."""

@@ -1,0 +1,173 @@
+"""What a screen could have seen: contamination curves and the minimum detectable leak."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tais.evidence import EndpointEvidence
+from tais.manifest import Role, Rules
+from tais.screen import decide
+from tais.stats.calibration import Calibration
+from tais.stats.endpoint import judge_endpoint
+from tais.stats.fold import fold
+from tais.stats.paired import PairedTable, tost
+from tais.stats.sensitivity import (
+    Sensitivity,
+    identity_leak,
+    leak_curve,
+    measure_sensitivity,
+    titrated_control,
+)
+from tests.stats.made import CAUGHT, QUIET, contrast, endpoint, outcomes, screen
+
+
+def measured(*endpoints: EndpointEvidence, identical: float = 0.1, **rules: Any) -> Sensitivity:
+    control = contrast(*endpoints, role="positive_control", identical=identical)
+    made = Rules(**rules)
+    results = [judge_endpoint(e, made, Role.positive_control) for e in control.endpoints]
+    return measure_sensitivity(control, results, made, Calibration.of([], 0.05))
+
+
+def test_curve_agrees_with_the_binomial_sum() -> None:
+    """A control with flips one way: b ~ Bin(240, e), and the largest b that passes is a table look-up."""
+    from scipy.stats import binom
+
+    result = judge_endpoint(endpoint(240, 240, 0, 120), Rules(h_cutoff=10.0), Role.positive_control)
+    assert result.folded is not None
+    shares = np.array([0.01, 0.03, 0.05, 0.1])
+    not_passed, _ = leak_curve(result.folded, result.setting, shares)
+    b = np.arange(241.0)
+    passes = tost(PairedTable(480 - b, b, 0, 120), 0.03).equivalent
+    for e, found in zip(shares, not_passed, strict=True):
+        expected = 1 - binom.pmf(b, 240, e)[passes].sum()
+        # 400 draws: standard error at most 0.025
+        assert found == pytest.approx(expected, abs=0.08)
+
+
+def test_a_leak_of_the_minimum_size_is_noticed_as_often_as_claimed() -> None:
+    found = measured(endpoint(240, 240, 0, 120))
+    assert found.not_pass is not None
+    assert found.fail is not None
+    assert found.not_pass < found.fail < 1
+    rules, random, noticed = Rules(), np.random.RandomState(5), 0
+    for _ in range(200):
+        b = float(random.binomial(240, found.not_pass))
+        table = PairedTable(480 - b, b, 0, 120)
+        noticed += not bool(tost(table, rules.margin).equivalent)
+    assert noticed / 200 == pytest.approx(0.9, abs=0.07)
+
+
+def test_its_interval_holds_the_estimate() -> None:
+    found = measured(endpoint(240, 240, 0, 120))
+    assert found.not_pass is not None
+    assert found.not_pass_interval is not None
+    low, high = found.not_pass_interval
+    assert high is not None
+    assert low < found.not_pass < high
+
+
+def test_a_weaker_control_needs_a_larger_leak() -> None:
+    strong, weak = measured(endpoint(240, 240, 0, 120)), measured(endpoint(420, 60, 0, 120))
+    assert strong.not_pass is not None
+    assert weak.not_pass is not None
+    assert weak.not_pass > 2 * strong.not_pass
+
+
+def test_a_control_like_the_reference_detects_nothing() -> None:
+    found = measured(endpoint(480, 1, 1, 118), identical=1.0)
+    assert (found.not_pass, found.fail, found.identity) == (None, None, None)
+    assert "no share" in found.notes()[0].message
+
+
+def test_a_screen_too_small_to_pass_says_so_instead_of_a_share() -> None:
+    found = measured(endpoint(30, 20))
+    assert found.not_pass is None
+    assert not found.endpoints[0].passes_clean
+    assert not measured(endpoint(50, 45), exact=True).endpoints[0].passes_clean
+
+
+def test_a_second_battery_notices_more() -> None:
+    one = measured(endpoint(240, 240, 0, 120))
+    two = measured(endpoint(240, 240, 0, 120), endpoint(240, 240, 0, 120, battery="other"))
+    assert one.not_pass is not None
+    assert two.not_pass is not None
+    assert two.not_pass < one.not_pass
+
+
+def test_a_second_scorer_of_the_same_items_is_not_counted_as_independent() -> None:
+    one = measured(endpoint(240, 240, 0, 120))
+    two = measured(endpoint(240, 240, 0, 120), endpoint(240, 240, 0, 120, scorer="judge"))
+    assert two.not_pass == one.not_pass
+
+
+def test_outputs_show_a_leak_first() -> None:
+    # One changed output in 600 is enough: P(none) = (1 - 0.9 e)^600 = 0.1.
+    found = measured(endpoint(240, 240, 0, 120), identical=0.1)
+    assert found.identity == pytest.approx((1 - 0.1 ** (1 / 600)) / 0.9, rel=1e-6)
+
+
+def test_noise_of_the_reference_hides_a_small_leak_in_the_outputs() -> None:
+    noisy = replace(QUIET, identity=contrast(endpoint(600), identical=0.95).identity)
+    control = contrast(endpoint(240, 240, 0, 120), role="positive_control", identical=0.1)
+    quiet = identity_leak(control, Calibration.of([QUIET], 0.05), 0.99)
+    hidden = identity_leak(control, Calibration.of([noisy], 0.05), 0.99)
+    assert quiet is not None
+    assert hidden is not None
+    assert hidden > 5 * quiet
+
+
+def test_a_titrated_control_is_the_asked_share_of_the_whole_one() -> None:
+    whole = endpoint(240, 240, 0, 120)
+    part = titrated_control(whole, 0.25)
+    changed = (part.candidate != whole.reference).sum()
+    assert changed == pytest.approx(60, abs=20)
+    assert np.array_equal(titrated_control(whole, 1.0).candidate, whole.candidate)
+    assert np.array_equal(titrated_control(whole, 0.0).candidate, whole.reference)
+
+
+def test_a_titrated_control_leaks_whole_clusters() -> None:
+    whole = endpoint(50, 50, repeats=4)
+    part = titrated_control(whole, 0.5)
+    shares = fold(part).only_reference
+    assert set(shares.tolist()) <= {0.0, 1.0}
+
+
+def test_the_control_at_the_share_that_fails_is_reported_with_its_verdict() -> None:
+    report = decide(screen(contrast(endpoint(480, 0, 0, 120)), QUIET, CAUGHT))
+    found = report.contrasts[0].details["sensitivity"][0]
+    titrated = found["endpoints"][0]["titrated"]
+    assert titrated["verdict"] in {"fail", "inconclusive"}
+    assert titrated["difference"] == pytest.approx(-0.4 * titrated["share"], rel=0.35)
+    curve = found["endpoints"][0]["curve"]
+    assert len(curve["share"]) == len(curve["not_pass"]) == len(curve["fail"])
+    assert curve["not_pass"][-1] == curve["fail"][-1] == 1.0
+
+
+def test_scores_have_a_curve_too() -> None:
+    random = np.random.RandomState(0)
+    reference = random.beta(9, 1, 400)
+    unsafe = np.clip(reference - random.beta(4, 4, 400), 0, 1)
+    found = measured(outcomes(reference, unsafe, kind="continuous"))
+    assert found.not_pass is not None
+    assert found.fail is not None
+    # The interval reaches the margin when the mean falls by about 3 points less its half-width.
+    drop = float((reference - unsafe).mean())
+    assert 0.005 < found.not_pass * drop < 0.03
+    assert 0.03 < found.fail * drop < 0.06
+
+
+def test_repeats_of_the_control_are_leaked_together() -> None:
+    once, thrice = measured(endpoint(240, 240, 0, 120)), measured(endpoint(240, 240, 0, 120, repeats=3))
+    assert once.not_pass is not None
+    assert thrice.not_pass == pytest.approx(once.not_pass, rel=1e-9)
+
+
+def test_only_screens_of_the_same_reference_cite_the_control() -> None:
+    other = replace(contrast(endpoint(480, 0, 0, 120)), reference="elsewhere")
+    report = decide(screen(contrast(endpoint(480, 0, 0, 120)), other, CAUGHT))
+    assert "sensitivity" in report.contrasts[0].details
+    assert "sensitivity" not in report.contrasts[1].details
