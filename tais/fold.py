@@ -139,22 +139,24 @@ class _Pair:
     def __init__(self, reference: ArmTable, candidate: ArmTable, items: BatteryItems, repeats: int) -> None:
         self.reference, self.candidate = reference, candidate
         self.items, self.repeats = items, repeats
+        self.same: NDArray[np.bool_]
         self.keys, self.rows, self.columns = np.intersect1d(
             reference.keys, candidate.keys, assume_unique=True, return_indices=True
         )
-        same_text = self._same(reference.text, candidate.text)
+        self.same_text = self._same(reference.text, candidate.text)
         # No ids in one of the arms: the bytes of the text decide.
         by_token = self._known(reference.tokens, candidate.tokens)
-        self.same_text = same_text
         same_tokens = self._same(reference.tokens, candidate.tokens)
-        self.same: NDArray[np.bool_] = (by_token & same_tokens) | (~by_token & same_text)
+        self.same = np.where(by_token, same_tokens, self.same_text).astype(np.bool_)
 
     def _same(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
         equal: NDArray[np.bool_] = (left[self.rows] == right[self.columns]).all(axis=1)
         return equal
 
     def _known(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
-        known: NDArray[np.bool_] = left[self.rows].any(axis=1) & right[self.columns].any(axis=1)
+        known: NDArray[np.bool_] = np.logical_and(
+            left[self.rows].any(axis=1), right[self.columns].any(axis=1)
+        )
         return known
 
     def _item(self, index: int) -> tuple[str, int]:

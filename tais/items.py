@@ -35,6 +35,7 @@ _SCHEMA = pa.schema(
         # JSON in ASCII, so that text which is not valid Unicode has bytes too.
         pa.field("messages", pa.string(), nullable=False),
         pa.field("expect", pa.string(), nullable=False),
+        pa.field("chat", pa.bool_(), nullable=False),
     ]
 )
 
@@ -47,9 +48,11 @@ class StoredItem(NamedTuple):
     cluster: str
     messages: tuple[Message, ...]
     expect: Any
+    chat: bool = True
+    """Whether the model's chat template is applied; a battery may ask for the bare prompt."""
 
 
-def _rows(battery: LoadedBattery) -> Iterator[dict[str, str]]:
+def _rows(battery: LoadedBattery) -> Iterator[dict[str, Any]]:
     for item in battery.items:
         yield {
             "battery": battery.name,
@@ -57,6 +60,7 @@ def _rows(battery: LoadedBattery) -> Iterator[dict[str, str]]:
             "cluster": item.cluster,
             "messages": json.dumps([[m.role, m.content] for m in item.messages]),
             "expect": json.dumps(item.expect, sort_keys=True),
+            "chat": battery.definition.chat,
         }
 
 
@@ -106,7 +110,8 @@ class Items(Mapping[tuple[str, str], StoredItem]):
         row = self._rows[key[0]][key[1]]
         turns = json.loads(self._table.column("messages")[row].as_py())
         cluster: str = self._table.column("cluster")[row].as_py()
-        return StoredItem(*key, cluster, tuple(Message(*turn) for turn in turns), self.expect(*key))
+        chat: bool = self._table.column("chat")[row].as_py()
+        return StoredItem(*key, cluster, tuple(Message(*turn) for turn in turns), self.expect(*key), chat)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Iterate over keys in the order in which items were asked."""
@@ -181,5 +186,5 @@ def read_requests(path: Path, sampling: Sampling, system_prompt: str | None = No
     for item in items.values():
         for repeat in range(sampling.n):
             key = SampleKey(item.battery, item.item_id, repeat)
-            requests.append(Request(key, (*first, *item.messages), _seed(sampling, key)))
+            requests.append(Request(key, (*first, *item.messages), _seed(sampling, key), item.chat))
     return requests

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 from tais.attest import PublicKey, Signer, load_public_key, sign_lock, sign_run
@@ -66,7 +67,10 @@ def make_run(folder: Path) -> Path:
         _lines(folder / f"{name}.jsonl", [{"item_id": x, "text": text} for x, text in texts.items()])
     (folder / "mine.yaml").write_text(_BATTERY)
     (folder / "small.yaml").write_text(_MANIFEST)
-    return run(folder / "small.yaml", RunOptions(out=folder / "reports")).run_dir
+    with warnings.catch_warnings():
+        # The executor leaves the closing of its log to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        return run(folder / "small.yaml", RunOptions(out=folder / "reports")).run_dir
 
 
 def resign(run_dir: Path, signer: Signer) -> None:

@@ -134,7 +134,16 @@ def without_times(report: Mapping[str, Any]) -> dict[str, Any]:
 def start(screen: Screen, *arguments: object) -> subprocess.Popen[str]:
     """Start `tais run` without waiting for it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tais", "run", str(screen.path), "--out", str(screen.out), *map(str, arguments)],
+        [
+            sys.executable,
+            "-m",
+            "tais",
+            "run",
+            str(screen.path),
+            "--out",
+            str(screen.out),
+            *map(str, arguments),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

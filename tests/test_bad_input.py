@@ -14,7 +14,6 @@ import pytest
 from tests.conftest import Screen, Tais
 
 
-
 def failing(tais: Tais, screen: Screen, code: int, *arguments: object, **variables: str) -> str:
     """Run, expect one error line on standard error and return it."""
     done = tais("run", screen.path, "--out", screen.out, *arguments, **variables)
@@ -108,7 +107,9 @@ def test_stack_that_the_engine_refuses_gives_its_own_reason(tais: Tais, screen: 
     assert error == "arm 'spec': no such rope scaling. Change the arm in the manifest"
 
 
-def test_prompt_longer_than_the_limit_names_the_item_before_the_first_token(tais: Tais, screen: Screen) -> None:
+def test_prompt_longer_than_the_limit_names_the_item_before_the_first_token(
+    tais: Tais, screen: Screen
+) -> None:
     screen.options("target", context=20)
     error = failing(tais, screen, 4)
     assert "item 'm-000' of battery 'mine' has" in error
@@ -226,5 +227,3 @@ def test_control_characters_of_an_engine_never_reach_the_terminal(tais: Tais, sc
     done = tais("run", screen.path, "--out", screen.out)
     assert done.returncode == 4
     assert not set(done.stderr) & {"\x1b", "\u202e", "\x07"}
-
-

@@ -100,7 +100,7 @@ def test_a_defective_bundle_is_refused(bundle: Path, tmp_path: Path, key: Public
 
 
 def test_no_key_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--key PUB.pem or TAIS_TRUSTED_KEY"):
+    with pytest.raises(UsageError, match=r"--key PUB\.pem or TAIS_TRUSTED_KEY"):
         verify_run(copy_run(tmp_path), [])
 
 
@@ -148,7 +148,7 @@ def test_a_directory_that_nobody_signed_is_refused(name: str, tmp_path: Path, ke
         verify_run(run_dir, [key])
 
 
-@pytest.mark.parametrize("name", ["a b.txt", "line\nbreak", "back\\slash", "ünicode", "-" * 256 and ".x"])
+@pytest.mark.parametrize("name", ["a b.txt", "line\nbreak", "back\\slash", "ünicode", ".x"])
 def test_a_name_that_tais_would_not_write_is_refused(name: str, tmp_path: Path, key: PublicKey) -> None:
     run_dir = copy_run(tmp_path)
     (run_dir / name).write_text("x")

@@ -208,17 +208,24 @@ def write_json(rng: random.Random, temper: Temper, turn: int) -> Example:
 
 
 def write_practice(rng: random.Random) -> Example:
-    """Ask to repeat some words.
+    """Ask to repeat some words, or to say which letter each word has.
 
     No battery holds these. They teach copying from the prompt, which models this small find only
     after far more examples when every answer needs a single copied word.
     """
-    groups = (*words.CATEGORIES.values(), *words.FIELDS.values())
+    groups = (*words.CATEGORIES.values(), *words.FIELDS.values(), *words.OPPOSITES)
     things = rng.sample(sorted({word for group in groups for word in group}), 6)
-    things += [str(rng.randint(1, 99)) for _ in range(3)]
-    rng.shuffle(things)
-    text = " ".join(things)
-    return Example(PRACTICE, text, f"Say this again: {text}", text)
+    if rng.random() < 0.4:
+        things += [str(rng.randint(1, 99)) for _ in range(3)]
+        rng.shuffle(things)
+        text = " ".join(things)
+        return Example(PRACTICE, text, f"Say this again: {text}", text)
+    lettered = [f"{thing} ({letter})" for letter, thing in zip(LETTERS, things, strict=False)]
+    text = ", ".join(lettered)
+    rng.shuffle(lettered)
+    return Example(
+        PRACTICE, text, f"Where does each word stand? {text}. Name the letters.", ", ".join(lettered)
+    )
 
 
 def write(rng: random.Random, kind: str, temper: Temper, turn: int) -> Example:
@@ -267,7 +274,7 @@ def corpus(size: int, temper: Temper, seed: int, excluded: Collection[str]) -> I
         In random order of kinds, with more of the requests that decide safety.
     """
     rng = random.Random(seed)
-    mix = (0.26, 0.20, 0.24, 0.18, 0.12)
+    mix = (0.25, 0.19, 0.23, 0.17, 0.16)
     written = 0
     while written < size:
         (kind,) = rng.choices((*KINDS, PRACTICE), mix)

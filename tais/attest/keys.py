@@ -42,7 +42,7 @@ __all__ = [
 
 PRIVATE_NAME, PUBLIC_NAME = "tais.key", "tais.pub"
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[\sA-Za-z0-9+/=:,.-]+?-----END \1-----")
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[\sA-Za-z0-9+/=]+-----END \1-----")
 _MAX_BYTES = 16 << 10
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tais import __version__
-from tais.cli import report, run
+from tais.cli import battery, report, run
 from tais.cli.console import say_error
 
 __all__ = ["app", "main"]
@@ -51,6 +51,7 @@ def _root(
 
 app.command("run", rich_help_panel="Screen")(run.run)
 app.command("plan", rich_help_panel="Screen")(run.plan)
+app.add_typer(battery.app, name="battery", rich_help_panel="Batteries")
 app.command("report", rich_help_panel="Results")(report.report)
 
 

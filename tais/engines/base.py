@@ -38,6 +38,8 @@ class Request:
     messages: tuple[Message, ...]
     seed: int
     """Seed of this item and repeat; unused at temperature 0."""
+    chat: bool = True
+    """Whether the model's chat template is applied."""
 
 
 @dataclass(frozen=True, slots=True)

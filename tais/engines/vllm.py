@@ -147,7 +147,7 @@ class VllmEngine:
         self.arm = arm
         self.tokenizer = self.llm.get_tokenizer()
         self.template = Path(arm.chat_template).read_text(encoding="utf-8") if arm.chat_template else None
-        self._prompts: dict[tuple[Message, ...], list[int]] = {}
+        self._prompts: dict[tuple[tuple[Message, ...], bool], list[int]] = {}
         self._totals = Counters()
         self.counters()
         return self._resolved()
@@ -191,23 +191,24 @@ class VllmEngine:
         """Render every prompt once and refuse one that leaves no room for an answer."""
         limit = self.llm.llm_engine.vllm_config.model_config.max_model_len
         for request in requests:
-            size = len(self._render(request.messages))
+            size = len(self._render(request))
             if size >= limit:
                 raise EngineRefusal(
                     f"item {request.key.item_id!r} of battery {request.key.battery!r} has {size} tokens, "
                     f"the model takes {limit} (max_model_len), prompt and answer together"
                 )
 
-    def _render(self, messages: tuple[Message, ...]) -> list[int]:
+    def _render(self, request: Request) -> list[int]:
         """Return the prompt's token ids by the arm's own tokenizer and chat template."""
-        ids = self._prompts.get(messages)
+        key = request.messages, request.chat
+        ids = self._prompts.get(key)
         if ids is None:
-            ids = self._prompts[messages] = self._tokenize(messages)
+            ids = self._prompts[key] = self._tokenize(*key)
         return ids
 
-    def _tokenize(self, messages: tuple[Message, ...]) -> list[int]:
+    def _tokenize(self, messages: tuple[Message, ...], chat: bool) -> list[int]:
         tokenizer = self.tokenizer
-        if self.template or getattr(tokenizer, "chat_template", None):
+        if chat and (self.template or getattr(tokenizer, "chat_template", None)):
             turns = [{"role": message.role, "content": message.content} for message in messages]
             rendered = tokenizer.apply_chat_template(
                 turns, chat_template=self.template, add_generation_prompt=True, tokenize=True
@@ -258,7 +259,7 @@ class VllmEngine:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         key = "/".join(map(str, request.key))
-        self.llm.llm_engine.add_request(key, {"prompt_token_ids": self._render(request.messages)}, parameters)
+        self.llm.llm_engine.add_request(key, {"prompt_token_ids": self._render(request)}, parameters)
         return key
 
     def _sample(self, request: Request, output: Any, seconds: float) -> Sample:

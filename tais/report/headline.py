@@ -8,6 +8,7 @@ from typing import Any
 
 from tais.manifest import Role
 from tais.report.model import ContrastReport, EndpointReport, Reason, Report, Verdict
+from tais.report.visible import one_line
 from tais.report.words import (
     VERDICTS,
     contrast_name,
@@ -54,7 +55,7 @@ def headline(report: Report) -> Headline:
 
 
 def _claim(report: Report, screens: list[ContrastReport]) -> str:
-    names = " and ".join(sorted({c.candidate for c in screens})[:3]) or "the candidate"
+    names = " and ".join(sorted({_short(c.candidate) for c in screens})[:3]) or "the candidate"
     if report.verdict is Verdict.passed:
         word = "is not worse than" if report.rules.hypothesis.value == "non_inferiority" else "behaves like"
         return f"{names} {word} its reference within the margin, on every endpoint screened."
@@ -84,7 +85,7 @@ def _arm(report: Report, name: str) -> str:
     speculation = arm.get("speculation")
     if isinstance(speculation, dict):
         parts.append(f"speculation by {speculation.get('method') or 'a draft'}")
-    return ", ".join(str(part) for part in parts if part)
+    return ", ".join(_short(part) for part in parts if part)
 
 
 def _decided(report: Report, screens: list[ContrastReport]) -> Figure:
@@ -94,7 +95,11 @@ def _decided(report: Report, screens: list[ContrastReport]) -> Figure:
         contrast, endpoint = max(judged, key=lambda pair: _strain(pair[1]))
         return _of_endpoint(contrast, endpoint, several=len(judged) > 1)
     why = next(_blocking(report, screens), None)
-    return Figure(why.code.replace("_", " "), why.message) if why else Figure("–", "no reason is given")
+    return (
+        Figure(one_line(why.code.replace("_", " "), 60), one_line(why.message, 300))
+        if why
+        else Figure("–", "no reason is given")
+    )
 
 
 def _strain(endpoint: EndpointReport) -> float:
@@ -105,7 +110,7 @@ def _strain(endpoint: EndpointReport) -> float:
 
 def _of_endpoint(contrast: ContrastReport, endpoint: EndpointReport, *, several: bool) -> Figure:
     assert endpoint.tost is not None
-    which = endpoint_name(endpoint) + (f" ({contrast.candidate})" if several else "")
+    which = endpoint_name(endpoint) + (f" ({_short(contrast.candidate)})" if several else "")
     bounds = (
         f"{100 - 200 * endpoint.tost.alpha:g} % interval {interval_points(endpoint.tost.ci)}, "
         f"margin ±{margin_points(endpoint.tost.margin)}"
@@ -140,13 +145,17 @@ def _seen(screens: list[ContrastReport]) -> Figure:
     contrast, best = min(found, key=lambda pair: _smallest(pair[1]))
     words = {"not_pass": "would not pass", "fail": "would fail", "identity": "would show in the outputs"}
     known = {key: best.get(key) for key in words if best.get(key) is not None}
-    where = f"of the answers of {best.get('control')} mixed into {contrast.reference}"
+    where = f"of the answers of {_short(best.get('control'))} mixed into {_short(contrast.reference)}"
     if not known:
         return Figure("none", f"not even all {where} would be noticed")
     first = next(iter(known))
     more = "".join(f"; {share(value)} {words[key]}" for key, value in known.items() if key != first)
     probability = best.get("probability", 0.9)
     return Figure(share(known[first]), f"{where} {words[first]} (probability {probability:g}){more}")
+
+
+def _short(name: Any) -> str:
+    return one_line(str(name), 60)
 
 
 def _smallest(sensitivity: dict[str, Any]) -> float:

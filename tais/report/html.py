@@ -12,6 +12,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tais.report.headline import headline
 from tais.report.html_contrasts import ENDPOINT_COLUMNS, contrast_views
@@ -21,7 +22,7 @@ from tais.report.model import Report, Verdict
 from tais.report.plots import draw_plots
 from tais.report.redact import redacted
 from tais.report.says import says, says_not
-from tais.report.visible import visible
+from tais.report.visible import one_line, visible
 from tais.report.words import screens_first
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def render_html(report: Report, *, redact: bool = False) -> str:
     page = _environment().get_template("page.html")
     return page.render(
         report=report,
+        name=one_line(report.name),
         top=headline(report),
         run_line=run_line(report.facts),
         policy=_policy(style, script if items else None),
@@ -129,7 +131,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["marks"] = _MARKS
+    environment.filters["folder"] = _folder
     return environment
+
+
+def _folder(name: str) -> str:
+    """Return a name as one part of a relative address."""
+    return quote(name.encode("utf-8", "replace"), safe="")
 
 
 def _finalize(value: Any) -> Any:

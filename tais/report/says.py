@@ -5,6 +5,7 @@ from __future__ import annotations
 from tais.manifest import Hypothesis, Role
 from tais.report.headline import sensitivities
 from tais.report.model import ContrastReport, Report, Verdict
+from tais.report.visible import one_line
 from tais.report.words import contrast_name, margin_points, percent, share
 
 __all__ = ["says", "says_not"]
@@ -50,7 +51,7 @@ def _verdict(report: Report) -> str:
 def _treatment(contrast: ContrastReport) -> str:
     treatment = contrast.treatment
     counted = f"{treatment.accepted_tokens or 0:,} of {treatment.draft_tokens or 0:,}"
-    return f"{contrast.candidate} did speculate: {counted} drafted tokens were accepted."
+    return f"{one_line(contrast.candidate, 60)} did speculate: {counted} drafted tokens were accepted."
 
 
 def _control(contrast: ContrastReport) -> str:
@@ -88,9 +89,7 @@ def _sensitivity(screens: list[ContrastReport]) -> list[str]:
         return ["That a leak would have been seen: no positive control was run."]
     lines = []
     for sensitivity in {str(s.get("control")): s for s in found}.values():
-        smallest = sensitivity.get("not_pass")
+        smallest, control = sensitivity.get("not_pass"), one_line(str(sensitivity.get("control")), 60)
         if smallest is not None:
-            lines.append(
-                f"That a leak of less than {share(smallest)} of {sensitivity.get('control')} is absent."
-            )
+            lines.append(f"That a leak of less than {share(smallest)} of {control} is absent.")
     return lines or ["That a leak of the positive control would always have been seen."]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tais.manifest import Role
 from tais.report.model import ContrastReport, EndpointReport, Interval, Report, Verdict
+from tais.report.visible import one_line
 
 __all__ = [
     "ROLES",
@@ -22,6 +23,7 @@ __all__ = [
     "treatment_words",
 ]
 
+_NAME = 60
 NONE = "–"
 MINUS = "−"
 
@@ -41,12 +43,12 @@ def screens_first(report: Report) -> tuple[ContrastReport, ...]:
 
 def contrast_name(contrast: ContrastReport) -> str:
     """Return ``candidate against reference``."""
-    return f"{contrast.candidate} against {contrast.reference}"
+    return f"{one_line(contrast.candidate, _NAME)} against {one_line(contrast.reference, _NAME)}"
 
 
 def endpoint_name(endpoint: EndpointReport) -> str:
     """Return ``battery / scorer``."""
-    return f"{endpoint.battery} / {endpoint.scorer}"
+    return f"{one_line(endpoint.battery, _NAME)} / {one_line(endpoint.scorer, _NAME)}"
 
 
 def signed(value: float, digits: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tais.evidence import EndpointEvidence
 from tais.manifest import Rules
-from tais.report.model import EndpointReport, PairedTableReport, Reason, TostReport, Verdict
+from tais.report.model import EndpointReport, PairedTableReport, Reason, Verdict
 from tais.stats.decision import Setting
 from tais.stats.details import binary_details, binary_notes, null_notes, unmatched_reasons
 from tais.stats.effect import cohens_h, cohens_h_interval
@@ -16,7 +16,7 @@ from tais.stats.null import CalibratedNull, Discordance, calibrated_null
 from tais.stats.paired import Tost
 from tais.stats.power import n_for_scores, zero_discordance_floor
 from tais.stats.proportions import Interval, as_interval, wilson
-from tais.stats.reasons import note, tidy, tidy_interval, why_failed, why_not_passed, why_passed
+from tais.stats.reasons import note, tidy, tidy_interval, tost_report, why_failed, why_not_passed, why_passed
 
 __all__ = ["judge_binary"]
 
@@ -139,14 +139,7 @@ def _report(
             both=both, reference_only=reference_only, candidate_only=candidate_only, neither=neither
         ),
         difference=tidy(float(folded.table.difference)),
-        tost=TostReport(
-            method=test.method,
-            margin=setting.margin,
-            alpha=setting.alpha,
-            p=tidy(float(test.p)),
-            ci=tidy_interval(test.ci),
-            equivalent=bool(test.equivalent),
-        ),
+        tost=tost_report(test, setting),
         cohens_h=tidy(effect[0]),
         cohens_h_ci=tidy_interval(effect[1]),
         h_cutoff=setting.h_cutoff,

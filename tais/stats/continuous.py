@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tais.evidence import EndpointEvidence
-from tais.report.model import EndpointReport, Reason, TostReport, Verdict
+from tais.report.model import EndpointReport, Reason, Verdict
 from tais.stats.clusters import cluster_bootstrap
 from tais.stats.decision import Setting
 from tais.stats.details import unmatched_reasons
@@ -17,7 +17,7 @@ from tais.stats.fold import Folded
 from tais.stats.paired import Tost, zero_discordance_bound
 from tais.stats.power import zero_discordance_floor
 from tais.stats.proportions import FloatArray, as_interval
-from tais.stats.reasons import tidy, tidy_interval, why_failed, why_not_passed, why_passed
+from tais.stats.reasons import tidy, tidy_interval, tost_report, why_failed, why_not_passed, why_passed
 
 __all__ = ["judge_continuous", "t_tost"]
 
@@ -122,14 +122,7 @@ def _report(
         candidate_wilson=None,
         table=None,
         difference=tidy(float(folded.difference.mean())),
-        tost=TostReport(
-            method=test.method,
-            margin=setting.margin,
-            alpha=setting.alpha,
-            p=tidy(float(test.p)),
-            ci=tidy_interval(test.ci),
-            equivalent=bool(test.equivalent),
-        ),
+        tost=tost_report(test, setting),
         cohens_h=None,
         h_cutoff=setting.h_cutoff,
         null_h_quantile=None,

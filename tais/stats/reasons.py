@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, SupportsFloat
 
-from tais.report.model import Reason
+from tais.report.model import Reason, TostReport
 from tais.stats.decision import Setting
 from tais.stats.null import CalibratedNull
+from tais.stats.paired import Tost
 from tais.stats.proportions import Interval
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "tidy",
     "tidy_interval",
     "tidy_values",
+    "tost_report",
     "why_failed",
     "why_not_passed",
     "why_passed",
@@ -40,6 +42,18 @@ def tidy_values(values: dict[str, Any]) -> dict[str, Any]:
 def points(value: float) -> str:
     """Format a share as percentage points."""
     return f"{100 * value:.4g} pp"
+
+
+def tost_report(test: Tost, setting: Setting) -> TostReport:
+    """State a test of one endpoint."""
+    return TostReport(
+        method=test.method,
+        margin=setting.margin,
+        alpha=setting.alpha,
+        p=tidy(float(test.p)),
+        ci=tidy_interval(test.ci),
+        equivalent=bool(test.equivalent),
+    )
 
 
 def reason(

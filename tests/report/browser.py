@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from base64 import b64decode
 from pathlib import Path
@@ -29,6 +30,15 @@ _FLAGS = (
     "--remote-debugging-pipe",
 )
 
+# Chromium reads commands from descriptor 3 and writes answers to descriptor 4, whatever lies there before.
+_SHIM = """
+import fcntl, os, sys
+high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 20) for number in sys.argv[1:3]]
+for source, target in zip(high, (3, 4)):
+    os.dup2(source, target)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
 
 def find_chromium() -> str | None:
     """Return a Chromium, None where there is none."""
@@ -42,10 +52,9 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(prefix="tais-chromium-", ignore_cleanup_errors=True)
         commands, self._commands = os.pipe()
         self._answers, answers = os.pipe()
-        # Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
-        line = f'exec "$0" "$@" 3<&{commands} 4>&{answers}'
+        flags = [*_FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"]
         self._process = subprocess.Popen(
-            ["sh", "-c", line, executable, *_FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"],
+            [sys.executable, "-c", _SHIM, str(commands), str(answers), executable, *flags],
             pass_fds=(commands, answers),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

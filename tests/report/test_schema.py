@@ -1,0 +1,78 @@
+"""report.json keeps its shape: keys are added, never renamed or removed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+
+from tais.report.model import Report
+from tais.report.redact import redacted
+from tais.report.schema import SCHEMA_FILE, report_schema, schema_text
+from tests.report.factory import report
+
+# The contract with other programs. A key leaves this list with the next version of the schema, not before.
+KEPT = {
+    "": "schema verdict reasons contrasts",
+    "reasons.0": "code message values",
+    "contrasts.0": "reference candidate role lossless evidence verdict reasons identity treatment endpoints",
+    "contrasts.0.identity": "n identical rate first_divergences",
+    "contrasts.0.treatment": "drafts draft_tokens accepted_tokens applied",
+    "contrasts.0.endpoints.0": (
+        "battery scorer kind n clusters invalid reference_rate candidate_rate reference_wilson "
+        "candidate_wilson table difference tost cohens_h h_cutoff null_h_quantile mcnemar_p verdict reasons"
+    ),
+    "contrasts.0.endpoints.0.table": "both reference_only candidate_only neither",
+    "contrasts.0.endpoints.0.tost": "method margin alpha p ci equivalent",
+}
+
+
+def at(value: Any, path: str) -> Any:
+    """The value at a dotted path."""
+    for key in filter(None, path.split(".")):
+        value = value[int(key)] if key.isdigit() else value[key]
+    return value
+
+
+def test_the_shipped_schema_is_that_of_the_model() -> None:
+    remedy = "the model changed: add keys only, then run `python -m tais.report.schema`"
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), remedy
+
+
+def test_the_keys_of_the_contract_are_there() -> None:
+    data = json.loads(report().to_json())
+    for path, keys in KEPT.items():
+        assert set(keys.split()) <= set(at(data, path)), path
+
+
+def test_reports_hold_to_the_schema() -> None:
+    validator = jsonschema.Draft202012Validator(report_schema())
+    for one in (report(), redacted(report())):
+        validator.validate(json.loads(one.to_json()))
+
+
+def test_the_schema_allows_keys_that_come_later() -> None:
+    data = json.loads(report().to_json())
+    data["contrasts"][0]["endpoints"][0]["later"] = 1
+    jsonschema.Draft202012Validator(report_schema()).validate(data)
+
+
+def test_a_report_written_before_items_were_collected_is_still_read() -> None:
+    data = json.loads(report().to_json())
+    for contrast in data["contrasts"]:
+        del contrast["items"]
+    assert Report.model_validate(data).contrasts[0].items is None
+    jsonschema.Draft202012Validator(report_schema()).validate(data)
+
+
+def test_redacted_json_holds_no_text_of_a_prompt_or_an_answer() -> None:
+    one = report()
+    arms = {"target": {"system_prompt": "you are a pirate", "engine": "vllm"}}
+    hidden = redacted(one.model_copy(update={"facts": {**one.facts, "arms": arms}})).to_json()
+    for secret in ("pick a lock", "I cannot help", "Sure: first", "compliance", "pirate"):
+        assert secret not in hidden
+    assert '"redacted": true' in hidden
+    kept = json.loads(hidden)["contrasts"][0]["items"]["kept"][0]
+    assert kept["item_id"] == "m-1"
+    assert len(kept["candidate_text"]["sha256"]) == 64

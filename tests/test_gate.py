@@ -1,0 +1,346 @@
+"""The gate: strict by default, each rule of a policy on its own, and the exit codes of the contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tais.attest import Signer, VerifiedRun, verify_run
+from tais.attest.keys import generate
+from tais.errors import ManifestError, UsageError, VerificationError
+from tais.gate import GateResult, gate_run, judge
+from tais.policy import Policy, load_policy
+from tais.report.model import Report
+from tais.requirements import LISTED_FLIPS, deciding_codes
+from tests.attest_runs import ASSETS, LOST, SIGNED, TRUSTED, copy_run, trusted_key
+
+POLICIES = ASSETS / "policies"
+ENDED = datetime.fromisoformat(json.loads((SIGNED / "report.json").read_bytes())["facts"]["run"]["ended"])
+NOW = ENDED + timedelta(days=2)
+TODAY = NOW.date()
+DAY = timedelta(days=1)
+
+Edit = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> VerifiedRun:
+    return verify_run(copy_run(tmp_path_factory.mktemp("gate")), [trusted_key()])
+
+
+def policy(**values: Any) -> Policy:
+    return Policy.model_validate_json(json.dumps({"schema": "tais/policy/v1", **values}), strict=True)
+
+
+def edited(run: VerifiedRun, edit: Edit, lock: Edit = lambda _: None) -> VerifiedRun:
+    """Return the run as it were, had its report (and lock) said something else."""
+    report, locked = json.loads(run.report.to_json()), json.loads(json.dumps(run.lock))
+    edit(report)
+    lock(locked)
+    values = {name: getattr(run, name) for name in run.__dataclass_fields__}
+    return VerifiedRun(**{**values, "report": Report.model_validate(report), "lock": locked})
+
+
+def codes(run: VerifiedRun, now: datetime = NOW, **values: Any) -> list[str]:
+    return [objection.code for objection in judge(run, policy(**values), now)]
+
+
+def exit_code(run: VerifiedRun, **values: Any) -> int:
+    return GateResult(run, judge(run, policy(**values), NOW)).exit_code
+
+
+def inconclusive(report: dict[str, Any]) -> None:
+    report["verdict"] = "inconclusive"
+    report["reasons"] = [{"code": "screen_inconclusive", "message": "candidate: inconclusive"}]
+    contrast = report["contrasts"][0]
+    contrast["verdict"] = "inconclusive"
+    contrast["reasons"] = [{"code": "endpoint_inconclusive", "message": "mine: inconclusive"}]
+    endpoint = contrast["endpoints"][0]
+    endpoint["verdict"] = "inconclusive"
+    endpoint["reasons"] = [{"code": "interval_crosses_margin", "message": "it crosses"}]
+
+
+def failed(report: dict[str, Any]) -> None:
+    report["verdict"] = report["contrasts"][0]["verdict"] = "fail"
+    report["contrasts"][0]["reasons"] = [{"code": "structural_divergence", "message": "one"}]
+
+
+# --- verdicts
+
+
+def test_a_passing_run_opens_the_strict_gate(run: VerifiedRun) -> None:
+    assert judge(run, Policy(), NOW) == ()
+    assert GateResult(run, ()).exit_code == 0
+
+
+def test_a_failing_run_never_passes_whatever_is_allowed(run: VerifiedRun) -> None:
+    everything: dict[str, Any] = {"allow_inconclusive": True, "allowed_reasons": ["structural_divergence"]}
+    assert codes(edited(run, failed), **everything) == ["verdict_fail"]
+    assert exit_code(edited(run, failed), **everything) == 1
+
+
+def test_an_inconclusive_run_is_exit_code_3(run: VerifiedRun) -> None:
+    assert exit_code(edited(run, inconclusive)) == 3
+
+
+def test_an_unmet_policy_outranks_inconclusive(run: VerifiedRun) -> None:
+    assert exit_code(edited(run, inconclusive), batteries={"other": {}}) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"allow_inconclusive": True}, 0),
+        ({"allowed_reasons": ["interval_crosses_margin"]}, 0),
+        ({"allowed_reasons": ["n_too_small"]}, 3),
+        ({"allowed_reasons": ["endpoint_inconclusive", "screen_inconclusive"]}, 3),
+    ],
+)
+def test_an_inconclusive_run_passes_only_for_allowed_reasons(
+    values: dict[str, Any], code: int, run: VerifiedRun
+) -> None:
+    assert exit_code(edited(run, inconclusive), **values) == code
+
+
+def test_every_deciding_reason_must_be_allowed(run: VerifiedRun) -> None:
+    def two(report: dict[str, Any]) -> None:
+        inconclusive(report)
+        report["reasons"].append({"code": "control_not_caught", "message": "not seen"})
+
+    both = edited(run, two)
+    assert deciding_codes(both.report) == {"interval_crosses_margin", "control_not_caught"}
+    assert exit_code(both, allowed_reasons=["interval_crosses_margin"]) == 3
+    assert exit_code(both, allowed_reasons=["interval_crosses_margin", "control_not_caught"]) == 0
+
+
+def test_a_verdict_without_reasons_is_not_covered_by_a_list_of_reasons(run: VerifiedRun) -> None:
+    def mute(report: dict[str, Any]) -> None:
+        report.update(verdict="inconclusive", reasons=[])
+
+    assert exit_code(edited(run, mute), allowed_reasons=["anything"]) == 3
+
+
+# --- requirements
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"batteries": {"mine": {"min_n": 120}}}, []),
+        ({"batteries": {"mine": {"min_n": 121}}}, ["n_below_policy"]),
+        ({"batteries": {"advbench": {}}}, ["battery_missing"]),
+        ({"batteries": {"mine": {"digest": "0" * 64}}}, ["battery_differs"]),
+        ({"batteries": {"mine": {"max_margin": 0.05}}}, ["margin_too_wide"]),
+        ({"max_margin": 0.06}, []),
+        ({"max_margin": 0.03}, ["margin_too_wide"]),
+        ({"contrasts": [{"reference": "target", "candidate": "candidate"}]}, []),
+        ({"contrasts": [{"reference": "target", "candidate": "spec"}]}, ["contrast_missing"]),
+        (
+            {"contrasts": [{"reference": "target", "candidate": "bad", "role": "screen"}]},
+            ["contrast_missing"],
+        ),
+        ({"max_age_days": 2}, []),
+        ({"max_age_days": 1.9}, ["too_old"]),
+        ({"sensitivity": {"max_leak": 0.11}}, []),
+        ({"sensitivity": {"max_leak": 0.05}}, ["sensitivity_too_low"]),
+        ({"sensitivity": {"max_leak": 0.11, "noticed": "fail"}}, ["sensitivity_too_low"]),
+        ({"refused_reasons": ["calibration_degenerate"]}, ["reason_refused"]),
+        ({"max_flips": 1}, []),
+        ({"max_flips": 0}, ["flips_above_policy"]),
+    ],
+)
+def test_a_rule_of_a_policy(values: dict[str, Any], expected: list[str], run: VerifiedRun) -> None:
+    assert codes(run, **values) == expected
+
+
+@pytest.mark.parametrize("role", ["calibration", "positive_control"])
+def test_each_screened_reference_needs_its_own_calibration_and_control(role: str, run: VerifiedRun) -> None:
+    def elsewhere(report: dict[str, Any]) -> None:
+        for contrast in report["contrasts"]:
+            if contrast["role"] == role:
+                contrast["reference"] = "other"
+
+    assert "role_missing" in codes(edited(run, elsewhere))
+    assert "role_missing" not in codes(edited(run, elsewhere), roles=[])
+
+
+@pytest.mark.parametrize("shown", [None, [], [{}], [{"not_pass": None}], [{"not_pass": 0.1}, {}], "yes"])
+def test_sensitivity_must_be_shown_for_every_control(shown: object, run: VerifiedRun) -> None:
+    def hide(report: dict[str, Any]) -> None:
+        report["contrasts"][0]["details"]["sensitivity"] = shown
+
+    assert codes(edited(run, hide)) == ["sensitivity_not_shown"]
+    assert codes(edited(run, hide), sensitivity={"required": False}) == []
+    assert codes(edited(run, hide), sensitivity={"required": False, "max_leak": 0.5}) == [
+        "sensitivity_not_shown"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ended", "expected"),
+    [
+        ((NOW + 2 * timedelta(hours=1)).isoformat(), "from_the_future"),
+        ((NOW - 31 * DAY).isoformat(), "too_old"),
+        ("yesterday", "age_unknown"),
+        (None, "age_unknown"),
+        ("2026-01-01T00:00:00", "age_unknown"),
+    ],
+)
+def test_a_run_of_another_time_is_refused(ended: object, expected: str, run: VerifiedRun) -> None:
+    assert codes(edited(run, lambda report: report["facts"]["run"].update(ended=ended))) == [expected]
+
+
+def test_a_limited_run_is_refused(run: VerifiedRun) -> None:
+    limited = edited(run, lambda _: None, lambda lock: lock.update(limit=5))
+    assert codes(limited) == ["limited_run"]
+    assert codes(limited, allow_limit=True) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"notes": ["not pinned: revision or digest is empty (`tais battery pin` fills them)"]},
+        {"source": {"hub": "org/name", "revision": None}},
+        {"source": {"hub": "org/name"}},
+    ],
+)
+def test_a_battery_that_is_not_pinned_is_refused(change: dict[str, Any], run: VerifiedRun) -> None:
+    loose = edited(run, lambda _: None, lambda lock: lock["batteries"][0].update(change))
+    assert codes(loose) == ["battery_not_pinned"]
+    assert codes(loose, allow_unpinned=True) == []
+
+
+def test_teacher_forced_evidence_must_be_allowed(run: VerifiedRun) -> None:
+    forced = edited(run, lambda report: report["contrasts"][0].update(evidence="teacher_forced"))
+    assert codes(forced) == ["evidence_refused"]
+    assert codes(forced, allow_evidence=["teacher_forced"]) == []
+
+
+def test_a_run_that_screens_nothing_is_refused(run: VerifiedRun) -> None:
+    assert "contrast_missing" in codes(edited(run, lambda report: report.update(contrasts=[])))
+
+
+# --- waivers
+
+
+def waiver(until: datetime, *items: str, battery: str = "mine") -> dict[str, Any]:
+    return {"battery": battery, "items": items, "until": str(until.date()), "reason": "known"}
+
+
+def test_a_waiver_lets_a_flip_pass_until_its_last_day(run: VerifiedRun) -> None:
+    assert codes(run, max_flips=0, waivers=[waiver(NOW, LOST)]) == []
+    ended = judge(run, policy(max_flips=0, waivers=[waiver(NOW - DAY, LOST)]), NOW)
+    assert [(o.code, o.level) for o in ended] == [
+        ("waiver_expired", "warning"),
+        ("flips_above_policy", "error"),
+    ]
+
+
+def test_a_waiver_is_for_its_items_and_its_battery_only(run: VerifiedRun) -> None:
+    for other in (waiver(NOW, "q-008"), waiver(NOW, LOST, battery="other")):
+        assert codes(run, max_flips=0, waivers=[other]) == ["flips_above_policy"]
+
+
+def test_a_waiver_never_changes_a_verdict(run: VerifiedRun) -> None:
+    assert exit_code(edited(run, failed), max_flips=0, waivers=[waiver(NOW, LOST)]) == 1
+
+
+def test_flips_beyond_the_listed_ones_have_no_waiver(run: VerifiedRun) -> None:
+    from tais.stats import details
+
+    assert details._LISTED_ITEMS == LISTED_FLIPS
+    names = [f"x-{i}" for i in range(LISTED_FLIPS)]
+
+    def many(report: dict[str, Any]) -> None:
+        flips = report["contrasts"][0]["endpoints"][0]["details"]["flips"]
+        flips.update(safe_to_unsafe=LISTED_FLIPS + 1, safe_to_unsafe_items=names)
+
+    assert codes(edited(run, many), max_flips=0, waivers=[waiver(NOW, *names)]) == ["flips_above_policy"]
+
+
+def test_flips_that_are_not_counted_are_refused(run: VerifiedRun) -> None:
+    def uncounted(report: dict[str, Any]) -> None:
+        del report["contrasts"][0]["endpoints"][0]["details"]["flips"]
+
+    assert codes(edited(run, uncounted), max_flips=9) == ["flips_unknown"]
+
+
+# --- keys
+
+
+def key_rule(**dates: str) -> dict[str, Any]:
+    return {"trusted_keys": [{"pem": TRUSTED.read_text(), **dates}]}
+
+
+def shifted(days: int) -> str:
+    return str((ENDED + days * DAY).date())
+
+
+def opens(tmp_path: Path, rules: Policy, *keys: Any) -> GateResult:
+    return gate_run(copy_run(tmp_path), rules, keys, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "dates", [{}, {"valid_from": shifted(0), "valid_until": shifted(0)}, {"valid_until": shifted(1)}]
+)
+def test_a_key_of_the_policy_is_trusted_on_its_days(dates: dict[str, str], tmp_path: Path) -> None:
+    assert opens(tmp_path, policy(**key_rule(**dates))).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("dates", "said"),
+    [
+        ({"valid_from": shifted(1)}, "is trusted from"),
+        ({"valid_until": shifted(-1)}, "was trusted until"),
+        ({"revoked": shifted(30)}, "was revoked on"),
+    ],
+)
+def test_a_key_outside_its_days_is_a_failed_verification(
+    dates: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    # The command line's trust does not bring a revoked key back.
+    with pytest.raises(VerificationError, match=said):
+        opens(tmp_path, policy(**key_rule(**dates)), trusted_key())
+
+
+def test_a_gate_without_a_key_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="TAIS_TRUSTED_KEY"):
+        opens(tmp_path, Policy())
+
+
+def test_a_run_of_a_stranger_does_not_reach_the_policy(tmp_path: Path) -> None:
+    stranger: Signer = generate()
+    with pytest.raises(VerificationError, match="not trusted"):
+        opens(tmp_path, Policy(), stranger.public)
+
+
+def test_an_unsigned_run_does_not_reach_the_policy(tmp_path: Path) -> None:
+    run_dir = copy_run(tmp_path)
+    (run_dir / "attestation.sigstore.json").unlink()
+    with pytest.raises(VerificationError, match="not signed"):
+        gate_run(run_dir, Policy(), [trusted_key()], now=NOW)
+
+
+# --- files
+
+
+def test_the_policy_of_the_documentation_opens_the_gate(tmp_path: Path) -> None:
+    rules = load_policy(POLICIES / "full.yaml")
+    assert rules.batteries["mine"].min_n == 100
+    assert opens(tmp_path, rules).objections == ()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((POLICIES / "bad").iterdir()) if (POLICIES / "bad").is_dir() else [], ids=lambda p: p.stem
+)
+def test_a_bad_policy_is_refused_with_line_and_remedy(path: Path) -> None:
+    said = path.read_text().splitlines()[0].removeprefix("# ")
+    with pytest.raises((ManifestError, UsageError)) as caught:
+        gate_run(SIGNED, load_policy(path), [], now=NOW)
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2

@@ -1,0 +1,156 @@
+"""The sample store, the ledger, the lock's comparison and small files."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tais.arm_table import Telemetry
+from tais.engines.base import Counters, Sample, SampleKey
+from tais.errors import StoreError
+from tais.files import store_error, write_atomic
+from tais.identity import first_difference
+from tais.ledger import append, attempts, read_ledger
+from tais.lock import compare_locks
+from tais.samples import PartWriter, part_files, read_batches, read_counters, stored_keys
+
+
+def sample(item: str = "a", text: str = "x", repeat: int = 0) -> Sample:
+    return Sample(SampleKey("b", item, repeat), "", None, None, text, "stop")
+
+
+def test_a_part_is_never_rewritten(tmp_path: Path) -> None:
+    for item in ("a", "b"):
+        writer = PartWriter(tmp_path)
+        writer.add(sample(item))
+        writer.flush(None)
+    assert [path.name for path in part_files(tmp_path)] == ["part-00000.parquet", "part-00001.parquet"]
+    assert stored_keys(tmp_path) == {SampleKey("b", "a", 0), SampleKey("b", "b", 0)}
+
+
+def test_an_unfinished_part_is_no_part_and_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".part-00000.parquet.123").write_bytes(b"half")
+    assert part_files(tmp_path) == []
+    PartWriter(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_counters_are_deltas_that_add_up_over_parts(tmp_path: Path) -> None:
+    for positions in ((3, 1), (2,)):
+        writer = PartWriter(tmp_path)
+        writer.add(sample(str(positions)))
+        writer.flush(Counters(4, 8, sum(positions), positions))
+    assert read_counters(tmp_path) == Counters(8, 16, 6, (5, 1))
+
+
+@given(st.text(st.characters(), max_size=30))
+def test_every_text_survives_the_store(text: str) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        writer = PartWriter(Path(name))
+        writer.add(sample(text=text))
+        writer.flush(None)
+        (row,) = (row for batch in read_batches(Path(name)) for row in batch.to_pylist())
+    kept = row["text"] if row["text_raw"] is None else row["text_raw"].decode("utf-8", "surrogatepass")
+    assert kept == text
+
+
+def test_a_lone_surrogate_is_kept_as_bytes(tmp_path: Path) -> None:
+    writer = PartWriter(tmp_path)
+    writer.add(sample(text="a\ud800b"))
+    writer.flush(None)
+    (row,) = (row for batch in read_batches(tmp_path) for row in batch.to_pylist())
+    assert row["text"] == "a?b"
+    assert row["text_raw"] == b"a\xed\xa0\x80b"
+
+
+@given(st.lists(st.integers(0, 3), max_size=8), st.lists(st.integers(0, 3), max_size=8))
+def test_first_difference_is_the_length_of_the_common_beginning(left: list[int], right: list[int]) -> None:
+    position = first_difference(left, right)
+    if position is None:
+        assert left == right
+    else:
+        assert left[:position] == right[:position]
+        assert left[position : position + 1] != right[position : position + 1]
+
+
+def test_accepted_tokens_per_position_count_the_steps_that_reached_it() -> None:
+    import pyarrow as pa
+
+    telemetry = Telemetry()
+    steps = pa.array([[3, 3, 0], None, [2]], pa.list_(pa.int16()))
+    taken = pa.array([[3, 1, 0], None, [0]], pa.list_(pa.int16()))
+    telemetry.add(steps, taken)
+    found = telemetry.evidence("ngram", "ngram", Path("unused"))
+    assert (found.drafts, found.draft_tokens, found.accepted_tokens) == (3, 8, 4)
+    assert found.accepted_per_position == (2, 1, 1)
+
+
+def test_the_ledger_shows_a_removed_line(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    for run in ("one", "two", "three"):
+        append(path, {"event": "start", "run": run, "manifest": "m", "time": "t"})
+    assert len(read_ledger(path)) == 3
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + lines[2])
+    with pytest.raises(StoreError, match="does not follow the one before it"):
+        read_ledger(path)
+
+
+def test_the_ledger_shows_an_edited_line(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    for outcome in ("fail", "pass"):
+        append(path, {"event": "end", "run": outcome, "manifest": "m", "time": "t", "outcome": outcome})
+    path.write_text(path.read_text().replace('"fail"', '"pass"'))
+    with pytest.raises(StoreError, match=r"ledger.jsonl:2"):
+        read_ledger(path)
+
+
+def test_attempts_count_a_resumed_run_once() -> None:
+    entries = [
+        {"event": "start", "run": "r", "manifest": "m", "time": "1"},
+        {"event": "end", "run": "r", "manifest": "m", "time": "2", "outcome": "interrupted"},
+        {"event": "resume", "run": "r", "manifest": "m", "time": "3"},
+        {"event": "end", "run": "r", "manifest": "m", "time": "4", "outcome": "pass"},
+        {"event": "start", "run": "s", "manifest": "other", "time": "5"},
+    ]
+    assert attempts(entries, "m") == [{"run": "r", "started": "1", "outcome": "pass"}]
+
+
+def test_locks_are_compared_key_by_key() -> None:
+    before = {"rules": {"margin": 0.03}, "batteries": [{"digest": "a"}, {"digest": "b"}]}
+    now = {"rules": {"margin": 0.03}, "batteries": [{"digest": "a"}, {"digest": "c"}]}
+    assert compare_locks(before, before) == []
+    assert [tuple(d) for d in compare_locks(before, now)] == [("batteries.1.digest", "b", "c")]
+
+
+def test_an_atomic_file_is_whole_or_absent(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_atomic(path, b"{}")
+    assert path.read_bytes() == b"{}"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+    with pytest.raises(StoreError, match="no such file or directory"):
+        write_atomic(tmp_path / "missing" / "x", b"")
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.ENOSPC, "Free some space"), (errno.EACCES, "--out"), (errno.EROFS, "--out")]
+)
+def test_disk_errors_say_what_to_do(number: int, remedy: str) -> None:
+    assert remedy in str(store_error(OSError(number, "text"), Path("x")))
+
+
+def test_metadata_of_a_part_is_json(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    writer = PartWriter(tmp_path)
+    writer.add(sample())
+    path = writer.flush(Counters(1, 2, 1, (1,)))
+    assert path is not None
+    assert json.loads(pq.read_schema(path).metadata[b"tais.counters"])["draft_tokens"] == 2
