@@ -60,7 +60,7 @@ def _rows(battery: LoadedBattery) -> Iterator[dict[str, Any]]:
             "cluster": item.cluster,
             "messages": json.dumps([[m.role, m.content] for m in item.messages]),
             "expect": json.dumps(item.expect, sort_keys=True),
-            "chat": battery.definition.chat,
+            "chat": battery.definition.chat is not False,
         }
 
 

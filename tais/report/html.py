@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -59,32 +59,41 @@ def render_html(report: Report, *, redact: bool = False) -> str:
     report = report.model_copy(update={"contrasts": screens_first(report)})
     style, script = _asset("page.css"), _asset("page.js")
     items = item_views(report)
+    page = _environment().get_template("page.html")
+    return page.render(
+        policy=_policy(style, script if items else None),
+        style=Markup(style),
+        script=Markup(script),
+        **_views(report),
+        **_items(report, items),
+    )
+
+
+def _views(report: Report) -> dict[str, Any]:
+    """Return what the page shows beside its items."""
+    from markupsafe import Markup
+
     plots = [
         {"key": p.key, "title": p.title, "caption": p.caption, "svg": Markup(p.svg)}
         for p in draw_plots(report)
     ]
-    page = _environment().get_template("page.html")
-    return page.render(
-        report=report,
-        name=one_line(report.name),
-        top=headline(report),
-        run_line=run_line(report.facts),
-        policy=_policy(style, script if items else None),
-        style=Markup(style),
-        script=Markup(script),
-        plots=plots,
-        sections=[(key, title) for key, title in _SECTIONS.items() if plots or key != "figures"],
-        contrasts=contrast_views(report),
-        endpoint_columns=ENDPOINT_COLUMNS,
-        details=detail_rows(report.details),
-        rules=detail_rows(report.rules.model_dump(mode="json")),
-        says=says(report),
-        says_not=says_not(report),
-        configurations=configurations(report),
-        provenance=provenance_rows(report.facts),
-        version=str(report.facts.get("tais", "")),
-        **_items(report, items),
-    )
+    return {
+        "report": report,
+        "name": one_line(report.name),
+        "top": headline(report),
+        "run_line": run_line(report.facts),
+        "plots": plots,
+        "sections": [(key, title) for key, title in _SECTIONS.items() if plots or key != "figures"],
+        "contrasts": contrast_views(report),
+        "endpoint_columns": ENDPOINT_COLUMNS,
+        "details": detail_rows(report.details),
+        "rules": detail_rows(report.rules.model_dump(mode="json")),
+        "says": says(report),
+        "says_not": says_not(report),
+        "configurations": configurations(report),
+        "provenance": provenance_rows(report.facts),
+        "version": str(report.facts.get("tais", "")),
+    }
 
 
 def _items(report: Report, items: list[Any]) -> dict[str, Any]:
@@ -132,6 +141,7 @@ def _environment() -> Environment:
     )
     environment.globals["marks"] = _MARKS
     environment.filters["folder"] = _folder
+    environment.filters["short"] = partial(one_line, limit=60)
     return environment
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tais.manifest import Hypothesis
 from tais.report.headline import sensitivities
 from tais.report.html_tables import Rows, detail_rows
 from tais.report.model import ContrastReport, EndpointReport, Interval, Reason, Report, Verdict
@@ -16,6 +17,7 @@ from tais.report.words import (
     contrast_name,
     endpoint_name,
     interval_points,
+    margin_words,
     number,
     p_value,
     percent,
@@ -90,6 +92,7 @@ class ContrastView:
 
 def contrast_views(report: Report) -> list[ContrastView]:
     """Return the contrasts in the report's order."""
+    one_sided = report.rules.hypothesis is Hypothesis.non_inferiority
     return [
         ContrastView(
             index=index,
@@ -98,7 +101,7 @@ def contrast_views(report: Report) -> list[ContrastView]:
             role=ROLES[c.role],
             identity=f"{c.identity.identical:,} of {c.identity.n:,} ({percent(c.identity.rate, 2)})",
             treatment=treatment_words(c),
-            endpoints=tuple(_endpoint(e) for e in c.endpoints),
+            endpoints=tuple(_endpoint(e, one_sided) for e in c.endpoints),
             leaks=tuple(_leaks(c)),
             details=detail_rows(c.details),
         )
@@ -106,7 +109,7 @@ def contrast_views(report: Report) -> list[ContrastView]:
     ]
 
 
-def _endpoint(e: EndpointReport) -> EndpointView:
+def _endpoint(e: EndpointReport, one_sided: bool) -> EndpointView:
     table, tost = e.table, e.tost
     cells = (
         Cell(f"{e.clusters:,}", "" if e.clusters == e.n else f"{e.n:,} answers"),
@@ -114,7 +117,7 @@ def _endpoint(e: EndpointReport) -> EndpointView:
         Cell(percent(e.candidate_rate), _bounds(e.candidate_wilson)),
         Cell(NONE if table is None else f"{table.reference_only:,} / {table.candidate_only:,}"),
         Cell(points(e.difference), interval_points(tost.ci).removesuffix(" pp") if tost else ""),
-        Cell(NONE if tost is None else f"±{100 * tost.margin:.4g} pp"),
+        Cell(NONE if tost is None else margin_words(tost.margin, one_sided)),
         Cell(p_value(tost.p if tost else None), tost.method if tost else ""),
         Cell(number(e.cohens_h), _plain(e.cohens_h_ci)),
         _null(e),

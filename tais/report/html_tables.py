@@ -54,7 +54,7 @@ class Configuration:
 
 def detail_rows(details: Mapping[str, Any]) -> Rows:
     """Return nested values as rows of name and value, whatever the statistics chose to write down."""
-    rows = list(_flat(details))
+    rows = list(_flat(details)) if details else []
     if len(rows) > _MOST_ROWS:
         left_out = len(rows) - _MOST_ROWS
         return [*rows[:_MOST_ROWS], ("…", f"{left_out:,} more values stand in report.json")]

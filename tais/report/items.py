@@ -97,10 +97,7 @@ def with_items(
     order = {key: index for index, key in enumerate(items)}
     found: dict[int, ContrastReport] = {}
     room = limits.items
-    for index in sorted(
-        range(len(report.contrasts)), key=lambda i: report.contrasts[i].role is not Role.screen
-    ):
-        contrast = report.contrasts[index]
+    for index, contrast in sorted(enumerate(report.contrasts), key=lambda x: x[1].role is not Role.screen):
         picked = _pick(contrast, scores, order, limits, room)
         kept = tuple(_items(contrast, picked, arm_dirs, items, limits))
         room -= len(kept)

@@ -54,6 +54,13 @@ def _line(
         axes.plot([middle], [y], marker=MARKS[endpoint.verdict], color=colour, markersize=7)
 
 
+def _forest_reach(places: list[_Place]) -> float:
+    """How far the axis goes: a control far outside must not squeeze what the verdict reads into one point."""
+    widest = max(e.tost.margin for _, e in places if e.tost)
+    near = [abs(b) for c, e in places if c.role is not Role.positive_control and e.tost for b in e.tost.ci]
+    return 1.1 * max(1.5 * widest, min(max(near, default=0.0), 5 * widest))
+
+
 def forest(report: Report) -> Iterator[Drawn]:
     """Draw the paired differences with their intervals and margins."""
     places = [
@@ -62,22 +69,18 @@ def forest(report: Report) -> Iterator[Drawn]:
     if not places:
         return
     shown = places[:MOST_ROWS]
-    widest = max(e.tost.margin for _, e in shown if e.tost)
-    near = [abs(b) for c, e in shown if c.role is not Role.positive_control and e.tost for b in e.tost.ci]
-    # A control far outside must not squeeze what the verdict reads into one point.
-    reach = 1.1 * max(1.5 * widest, min(max(near, default=0.0), 5 * widest))
+    reach = _forest_reach(shown)
     values = [
         f"{points(e.difference)} {interval_points(e.tost.ci if e.tost else None).removesuffix(' pp')}"
         for _, e in shown
     ]
     rows, marks = _grouped(shown, values)
     figure, axes, heights = row_canvas(rows)
-    one_sided = report.rules.hypothesis is Hypothesis.non_inferiority
     for y, place in zip(heights, marks, strict=True):
         if place is None or place[1].tost is None or place[1].difference is None:
             continue
         margin = place[1].tost.margin
-        right = reach if one_sided else margin
+        right = reach if report.rules.hypothesis is Hypothesis.non_inferiority else margin
         axes.fill_between(
             [-margin, right], y - 0.085, y + 0.085, color=COLOURS["band"], alpha=0.35, linewidth=0
         )
@@ -123,18 +126,12 @@ def effect(report: Report) -> Iterator[Drawn]:
         endpoint = place[1]
         _null(axes, endpoint, y, reach)
         axes.plot([endpoint.h_cutoff] * 2, [y - 0.11, y + 0.11], color=COLOURS["ink"], linewidth=1.6)
-        low, high = endpoint.cohens_h_ci or (endpoint.cohens_h or 0.0,) * 2
-        bounds = (0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high)))
-        _line(axes, bounds, abs(endpoint.cohens_h or 0), y, endpoint, reach)
+        _line(axes, _absolute(endpoint), abs(endpoint.cohens_h or 0), y, endpoint, reach)
     axes.set_xlim(0, reach)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:.3g}")
     axes.set_xlabel("|h|, Cohen's effect size of two rates")
     draw_rows(axes, rows, heights)
-    words = "; ".join(
-        f"{label_of(c, e)}: {number(abs(e.cohens_h or 0))}, cutoff {e.h_cutoff:g}, null quantile "
-        f"{'not measured' if e.null_h_quantile is None else number(e.null_h_quantile)}"
-        for c, e in shown[:8]
-    )
+    words = "; ".join(f"{label_of(c, e)}: {_effect_words(e)}" for c, e in shown[:8])
     yield Drawn(
         figure,
         "Effect size against the null",
@@ -143,6 +140,17 @@ def effect(report: Report) -> Iterator[Drawn]:
         f"large as the A/A allows). Black bar: the cutoff.{_left_out(places)}",
         words,
     )
+
+
+def _effect_words(e: EndpointReport) -> str:
+    null = "not measured" if e.null_h_quantile is None else number(e.null_h_quantile)
+    return f"{number(abs(e.cohens_h or 0))}, cutoff {e.h_cutoff:g}, null quantile {null}"
+
+
+def _absolute(endpoint: EndpointReport) -> Interval:
+    """Interval of |h|."""
+    low, high = endpoint.cohens_h_ci or (endpoint.cohens_h or 0.0,) * 2
+    return (0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high)))
 
 
 def _null(axes: Axes, endpoint: EndpointReport, y: float, reach: float) -> None:

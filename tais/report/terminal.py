@@ -83,10 +83,24 @@ def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
         yield _reason(reason, "  ")
     if contrast.endpoints:
         yield _endpoints(contrast.endpoints)
-    for endpoint in contrast.endpoints:
+    yield from _endpoint_reasons(contrast.endpoints)
+
+
+def _endpoint_reasons(endpoints: tuple[EndpointReport, ...]) -> Iterator[Text]:
+    """Yield what decided where an endpoint did not pass; a note that several endpoints share, once."""
+    notes: dict[str, list[tuple[str, Reason]]] = {}
+    for endpoint in endpoints:
         for reason in endpoint.reasons:
-            if endpoint.verdict is not Verdict.passed or reason.severity == "note":
+            if reason.severity == "note":
+                notes.setdefault(reason.code, []).append((endpoint.battery, reason))
+            elif endpoint.verdict is not Verdict.passed:
                 yield _reason(reason, f"  {printable(endpoint.battery)}: ")
+    for shared in notes.values():
+        battery, reason = shared[0]
+        more = f" (and {len(shared) - 1} more like it)" if len(shared) > 1 else ""
+        yield _reason(
+            reason.model_copy(update={"message": f"{reason.message}{more}"}), f"  {printable(battery)}: "
+        )
 
 
 def _identity(contrast: ContrastReport) -> str:

@@ -77,6 +77,11 @@ def margin_points(value: float) -> str:
     return f"{100 * value:.4g} pp"
 
 
+def margin_words(value: float, one_sided: bool) -> str:
+    """Return a margin with the sides on which it holds."""
+    return f"{MINUS if one_sided else '±'}{margin_points(value)}"
+
+
 def interval_points(value: Interval | None, digits: int = 2) -> str:
     """Return an interval of a difference in percentage points."""
     if value is None:

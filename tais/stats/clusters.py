@@ -108,7 +108,7 @@ def cluster_bootstrap(
     # Ties with the observed mean count half: the distribution is discrete where flips are few.
     below = np.searchsorted(means, centre - 1e-12) + np.searchsorted(means, centre + 1e-12)
     bias = float(ndtri(np.clip(below / (2 * replicates), 1 / replicates, 1 - 1 / replicates)))
-    deviation = centre - differences
+    deviation = differences - centre
     acceleration = float((deviation**3).sum() / (6 * (deviation**2).sum() ** 1.5))
     z = ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
     levels = ndtr(bias + (bias + z) / (1 - acceleration * (bias + z)))

@@ -7,6 +7,7 @@ discordance, of a table at least as extreme. Its size never exceeds the level.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -65,6 +66,7 @@ def _largest_mass(n: int, needed: FloatArray, difference: float) -> float:
     return float(min(1.0, max(mass.max(), _region_mass(n, needed, grid, difference).max())))
 
 
+@lru_cache(maxsize=256)
 def critical_score(n: int, difference: float, alpha: float = 0.05) -> float:
     """Least score whose tables have at most probability alpha together, whatever the discordance."""
     low, high = 0.0, 10.0

@@ -125,9 +125,8 @@ def sensitivity(control: str, battery: str = "mine", scorer: str = "refusal") ->
     return {**whole, "endpoints": [one]}
 
 
-def contrast(candidate: str = "spec", reference: str = "target", **changes: Any) -> ContrastReport:
-    """A screen contrast of one endpoint that passes, with a few divergences."""
-    battery = changes.pop("battery", "mine")
+def identity(battery: str) -> IdentityReport:
+    """Eight of 400 answers diverge."""
     divergences = tuple(
         DivergenceReport(
             battery=battery,
@@ -142,6 +141,19 @@ def contrast(candidate: str = "spec", reference: str = "target", **changes: Any)
         )
         for i in range(8)
     )
+    return IdentityReport(
+        n=400,
+        identical=392,
+        rate=0.98,
+        wilson=(0.96, 0.99),
+        batteries=(BatteryIdentityReport(battery=battery, n=400, identical=392, identical_text=393),),
+        first_divergences=divergences,
+    )
+
+
+def contrast(candidate: str = "spec", reference: str = "target", **changes: Any) -> ContrastReport:
+    """A screen contrast of one endpoint that passes, with a few divergences."""
+    battery = changes.pop("battery", "mine")
     values: dict[str, Any] = {
         "reference": reference,
         "candidate": candidate,
@@ -150,14 +162,7 @@ def contrast(candidate: str = "spec", reference: str = "target", **changes: Any)
         "evidence": "matched",
         "verdict": Verdict.passed,
         "reasons": (Reason(code="all_endpoints_pass", message="all endpoints pass"),),
-        "identity": IdentityReport(
-            n=400,
-            identical=392,
-            rate=0.98,
-            wilson=(0.96, 0.99),
-            batteries=(BatteryIdentityReport(battery=battery, n=400, identical=392, identical_text=393),),
-            first_divergences=divergences,
-        ),
+        "identity": identity(battery),
         "treatment": TreatmentReport(
             requested="draft_model",
             resolved="draft_model",
@@ -258,6 +263,7 @@ def hostile_report() -> Report:
         for i, (name, value) in enumerate(HOSTILE.items())
     )
     kept += (item("long", "x" * 1_000_000, "y" * 1_000_000, "<script>" * 100_000),)
+    drafted = contrast().treatment.model_copy(update={"requested": every, "resolved": every})
     items = ItemsReport(flipped=99, diverging=99, flipped_left_out=80, diverging_left_out=90, kept=kept)
     bad = Reason(
         code=every, message=every, values={"fields": [{"key": every, "reference": every, "candidate": 1}]}
@@ -272,16 +278,7 @@ def hostile_report() -> Report:
         ),
         reasons=(bad,),
         verdict=Verdict.inconclusive,
-        treatment=TreatmentReport(
-            requested=every,
-            resolved=every,
-            drafts=3,
-            draft_tokens=9,
-            accepted_tokens=4,
-            acceptance_rate=None,
-            accepted_per_position=(3, 1),
-            applied=True,
-        ),
+        treatment=drafted,
         details={"sensitivity": [sensitivity(every, every, every)], every: every},
     )
     return report(
