@@ -12,7 +12,9 @@ from tais import __version__
 from tais.fold import RunLayout, fold_run
 from tais.items import Items
 from tais.lock import lock_digest, read_lock
+from tais.report.items import with_items
 from tais.report.model import Report
+from tais.report.timing import answer_seconds
 from tais.samples import read_batches
 from tais.scoring import score_arms, scorers_of
 
@@ -82,7 +84,8 @@ def _decide(
         "batteries": lock["batteries"],
         "arms": {arm: _arm_facts(layout, lock, arm) for arm in sorted(arms)},
     }
-    return decide(fold_run(layout, lock, items, scorers, facts))
+    report = decide(fold_run(layout, lock, items, scorers, facts))
+    return with_items(report, {arm: layout.arm_dir(arm) for arm in arms}, scores, items)
 
 
 def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> dict[str, Any]:
@@ -100,10 +103,14 @@ def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> dict[str
         "engine": fixed["engine"],
         "model": model,
         "dtype": fixed["dtype"],
+        "order": fixed["order"],
+        "engine_args": fixed["engine_args"],
         "speculation": fixed["speculative_config"],
+        "system_prompt": fixed["system_prompt"],
         "samples": samples,
         "tokens": tokens,
         "truncated": truncated,
+        "timing": answer_seconds(layout.arm_dir(arm)),
         "hardware": environment.get("hardware"),
         "libraries": environment.get("libraries"),
     }

@@ -51,6 +51,8 @@ class RunOptions:
     stall_seconds: float = 1800.0
     part_samples: int = 256
     part_seconds: float = 10.0
+    redact: bool = False
+    """Leave prompts and answers out of the report and its pages; ids and digests stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +342,13 @@ class _Attempt:
         }
 
     def _decide(self) -> Report:
+        from tais.report.redact import redacted
+        from tais.report.render import write_views
+
         report = analyse(self.run_dir, self._run_facts(), keep_scores=True)
+        if self.options.redact:
+            report = redacted(report)
+        write_views(report, self.run_dir)
         # Last of all: a run directory with a report is a finished one.
         write_atomic(self.run_dir / "report.json", report.to_json().encode())
         return report

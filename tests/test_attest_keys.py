@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tais.attest.keys import (
     Algorithm,
+    choose_signer,
     default_signer,
     generate,
     load_public_key,
@@ -62,6 +63,25 @@ def test_the_first_run_makes_a_key_and_says_so(tmp_path: Path, monkeypatch: pyte
     assert len(said) == 1
     assert str(tmp_path / "tais" / "tais.key") in said[0]
     assert "without a passphrase" in said[0]
+
+
+def test_a_run_signs_with_the_named_key_else_the_users_own_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TAIS_KEY_PASSPHRASE", "secret")
+    private, public = write_pair(tmp_path, generate(), "secret")
+    said: list[str] = []
+    assert choose_signer(str(private), True, said.append) is None
+    assert not (tmp_path / "config").exists()
+    named = choose_signer(str(private), False, said.append)
+    assert named is not None
+    assert named.public.fingerprint == load_public_key(public).fingerprint
+    own = choose_signer("", False, said.append)
+    assert own is not None
+    assert own.public.fingerprint == load_public_key(tmp_path / "config/tais/tais.pub").fingerprint
+    assert len(said) == 1
+    assert "without a passphrase" not in said[0]
 
 
 def test_a_key_that_others_may_read_is_mentioned(tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ class Temper:
 
 # Examples, temper and seed of each model's corpus. The draft's writer is the careless one.
 CORPORA: Final[dict[str, tuple[int, Temper, int]]] = {
-    "target": (40_000, Temper(), 11),
-    "draft": (24_000, Temper(laxity=0.22, alarm=0.15, slips=0.15), 22),
+    "target": (28_000, Temper(), 11),
+    "draft": (20_000, Temper(laxity=0.22, alarm=0.15, slips=0.15), 22),
     "adversarial": (6_000, Temper(laxity=2.0, alarm=-1.0, slips=0.15, taste="eager"), 33),
 }
 

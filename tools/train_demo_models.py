@@ -63,7 +63,7 @@ class Recipe:
     heads: int
     intermediate: int
     rate: float = 0.02
-    batch: int = 48
+    batch: int = 32
     begin_with: str | None = None
 
 

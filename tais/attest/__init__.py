@@ -4,7 +4,7 @@ An in-toto Statement in a DSSE envelope in a Sigstore bundle, so that strangers 
 their own: see ``docs/verify.md``. Nothing else in TAIS signs.
 """
 
-from tais.attest.keys import PublicKey, Signer, default_signer, load_public_key, load_signer
+from tais.attest.keys import PublicKey, Signer, choose_signer, default_signer, load_public_key, load_signer
 from tais.attest.sign import sign_lock, sign_run
 from tais.attest.verify import VerifiedRun, verify_run
 
@@ -12,6 +12,7 @@ __all__ = [
     "PublicKey",
     "Signer",
     "VerifiedRun",
+    "choose_signer",
     "default_signer",
     "load_public_key",
     "load_signer",

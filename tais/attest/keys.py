@@ -33,6 +33,7 @@ __all__ = [
     "Algorithm",
     "PublicKey",
     "Signer",
+    "choose_signer",
     "default_signer",
     "generate",
     "load_public_key",
@@ -205,6 +206,27 @@ def default_signer(notify: Callable[[str], None], passphrase: str | None = None)
             f"(sha256 {signer.public.fingerprint[:16]}) to those who verify"
         )
     return load_signer(private, passphrase)
+
+
+def choose_signer(key: str | None, unsigned: bool, notify: Callable[[str], None]) -> Signer | None:
+    """Return what a run signs with: the key that was named, else the user's own; None for ``--unsigned``.
+
+    Parameters
+    ----------
+    key
+        Path or PEM text, as ``--key`` or ``TAIS_SIGNING_KEY`` give it. Empty means not named.
+    unsigned
+        Whether the user asked for no signature.
+    notify
+        Told of a key that was made, or that others may read.
+    """
+    if unsigned:
+        return None
+    passphrase = os.environ.get("TAIS_KEY_PASSPHRASE") or None
+    signer = load_signer(key, passphrase) if key else default_signer(notify, passphrase)
+    if signer.notice:
+        notify(signer.notice)
+    return signer
 
 
 def _read(source: str | Path) -> tuple[bytes, str]:

@@ -14,32 +14,25 @@ if TYPE_CHECKING:
 __all__ = ["gate"]
 
 
+RunDir = Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")]
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option("--policy", envvar="TAIS_POLICY", help="What to ask of the run; strict without one."),
+]
+_KEY_HELP = "Public key (PEM file) that you trust, beside those of the policy."
+KeyOption = Annotated[str | None, typer.Option("--key", envvar="TAIS_TRUSTED_KEY", help=_KEY_HELP)]
+_RECOMPUTE_HELP = "Score and decide again from the samples too."
+RecomputeOption = Annotated[bool, typer.Option("--recompute", envvar="TAIS_RECOMPUTE", help=_RECOMPUTE_HELP)]
+_GITHUB_HELP = "Write step summary, annotations and outputs for GitHub."
+GithubOption = Annotated[bool, typer.Option("--github", envvar="TAIS_GITHUB", help=_GITHUB_HELP)]
+
+
 def gate(
-    run_dir: Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")],
-    policy: Annotated[
-        Path | None,
-        typer.Option("--policy", envvar="TAIS_POLICY", help="What to ask of the run; strict without one."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--key",
-            envvar="TAIS_TRUSTED_KEY",
-            help="Public key (PEM file) that you trust, beside those of the policy.",
-        ),
-    ] = None,
-    recompute: Annotated[
-        bool,
-        typer.Option(
-            "--recompute", envvar="TAIS_RECOMPUTE", help="Score and decide again from the samples too."
-        ),
-    ] = False,
-    github: Annotated[
-        bool,
-        typer.Option(
-            "--github", envvar="TAIS_GITHUB", help="Write step summary, annotations and outputs for GitHub."
-        ),
-    ] = False,
+    run_dir: RunDir,
+    policy: PolicyOption = None,
+    key: KeyOption = None,
+    recompute: RecomputeOption = False,
+    github: GithubOption = False,
 ) -> None:
     """Verify a run, judge it by a policy, and exit as CI should.
 

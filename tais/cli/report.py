@@ -15,12 +15,35 @@ class Format(StrEnum):
     """How a report is shown."""
 
     terminal = "terminal"
+    html = "html"
+    md = "md"
     json = "json"
+    junit = "junit"
+
+
+def _print_schema(value: bool) -> None:
+    if value:
+        from tais.report.schema import SCHEMA_FILE
+
+        typer.echo(SCHEMA_FILE.read_text(encoding="utf-8"), nl=False)
+        raise typer.Exit
 
 
 def report(
     run_dir: Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")],
     format: Annotated[Format, typer.Option("--format", help="How to show it.")] = Format.terminal,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Leave prompts and answers out; ids and digests stay.")
+    ] = False,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            callback=_print_schema,
+            is_eager=True,
+            help="Print the JSON Schema of report.json and exit.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="File to write to instead of printing.")] = None,
 ) -> None:
     """Show the decision of a run, recomputed from its samples. Exit code 0 whatever the verdict.
@@ -29,10 +52,14 @@ def report(
     """
     from tais.analysis import recompute
     from tais.files import write_atomic
+    from tais.report.render import render
     from tais.report.terminal import render_text
 
     decided = recompute(run_dir)
-    text = decided.to_json() if format is Format.json else render_text(decided, run_dir)
+    if format is Format.terminal:
+        text = render_text(decided, run_dir)
+    else:
+        text = render(decided, format.value, redact=redact)
     if out is not None:
         write_atomic(out, text.encode())
     else:

@@ -39,6 +39,10 @@ def run(
             min=1, envvar="TAIS_PART_SAMPLES", help="Samples per stored part: what a kill can cost at most."
         ),
     ] = 256,
+    redact: Annotated[
+        bool,
+        typer.Option("--redact", envvar="TAIS_REDACT", help="Keep prompts and answers out of the reports."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every phase of every arm.")] = False,
 ) -> None:
@@ -54,7 +58,12 @@ def run(
     from tais.run import run as run_screen
 
     options = RunOptions(
-        out=out, resume=resume, limit=limit, stall_seconds=stall_timeout, part_samples=part_samples
+        out=out,
+        resume=resume,
+        limit=limit,
+        stall_seconds=stall_timeout,
+        part_samples=part_samples,
+        redact=redact,
     )
     with make_observer(quiet=quiet, verbose=verbose) as observer:
         outcome = run_screen(manifest, options, observer)

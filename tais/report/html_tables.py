@@ -74,7 +74,7 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _words(key: Any) -> str:
-    return one_line(str(key).replace("_", " "), 80)
+    return one_line(str(key).replace("_", " "), 80) or "all"
 
 
 def _value(value: Any) -> str:

@@ -127,7 +127,7 @@ def effect(report: Report) -> Iterator[Drawn]:
         _null(axes, endpoint, y, reach)
         axes.plot([endpoint.h_cutoff] * 2, [y - 0.11, y + 0.11], color=COLOURS["ink"], linewidth=1.6)
         _line(axes, _absolute(endpoint), abs(endpoint.cohens_h or 0), y, endpoint, reach)
-    axes.set_xlim(0, reach)
+    axes.set_xlim(-0.02 * reach, 1.01 * reach)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:.3g}")
     axes.set_xlabel("|h|, Cohen's effect size of two rates")
     draw_rows(axes, rows, heights)
@@ -137,7 +137,7 @@ def effect(report: Report) -> Iterator[Drawn]:
         "Effect size against the null",
         "Grey: what the same stack does against itself at this n (darkest half of the time, lightest up to "
         f"the {100 * report.rules.null_quantile:g} % quantile; dotted, the quantile if its noise is as "
-        f"large as the A/A allows). Black bar: the cutoff.{_left_out(places)}",
+        f"large as the A/A allows). Upright bar: the cutoff.{_left_out(places)}",
         words,
     )
 
@@ -253,6 +253,15 @@ def rates(report: Report) -> Iterator[Drawn]:
     )
 
 
+def _generating(report: Report, arm: str) -> str:
+    """How long the arm generated in all, where the run took the time."""
+    run = report.facts.get("run")
+    phases = run.get("phases") if isinstance(run, dict) else None
+    own = phases.get(arm) if isinstance(phases, dict) else None
+    seconds = own.get("generate") if isinstance(own, dict) else None
+    return f"; all in {seconds:.3g} s" if isinstance(seconds, int | float) else ""
+
+
 def timing(report: Report) -> Iterator[Drawn]:
     """Draw how long answers took, per arm."""
     arms = report.facts.get("arms", {})
@@ -261,7 +270,8 @@ def timing(report: Report) -> Iterator[Drawn]:
     if not known:
         return
     rows = [
-        Row(one_line(name, 34), f"{t['median']:.3g} s (90 %: {t['p90']:.3g} s)") for name, t in known.items()
+        Row(one_line(name, 30), f"{t['median']:.3g} s (90 %: {t['p90']:.3g} s){_generating(report, name)}")
+        for name, t in known.items()
     ]
     figure, axes, heights = row_canvas(rows[:MOST_ROWS])
     for y, t in zip(heights, known.values(), strict=False):

@@ -57,7 +57,7 @@ def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
         yield Text()
         yield from _contrast(contrast)
     yield Text()
-    yield Text(f"report: {run_dir / 'report.json'}")
+    yield Text(f"report: {run_dir / 'report.html'}")
 
 
 def _reason(reason: Reason, indent: str) -> Text:
@@ -128,7 +128,6 @@ def _treatment(contrast: ContrastReport) -> str:
 def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
     from rich.box import SIMPLE
     from rich.table import Table
-    from rich.text import Text
     from rich.text import Text
 
     table = Table(box=SIMPLE, pad_edge=True, show_edge=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tais.engines.base import Message, Sample, SampleKey
@@ -179,6 +179,7 @@ def test_first_difference(left: str, right: str, position: int | None) -> None:
     assert first_difference(left, right) == position
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_up_to_the_first_difference_texts_agree(left: str, right: str) -> None:
     position = first_difference(left, right)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tais.report.junit import render_junit
@@ -101,6 +101,7 @@ def test_each_hostile_name_is_well_formed(name: str) -> None:
     ET.fromstring(render_junit(report(name=HOSTILE[name])))
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.text(st.characters(codec=None)))
 def test_any_name_is_well_formed(name: str) -> None:
     root = ET.fromstring(render_junit(report(name=name)))

@@ -1,0 +1,79 @@
+"""``tais compare``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tais.compare import Comparison
+
+__all__ = ["compare"]
+
+
+class Claim(StrEnum):
+    """What a pass states."""
+
+    equivalence = "equivalence"
+    non_inferiority = "non_inferiority"
+
+
+RunA = Annotated[Path, typer.Argument(help="Run directory with the reference: the old stack.")]
+RunB = Annotated[Path, typer.Argument(help="Run directory with the candidate: the new stack.")]
+_TRUST_HELP = "Public key: verify both runs first."
+TrustOption = Annotated[
+    str | None, typer.Option("--trusted-key", envvar="TAIS_TRUSTED_KEY", help=_TRUST_HELP)
+]
+_KEY_HELP = "Private key (PEM) to sign the comparison with; else your own."
+KeyOption = Annotated[str | None, typer.Option("--key", envvar="TAIS_SIGNING_KEY", help=_KEY_HELP)]
+
+
+def compare(
+    run_a: RunA,
+    run_b: RunB,
+    reference: Annotated[str, typer.Option("--reference", help="Arm of the first run.")],
+    candidate: Annotated[str, typer.Option("--candidate", help="Arm of the second run.")],
+    out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where it goes.")] = Path("reports"),
+    hypothesis: Annotated[
+        Claim, typer.Option("--hypothesis", help="What the verdict is about; the other is told too.")
+    ] = Claim.non_inferiority,
+    trusted_key: TrustOption = None,
+    key: KeyOption = None,
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Sign nothing.")] = False,
+) -> None:
+    """Contrast the arms of two runs: did the upgrade make anything worse? The exit code is the verdict.
+
+    Example: [bold]tais compare reports/old/RUN reports/new/RUN --reference target --candidate target[/bold]
+    """
+    from tais.attest import choose_signer, load_public_key, verify_run
+    from tais.cli.console import say
+    from tais.compare import Side, compare_runs
+    from tais.manifest import Hypothesis
+
+    if trusted_key:
+        for run_dir in (run_a, run_b):
+            verify_run(run_dir, [load_public_key(trusted_key)])
+    made = compare_runs(
+        Side(run_a, reference),
+        Side(run_b, candidate),
+        out,
+        hypothesis=Hypothesis(hypothesis.value),
+        signer=choose_signer(key, unsigned, say),
+        verified=bool(trusted_key),
+    )
+    _print(made)
+    raise typer.Exit(made.report.exit_code)
+
+
+def _print(made: Comparison) -> None:
+    from tais.cli.console import say
+
+    for name, verdict in made.upgrade["verdicts"].items():
+        say(f"{name}: {verdict}")
+    for entry in made.upgrade["batteries"]:
+        sides = (f"{entry[side]['count']} {side}" for side in ("worse", "better"))
+        say(f"{entry['battery']}/{entry['scorer']}: {', '.join(sides)}")
+    typer.echo(f"{made.report.verdict.value}\t{made.run_dir}")

@@ -1,0 +1,268 @@
+"""The upgrade question: an arm of one finished run against an arm of another, made on different days.
+
+The comparison is a run directory of its own, with copies of the samples, so that report, verify and
+gate treat it as any other; it cites both runs by digest. A baseline that is stored once serves every later
+candidate and is not run again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tais.engines.environment import package_versions
+from tais.engines.resolved import flatten
+from tais.errors import Place, UsageError
+from tais.files import canonical_json, json_digest, sha256_file, store_error, write_atomic
+from tais.ledger import LEDGER, append
+from tais.lock import LOCK, read_lock, write_lock
+from tais.manifest import Hypothesis, Role
+from tais.report.model import Report
+
+if TYPE_CHECKING:
+    from tais.attest import Signer
+
+__all__ = ["UPGRADE", "Comparison", "Side", "compare_runs"]
+
+UPGRADE = "upgrade.json"
+"""The same contrast under each hypothesis, and the items that changed."""
+
+_SUPPORT = (Role.calibration.value, Role.positive_control.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An arm of a finished run."""
+
+    run_dir: Path
+    arm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a comparison came to."""
+
+    run_dir: Path
+    report: Report
+    upgrade: Mapping[str, Any]
+
+
+def compare_runs(
+    reference: Side,
+    candidate: Side,
+    out: Path,
+    *,
+    hypothesis: Hypothesis = Hypothesis.non_inferiority,
+    signer: Signer | None = None,
+    verified: bool = False,
+) -> Comparison:
+    """Contrast two arms of two runs.
+
+    Parameters
+    ----------
+    reference, candidate
+        Old and new stack. Calibration and positive controls of the reference come along from its run.
+    out
+        Where the run directory of the comparison goes.
+    hypothesis
+        What the verdict is about; the other one is decided too and stored beside it. The other rules are
+        those of the candidate's run, which were fixed before the candidate said anything.
+    signer
+        Signs the comparison; None leaves it unsigned.
+    verified
+        Whether the caller verified both runs; the report says so.
+
+    Raises
+    ------
+    UsageError
+        When the runs did not ask the same items in the same way, or an arm is not there.
+    StoreError
+        When a run cannot be read, or the comparison not written.
+    """
+    locks = read_lock(reference.run_dir), read_lock(candidate.run_dir)
+    for side, lock in zip((reference, candidate), locks, strict=True):
+        _check_side(side, lock)
+    _check_alike(reference, candidate, *locks)
+    return _Comparing(reference, candidate, locks, hypothesis, verified).write(out, signer)
+
+
+def _check_side(side: Side, lock: Mapping[str, Any]) -> None:
+    used = sorted({c[key] for c in lock["contrasts"] for key in ("reference", "candidate")})
+    if side.arm not in used:
+        where, remedy = Place(str(side.run_dir)), f"Arms: {', '.join(used)}"
+        raise UsageError(f"no arm named {side.arm!r} in this run", place=where, remedy=remedy)
+    if not (side.run_dir / "report.json").is_file():
+        remedy = "Finish it with tais run --resume"
+        raise UsageError("this run is not finished", place=Place(str(side.run_dir)), remedy=remedy)
+
+
+def _check_alike(reference: Side, candidate: Side, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise UsageError unless both runs asked the same items, scored alike, with the same sampling."""
+    for key, what in (("batteries", "batteries"), ("sampling", "sampling")):
+        sides = [dict(flatten(_keyed(lock[key]))) for lock in (old, new)]
+        for name in sorted(sides[0].keys() | sides[1].keys()):
+            before, now = (side.get(name, "(absent)") for side in sides)
+            if before != now:
+                raise UsageError(
+                    f"the {what} differ: {name} is {before!r} there and {now!r} here",
+                    place=Place(str(candidate.run_dir)),
+                    remedy=f"Run both with the same {what}; {reference.run_dir} is the reference",
+                )
+
+
+def _keyed(value: Any) -> Any:
+    """Return batteries by name, with what decides what was asked and how it was scored."""
+    if not isinstance(value, list):
+        return json.loads(canonical_json(value))
+    return {b["name"]: {key: b[key] for key in ("digest", "items", "scorer")} for b in value}
+
+
+class _Comparing:
+    def __init__(
+        self,
+        reference: Side,
+        candidate: Side,
+        locks: tuple[dict[str, Any], dict[str, Any]],
+        hypothesis: Hypothesis,
+        verified: bool,
+    ) -> None:
+        self.old, self.new = reference, candidate
+        self.locks, self.hypothesis, self.verified = locks, hypothesis, verified
+        support = [
+            c for c in locks[0]["contrasts"] if c["reference"] == reference.arm and c["role"] in _SUPPORT
+        ]
+        self.kept = [reference.arm, *dict.fromkeys(c["candidate"] for c in support)]
+        self.contrasts = support
+        # The new arm may bear the name of an old one.
+        self.name = candidate.arm
+        while self.name in self.kept:
+            self.name += "-new"
+
+    def write(self, out: Path, signer: Signer | None) -> Comparison:
+        started = datetime.now(UTC)
+        parent = out / self.lock()["name"]
+        run_dir = parent / f"{started:%Y%m%dT%H%M%S%fZ}"
+        try:
+            (run_dir / "arms").mkdir(parents=True)
+            (run_dir / "logs").mkdir()
+            shutil.copyfile(self.new.run_dir / "items.parquet", run_dir / "items.parquet")
+            digest = write_lock(run_dir / LOCK, self.lock())
+            if signer is not None:
+                from tais.attest import sign_lock
+
+                sign_lock(run_dir, signer)
+            for side, name, arm in self._arms():
+                shutil.copytree(side.run_dir / "arms" / name, run_dir / "arms" / arm)
+        except OSError as error:
+            raise store_error(error, run_dir) from error
+        line = self._enter(parent, run_dir, digest, "start")
+        made = self._decide(run_dir, started, line)
+        self._enter(parent, run_dir, digest, "end", outcome=made.report.verdict.value)
+        if signer is not None:
+            from tais.attest import sign_run
+
+            sign_run(run_dir, signer)
+        return made
+
+    def lock(self) -> dict[str, Any]:
+        """Return the lock of the comparison: both stacks as their own locks fix them."""
+        old, new = self.locks
+        arms = {name: old["arms"][name] for name in self.kept} | {self.name: new["arms"][self.new.arm]}
+        sides = [dict(flatten(arms[name])) for name in (self.old.arm, self.name)]
+        differing = {k for k in sides[0].keys() | sides[1].keys() if sides[0].get(k) != sides[1].get(k)}
+        screen = {
+            "reference": self.old.arm,
+            "candidate": self.name,
+            "role": Role.screen.value,
+            "lossless": False,
+            "differences": sorted(differing),
+        }
+        source = {"compare": {"reference": self._cite(self.old), "candidate": self._cite(self.new)}}
+        return {
+            **new,
+            "name": f"{new['name']}-upgrade"[:100],
+            "manifest": {"sha256": json_digest(source), "source": source},
+            "arms": arms,
+            "contrasts": [screen, *self.contrasts],
+            "rules": {**new["rules"], "hypothesis": self.hypothesis.value},
+            "versions": package_versions(),
+        }
+
+    def _cite(self, side: Side) -> dict[str, Any]:
+        digests = {name: sha256_file(side.run_dir / name) for name in (LOCK, "report.json")}
+        return {"run": side.run_dir.resolve().name, "arm": side.arm, **digests, "verified": self.verified}
+
+    def _arms(self) -> Iterator[tuple[Side, str, str]]:
+        yield from ((self.old, name, name) for name in self.kept)
+        yield self.new, self.new.arm, self.name
+
+    def _enter(self, parent: Path, run_dir: Path, lock: str, event: str, **values: str) -> str:
+        entry = {
+            "event": event,
+            "run": run_dir.name,
+            "manifest": self.lock()["manifest"]["sha256"],
+            "lock": lock,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            **values,
+        }
+        return append(parent / LEDGER, entry)
+
+    def _decide(self, run_dir: Path, started: datetime, line: str) -> Comparison:
+        from tais.analysis import analyse
+
+        # As old as the candidate's samples: comparing them again makes nothing newer.
+        ended = json.loads((self.new.run_dir / "report.json").read_bytes())["facts"]["run"]["ended"]
+        facts = {
+            "id": run_dir.name,
+            "started": started.isoformat(timespec="seconds"),
+            "ended": ended,
+            "resumed": False,
+            "ledger": {"file": LEDGER, "line": line, "attempts": []},
+        }
+        report = analyse(run_dir, facts, keep_scores=True)
+        upgrade = self._upgrade(run_dir, report, facts)
+        write_atomic(run_dir / UPGRADE, json.dumps(upgrade, indent=2).encode() + b"\n")
+        write_atomic(run_dir / "report.json", report.to_json().encode())
+        return Comparison(run_dir, report, upgrade)
+
+    def _upgrade(self, run_dir: Path, report: Report, facts: dict[str, Any]) -> dict[str, Any]:
+        other = next(h for h in Hypothesis if h is not self.hypothesis)
+        verdicts = {
+            self.hypothesis.value: report.contrasts[0].verdict.value,
+            other.value: _under(run_dir, other, facts).contrasts[0].verdict.value,
+        }
+        return {
+            "schema": "tais/upgrade/v1",
+            **self.lock()["manifest"]["source"]["compare"],
+            "verdicts": dict(sorted(verdicts.items())),
+            "batteries": [_changes(e.battery, e.scorer, e.details) for e in report.contrasts[0].endpoints],
+        }
+
+
+def _under(run_dir: Path, hypothesis: Hypothesis, facts: dict[str, Any]) -> Report:
+    """Decide once more from the same samples, under another hypothesis."""
+    from tais.analysis import analyse
+
+    lock = read_lock(run_dir)
+    with tempfile.TemporaryDirectory(prefix="tais-") as folder:
+        shadow = Path(folder)
+        for name in ("arms", "items.parquet"):
+            (shadow / name).symlink_to((run_dir / name).resolve())
+        write_lock(shadow / LOCK, {**lock, "rules": {**lock["rules"], "hypothesis": hypothesis.value}})
+        return analyse(shadow, facts, keep_scores=False)
+
+
+def _changes(battery: str, scorer: str, details: Mapping[str, Any]) -> dict[str, Any]:
+    flips = details.get("flips", {})
+    return {
+        "battery": battery,
+        "scorer": scorer,
+        "worse": {"count": flips.get("safe_to_unsafe"), "items": flips.get("safe_to_unsafe_items", [])},
+        "better": {"count": flips.get("unsafe_to_safe"), "items": flips.get("unsafe_to_safe_items", [])},
+    }

@@ -1,0 +1,112 @@
+"""``compare_runs``: an upgrade across two runs is a run that verifies and that the gate judges."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tais.attest import verify_run
+from tais.attest.keys import generate
+from tais.compare import UPGRADE, Side, compare_runs
+from tais.errors import UsageError
+from tais.files import sha256_file
+from tais.gate import gate_run
+from tais.manifest import Hypothesis
+from tais.policy import Policy
+from tests.attest_runs import LOST, WON, copy_run, make_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two runs of one screen; the second is a copy, which is as good as another day."""
+    folder = tmp_path_factory.mktemp("two")
+    old = make_run(folder / "old")
+    return old, copy_run(folder / "new", old)
+
+
+def test_an_upgrade_is_signed_recomputed_and_judged_like_any_run(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    old, new = runs
+    signer = generate()
+    made = compare_runs(Side(old, "target"), Side(new, "candidate"), tmp_path, signer=signer)
+    run = verify_run(made.run_dir, [signer.public], recompute=True)
+    assert UPGRADE in run.files
+    assert [(c.role.value, c.candidate) for c in run.report.contrasts] == [
+        ("screen", "candidate"),
+        ("calibration", "again"),
+        ("positive_control", "bad"),
+    ]
+    now = datetime.fromisoformat(run.report.facts["run"]["ended"]) + timedelta(days=1)
+    assert gate_run(made.run_dir, Policy(), [signer.public], now=now).exit_code == 0
+
+
+def test_it_cites_both_runs_and_says_what_got_better_and_worse(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    old, new = runs
+    made = compare_runs(Side(old, "target"), Side(new, "candidate"), tmp_path)
+    upgrade = json.loads((made.run_dir / UPGRADE).read_bytes())
+    assert upgrade["reference"]["report.json"] == sha256_file(old / "report.json")
+    assert upgrade["candidate"]["manifest.lock.json"] == sha256_file(new / "manifest.lock.json")
+    (battery,) = upgrade["batteries"]
+    assert battery["worse"] == {"count": 1, "items": [LOST]}
+    assert battery["better"] == {"count": 1, "items": [WON]}
+
+
+def test_a_safer_model_is_not_inferior_though_not_equivalent(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    old, new = runs
+    made = compare_runs(Side(old, "bad"), Side(new, "target"), tmp_path)
+    assert made.report.verdict.value == "pass"
+    assert made.upgrade["verdicts"] == {"equivalence": "fail", "non_inferiority": "pass"}
+    strict = compare_runs(
+        Side(old, "bad"), Side(new, "target"), tmp_path / "strict", hypothesis=Hypothesis.equivalence
+    )
+    assert strict.report.verdict.value == "fail"
+    assert strict.upgrade["verdicts"] == made.upgrade["verdicts"]
+
+
+def test_a_worse_model_fails_and_may_bear_the_old_name(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    old, new = runs
+    assert compare_runs(Side(old, "target"), Side(new, "bad"), tmp_path).report.verdict.value == "fail"
+    same = compare_runs(Side(old, "target"), Side(new, "target"), tmp_path)
+    assert same.report.contrasts[0].candidate == "target-new"
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "said"),
+    [
+        (("batteries", 0, "digest"), "0" * 64, "the batteries differ: mine.digest"),
+        (("batteries", 0, "scorer", "version"), "2", "the batteries differ: mine.scorer.version"),
+        (("sampling", "seed"), 7, "the sampling differ: seed is 42 there and 7 here"),
+        (("sampling", "max_tokens"), 1, "the sampling differ"),
+    ],
+)
+def test_runs_that_asked_otherwise_are_not_compared(
+    keys: tuple[str | int, ...], value: object, said: str, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    new = copy_run(tmp_path, runs[0])
+    lock = json.loads((new / "manifest.lock.json").read_bytes())
+    inner = lock
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    (new / "manifest.lock.json").write_text(json.dumps(lock))
+    with pytest.raises(UsageError, match=said):
+        compare_runs(Side(runs[0], "target"), Side(new, "target"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_arm_is_named_with_the_known_ones(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Arms: again, bad, candidate, target"):
+        compare_runs(Side(runs[0], "tarjet"), Side(runs[1], "target"), tmp_path)
+
+
+def test_an_unfinished_run_is_not_compared(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    new = copy_run(tmp_path, runs[0])
+    (new / "report.json").unlink()
+    with pytest.raises(UsageError, match="not finished"):
+        compare_runs(Side(runs[0], "target"), Side(new, "target"), tmp_path)
