@@ -24,7 +24,7 @@ test: $(VENV)/ready-dev-$(KEY)  ## Run all tests, the real engine included
 	$(BIN)/python -m pytest -m "engine and not nightly"
 
 unit: $(VENV)/ready-dev-$(KEY)  ## Run the tests that need no engine
-	$(BIN)/python -m pytest -n 2 -m "not engine and not nightly and not gpu and not browser"
+	$(BIN)/python -m pytest -n 2 -m "not engine and not nightly and not gpu and not browser and not slow"
 
 engine: $(VENV)/ready-dev-$(KEY)  ## Run the tests on the real engine
 	$(BIN)/python -m pytest -m "engine and not nightly"

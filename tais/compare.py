@@ -104,15 +104,15 @@ def _check_side(side: Side, lock: Mapping[str, Any]) -> None:
 
 def _check_alike(reference: Side, candidate: Side, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Raise UsageError unless both runs asked the same items, scored alike, with the same sampling."""
-    for key, what in (("batteries", "batteries"), ("sampling", "sampling")):
+    for key, what in (("batteries", "the batteries differ"), ("sampling", "the sampling differs")):
         sides = [dict(flatten(_keyed(lock[key]))) for lock in (old, new)]
         for name in sorted(sides[0].keys() | sides[1].keys()):
             before, now = (side.get(name, "(absent)") for side in sides)
             if before != now:
                 raise UsageError(
-                    f"the {what} differ: {name} is {before!r} there and {now!r} here",
+                    f"{what}: {name} is {before!r} there and {now!r} here",
                     place=Place(str(candidate.run_dir)),
-                    remedy=f"Run both with the same {what}; {reference.run_dir} is the reference",
+                    remedy=f"Run both with the same {key}; {reference.run_dir} is the reference",
                 )
 
 

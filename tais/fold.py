@@ -256,7 +256,18 @@ def _evidence(
             *speculation_findings(arm["speculative_config"], engines[1]),
             *_configuration_findings(engines, contrast),
         ),
+        candidate_properties=_properties(arm),
     )
+
+
+def _properties(arm: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numeric settings of an arm: what a dose-response may be looked for on."""
+    settings = {**arm["engine_args"], **(arm["speculative_config"] or {})}
+    return {
+        key: float(value)
+        for key, value in settings.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def _prompt_findings(found: _Contrast, contrast: Mapping[str, Any]) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from tais.manifest import Manifest, find_manifest, load_manifest
 from tais.report.model import Report
 
 if TYPE_CHECKING:
+    from tais.attest import Signer
     from tais.battery import LoadedBattery
     from tais.engines.worker import Job
     from tais.executors.local import ArmEvent
@@ -51,6 +52,8 @@ class RunOptions:
     stall_seconds: float = 1800.0
     part_samples: int = 256
     part_seconds: float = 10.0
+    signer: Signer | None = None
+    """Signs lock and report; None leaves the run unsigned."""
     redact: bool = False
     """Leave prompts and answers out of the report and its pages; ids and digests stay."""
 
@@ -161,6 +164,11 @@ def run(manifest_path: str | Path, options: RunOptions, observer: Observer | Non
     # From here on the items stand in the run directory.
     plan = replace(plan, batteries=())
     with _Guard(run_dir):
+        if options.signer is not None:
+            from tais.attest import sign_lock
+
+            # Before the first token: nobody can choose the rules after seeing the answers.
+            sign_lock(run_dir, options.signer)
         return _Attempt(plan, options, run_dir, watcher).execute()
 
 
@@ -291,6 +299,7 @@ class _Attempt:
         stored = self.run_dir / "report.json"
         if stored.exists():
             self.observer.note(f"{self.run_dir.name} is finished: nothing to run")
+            self._sign()
             return RunOutcome(Report.model_validate_json(stored.read_bytes()), self.run_dir)
         self._enter("resume" if self.options.resume else "start")
         try:
@@ -306,6 +315,7 @@ class _Attempt:
         except TaisError as error:
             self._enter("end", outcome=f"failed: {type(error).__name__}")
             raise
+        self._sign()
         self._enter("end", outcome=report.verdict.value)
         return RunOutcome(report, self.run_dir)
 
@@ -352,6 +362,12 @@ class _Attempt:
         # Last of all: a run directory with a report is a finished one.
         write_atomic(self.run_dir / "report.json", report.to_json().encode())
         return report
+
+    def _sign(self) -> None:
+        if self.options.signer is not None:
+            from tais.attest import sign_run
+
+            sign_run(self.run_dir, self.options.signer)
 
     def _run_facts(self) -> dict[str, Any]:
         entries = read_ledger(self.ledger)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from datetime import datetime
 from pathlib import Path
 
 from tais.attest import PublicKey, Signer, load_public_key, sign_lock, sign_run
@@ -73,7 +74,7 @@ def make_run(folder: Path) -> Path:
         return run(folder / "small.yaml", RunOptions(out=folder / "reports")).run_dir
 
 
-def resign(run_dir: Path, signer: Signer) -> None:
+def resign(run_dir: Path, signer: Signer, now: datetime | None = None) -> None:
     """Sign a finished run from its lock on, as its maker would have: also a run that was changed since."""
     for name in BUNDLES:
         (run_dir / name).unlink(missing_ok=True)
@@ -81,10 +82,10 @@ def resign(run_dir: Path, signer: Signer) -> None:
     # The lock is signed before there is a sample.
     arms.rename(aside)
     arms.mkdir()
-    sign_lock(run_dir, signer)
+    sign_lock(run_dir, signer, now)
     arms.rmdir()
     aside.rename(arms)
-    sign_run(run_dir, signer)
+    sign_run(run_dir, signer, now)
 
 
 def copy_run(folder: Path, source: Path = SIGNED) -> Path:

@@ -12,6 +12,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from tais.attest.contents import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
 from tais.attest.keys import generate
 from tests.attest_runs import ASSETS, SIGNED, TRUSTED, make_run, resign
 
+# In the past on any machine: the gate refuses a run from the future.
+_NOONS = [datetime(2026, 1, day, 12, tzinfo=UTC) for day in (5, 6)]
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -32,10 +35,10 @@ def main() -> None:
     """Write all assets anew."""
     signer, stranger = generate(), generate()
     with tempfile.TemporaryDirectory() as folder:
-        one, other = (make_run(Path(folder) / name) for name in ("one", "other"))
-        for run_dir in (one, other):
-            anonymise(run_dir)
-            resign(run_dir, signer)
+        made = [make_run(Path(folder) / name) for name in ("one", "other")]
+        one, other = (anonymise(run_dir, noon) for run_dir, noon in zip(made, _NOONS, strict=True))
+        for run_dir, noon in zip((one, other), _NOONS, strict=True):
+            resign(run_dir, signer, noon)
         for name in ("runs", "bundles"):
             shutil.rmtree(ASSETS / name, ignore_errors=True)
             (ASSETS / name).mkdir()
@@ -46,13 +49,21 @@ def main() -> None:
         _bundles(one, other, stranger)
 
 
-def anonymise(run_dir: Path) -> None:
-    """Take the maker's machine out of a run, and decide again."""
+def anonymise(run_dir: Path, noon: datetime) -> Path:
+    """Take the maker's machine and day out of a run, decide again, and return its new directory."""
     for path in run_dir.glob("arms/*/engine.json"):
         engine = json.loads(path.read_bytes())
         path.write_text(json.dumps({**engine, "environment": {}}))
+    # Made from the report as it was; what is tested here is not how it looks.
+    for name in ("report.html", "report.md", "junit.xml"):
+        (run_dir / name).unlink(missing_ok=True)
     facts = json.loads((run_dir / "report.json").read_bytes())["facts"]["run"]
-    (run_dir / "report.json").write_text(analyse(run_dir, facts, keep_scores=True).to_json())
+    moved = run_dir.rename(run_dir.with_name(f"{noon:%Y%m%dT%H%M%S%fZ}"))
+    day = noon.isoformat(timespec="seconds")
+    facts |= {"id": moved.name, "started": day, "ended": day}
+    facts["ledger"]["attempts"] = []
+    (moved / "report.json").write_text(analyse(moved, facts, keep_scores=True).to_json())
+    return moved
 
 
 def _runs(one: Path, other: Path) -> None:

@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from tais.attest.keys import generate
 from tais.cli.gate import gate
 from tais.cli.keys import keygen
 from tais.cli.verify import verify
 from tais.errors import TaisError
 from tais.github import annotation, code_span, defuse, write_outputs
-from tests.attest_runs import ASSETS, TRUSTED, copy_run, overlay
+from tests.attest_runs import ASSETS, TRUSTED, copy_run, overlay, resign
 
 ACTION = Path(__file__).resolve().parent.parent / "action.yml"
 VARIABLES = (
@@ -187,6 +188,18 @@ def test_github_sees_nothing_of_a_run_that_does_not_verify(
     assert done.out.startswith("::error title=TAIS gate%3A VerificationError::")
     assert "all is well" not in (tmp_path / "summary").read_text()
     assert outputs(tmp_path / "outputs")["exit-code"] == "5"
+
+
+def test_the_summary_holds_the_signed_report(
+    cli: Cli, run_dir: Path, lenient: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run_dir / "report.md").write_text("### what was found\n")
+    signer = generate()
+    resign(run_dir, signer)
+    monkeypatch.setenv("TAIS_TRUSTED_KEY", signer.public.to_pem().decode())
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    assert cli("gate", run_dir, "--policy", lenient, "--github").code == 0
+    assert "### what was found" in (tmp_path / "summary").read_text()
 
 
 HOSTILE = [

@@ -50,6 +50,7 @@ def slow(screen: Screen) -> Screen:
     return screen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", range(CHAINS))
 def test_kill_9_at_random_points_then_resume(chain: int, slow: Screen, tais: Tais, tmp_path: Path) -> None:
     begun = time.monotonic()

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from tais.attest import PublicKey, Signer, load_public_key, verify_run
+from tais.attest.bundle import open_bundle, seal
 from tais.attest.contents import LOCK_BUNDLE, RUN_BUNDLE
 from tais.attest.keys import generate
 from tais.attest.recompute import differences
+from tais.attest.statement import LOCK_TYPE, RUN_TYPE, parse_statement
 from tais.errors import UsageError, VerificationError
 from tests.attest_runs import ASSETS, copy_run, make_run, overlay, resign, trusted_key
 
@@ -262,3 +264,36 @@ def test_numbers_agree_to_nine_digits_and_other_things_exactly() -> None:
 
 def test_the_trusted_key_is_one_pem_block() -> None:
     assert load_public_key(trusted_key().to_pem().decode()).fingerprint == trusted_key().fingerprint
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        b"[]",
+        b"{}",
+        b'{"_type":"https://in-toto.io/Statement/v1","subject":1,"predicateType":"T","predicate":{}}',
+        b'{"_type":"https://in-toto.io/Statement/v1","subject":[],"predicateType":"T","predicate":[]}',
+        b'{"_type":"https://in-toto.io/Statement/v1","subject":[1],"predicateType":"T","predicate":{}}',
+        b'{"_type":"https://in-toto.io/Statement/v1","subject":[],"predicateType":"T","predicate":{}}',
+        b'{"_type":"https://in-toto.io/Statement/v1","subject":[],"predicateType":"T","predicate":{},"x":1}',
+        b'{"_type":"https://in-toto.io/Statement/v0.1","subject":[],"predicateType":"T","predicate":{}}',
+    ],
+)
+@pytest.mark.parametrize("name", [LOCK_BUNDLE, RUN_BUNDLE])
+def test_a_signed_statement_that_tais_does_not_write_is_refused(
+    name: str, statement: bytes, fresh: Path, signer: Signer
+) -> None:
+    kind = LOCK_TYPE if name == LOCK_BUNDLE else RUN_TYPE
+    (fresh / name).write_bytes(seal(statement.replace(b'"T"', json.dumps(kind).encode()), signer))
+    with pytest.raises(VerificationError):
+        verify_run(fresh, [signer.public])
+
+
+def test_a_lock_signed_after_its_run_is_refused(fresh: Path, signer: Signer) -> None:
+    statement = parse_statement(
+        open_bundle((fresh / LOCK_BUNDLE).read_bytes(), [signer.public], "").payload, LOCK_TYPE, ""
+    )
+    statement.predicate["signedAt"] = "2999-01-01T00:00:00+00:00"
+    (fresh / LOCK_BUNDLE).write_bytes(seal(statement.to_bytes(), signer))
+    with pytest.raises(VerificationError, match="signed after the run"):
+        verify_run(fresh, [signer.public])

@@ -81,8 +81,8 @@ def test_a_worse_model_fails_and_may_bear_the_old_name(runs: tuple[Path, Path], 
     [
         (("batteries", 0, "digest"), "0" * 64, "the batteries differ: mine.digest"),
         (("batteries", 0, "scorer", "version"), "2", "the batteries differ: mine.scorer.version"),
-        (("sampling", "seed"), 7, "the sampling differ: seed is 42 there and 7 here"),
-        (("sampling", "max_tokens"), 1, "the sampling differ"),
+        (("sampling", "seed"), 7, "the sampling differs: seed is 42 there and 7 here"),
+        (("sampling", "max_tokens"), 1, "the sampling differs"),
     ],
 )
 def test_runs_that_asked_otherwise_are_not_compared(

@@ -89,6 +89,8 @@ def parse_statement(payload: bytes, kind: str, file: str) -> Statement:
     if value["predicateType"] != kind:
         said = str(value["predicateType"])[:100]
         raise VerificationError(f"a statement of type {said!r}, not {kind!r}", place=Place(file))
+    if not isinstance(value["subject"], list) or not isinstance(value["predicate"], dict):
+        raise VerificationError("the payload is no in-toto Statement v1", place=Place(file))
     return Statement(kind, value["subject"], value["predicate"])
 
 

@@ -113,11 +113,15 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
     times = signed.time(RUN_BUNDLE), locked.time(LOCK_BUNDLE)
     if times[1] > times[0]:
         _fail("the lock was signed after the run", run_dir / LOCK_BUNDLE)
-    expected = {
-        LOCK_BUNDLE: lock_statement(files, read.facts["run"]["id"], times[1]),
-        RUN_BUNDLE: run_statement(files, lock, report, sha256(locked.bundle), times[0]),
-        TEST_BUNDLE: test_statement(files, lock, report),
-    }
+    try:
+        expected = {
+            LOCK_BUNDLE: lock_statement(files, read.facts["run"]["id"], times[1]),
+            RUN_BUNDLE: run_statement(files, lock, report, sha256(locked.bundle), times[0]),
+            TEST_BUNDLE: test_statement(files, lock, report),
+        }
+    except (LookupError, TypeError, AttributeError) as error:
+        what = f"{LOCK} is not what TAIS writes ({type(error).__name__}: {error})"
+        raise VerificationError(what, place=Place(str(run_dir))) from error
     for name, got in ((LOCK_BUNDLE, locked), (RUN_BUNDLE, signed), (TEST_BUNDLE, result)):
         _check_statement(run_dir / name, got.statement, expected[name])
     if recompute:

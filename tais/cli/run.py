@@ -39,6 +39,13 @@ def run(
             min=1, envvar="TAIS_PART_SAMPLES", help="Samples per stored part: what a kill can cost at most."
         ),
     ] = 256,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) that signs the run."),
+    ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", envvar="TAIS_UNSIGNED", help="Sign nothing.")
+    ] = False,
     redact: Annotated[
         bool,
         typer.Option("--redact", envvar="TAIS_REDACT", help="Keep prompts and answers out of the reports."),
@@ -52,6 +59,8 @@ def run(
 
     Exit codes: 0 pass, 1 fail, 2 usage or manifest error, 3 inconclusive, 4 a run failed, 130 interrupted.
     """
+    from tais.attest import choose_signer
+    from tais.cli.console import say
     from tais.cli.progress import make_observer
     from tais.report.terminal import print_report
     from tais.run import RunOptions
@@ -64,6 +73,7 @@ def run(
         stall_seconds=stall_timeout,
         part_samples=part_samples,
         redact=redact,
+        signer=choose_signer(key, unsigned, say),
     )
     with make_observer(quiet=quiet, verbose=verbose) as observer:
         outcome = run_screen(manifest, options, observer)

@@ -99,16 +99,17 @@ class LocalExecutor:
 
     def _start(self, jobs: Sequence[Job]) -> None:
         read_end, write_end = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tais.engines.worker", str(write_end)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.log_dir / "worker.log").open("ab"),
-            pass_fds=(write_end,),
-            env=worker_environment(jobs),
-            # Out of the terminal's process group: Ctrl-C reaches the run, which then stops its arms.
-            start_new_session=True,
-        )
+        with (self.log_dir / "worker.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tais.engines.worker", str(write_end)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=(write_end,),
+                env=worker_environment(jobs),
+                # Out of the terminal's process group: Ctrl-C reaches the run, which then stops its arms.
+                start_new_session=True,
+            )
         os.close(write_end)
         self._events = read_end
 

@@ -7,38 +7,96 @@ from typing import TYPE_CHECKING
 from tais.cli.console import printable
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tais.battery import LoadedBattery
     from tais.run import Plan
 
 __all__ = ["print_plan"]
 
 
 def print_plan(plan: Plan) -> None:
-    """Print arms, contrasts, batteries and sizes to standard output."""
-    from rich.box import SIMPLE
+    """Print arms, contrasts, batteries and sizes to standard output, and what cannot pass as it is."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 110
+    rules = plan.manifest.rules
     console.print(f"{printable(plan.manifest.name)}: {len(plan.arms)} arms of {plan.samples_per_arm} samples")
-    table = Table("battery", "items", "scorer", "margin", "licence", box=SIMPLE, show_edge=False)
+    console.print(_batteries(plan))
+    tokens = plan.samples_per_arm * plan.manifest.sampling.max_tokens
+    console.print(f"at most {tokens * len(plan.arms):,} answer tokens in all ({tokens:,} per arm)")
+    console.print(_contrasts(plan))
+    for battery in plan.batteries:
+        have, need = _clusters(battery), _floor(plan, battery)
+        if have < need:
+            margin = rules.margin if battery.margin is None else battery.margin
+            console.print(
+                f"warning: {battery.name} cannot pass at {100 * margin:g} pp even with identical outputs: "
+                f"{have} independent items, {need} needed",
+                style="yellow",
+            )
+    roles = {contrast["role"] for contrast in plan.lock["contrasts"]}
+    for role, missing in (
+        ("calibration", "no calibration contrast: nothing will show what the same stack does against itself"),
+        ("positive_control", "no positive control: nothing will show that a leak would have been seen"),
+    ):
+        if role not in roles:
+            console.print(f"note: {missing}", style="dim")
+
+
+def _clusters(battery: LoadedBattery) -> int:
+    return len({item.cluster for item in battery.items})
+
+
+def _floor(plan: Plan, battery: LoadedBattery) -> int:
+    from tais.stats.power import zero_discordance_floor
+
+    rules = plan.manifest.rules
+    margin = rules.margin if battery.margin is None else battery.margin
+    return zero_discordance_floor(margin, rules.alpha, exact=rules.exact)
+
+
+def _batteries(plan: Plan) -> Table:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(
+        "battery",
+        "items",
+        "independent",
+        "needed",
+        "scorer",
+        "margin",
+        "licence",
+        box=SIMPLE,
+        show_edge=False,
+    )
     for battery in plan.batteries:
         margin = plan.manifest.rules.margin if battery.margin is None else battery.margin
         table.add_row(
             battery.name,
             str(len(battery.items)),
+            str(_clusters(battery)),
+            str(_floor(plan, battery)),
             battery.scorer.name,
             f"{100 * margin:g} pp",
             printable(str(battery.definition.license or "not stated")),
         )
-    console.print(table)
-    tokens = plan.samples_per_arm * plan.manifest.sampling.max_tokens
-    console.print(f"at most {tokens * len(plan.arms):,} answer tokens in all ({tokens:,} per arm)")
-    contrasts = Table("contrast", "role", "lossless", "differs in", box=SIMPLE, show_edge=False)
+    return table
+
+
+def _contrasts(plan: Plan) -> Table:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table("contrast", "role", "lossless", "differs in", box=SIMPLE, show_edge=False)
     for contrast in plan.lock["contrasts"]:
-        contrasts.add_row(
+        table.add_row(
             f"{contrast['candidate']} against {contrast['reference']}",
             contrast["role"],
             "claimed" if contrast["lossless"] else "not claimed",
             ", ".join(contrast["differences"]) or "nothing",
         )
-    console.print(contrasts)
+    return table
