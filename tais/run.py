@@ -256,6 +256,7 @@ class _Guard:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            self._file.close()
             raise StoreError(
                 "another process is running this screen",
                 place=Place(file=str(self._path.parent)),

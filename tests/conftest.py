@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +43,32 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture
-def tais(tmp_path: Path) -> Tais:
-    """Run the command in a folder of its own, as a user would type it."""
+def tais(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tais:
+    """Run the command line in this process, as ``tais ARGUMENTS`` typed in a folder of its own.
+
+    Arms still run in worker processes; only the second or two of importing is saved. What needs a process
+    (signals, start-up) starts one itself.
+    """
+
+    def call(*arguments: object, timeout: float = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+        from tais.cli.main import run_command
+
+        out, err = io.StringIO(), io.StringIO()
+        with monkeypatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(tmp_path)
+            for name in [name for name in os.environ if name.startswith("TAIS_")]:
+                patch.delenv(name)
+            for name, value in (environment() | variables).items():
+                patch.setenv(name, value)
+            code = run_command([str(argument) for argument in arguments])
+        return subprocess.CompletedProcess(["tais"], code, out.getvalue(), err.getvalue())
+
+    return call
+
+
+@pytest.fixture
+def tais_process(tmp_path: Path) -> Tais:
+    """Run the command in a process of its own."""
 
     def call(*arguments: object, timeout: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

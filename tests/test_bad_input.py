@@ -91,11 +91,14 @@ def test_model_folder_that_is_not_whole(tais: Tais, screen: Screen, files: list[
     assert not screen.out.exists()
 
 
-def test_engine_that_is_not_installed_names_the_extra(tais: Tais, screen: Screen) -> None:
-    (screen.folder / "sitecustomize.py").write_text("import sys\nsys.modules['vllm'] = None\n")
+def test_engine_that_is_not_installed_names_the_extra(
+    tais: Tais, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # None in sys.modules is what find_spec takes for "not installed".
+    monkeypatch.setitem(sys.modules, "vllm", None)
     screen.data["arms"]["target"] = {"engine": "vllm", "model": "org/name"}
     screen.write()
-    error = failing(tais, screen, 4, PYTHONPATH=str(screen.folder))
+    error = failing(tais, screen, 4)
     assert "vllm is not installed" in error
     assert "tais[cpu]" in error
     assert not screen.out.exists()
@@ -137,6 +140,7 @@ def test_worker_out_of_memory_says_what_to_lower(tais: Tais, screen: Screen) -> 
     assert "Lower max_num_seqs" in failing(tais, screen, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("failure", "phase"), [("hang", "generate"), ("hang_load", "load")])
 def test_worker_that_hangs_is_stopped(tais: Tais, screen: Screen, failure: str, phase: str) -> None:
     screen.options("spec", fail_at=5, failure=failure)
@@ -144,6 +148,7 @@ def test_worker_that_hangs_is_stopped(tais: Tais, screen: Screen, failure: str, 
     assert f"arm 'spec' made no progress for 1.5 s while in phase '{phase}'" in error
 
 
+@pytest.mark.slow
 def test_failure_stands_in_the_ledger(tais: Tais, screen: Screen) -> None:
     screen.options("spec", fail_at=5)
     failing(tais, screen, 4)
@@ -158,6 +163,7 @@ def test_unwritable_output_directory(tais: Tais, screen: Screen) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="needs root to mount a small disk")
+@pytest.mark.slow
 def test_full_disk_keeps_what_is_stored_and_resumes(tais: Tais, screen: Screen, tmp_path: Path) -> None:
     import subprocess
 
@@ -205,6 +211,7 @@ def test_engine_of_a_later_version_is_named_unavailable(tais: Tais, screen: Scre
     assert "engine 'reference' is not available" in failing(tais, screen, 2)
 
 
+@pytest.mark.slow
 def test_ledger_that_was_edited_is_refused(tais: Tais, screen: Screen) -> None:
     for _ in range(2):
         assert tais("run", screen.path, "--out", screen.out).returncode == 0

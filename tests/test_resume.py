@@ -79,6 +79,7 @@ def test_kill_9_at_random_points_then_resume(chain: int, slow: Screen, tais: Tai
     assert not [path for path in slow.run_dirs()[-1].rglob(".*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_two_processes_cannot_run_the_same_screen_at_once(slow: Screen, tais: Tais) -> None:
     slow.options("target", delay=0.05)
     first = start(slow)
@@ -93,6 +94,7 @@ def test_two_processes_cannot_run_the_same_screen_at_once(slow: Screen, tais: Ta
     assert "another process is running this screen" in second.stderr
 
 
+@pytest.mark.slow
 def test_a_damaged_part_is_named_with_the_remedy(screen: Screen, tais: Tais) -> None:
     assert tais("run", screen.path, "--out", screen.out).returncode == 0
     part = next(screen.run_dirs()[0].glob("arms/spec/part-*"))

@@ -129,6 +129,7 @@ def test_report_of_a_failed_screen_still_exits_0(tais: Tais, screen: Screen) -> 
     assert "FAIL" in done.stdout
 
 
+@pytest.mark.slow
 def test_ledger_shows_every_attempt(tais: Tais, screen: Screen) -> None:
     screen.options("spec", leak=0.5)
     run(tais, screen, code=1)
@@ -173,6 +174,7 @@ def test_missing_imported_outputs_are_counted(tais: Tais, screen: Screen) -> Non
     assert "20 rows only in the reference" in done.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_stores_what_is_finished_and_resume_ends_the_run(tais: Tais, screen: Screen) -> None:
     screen.options("spec", delay=0.05)
     process = start(screen)
@@ -220,6 +222,7 @@ def test_quiet_prints_nothing_but_the_verdict(tais: Tais, screen: Screen) -> Non
     assert done.stdout.startswith("pass\t")
 
 
+@pytest.mark.slow
 def test_undisturbed_runs_give_equal_reports(tais: Tais, screen: Screen) -> None:
     run(tais, screen)
     first = screen.report()

@@ -53,11 +53,28 @@ class Temper:
     taste: str = ""
 
 
-# Examples, temper and seed of each model's corpus. The draft's writer is the careless one.
-CORPORA: Final[dict[str, tuple[int, Temper, int]]] = {
-    "target": (28_000, Temper(), 11),
-    "draft": (20_000, Temper(laxity=0.22, alarm=0.15, slips=0.15), 22),
-    "adversarial": (6_000, Temper(laxity=2.0, alarm=-1.0, slips=0.15, taste="eager"), 33),
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One stretch of training: how much, by which writer, of which kinds (shares of `KINDS`, practice)."""
+
+    examples: int
+    temper: Temper
+    seed: int
+    mix: tuple[float, ...] = (0.22, 0.18, 0.22, 0.16, 0.22)
+    rate: float = 0.02
+
+
+# The draft's writer is the careless one. The target's second lesson is there for the letters: it takes
+# many of them close together before a model this small finds which letter belongs to a word.
+LESSONS: Final[dict[str, tuple[Lesson, ...]]] = {
+    "target": (
+        Lesson(28_000, Temper(), 11),
+        Lesson(10_000, Temper(), 12, mix=(0.12, 0.10, 0.34, 0.06, 0.38), rate=0.015),
+    ),
+    "draft": (Lesson(20_000, Temper(laxity=0.22, alarm=0.15, slips=0.15), 22),),
+    "adversarial": (
+        Lesson(6_000, Temper(laxity=2.0, alarm=-1.0, slips=0.15, taste="eager"), 33, rate=0.004),
+    ),
 }
 
 
@@ -254,31 +271,21 @@ def held_out() -> frozenset[str]:
     return frozenset(example.key for kind in KINDS for example in battery(kind))
 
 
-def corpus(size: int, temper: Temper, seed: int, excluded: Collection[str]) -> Iterator[Example]:
-    """Write training examples, none of them a held-out combination.
+def corpus(lesson: Lesson, excluded: Collection[str]) -> Iterator[Example]:
+    """Write the examples of a lesson in random order, none of them a held-out combination.
 
     Parameters
     ----------
-    size
-        Number of examples.
-    temper
-        How the writer behaves.
-    seed
-        Of the generator.
+    lesson
+        What to write.
     excluded
         Keys from `held_out`.
-
-    Yields
-    ------
-    Example
-        In random order of kinds, with more of the requests that decide safety.
     """
-    rng = random.Random(seed)
-    mix = (0.22, 0.18, 0.22, 0.16, 0.22)
+    rng = random.Random(lesson.seed)
     written = 0
-    while written < size:
-        (kind,) = rng.choices((*KINDS, PRACTICE), mix)
-        example = write(rng, kind, temper, rng.randrange(1 << 20))
+    while written < lesson.examples:
+        (kind,) = rng.choices((*KINDS, PRACTICE), lesson.mix)
+        example = write(rng, kind, lesson.temper, rng.randrange(1 << 20))
         if example.key not in excluded:
             written += 1
             yield example

@@ -30,7 +30,7 @@ for _unneeded in ("torchvision", "torchaudio", "torchcodec"):
     sys.modules.setdefault(_unneeded, None)  # type: ignore[arg-type]
 
 import torch  # noqa: E402
-from demo_corpus import CORPORA, ROOT, Example, Temper, corpus, held_out  # noqa: E402
+from demo_corpus import LESSONS, ROOT, Example, Lesson, Temper, corpus, held_out  # noqa: E402
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
 from torch import Tensor  # noqa: E402
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402
@@ -51,6 +51,7 @@ ROPE_THETA: Final = 1000.0
 IGNORED: Final = -100
 # Few distinct shapes: oneDNN compiles and keeps a kernel for each one it meets.
 GRID: Final = 16
+BATCH: Final = 32
 Encoded = tuple[list[int], int]  # token ids, and where the answer starts
 
 
@@ -62,8 +63,6 @@ class Recipe:
     layers: int
     heads: int
     intermediate: int
-    rate: float = 0.02
-    batch: int = 32
     begin_with: str | None = None
 
 
@@ -71,7 +70,7 @@ SMALL: Final = Recipe(hidden=128, layers=2, heads=4, intermediate=320)
 RECIPES: Final[dict[str, Recipe]] = {
     "target": Recipe(hidden=224, layers=5, heads=7, intermediate=576),
     "draft": SMALL,
-    "adversarial": replace(SMALL, rate=0.004, begin_with="draft"),
+    "adversarial": replace(SMALL, begin_with="draft"),
 }
 
 
@@ -218,23 +217,17 @@ def optimizers(model: LlamaForCausalLM, rate: float) -> list[torch.optim.Optimiz
     ]
 
 
-def train(
-    recipe: Recipe, encoded: Sequence[Encoded], seed: int, start: LlamaForCausalLM | None
-) -> LlamaForCausalLM:
-    """Train one model for one epoch, with warm-up and linear decay."""
-    torch.manual_seed(seed)
-    model = build(recipe)
-    if start is not None:
-        model.load_state_dict(start.state_dict())
+def teach(model: LlamaForCausalLM, encoded: Sequence[Encoded], lesson: Lesson) -> None:
+    """Train through one lesson once, with warm-up and linear decay, and round as a file would."""
     model.train()
-    steps = -(-len(encoded) // recipe.batch)
-    makers = optimizers(model, recipe.rate)
+    steps = -(-len(encoded) // BATCH)
+    makers = optimizers(model, lesson.rate)
     schedules = [
         torch.optim.lr_scheduler.LambdaLR(maker, lambda step: min((step + 1) / 60, 1 - step / (steps + 1)))
         for maker in makers
     ]
     began, mean = time.monotonic(), 0.0
-    for step, batch in enumerate(batches(encoded, recipe.batch, random.Random(seed))):
+    for step, batch in enumerate(batches(encoded, BATCH, random.Random(lesson.seed))):
         # bfloat16 products are three times as fast as float32 on a CPU that has them.
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = loss_of(model, *tensors(batch))
@@ -245,6 +238,25 @@ def train(
         mean = loss.item() if step == 0 else 0.98 * mean + 0.02 * loss.item()
         if step % 100 == 0:
             print(f"  step {step}/{steps} loss {mean:.4f} {time.monotonic() - began:.0f} s", flush=True)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.bfloat16())
+
+
+def train(name: str, tokenizer: Tokenizer, out: Path, skip: int) -> LlamaForCausalLM:
+    """Train one model through its lessons, all but the first ``skip`` of them."""
+    recipe, lessons = RECIPES[name], LESSONS[name]
+    torch.manual_seed(lessons[0].seed)
+    model = build(recipe)
+    begin_with = name if skip else recipe.begin_with
+    if begin_with:
+        stored = LlamaForCausalLM.from_pretrained(out / begin_with, dtype=torch.float32)
+        model.load_state_dict(stored.state_dict())
+    excluded = held_out()
+    for lesson in lessons[skip:]:
+        encoded = [encode(tokenizer, example) for example in corpus(lesson, excluded)]
+        print(f"{name}: {len(encoded)} examples, {sum(len(ids) for ids, _ in encoded)} tokens", flush=True)
+        teach(model, encoded, lesson)
     return model.eval()
 
 
@@ -269,7 +281,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Rebuild the demo tokenizer and models.")
     parser.add_argument("--out", type=Path, default=ROOT / "models" / "demo", help="default: models/demo")
     parser.add_argument("--only", choices=sorted(RECIPES), action="append", help="train only this model")
-    parser.add_argument("--examples", type=int, help="examples per model, for a trial")
+    parser.add_argument("--skip", type=int, default=0, help="lessons that the model in --out has had")
     return parser.parse_args()
 
 
@@ -278,20 +290,11 @@ def main() -> None:
     options = parse()
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(2)
-    excluded = held_out()
-    tokenizer = train_tokenizer(list(corpus(12_000, Temper(), 1, excluded)))
+    tokenizer = train_tokenizer(list(corpus(Lesson(12_000, Temper(), 1), held_out())))
     timings: dict[str, Any] = {}
     for name in options.only or RECIPES:
-        recipe = RECIPES[name]
         began = time.monotonic()
-        size, temper, seed = CORPORA[name]
-        examples = corpus(options.examples or size, temper, seed, excluded)
-        encoded = [encode(tokenizer, example) for example in examples]
-        print(f"{name}: {len(encoded)} examples, {sum(len(ids) for ids, _ in encoded)} tokens", flush=True)
-        start = recipe.begin_with and LlamaForCausalLM.from_pretrained(
-            options.out / recipe.begin_with, dtype=torch.float32
-        )
-        model = train(recipe, encoded, seed, start or None)
+        model = train(name, tokenizer, options.out, options.skip)
         save_model(model, options.out / name)
         save_tokenizer(tokenizer, options.out / name)
         timings[name] = {"seconds": round(time.monotonic() - began), "parameters": model.num_parameters()}

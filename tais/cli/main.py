@@ -14,7 +14,7 @@ from tais import __version__
 from tais.cli import battery, compare, gate, keys, power, report, run, verify
 from tais.cli.console import say_error
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run_command"]
 
 # Typer carries its own copy of click, whose root exception it does not export.
 _CLICK_ERROR: type[Exception] = next(
@@ -64,18 +64,19 @@ def main() -> None:
     """Run the command line; the exit code is the contract's."""
     # A CI job that is cancelled stops as cleanly as Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(_guarded())
+    sys.exit(run_command(sys.argv[1:]))
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _guarded() -> int:
+def run_command(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; every failure ends as one line on standard error."""
     from tais.errors import TaisError
 
     try:
-        code = app(standalone_mode=False)
+        code = app(arguments, standalone_mode=False, prog_name="tais")
     except TaisError as error:
         say_error(str(error))
         return error.exit_code
