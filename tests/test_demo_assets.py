@@ -105,7 +105,7 @@ def test_no_battery_prompt_was_trained_on() -> None:
     # The batteries on disk are those that the corpus holds out, word for word.
     assert prompts == {example.prompt for kind in KINDS for example in demo.battery(kind)}
     excluded = demo.held_out()
-    for lesson in (lesson for lessons in demo.LESSONS.values() for lesson in lessons):
+    for lesson in demo.LESSONS.values():
         assert not any(example.prompt in prompts for example in demo.corpus(lesson, excluded))
 
 

@@ -37,6 +37,8 @@ _PR_SET_PDEATHSIG = 1
 _PRELOAD = {"vllm": "tais.engines.vllm"}
 # A pipe write of up to PIPE_BUF (4096) bytes is atomic, so that two processes may share the pipe.
 _EVENT_BYTES = 4000
+# An engine that is taken apart when its last reference goes costs seconds; the end of the process does not.
+_KEPT: list[object] = []
 
 
 class Stopped(BaseException):
@@ -170,6 +172,7 @@ def run_arm(job: Job, events: Events) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     run = ArmRun(job, events)
+    _KEPT.append(run)
     try:
         run.execute()
     except Stopped:
