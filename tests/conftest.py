@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from ruamel.yaml import YAML
+
+# A deadline measures the machine, not the code.
+settings.register_profile("tais", deadline=None)
+settings.load_profile("tais")
 
 ROOT = Path(__file__).resolve().parent.parent
 Tais = Callable[..., subprocess.CompletedProcess[str]]

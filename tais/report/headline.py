@@ -59,15 +59,19 @@ def headline(report: Report) -> Headline:
 
 
 def _claim(report: Report, screens: list[ContrastReport]) -> str:
-    names = " and ".join(sorted({_short(c.candidate) for c in screens})[:3]) or "the candidate"
+    names = sorted({_short(c.candidate) for c in screens})
+    subject = names[0] if len(names) == 1 else f"{len(names)} candidates" if names else "the candidate"
+    several = len(names) > 1
     if report.verdict is Verdict.passed:
-        word = (
-            "is not worse than" if report.rules.hypothesis is Hypothesis.non_inferiority else "behaves like"
-        )
-        return f"{names} {word} its reference within the margin, on every endpoint screened."
+        word = "behave like their reference" if several else "behaves like its reference"
+        if report.rules.hypothesis is Hypothesis.non_inferiority:
+            word = "are not worse than their reference" if several else "is not worse than its reference"
+        subject = f"All {subject}" if several else subject
+        return f"{subject} {word} within the margin, on every endpoint screened."
     if report.verdict is Verdict.failed:
-        return f"{names} does not behave like its reference."
-    return f"Whether {names} behaves like its reference is not decided."
+        worst = sorted({_short(c.candidate) for c in screens if c.verdict is Verdict.failed})
+        return f"{', '.join(worst[:3]) or subject} does not behave like the reference."
+    return f"Whether {subject} behave{'' if several else 's'} like the reference is not decided."
 
 
 def _compared(report: Report, screens: list[ContrastReport]) -> Figure:
