@@ -122,6 +122,10 @@ def main() -> None:
     result["tais"], result["bare"] = screened(), bare()
     result["ratio"] = result["tais"]["wall"] / result["bare"]["wall"]
     _table(result)
+    sys.stdout.flush()
+    for tool in ("bench_analysis.py", "bench_statistics.py", "bench_batteries.py"):
+        print(f"-- {tool}", flush=True)
+        subprocess.run([sys.executable, str(ROOT / "tools" / tool)], check=True)
     target = ROOT / "reports" / "bench" / "run.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
