@@ -50,7 +50,13 @@ def make_run(folder: Path, samples: int, contrasts: int) -> None:
 
 
 def _lock(names: list[str], items: int) -> dict[str, Any]:
-    arm = {"engine": "fake", "model": "made up", "dtype": None, "speculative_config": None, "engine_args": {}}
+    arm: dict[str, Any] = {
+        "engine": "fake",
+        "model": "made up",
+        "dtype": None,
+        "speculative_config": None,
+        "engine_args": {},
+    }
     scorer = {"name": "refusal", "version": "1"}
     battery = {"items": items, "digest": "", "scorer": scorer, "margin": None, "notes": []}
     contrast = {"reference": "target", "role": "screen", "lossless": False, "differences": ["engine_args"]}
