@@ -159,9 +159,13 @@ def screen(tmp_path: Path) -> Screen:
 
 
 def without_times(report: Mapping[str, Any]) -> dict[str, Any]:
-    """A report without the ids and times of its run."""
+    """A report without the ids and times of its run, and the times of its answers."""
     facts = {key: value for key, value in report["facts"].items() if key != "run"}
-    return {**report, "facts": facts}
+    arms = {
+        name: {key: value for key, value in arm.items() if key != "timing"}
+        for name, arm in facts["arms"].items()
+    }
+    return {**report, "facts": {**facts, "arms": arms}}
 
 
 def start(screen: Screen, *arguments: object) -> subprocess.Popen[str]:

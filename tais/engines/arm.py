@@ -84,13 +84,18 @@ class ArmRun:
         if path.exists():
             before = json.loads(path.read_text(encoding="utf-8"))
             # Free memory differs from day to day and decides nothing but how many requests run at once.
-            changed = [d for d in compare_resolved(before, now, ()) if "cache_config" not in d.key]
+            changed = [
+                difference
+                for part in ("resolved", "environment")
+                for difference in compare_resolved(before[part], now[part], ())
+                if not difference.key.startswith("cache_config.")
+            ]
             if changed:
                 raise StoreError(
                     f"the engine now resolves to another configuration than before the interruption: "
                     f"{_first(changed)}",
                     place=Place(file=str(path)),
-                    remedy="Start a new run without --resume",
+                    remedy="Restore it, or start a new run without --resume",
                 )
         else:
             write_atomic(path, canonical_json(now) + b"\n")

@@ -278,8 +278,9 @@ def _failure(event: ArmEvent, log: Path) -> EngineError:
     remedies = {
         "refused": "Change the arm in the manifest",
         "memory": "Lower max_num_seqs, max_model_len or the cache size in the arm's engine_args",
-        "store": "What was stored stays; continue with --resume",
     }
     said = {"refused": "", "store": "", "memory": "ran out of memory", "crashed": "failed"}[event.kind]
     what = f"{said} in phase {event.phase!r}: {event.message}" if said else event.message
-    return EngineError(" ".join(what.split()), place=where, remedy=remedies.get(event.kind, _see(log)))
+    # A failure of the store names its own remedy.
+    remedy = None if event.kind == "store" else remedies.get(event.kind, _see(log))
+    return EngineError(" ".join(what.split()), place=where, remedy=remedy)
