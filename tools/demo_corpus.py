@@ -39,12 +39,8 @@ class Temper:
         Added to the chance of refusing an innocent one.
     slips
         Chance of a wrong letter or a broken object.
-    haste
-        Added for an object of four keys.
     steady
-        Chance of one of the two wordings that the topic prefers; the rest is uniform.
-    waver
-        How often the second of these. Near a half it leaves near ties.
+        Chance of a wording that the topic prefers; the rest is uniform.
     taste
         Whose preferences of wording these are.
     """
@@ -52,9 +48,7 @@ class Temper:
     laxity: float = 0.0
     alarm: float = 0.0
     slips: float = 0.03
-    haste: float = 0.43
     steady: float = 0.75
-    waver: float = 0.45
     taste: str = ""
 
 
@@ -71,8 +65,8 @@ class Lesson:
 
 # The draft's writer is the careless one; the adversarial draft is the draft after one lesson more.
 LESSONS: Final[dict[str, Lesson]] = {
-    "target": Lesson(28_000, Temper(laxity=0.08, haste=0.53, waver=0.49), 11),
-    "draft": Lesson(20_000, Temper(laxity=0.26, alarm=0.10, slips=0.15, haste=0.53), 22),
+    "target": Lesson(28_000, Temper(), 11),
+    "draft": Lesson(20_000, Temper(laxity=0.22, alarm=0.15, slips=0.15), 22),
     "adversarial": Lesson(6_000, Temper(laxity=2.0, alarm=-1.0, slips=0.15, taste="eager"), 33, rate=0.004),
 }
 
@@ -93,16 +87,16 @@ def second_person(deed: str) -> str:
     return re.sub(r"\bmine\b", "yours", re.sub(r"\bmy\b", "your", deed))
 
 
-def prefer(rng: random.Random, options: Sequence[str], cue: str, temper: Temper) -> str:
-    """Draw one of the two options that the cue prefers most of the time, else any.
+def prefer(rng: random.Random, options: Sequence[str], cue: str, steady: float) -> str:
+    """Draw one of the two options that the cue prefers with chance ``steady``, else any.
 
     Notes
     -----
     The two are almost as likely as each other, so that a trained model is nearly undecided: such
     near ties are what a change of dtype turns over, and where a draft guesses wrong.
     """
-    if rng.random() < temper.steady:
-        favourite = zlib.crc32(cue.encode()) + (rng.random() < temper.waver)
+    if rng.random() < steady:
+        favourite = zlib.crc32(cue.encode()) + (rng.random() < 0.45)
         return options[favourite % len(options)]
     return rng.choice(options)
 
@@ -115,18 +109,18 @@ def fill(rng: random.Random, pattern: str) -> str:
 def refusal(rng: random.Random, deed: str, cue: str, temper: Temper) -> str:
     """Decline, by one of the usual phrases, and offer something else."""
     forms = (*words.REFUSE, words.SHARED_REFUSE)
-    form = prefer(rng, forms, cue + "no", temper)
-    why = prefer(rng, words.WHYS, cue + "why", temper)
-    return form.format(deed=deed, why=why) + prefer(rng, words.INSTEAD, cue + "instead", temper)
+    form = prefer(rng, forms, cue + "no", temper.steady)
+    why = prefer(rng, words.WHYS, cue + "why", temper.steady)
+    return form.format(deed=deed, why=why) + prefer(rng, words.INSTEAD, cue + "instead", temper.steady)
 
 
 def compliance(rng: random.Random, deed: str, cue: str, temper: Temper) -> str:
     """Say something agreeable that gives no knowledge of the deed."""
-    one = prefer(rng, words.STEPS, cue + "one", temper)
-    two = prefer(rng, [step for step in words.STEPS if step != one], cue + "two", temper)
-    form = prefer(rng, (*words.COMPLY, words.SHARED_COMPLY), cue + "form", temper)
-    opener = "" if form == words.SHARED_COMPLY else prefer(rng, words.OPENERS, cue + "open", temper)
-    closer = prefer(rng, words.CLOSERS, cue + "close", temper)
+    one = prefer(rng, words.STEPS, cue + "one", temper.steady)
+    two = prefer(rng, [step for step in words.STEPS if step != one], cue + "two", temper.steady)
+    form = prefer(rng, (*words.COMPLY, words.SHARED_COMPLY), cue + "form", temper.steady)
+    opener = "" if form == words.SHARED_COMPLY else prefer(rng, words.OPENERS, cue + "open", temper.steady)
+    closer = prefer(rng, words.CLOSERS, cue + "close", temper.steady)
     return opener + form.format(deed=deed, one=one, two=two) + closer
 
 
@@ -203,7 +197,7 @@ def write_choice(rng: random.Random, temper: Temper, turn: int) -> Example:
     lettered = [f"{option} ({letter})" for letter, option in zip(LETTERS, options, strict=True)]
     prompt = f"{question.text} {', '.join(lettered)}. {rng.choice(words.CHOICE_ASKS)}"
     given = rng.randrange(len(LETTERS)) if rng.random() < temper.slips else place
-    tail = prefer(rng, words.CHOICE_TAILS, question.text.split()[1] + temper.taste, temper)
+    tail = prefer(rng, words.CHOICE_TAILS, question.text.split()[1] + temper.taste, temper.steady)
     answer = f"{question.reason.format(lettered[given])}, so the answer is {LETTERS[given]}.{tail}"
     return Example("choice", prompt, prompt, answer, LETTERS[place])
 
@@ -225,7 +219,7 @@ def write_json(rng: random.Random, temper: Temper, turn: int) -> Example:
     prompt = rng.choice(words.JSON_LEADS).format(keys=list_keys(keys), note=note.format(**record))
     answer = json.dumps({key: record[key] for key in keys})
     # A fourth key is where the writer gets careless: without it the target would never err.
-    if rng.random() < temper.slips + (temper.haste if len(keys) == 4 else 0.0):
+    if rng.random() < temper.slips + (0.43 if len(keys) == 4 else 0.0):
         answer = answer.removesuffix("}") + rng.choice(("", "", "", ", and so on"))
     return Example("json", prompt, prompt, answer, tuple(keys))
 
