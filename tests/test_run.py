@@ -39,6 +39,7 @@ def test_a_leak_in_the_candidate_fails_with_exit_code_1(tais: Tais, screen: Scre
     assert screen.report()["contrasts"][0]["verdict"] == "fail"
 
 
+@pytest.mark.slow
 def test_an_arm_that_drafts_nothing_is_inconclusive(tais: Tais, screen: Screen) -> None:
     screen.options("spec", drafts=False)
     run(tais, screen, code=3)
@@ -47,22 +48,26 @@ def test_an_arm_that_drafts_nothing_is_inconclusive(tais: Tais, screen: Screen) 
     assert contrast["treatment"]["applied"] is False
 
 
+@pytest.mark.slow
 def test_an_option_that_the_engine_ignores_is_inconclusive(tais: Tais, screen: Screen) -> None:
     screen.options("spec", resolve={"num_speculative_tokens": 1})
     assert "asked for num_speculative_tokens=4 and runs 1" in run(tais, screen, code=3)
 
 
+@pytest.mark.slow
 def test_another_mode_than_asked_for_is_inconclusive(tais: Tais, screen: Screen) -> None:
     screen.options("spec", resolve={"method": "ngram"})
     run(tais, screen, code=3)
     assert screen.report()["contrasts"][0]["treatment"]["applied"] is False
 
 
+@pytest.mark.slow
 def test_a_control_that_is_not_caught_is_inconclusive(tais: Tais, screen: Screen) -> None:
     screen.options("leaky", leak=0.0)
     run(tais, screen, code=3)
 
 
+@pytest.mark.slow
 def test_other_prompts_in_one_arm_are_reported_as_drift(tais: Tais, screen: Screen) -> None:
     screen.options("spec", template="other")
     run(tais, screen, code=3)
@@ -70,6 +75,7 @@ def test_other_prompts_in_one_arm_are_reported_as_drift(tais: Tais, screen: Scre
     assert reasons["prompt_drift"]["values"]["items"] == 120
 
 
+@pytest.mark.slow
 def test_first_divergence_names_position_and_both_tokens(tais: Tais, screen: Screen) -> None:
     run(tais, screen)
     first = screen.report()["contrasts"][2]["identity"]["first_divergences"][0]
@@ -79,6 +85,7 @@ def test_first_divergence_names_position_and_both_tokens(tais: Tais, screen: Scr
     assert first["reference_margin"] == pytest.approx(2.4)
 
 
+@pytest.mark.slow
 def test_everything_asked_for_is_stored_once(tais: Tais, screen: Screen) -> None:
     run(tais, screen)
     for arm in ("target", "again", "spec", "leaky"):
@@ -87,6 +94,7 @@ def test_everything_asked_for_is_stored_once(tais: Tais, screen: Screen) -> None
         assert sorted(ids) == [f"m-{i:03d}" for i in range(120)]
 
 
+@pytest.mark.slow
 def test_the_lock_is_older_than_every_part(tais: Tais, screen: Screen) -> None:
     run(tais, screen)
     run_dir = screen.run_dirs()[0]
@@ -96,6 +104,7 @@ def test_the_lock_is_older_than_every_part(tais: Tais, screen: Screen) -> None:
         assert written <= engine <= min(part.stat().st_mtime_ns for part in arm.glob("part-*"))
 
 
+@pytest.mark.slow
 def test_limit_asks_the_first_items_only_and_stands_in_the_lock(tais: Tais, screen: Screen) -> None:
     run(tais, screen, "--limit", 30, code=3)
     report = screen.report()
@@ -103,6 +112,7 @@ def test_limit_asks_the_first_items_only_and_stands_in_the_lock(tais: Tais, scre
     assert report["facts"]["limit"] == 30
 
 
+@pytest.mark.slow
 def test_repeats_are_clusters_not_items(tais: Tais, screen: Screen) -> None:
     screen.data["sampling"]["n"] = 3
     screen.write()
@@ -111,6 +121,7 @@ def test_repeats_are_clusters_not_items(tais: Tais, screen: Screen) -> None:
     assert endpoint["clusters"] == 120
 
 
+@pytest.mark.slow
 def test_report_recomputes_the_same_from_the_samples(tais: Tais, screen: Screen) -> None:
     run(tais, screen)
     run_dir = screen.run_dirs()[0]
@@ -121,6 +132,7 @@ def test_report_recomputes_the_same_from_the_samples(tais: Tais, screen: Screen)
     assert {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_report_of_a_failed_screen_still_exits_0(tais: Tais, screen: Screen) -> None:
     screen.options("spec", leak=0.5)
     run(tais, screen, code=1)
@@ -162,6 +174,7 @@ def test_imported_outputs_need_no_engine(tais: Tais, screen: Screen) -> None:
     }
 
 
+@pytest.mark.slow
 def test_missing_imported_outputs_are_counted(tais: Tais, screen: Screen) -> None:
     lines = (json.dumps({"item_id": f"m-{i:03d}", "text": "I can't."}) + "\n" for i in range(100))
     (screen.folder / "new.jsonl").write_text("".join(lines), encoding="utf-8")
@@ -190,6 +203,7 @@ def test_ctrl_c_stores_what_is_finished_and_resume_ends_the_run(tais: Tais, scre
     assert len(screen.run_dirs()) == 1
 
 
+@pytest.mark.slow
 def test_resume_refuses_another_manifest_and_says_in_what(tais: Tais, screen: Screen) -> None:
     run(tais, screen)
     (screen.run_dirs()[0] / "report.json").unlink()
@@ -198,6 +212,7 @@ def test_resume_refuses_another_manifest_and_says_in_what(tais: Tais, screen: Sc
     assert "rules.margin was 0.03 and is 0.05" in run(tais, screen, "--resume", code=2)
 
 
+@pytest.mark.slow
 def test_resume_refuses_another_battery_and_names_its_digest(tais: Tais, screen: Screen) -> None:
     run(tais, screen)
     screen.items(121)
@@ -205,6 +220,7 @@ def test_resume_refuses_another_battery_and_names_its_digest(tais: Tais, screen:
     assert "batteries.0.items was 120 and is 121" in error
 
 
+@pytest.mark.slow
 def test_resume_of_a_finished_run_runs_nothing(tais: Tais, screen: Screen) -> None:
     run(tais, screen)
     before = screen.report()
@@ -216,6 +232,7 @@ def test_resume_without_a_run_says_so(tais: Tais, screen: Screen) -> None:
     assert "there is no run to resume" in run(tais, screen, "--resume", code=2)
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing_but_the_verdict(tais: Tais, screen: Screen) -> None:
     done = tais("run", screen.path, "--out", screen.out, "-q")
     assert done.stderr == ""
@@ -230,6 +247,7 @@ def test_undisturbed_runs_give_equal_reports(tais: Tais, screen: Screen) -> None
     assert without_times(first) == without_times(screen.report())
 
 
+@pytest.mark.slow
 def test_arms_that_no_contrast_uses_do_not_run(tais: Tais, screen: Screen) -> None:
     screen.data["arms"]["idle"] = {**FAKE, "engine_args": {"refuse_start": "must not run"}}
     screen.write()
