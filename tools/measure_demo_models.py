@@ -5,7 +5,7 @@ Each serving stack runs in a process of its own: a second engine in one process 
 Examples
 --------
 ``python tools/measure_demo_models.py`` prints the figures as JSON and records them in
-``models/demo/figures.json``; it takes about three minutes on two cores.
+``models/demo/figures.json``; it takes about four minutes on two cores.
 """
 
 import argparse
