@@ -338,7 +338,7 @@ class _Attempt:
         jobs = [self._job(name) for name in self.plan.arms]
         self.observer.started(self.run_dir, self.plan.arms, self.plan.samples_per_arm)
         logs = self.run_dir / "logs"
-        with LocalExecutor(logs, stall_seconds=self.options.stall_seconds) as executor:
+        with LocalExecutor(logs, stall_seconds=self.options.stall_seconds, planned=jobs) as executor:
             executor.run(jobs, self.clock.event)
 
     def _job(self, name: str) -> Job:

@@ -61,11 +61,16 @@ class LocalExecutor:
         Where the logs of engines go.
     stall_seconds
         An arm that tells of no progress for so long is stopped.
+    planned
+        All jobs that may come, for what the processes must know when they start: models and engines.
+        None takes the first jobs for all.
     """
 
-    def __init__(self, log_dir: Path, *, stall_seconds: float) -> None:
+    def __init__(self, log_dir: Path, *, stall_seconds: float, planned: Sequence[Job] | None = None) -> None:
         self.log_dir = log_dir
         self.stall_seconds = stall_seconds
+        self.planned = planned
+        self._preloaded: set[str] = set()
         self._process: subprocess.Popen[bytes] | None = None
         self._events = -1
         self._buffer = b""
@@ -81,15 +86,18 @@ class LocalExecutor:
         self._kill()
 
     def run(self, jobs: Sequence[Job], listener: Listener) -> None:
-        """Run jobs in their order.
+        """Run jobs in their order; may be called again for jobs that need what these left.
 
         Raises
         ------
         EngineError
             When an arm refuses, dies, hangs or runs out of memory. What was stored stays.
         """
+        if not jobs:
+            return
         try:
-            self._start(jobs)
+            if self._process is None:
+                self._start(jobs if self.planned is None else self.planned)
             self._preload(jobs, listener)
             for job in jobs:
                 self._run_one(job, listener)
@@ -124,8 +132,11 @@ class LocalExecutor:
 
     def _preload(self, jobs: Sequence[Job], listener: Listener) -> None:
         log = self.log_dir / "worker.log"
-        for engine in sorted({job["arm"]["engine"] for job in jobs}):
-            models = sorted({m for job in jobs if job["arm"]["engine"] == engine for m in _models(job)})
+        for engine in sorted({job["arm"]["engine"] for job in jobs} - self._preloaded):
+            self._preloaded.add(engine)
+            models = sorted(
+                {m for job in self.planned or jobs if job["arm"]["engine"] == engine for m in _models(job)}
+            )
             self._send(op="preload", engine=engine, models=models, log=str(log))
             for event in self._listen(f"engine {engine!r}", log):
                 listener(event)
