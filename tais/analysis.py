@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tais import __version__
-from tais.fold import RunLayout, fold_run
+from tais.fold import fold_run
 from tais.items import Items
+from tais.layout import RunLayout
 from tais.lock import lock_digest, read_lock
 from tais.report.items import with_items
 from tais.report.model import Report
@@ -73,7 +74,8 @@ def _decide(
 
     scorers = scorers_of(lock)
     layout = RunLayout(run_dir, scores)
-    arms = {c[side] for c in lock["contrasts"] for side in ("reference", "candidate")}
+    arms = {c["candidate"] for c in lock["contrasts"]}
+    arms |= {c["reference"] for c in lock["contrasts"] if c.get("audit") != "only"}
     score_arms(scores, {arm: layout.arm_dir(arm) for arm in arms}, scorers, items)
     facts = {
         "tais": __version__,

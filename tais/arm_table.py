@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -115,8 +115,8 @@ class ArmTable:
         )
 
 
-def load_arm(arm: str, arm_dir: Path, items: Items, repeats: int, scores: Path) -> ArmTable:
-    """Read an arm's samples and scores, in one pass over each.
+def load_arm(arm: str, arm_dir: Path, items: Items, repeats: int, scores: Path | None) -> ArmTable:
+    """Read an arm's samples and scores, in one pass over each; without scores, all values are 0.
 
     Raises
     ------
@@ -138,7 +138,9 @@ def load_arm(arm: str, arm_dir: Path, items: Items, repeats: int, scores: Path) 
         )
     none = np.zeros((0, 2), dtype=np.uint64)
     prompts, tokens, text = (np.concatenate([none, *(part[i] for part in parts)])[order] for i in range(3))
-    values, invalid = _scores(arm, scores, own, items, repeats)
+    values, invalid = np.zeros(len(own)), np.zeros(len(own), dtype=np.bool_)
+    if scores is not None:
+        values, invalid = _scores(arm, scores, own, items, repeats)
     return ArmTable(own, prompts, tokens, text, values, invalid, telemetry)
 
 
@@ -206,12 +208,35 @@ class Answer(NamedTuple):
     text: bytes
     top1: list[float] | None
     top2: list[float] | None
+    drafted: list[int] | None = None
+    accepted: list[int] | None = None
 
     def margin(self, position: int) -> float | None:
         """Return top-1 minus top-2 log-probability at a position; None where it is not known."""
         if self.top1 is None or self.top2 is None or position >= len(self.top1):
             return None
         return self.top1[position] - self.top2[position]
+
+    def proposed(self, position: int) -> Literal["prefill", "draft", "correction", "bonus"] | None:
+        """Return how the token at a position came about; None where the steps do not tell.
+
+        The prompt's own pass gives the first token, and every step its accepted drafts and one more. An
+        engine that lists only steps with a draft (ngram) leaves places that cannot be told apart.
+        """
+        if self.drafted is None or self.accepted is None or self.token_ids is None:
+            return None
+        if 1 + sum(accepted + 1 for accepted in self.accepted) < len(self.token_ids):
+            return None
+        end = 1
+        if position < end:
+            return "prefill"
+        for drafted, accepted in zip(self.drafted, self.accepted, strict=True):
+            end += accepted + 1
+            if position < end - 1:
+                return "draft"
+            if position < end:
+                return "bonus" if accepted == drafted else "correction"
+        return None
 
     def token(self, position: int) -> int | None:
         """Return the token id at a position; None past the end or where ids are missing."""
@@ -228,11 +253,13 @@ def read_answers(arm_dir: Path, items: Items, repeats: int, keys: Collection[int
         return found
     columns = (
         "battery", "item_id", "repeat", "token_ids", "text", "text_raw", "top1_logprobs", "top2_logprobs",
+        "step_drafted", "step_accepted",
     )  # fmt: skip
     for batch in read_batches(arm_dir, columns):
         own = _keys(batch, items, repeats, arm_dir)
         rows = np.flatnonzero(np.isin(own, wanted))
         for key, row in zip(own[rows].tolist(), batch.take(pa.array(rows)).to_pylist(), strict=True):
             text = row["text_raw"] if row["text_raw"] is not None else row["text"].encode()
-            found[key] = Answer(row["token_ids"], text, row["top1_logprobs"], row["top2_logprobs"])
+            steps = row["step_drafted"], row["step_accepted"]
+            found[key] = Answer(row["token_ids"], text, row["top1_logprobs"], row["top2_logprobs"], *steps)
     return found

@@ -6,7 +6,7 @@ import re
 
 from tais.document import Document, Path_, show, suggest
 from tais.errors import ManifestError
-from tais.manifest import KNOWN_ENGINES, Arm, Contrast, Manifest, Role
+from tais.manifest import KNOWN_ENGINES, SCORING_ENGINES, Arm, Contrast, Manifest, Role
 
 __all__ = ["check", "check_name"]
 
@@ -98,6 +98,14 @@ def _check_sides(contrast: Contrast, manifest: Manifest, document: Document, at:
         if name not in manifest.arms:
             place, remedy = document.place((*at, side)), suggest(name, manifest.arms, "Arms")
             raise ManifestError(f"no arm named {show(name)}", place=place, remedy=remedy)
+    engine = manifest.arms[contrast.reference].engine
+    if contrast.audit and engine not in SCORING_ENGINES:
+        remedy = f"Engines that can: {', '.join(SCORING_ENGINES[:-1])}"
+        what, place = (
+            f"engine {show(engine)} of the reference cannot score tokens",
+            document.place((*at, "audit")),
+        )
+        raise ManifestError(what, place=place, remedy=remedy)
     if contrast.reference == contrast.candidate:
         remedy = "For an A/A contrast, write a second arm that extends the first"
         what = f"arm '{contrast.reference}' is set against itself"

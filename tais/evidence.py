@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 from tais.manifest import Role, Rules
 
 __all__ = [
+    "Attribution",
+    "AuditCounts",
+    "AuditEvidence",
+    "BatteryAudit",
+    "Cause",
     "ContrastEvidence",
     "Divergence",
     "EndpointEvidence",
@@ -81,6 +86,10 @@ class Divergence:
     reference_margin: float | None
     candidate_margin: float | None
     """Top-1 minus top-2 log-probability of each arm at that position, in nats."""
+    proposed: Literal["prefill", "draft", "correction", "bonus"] | None = None
+    """How the candidate came by its token; None where its engine does not tell."""
+    same_tokens: bool = False
+    """Whether the tokens are the same and the text alone differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,94 @@ class TreatmentEvidence:
     accepted_per_position: tuple[int, ...] = ()
 
 
+Cause = Literal["tie", "numerical", "structural", "unconfirmed", "length", "text", "unknown"]
+"""Why two answers diverge at a token.
+
+tie: the reference stack scores both tokens alike; numerical: the candidate's token lies below the best by
+no more than the band; structural: by more, and still so in float32; unconfirmed: by more, and no float32
+scores are there; length: one answer ends where the other goes on; text: equal tokens, other text; unknown:
+not scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """One divergence, or one token that the reference stack would not have chosen."""
+
+    battery: str
+    item_id: str
+    repeat: int
+    position: int
+    """0-based index of the token in the answer."""
+    cause: Cause
+    token: int | None = None
+    """The candidate's token."""
+    best_token: int | None = None
+    margin: float | None = None
+    """Score of the best token minus that of the candidate's, under the reference stack (logits)."""
+    reference_margin: float | None = None
+    """The same of the reference's token."""
+    float32_margin: float | None = None
+    proposed: Literal["prefill", "draft", "correction", "bonus"] | None = None
+    draft_choice: bool | None = None
+    """Whether it is the draft's own best token; None where the draft was not asked."""
+    draft_chance: float | None = None
+    """Probability of that where the draft has no say: the reference's law over the tokens it did not take."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCounts:
+    """Scored tokens of one arm."""
+
+    tokens: int = 0
+    ties: int = 0
+    """Best together with another token."""
+    misses: int = 0
+    """Below the best, by however little."""
+    beyond: int = 0
+    """Below the best by more than the band."""
+    largest: float = 0.0
+    """Largest margin (logits)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryAudit:
+    """Whole answers of one battery under the reference stack."""
+
+    battery: str
+    items: int
+    """Distinct items with a scored answer."""
+    items_beyond: int
+    """Of them, those with a token below the best by more than the band."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvidence:
+    """What the reference stack says of the tokens of a candidate."""
+
+    scope: Literal["divergences", "full", "only"]
+    dtype: str
+    band: float
+    """Largest margin (logits) that rounding explains."""
+    rounding: float
+    """What the dtype alone explains; the band is this or the control's bound, whichever is larger."""
+    control: AuditCounts
+    """The reference's own answers."""
+    candidate: AuditCounts
+    """Whole answers of the candidate; no tokens where only divergences are scored."""
+    batteries: tuple[BatteryAudit, ...] = ()
+    attributions: tuple[Attribution, ...] = ()
+    left_out: int = 0
+    """Divergences that were not looked at."""
+    prompts_differ: int = 0
+    """Answers whose prompt the reference stack reads otherwise; they are not scored against it."""
+    unscored: int = 0
+    """Tokens without a score: the context was full."""
+    unavailable: str | None = None
+    """Why something could not be scored."""
+    seconds: float | None = None
+    """Wall time of the scoring."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContrastEvidence:
     """Everything about one contrast."""
@@ -124,6 +221,9 @@ class ContrastEvidence:
     endpoints: tuple[EndpointEvidence, ...]
     findings: tuple[Finding, ...] = ()
     evidence: Literal["matched", "teacher_forced"] = "matched"
+    audit: AuditEvidence | None = None
+    lossy_by_design: bool = False
+    """Whether the same target speculates with a rule that is not meant to keep its choices."""
     candidate_properties: dict[str, float] = field(default_factory=dict)
     """Numeric properties of the candidate arm (num_speculative_tokens, temperature, batch size) on which
     a dose-response is looked for across the contrasts of one reference."""

@@ -6,17 +6,13 @@ are read again.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tais.arm_table import Answer, ArmTable, Digests, Telemetry, load_arm, read_answers
+from tais.arm_table import Telemetry, load_arm
+from tais.attribution import fold_audit
 from tais.engines.resolved import compare_resolved
 from tais.evidence import (
     ContrastEvidence,
@@ -26,36 +22,20 @@ from tais.evidence import (
     IdentityCounts,
     ScreenEvidence,
 )
-from tais.identity import first_difference
-from tais.items import BatteryItems, Items
+from tais.items import Items
+from tais.layout import RunLayout
 from tais.manifest import Role, Rules
+from tais.pairs import Differing, Pair, read_divergences
 from tais.scorers import Scorer
 from tais.treatment import speculation_findings, speculation_modes
 
-__all__ = ["RunLayout", "fold_run"]
+__all__ = ["fold_run"]
 
 # More than anyone reads; the counts are of all.
 _DIVERGENCES_KEPT = 1000
+# Of a contrast that is audited: each has its cause.
+_DIVERGENCES_AUDITED = 100_000
 _NAMED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class RunLayout:
-    """Where a run's parts lie."""
-
-    run_dir: Path
-    scores: Path
-    """scores.parquet of the run, or a fresh one elsewhere."""
-
-    def arm_dir(self, arm: str) -> Path:
-        """Return the directory of an arm's parts."""
-        return self.run_dir / "arms" / arm
-
-    def engine(self, arm: str) -> dict[str, Any]:
-        """Return an arm's engine.json; empty where the arm never started."""
-        path = self.arm_dir(arm) / "engine.json"
-        loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        return loaded
 
 
 @dataclass(slots=True)
@@ -63,28 +43,22 @@ class _Contrast:
     """What one contrast has gathered so far."""
 
     identity: list[IdentityCounts] = field(default_factory=list)
-    differing: list[_Differing] = field(default_factory=list)
+    differing: list[Differing] = field(default_factory=list)
     divergences: list[Divergence] = field(default_factory=list)
     endpoints: list[EndpointEvidence] = field(default_factory=list)
     drifted: Counter[str] = field(default_factory=Counter)
     drifted_items: list[str] = field(default_factory=list)
 
-    def add(self, battery: Mapping[str, Any], scorer: Scorer, pair: _Pair) -> None:
+    def add(self, battery: Mapping[str, Any], scorer: Scorer, pair: Pair, most: int) -> None:
+        """Add one battery; of the answers that differ, keep `most` in all."""
         self.identity.append(pair.identity(battery["name"]))
-        room = _DIVERGENCES_KEPT - len(self.differing)
+        room = max(0, most - len(self.differing))
         self.differing.extend(pair.differing(battery["name"], room))
         self.endpoints.append(pair.endpoint(battery, scorer))
         drifted = pair.drifted()
         if drifted:
             self.drifted[battery["name"]] += len(drifted)
-            self.drifted_items.extend(drifted[: max(0, _NAMED - len(self.drifted_items))])
-
-
-class _Differing(NamedTuple):
-    battery: str
-    item_id: str
-    repeat: int
-    key: int
+            self.drifted_items.extend(item for item, _ in drifted[: max(0, _NAMED - len(self.drifted_items))])
 
 
 def fold_run(
@@ -123,112 +97,15 @@ def fold_run(
         bounds = own.first * repeats, (own.first + len(own.ids)) * repeats
         for contrast, found in zip(lock["contrasts"], gathered, strict=True):
             sides = [tables[contrast[side]].between(*bounds) for side in ("reference", "candidate")]
-            found.add(battery, scorers[battery["name"]], _Pair(sides[0], sides[1], own, repeats))
+            pair = Pair(sides[0], sides[1], own, repeats)
+            found.add(battery, scorers[battery["name"]], pair, _most(contrast))
     for contrast, found in zip(lock["contrasts"], gathered, strict=True):
-        found.divergences = _divergences(layout, items, repeats, contrast, found.differing)
+        found.divergences = read_divergences(layout, items, repeats, contrast, found.differing)
     contrasts = tuple(
         _evidence(layout, lock, contrast, found, tables[contrast["candidate"]].telemetry)
         for contrast, found in zip(lock["contrasts"], gathered, strict=True)
     )
     return ScreenEvidence(lock["name"], Rules.model_validate(lock["rules"]), contrasts, facts=facts)
-
-
-class _Pair:
-    """Both arms' samples of one battery, aligned by key."""
-
-    def __init__(self, reference: ArmTable, candidate: ArmTable, items: BatteryItems, repeats: int) -> None:
-        self.reference, self.candidate = reference, candidate
-        self.items, self.repeats = items, repeats
-        self.same: NDArray[np.bool_]
-        self.keys, self.rows, self.columns = np.intersect1d(
-            reference.keys, candidate.keys, assume_unique=True, return_indices=True
-        )
-        self.same_text = self._same(reference.text, candidate.text)
-        # No ids in one of the arms: the bytes of the text decide.
-        by_token = self._known(reference.tokens, candidate.tokens)
-        same_tokens = self._same(reference.tokens, candidate.tokens)
-        self.same = np.where(by_token, same_tokens, self.same_text).astype(np.bool_)
-
-    def _same(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
-        equal: NDArray[np.bool_] = (left[self.rows] == right[self.columns]).all(axis=1)
-        return equal
-
-    def _known(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
-        known: NDArray[np.bool_] = np.logical_and(
-            left[self.rows].any(axis=1), right[self.columns].any(axis=1)
-        )
-        return known
-
-    def _item(self, index: int) -> tuple[str, int]:
-        """Return item id and repeat of a pair."""
-        key = int(self.keys[index])
-        return str(self.items.ids[key // self.repeats - self.items.first]), key % self.repeats
-
-    def identity(self, battery: str) -> IdentityCounts:
-        return IdentityCounts(battery, len(self.keys), int(self.same.sum()), int(self.same_text.sum()))
-
-    def differing(self, battery: str, limit: int) -> Iterator[_Differing]:
-        # Equal tokens with unequal text are a divergence too: of the detokeniser.
-        for index in np.flatnonzero(~self.same | ~self.same_text)[: max(0, limit)]:
-            yield _Differing(battery, *self._item(index), int(self.keys[index]))
-
-    def endpoint(self, battery: Mapping[str, Any], scorer: Scorer) -> EndpointEvidence:
-        items = self.keys // self.repeats - self.items.first
-        return EndpointEvidence(
-            battery=battery["name"],
-            scorer=scorer.name,
-            kind=scorer.kind,
-            item_ids=self.items.ids[items],
-            clusters=self.items.clusters[items],
-            reference=self.reference.values[self.rows],
-            candidate=self.candidate.values[self.columns],
-            reference_invalid=self.reference.invalid[self.rows],
-            candidate_invalid=self.candidate.invalid[self.columns],
-            reference_only=len(self.reference.keys) - len(self.keys),
-            candidate_only=len(self.candidate.keys) - len(self.keys),
-            margin=battery["margin"],
-        )
-
-    def drifted(self) -> list[str]:
-        """Return the ids of items whose prompts differ; an imported answer comes without its prompt."""
-        left, right = self.reference.prompts, self.candidate.prompts
-        return [
-            self._item(index)[0]
-            for index in np.flatnonzero(self._known(left, right) & ~self._same(left, right))
-        ]
-
-
-def _divergences(
-    layout: RunLayout, items: Items, repeats: int, contrast: Mapping[str, Any], differing: list[_Differing]
-) -> list[Divergence]:
-    """Read the answers that differ once more, for the place and the tokens."""
-    keys = {entry.key for entry in differing}
-    sides = [
-        read_answers(layout.arm_dir(contrast[side]), items, repeats, keys)
-        for side in ("reference", "candidate")
-    ]
-    return [_divergence(entry, sides[0][entry.key], sides[1][entry.key]) for entry in differing]
-
-
-def _divergence(entry: _Differing, reference: Answer, candidate: Answer) -> Divergence:
-    position = None
-    if reference.token_ids is not None and candidate.token_ids is not None:
-        position = first_difference(reference.token_ids, candidate.token_ids)
-    by_token = position is not None
-    if position is None:
-        position = first_difference(reference.text, candidate.text)
-    assert position is not None, "digests differ, so the answers do"
-    return Divergence(
-        battery=entry.battery,
-        item_id=entry.item_id,
-        repeat=entry.repeat,
-        position=position,
-        unit="token" if by_token else "byte",
-        reference_token=reference.token(position) if by_token else None,
-        candidate_token=candidate.token(position) if by_token else None,
-        reference_margin=reference.margin(position) if by_token else None,
-        candidate_margin=candidate.margin(position) if by_token else None,
-    )
 
 
 def _evidence(
@@ -242,22 +119,44 @@ def _evidence(
     engines = layout.engine(reference), layout.engine(candidate)
     arm = lock["arms"][candidate]
     modes = speculation_modes(arm["speculative_config"], engines[1])
+    only = contrast.get("audit") == "only"
+    differing = sum(x.n - x.identical for x in found.identity)
+    left_out = max(0, differing - len(found.divergences))
+    audit = fold_audit(layout, contrast, found.divergences, left_out)
     return ContrastEvidence(
         reference=reference,
         candidate=candidate,
         role=Role(contrast["role"]),
         lossless=contrast["lossless"],
-        identity=tuple(found.identity),
-        divergences=tuple(found.divergences),
+        # Nothing is compared with an arm that answered nothing.
+        identity=() if only else tuple(found.identity),
+        divergences=tuple(found.divergences[:_DIVERGENCES_KEPT]),
         treatment=telemetry.evidence(*modes, layout.arm_dir(candidate)),
-        endpoints=tuple(found.endpoints),
+        endpoints=() if only else tuple(found.endpoints),
         findings=(
             *_prompt_findings(found, contrast),
             *speculation_findings(arm["speculative_config"], engines[1]),
             *_configuration_findings(engines, contrast),
         ),
+        evidence="teacher_forced" if only else "matched",
+        audit=audit,
+        lossy_by_design=_lossy_by_design(contrast, arm),
         candidate_properties=_properties(arm),
     )
+
+
+# Settings that make another target of the same stack.
+_TARGET = {"engine", "model", "revision", "dtype", "engine_args.quantization", "engine_args.hf_overrides"}
+
+
+def _lossy_by_design(contrast: Mapping[str, Any], arm: Mapping[str, Any]) -> bool:
+    speculates = arm["speculative_config"] is not None
+    return speculates and not contrast["lossless"] and not _TARGET & set(contrast["differences"])
+
+
+def _most(contrast: Mapping[str, Any]) -> int:
+    audited = contrast.get("audit", "none") != "none"
+    return _DIVERGENCES_AUDITED if audited else _DIVERGENCES_KEPT
 
 
 def _properties(arm: Mapping[str, Any]) -> dict[str, float]:

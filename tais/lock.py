@@ -111,6 +111,7 @@ def _contrast(manifest: Manifest, index: int) -> dict[str, Any]:
         "candidate": contrast.candidate,
         "role": contrast.role.value,
         "lossless": manifest.is_lossless(contrast),
+        "audit": manifest.audit_of(contrast),
         # Values stand with the arms; here are the keys that tell the two apart.
         "differences": [key for key, _, _ in differences],
     }

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 __all__ = [
     "KNOWN_ENGINES",
+    "SCORING_ENGINES",
     "Arm",
     "BatteryRef",
     "Contrast",
@@ -22,6 +23,9 @@ __all__ = [
     "find_manifest",
     "load_manifest",
 ]
+
+SCORING_ENGINES = ("vllm", "fake")
+"""Engines that can score given tokens, see :class:`tais.engines.base.ScoringEngine`."""
 
 KNOWN_ENGINES = ("vllm", "openai", "transformers", "reference", "fake", "import")
 
@@ -117,6 +121,9 @@ class Contrast(_Strict):
     role: Role = Role.screen
     lossless: bool | None = None
     """What the author claims; None leaves it to :meth:`Manifest.is_lossless`."""
+    audit: bool | Literal["only"] | None = None
+    """Whether the reference stack scores every token of the candidate. ``only``: instead of answering
+    itself. None: only where the two diverge, see :meth:`Manifest.audit_of`."""
 
 
 class Manifest(_Strict):
@@ -141,6 +148,28 @@ class Manifest(_Strict):
             return contrast.lossless
         reference, candidate = self.arms[contrast.reference], self.arms[contrast.candidate]
         return reference.model is not None and _target(reference) == _target(candidate)
+
+    def audit_of(self, contrast: Contrast) -> Literal["none", "divergences", "full", "only"]:
+        """Return what of the candidate's answers the reference stack scores.
+
+        Where nothing is said: the tokens at which greedy answers of the same target diverge, as far as
+        the reference's engine can score. A positive control is meant to diverge.
+        """
+        if contrast.audit == "only":
+            return "only"
+        if contrast.audit is not None or contrast.role is Role.positive_control:
+            return "full" if contrast.audit else "none"
+        reference, candidate = self.arms[contrast.reference], self.arms[contrast.candidate]
+        greedy = self.sampling.temperature == 0
+        same = reference.model is not None and _target(reference) == _target(candidate)
+        return "divergences" if greedy and same and reference.engine in SCORING_ENGINES else "none"
+
+    @property
+    def answering(self) -> list[str]:
+        """Arms that answer: all of the contrasts but references that only score, in the order written."""
+        used = {c.candidate for c in self.contrasts}
+        used |= {c.reference for c in self.contrasts if c.audit != "only"}
+        return [name for name in self.arms if name in used]
 
     def differences(self, reference: str, candidate: str) -> list[tuple[str, Any, Any]]:
         """Return the settings in which two arms differ.

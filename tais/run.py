@@ -16,20 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tais.analysis import analyse
+from tais.attribution import UNAVAILABLE
 from tais.engines import ENGINES
 from tais.engines.resolved import Difference
 from tais.errors import EngineError, Interrupted, ManifestError, Place, StoreError, TaisError, UsageError
-from tais.files import sha256_file, store_error, write_atomic
+from tais.files import canonical_json, sha256_file, store_error, write_atomic
 from tais.ledger import LEDGER, append, attempts, read_ledger
 from tais.lock import LOCK, build_lock, compare_locks, lock_digest, read_lock, write_lock
-from tais.manifest import Manifest, find_manifest, load_manifest
+from tais.manifest import Arm, Manifest, find_manifest, load_manifest
 from tais.report.model import Report
 
 if TYPE_CHECKING:
     from tais.attest import Signer
     from tais.battery import LoadedBattery
     from tais.engines.worker import Job
-    from tais.executors.local import ArmEvent
+    from tais.executors.local import ArmEvent, LocalExecutor
 
 __all__ = ["Observer", "Plan", "RunOptions", "RunOutcome", "make_plan", "run"]
 
@@ -69,9 +70,8 @@ class Plan:
 
     @property
     def arms(self) -> list[str]:
-        """Arms that a contrast uses, in the manifest's order."""
-        used = {name for c in self.manifest.contrasts for name in (c.reference, c.candidate)}
-        return [name for name in self.manifest.arms if name in used]
+        """Arms that answer, in the manifest's order."""
+        return self.manifest.answering
 
     @property
     def samples_per_arm(self) -> int:
@@ -94,6 +94,9 @@ class Observer(Protocol):
     def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
         """Take note that arms are about to run."""
 
+    def scoring(self, name: str, answers: int) -> None:
+        """Take note that answers are about to be scored under a stack."""
+
     def event(self, event: ArmEvent) -> None:
         """Take note of an arm's event."""
 
@@ -108,6 +111,9 @@ class Silent:
     notes: list[str] = field(default_factory=list)
 
     def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
+        """Ignore it."""
+
+    def scoring(self, name: str, answers: int) -> None:
         """Ignore it."""
 
     def event(self, event: ArmEvent) -> None:
@@ -340,14 +346,36 @@ class _Attempt:
         logs = self.run_dir / "logs"
         with LocalExecutor(logs, stall_seconds=self.options.stall_seconds, planned=jobs) as executor:
             executor.run(jobs, self.clock.event)
+            self._audit(executor)
+
+    def _audit(self, executor: LocalExecutor) -> None:
+        """Score what the reference stacks must score, each stage from what the one before it left."""
+        from tais.audit import AuditPlanner
+
+        planner = AuditPlanner(self.run_dir, self.plan.manifest, self.plan.lock, self._make_job)
+        for stage in planner.stages():
+            for job in stage:
+                self.observer.scoring(job["arm"]["name"], job["total"])
+                try:
+                    executor.run([job], self.clock.event)
+                except EngineError as error:
+                    if not job["optional"]:
+                        raise
+                    # What only explains may fail: the report then says so.
+                    said = {"message": " ".join(str(error).split())}
+                    write_atomic(Path(job["arm_dir"]) / UNAVAILABLE, canonical_json(said) + b"\n")
+                    self.observer.note(f"{job['arm']['name']}: not possible here, see the report")
 
     def _job(self, name: str) -> Job:
+        return self._make_job(self.plan.manifest.arms[name], self.run_dir / "arms" / name)
+
+    def _make_job(self, arm: Arm, folder: Path) -> Job:
         return {
-            "arm": self.plan.manifest.arms[name].model_dump(mode="json"),
+            "arm": arm.model_dump(mode="json"),
             "sampling": self.plan.manifest.sampling.model_dump(mode="json"),
             "items": str(self.run_dir / "items.parquet"),
-            "arm_dir": str(self.run_dir / "arms" / name),
-            "log": str(self.run_dir / "logs" / f"{name}.log"),
+            "arm_dir": str(folder),
+            "log": str(self.run_dir / "logs" / f"{arm.name.replace(' ', '-')}.log"),
             "part_samples": self.options.part_samples,
             "part_seconds": self.options.part_seconds,
         }

@@ -10,19 +10,30 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tais.engines.base import Counters, Sample, SampleKey
 from tais.errors import Place, StoreError
 from tais.files import store_error, sync_directory
 
-__all__ = ["SCHEMA", "PartWriter", "exclusive", "part_files", "read_batches", "read_counters", "stored_keys"]
+__all__ = [
+    "SCHEMA",
+    "PartWriter",
+    "TableWriter",
+    "count_tokens",
+    "exclusive",
+    "part_files",
+    "read_batches",
+    "read_counters",
+    "stored_keys",
+]
 
 SCHEMA = pa.schema(
     [
@@ -44,6 +55,8 @@ SCHEMA = pa.schema(
         pa.field("seconds", pa.float32()),
     ]
 )
+
+Entry = TypeVar("Entry")
 
 _PART = re.compile(r"part-(\d{5})\.parquet")
 _COUNTERS = b"tais.counters"
@@ -99,18 +112,24 @@ def _row(sample: Sample) -> dict[str, Any]:
     }
 
 
-class PartWriter:
-    """Buffers samples and writes them as parts.
+class TableWriter(Generic[Entry]):
+    """Buffers what a worker makes one by one, and writes it as parts.
 
     Parameters
     ----------
     arm_dir
         Directory of the arm; created when missing. Remains of unfinished parts are removed.
+    schema
+        Columns of a part.
+    row
+        Makes one row of an entry.
     """
 
-    def __init__(self, arm_dir: Path) -> None:
+    def __init__(self, arm_dir: Path, schema: pa.Schema, row: Callable[[Entry], dict[str, Any]]) -> None:
         self.arm_dir = arm_dir
-        self._buffer: list[Sample] = []
+        self.schema = schema
+        self.row = row
+        self._buffer: list[Entry] = []
         try:
             arm_dir.mkdir(parents=True, exist_ok=True)
             for leftover in arm_dir.glob(".part-*"):
@@ -124,12 +143,12 @@ class PartWriter:
         """Return the number of samples not yet written."""
         return len(self._buffer)
 
-    def add(self, sample: Sample) -> None:
-        """Keep a sample for the next part."""
-        self._buffer.append(sample)
+    def add(self, entry: Entry) -> None:
+        """Keep an entry for the next part."""
+        self._buffer.append(entry)
 
-    def flush(self, counters: Counters | None) -> Path | None:
-        """Write the buffered samples as one part; return its path, or None when there are none.
+    def flush(self, counters: Counters | None = None) -> Path | None:
+        """Write the buffered entries as one part; return its path, or None when there are none.
 
         Parameters
         ----------
@@ -144,8 +163,8 @@ class PartWriter:
         if not self._buffer:
             return None
         metadata = {_COUNTERS: json.dumps(asdict(counters)).encode()} if counters else {}
-        rows = [_row(sample) for sample in self._buffer]
-        table = pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata(metadata))
+        rows = [self.row(entry) for entry in self._buffer]
+        table = pa.Table.from_pylist(rows, schema=self.schema.with_metadata(metadata))
         path = self.arm_dir / f"part-{self._next:05d}.parquet"
         temporary = self.arm_dir / f".{path.name}.{os.getpid()}"
         try:
@@ -161,6 +180,13 @@ class PartWriter:
         self._next += 1
         self._buffer.clear()
         return path
+
+
+class PartWriter(TableWriter[Sample]):
+    """Buffers samples and writes them as parts."""
+
+    def __init__(self, arm_dir: Path) -> None:
+        super().__init__(arm_dir, SCHEMA, _row)
 
 
 def read_batches(
@@ -192,6 +218,12 @@ def stored_keys(arm_dir: Path) -> set[SampleKey]:
         columns = (batch.column(name).to_pylist() for name in ("battery", "item_id", "repeat"))
         keys.update(SampleKey(*row) for row in zip(*columns, strict=True))
     return keys
+
+
+def count_tokens(arm_dir: Path) -> int:
+    """Return the number of stored tokens of an arm."""
+    lists = (batch.column("token_ids") for batch in read_batches(arm_dir, ("token_ids",)))
+    return sum(pc.sum(pc.list_value_length(column)).as_py() or 0 for column in lists)
 
 
 def read_counters(arm_dir: Path) -> Counters | None:

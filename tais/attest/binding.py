@@ -66,9 +66,17 @@ def _mismatches(lock: Json, report: Json, files: Mapping[str, str], run_id: str)
             yield f"the {key} of the lock and of the report differ"
     if _contrasts(lock) != _contrasts(report):
         yield "the contrasts of the lock and of the report differ"
-    for arm in sorted({arm for first, second, _ in _contrasts(lock) for arm in (first, second)}):
+    for arm in sorted(_answering(lock)):
         if not any(name.startswith(f"arms/{arm}/") for name in files):
             yield f"the arm {arm!r} has no samples"
+
+
+def _answering(lock: Json) -> set[str]:
+    """Return the arms that have answers; a reference that only scores has none."""
+    listed = lock.get("contrasts")
+    contrasts = listed if isinstance(listed, list) else []
+    answering = {str(_get(c, "candidate")) for c in contrasts}
+    return answering | {str(_get(c, "reference")) for c in contrasts if _get(c, "audit") != "only"}
 
 
 def _get(value: Any, *keys: str) -> Any:

@@ -24,6 +24,7 @@ _PHASES = {
     "load": "loading",
     "check": "checking prompts",
     "generate": "generating",
+    "score": "scoring",
     "close": "closing",
 }
 
@@ -58,6 +59,10 @@ class Lines:
         say(f"{len(arms)} arms of {samples_per_arm} samples, into {run_dir}")
         say("importing the engine")
 
+    def scoring(self, name: str, answers: int) -> None:
+        """Say what is about to be scored."""
+        say(f"{name}: {answers} answers, or parts of them, to score")
+
     def note(self, text: str) -> None:
         """Say it."""
         say(text)
@@ -70,9 +75,9 @@ class Lines:
                 self._total, self._stored = event.total, event.done
                 kept = f", {event.done} of {event.total} already stored" if event.done else ""
                 say(f"{event.arm}: loading{kept}")
-            elif event.phase == "generate":
+            elif event.phase in ("generate", "score"):
                 self._begun = self._last = now
-                say(f"{event.arm}: generating")
+                say(f"{event.arm}: {_PHASES[event.phase]}")
             elif self.verbose:
                 say(f"{event.arm}: {_PHASES.get(event.phase, event.phase)}")
         elif event.event == "progress" and now - self._last >= _LINE_SECONDS:
@@ -123,6 +128,10 @@ class Bars:
         for arm in arms:
             self._tasks[arm] = self._progress.add_task(arm, total=samples_per_arm, start=False, say="waiting")
 
+    def scoring(self, name: str, answers: int) -> None:
+        """Draw one more bar."""
+        self._tasks[name] = self._progress.add_task(name, total=answers, start=False, say="waiting")
+
     def note(self, text: str) -> None:
         """Print a line above the bars."""
         self._progress.console.print(text, markup=False)
@@ -138,7 +147,7 @@ class Bars:
             if event.phase == "load":
                 self._stored[event.arm] = event.done
                 changes["completed"] = event.done
-            if event.phase == "generate":
+            if event.phase in ("generate", "score"):
                 self._begun = time.monotonic()
                 self._progress.start_task(task)
         elif event.event == "progress":

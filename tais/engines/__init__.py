@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tais.engines.base import Engine
+    from tais.engines.base import Engine, ScoringEngine
 
-__all__ = ["ENGINES", "create_engine"]
+__all__ = ["ENGINES", "SCORERS", "create_engine", "create_scorer"]
 
 ENGINES: dict[str, str] = {
     "fake": "tais.engines.fake:FakeEngine",
@@ -16,6 +16,12 @@ ENGINES: dict[str, str] = {
     "vllm": "tais.engines.vllm:VllmEngine",
 }
 """Engine name to ``module:class``."""
+
+SCORERS: dict[str, str] = {
+    "fake": "tais.engines.fake_scoring:FakeScorer",
+    "vllm": "tais.engines.vllm_scoring:VllmScorer",
+}
+"""Engines that can also score given tokens."""
 
 
 def create_engine(name: str) -> Engine:
@@ -26,7 +32,22 @@ def create_engine(name: str) -> Engine:
     EngineRefusal
         When the engine's package is not installed, with the extra that brings it.
     """
-    module_name, class_name = ENGINES[name].split(":")
-    module = importlib.import_module(module_name)
-    engine: Engine = getattr(module, class_name)()
+    engine: Engine = _create(ENGINES[name])
     return engine
+
+
+def create_scorer(name: str) -> ScoringEngine:
+    """Return a new engine of that name for scoring.
+
+    Raises
+    ------
+    EngineRefusal
+        When the engine's package is not installed, with the extra that brings it.
+    """
+    engine: ScoringEngine = _create(SCORERS[name])
+    return engine
+
+
+def _create(path: str) -> Any:
+    module_name, class_name = path.split(":")
+    return getattr(importlib.import_module(module_name), class_name)()

@@ -6,13 +6,27 @@ process boundary but the sample store.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tais.manifest import Arm, Sampling
 
-__all__ = ["Counters", "Engine", "EngineRefusal", "Message", "Request", "Sample", "SampleKey"]
+__all__ = [
+    "Counters",
+    "Engine",
+    "EngineRefusal",
+    "Message",
+    "Request",
+    "Sample",
+    "SampleKey",
+    "ScoreRequest",
+    "ScoringEngine",
+    "TokenScores",
+]
 
 
 class Message(NamedTuple):
@@ -76,6 +90,38 @@ class Counters:
     accepted_per_position: tuple[int, ...] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """Tokens of an answer to score, each given the prompt and the answer before it."""
+
+    request: Request
+    answer: Sequence[int]
+    """Token ids of the answer, to the last one that is scored."""
+    first: int
+    """Index in the answer of the first token that is scored."""
+    arm: str = ""
+    """Whose answer it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScores:
+    """What a model says of given tokens.
+
+    A score is the raw logit where the scoring engine was started at temperature 0, else the
+    log-probability (nats) at that temperature over the whole vocabulary.
+    """
+
+    request: ScoreRequest
+    prompt_digest: str
+    """Of the prompt as this engine renders it; see :class:`Sample`."""
+    given: NDArray[np.float32]
+    """Scores of the tokens given, shape (n,). Shorter than what was asked where the context is full."""
+    top_tokens: NDArray[np.int32]
+    """Best tokens by score, shape (n, k)."""
+    top_scores: NDArray[np.float32]
+    """Their scores in descending order, shape (n, k)."""
+
+
 class EngineRefusal(Exception):
     """The engine does not accept an arm's configuration or a prompt; the message is for the user."""
 
@@ -112,6 +158,40 @@ class Engine(Protocol):
 
     def counters(self) -> Counters | None:
         """Speculation counters since the last call; None where the engine has none."""
+        ...
+
+    def close(self) -> None:
+        """Release the model."""
+        ...
+
+
+class ScoringEngine(Protocol):
+    """A serving stack that scores given tokens: one forward pass over prompt and answer.
+
+    Methods are called in the order of their definition, from one thread.
+    """
+
+    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
+        """Load the model, without speculation, and return what the engine resolved to (JSON-ready).
+
+        Parameters
+        ----------
+        arm
+            The stack; its speculation is left out.
+        temperature
+            0 for raw logits, else that of the log-probabilities.
+        top
+            Number k of best tokens per position; all of a smaller vocabulary.
+
+        Raises
+        ------
+        EngineRefusal
+            When the engine does not accept the configuration.
+        """
+        ...
+
+    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
+        """Yield scores as they finish, and None after each step that finished none."""
         ...
 
     def close(self) -> None:

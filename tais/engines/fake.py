@@ -30,6 +30,11 @@ _OPTIONS = {
     "failure": "crash",
     "refuse_start": None,
     "resolve": {},
+    # Of its scorer: how far below the best a token lies that this stack would not have chosen.
+    "margin": 5.0,
+    "margin_float32": None,
+    "refuse_float32": None,
+    "fail_score_at": None,
 }
 
 
@@ -58,8 +63,9 @@ class FakeEngine:
         speculative = (
             {**arm.speculative_config, **self.options["resolve"]} if arm.speculative_config else None
         )
-        visible = {k: v for k, v in self.options.items() if k not in ("fail_at", "failure", "delay")}
-        return {"options": visible, "speculative_config": speculative}
+        hidden = ("fail_at", "failure", "delay", "fail_score_at")
+        visible = {k: v for k, v in self.options.items() if k not in hidden}
+        return {"options": visible, "speculative_config": speculative, "dtype": arm.dtype}
 
     def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
         """Refuse a prompt of more bytes than ``context``."""

@@ -27,7 +27,10 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tais.engines.work import Work
 
 __all__ = ["Job", "main"]
 
@@ -158,12 +161,21 @@ def _redirect(log: Path) -> None:
     os.close(descriptor)
 
 
+def _work(job: Job, events: Events) -> Work:
+    if job.get("kind") == "audit":
+        from tais.engines.audit_run import AuditRun
+
+        return AuditRun(job, events)
+    from tais.engines.arm import ArmRun
+
+    return ArmRun(job, events)
+
+
 def run_arm(job: Job, events: Events) -> int:
-    """Run one arm to its end and return the exit status of its process.
+    """Run one arm, or another job, to its end and return the exit status of its process.
 
     Every failure becomes one ``failed`` event with the phase in which it happened.
     """
-    from tais.engines.arm import ArmRun
     from tais.engines.base import EngineRefusal
     from tais.errors import TaisError
 
@@ -171,7 +183,7 @@ def run_arm(job: Job, events: Events) -> int:
         raise Stopped
 
     signal.signal(signal.SIGTERM, stop)
-    run = ArmRun(job, events)
+    run = _work(job, events)
     _KEPT.append(run)
     try:
         run.execute()

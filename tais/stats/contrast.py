@@ -18,6 +18,7 @@ from tais.report.model import (
     TreatmentReport,
     Verdict,
 )
+from tais.stats.audited import audit_details, weigh_audit
 from tais.stats.endpoint import EndpointResult
 from tais.stats.proportions import wilson
 from tais.stats.reasons import note, reason, tidy, tidy_interval, tidy_values
@@ -60,7 +61,9 @@ def build_contrast(
     treatment, weighed = fold_treatment(contrast)
     weighed += _evidence(contrast, rules)
     weighed += [finding_reason(f, lossless=contrast.lossless) for f in contrast.findings]
-    weighed += _endpoints([r.report for r in results])
+    weighed += weigh_audit(contrast, rules)
+    if contrast.evidence == "matched":
+        weighed += _endpoints([r.report for r in results])
     verdict = worst(v for v, _ in weighed)
     return ContrastReport(
         reference=contrast.reference,
@@ -73,7 +76,7 @@ def build_contrast(
         identity=fold_identity(contrast),
         treatment=treatment,
         endpoints=tuple(r.report for r in results),
-        details=dict(details or {}),
+        details={**(details or {}), **audit_details(contrast, rules)},
     )
 
 
