@@ -1,0 +1,124 @@
+"""The audit on the real engine: lossless arms conform, and faulty verification is found."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, Tais, environment
+from tests.engines.test_vllm import edited, read_report
+
+pytestmark = pytest.mark.engine
+
+LIMIT = 24
+DRAFT = str(ROOT / "models" / "demo" / "draft")
+ADVERSARIAL = str(ROOT / "models" / "demo" / "adversarial")
+
+
+def speculation(model: str, **more: Any) -> dict[str, Any]:
+    return {"method": "draft_model", "model": model, "num_speculative_tokens": 4, **more}
+
+
+def faulty(name: str, draft: str) -> dict[str, Any]:
+    return {
+        "extends": "target",
+        "engine_args": {"worker_extension_cls": f"tests.engines.faults.{name}.Extension"},
+        "speculative_config": speculation(draft),
+    }
+
+
+def change(data: dict[str, Any]) -> None:
+    garbage = speculation("tests.engines.drafters.Garbage", method="custom_class")
+    data["arms"] |= {
+        "garbage": {"extends": "target", "speculative_config": garbage},
+        "ngram": {
+            "extends": "target",
+            "speculative_config": {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4},
+        },
+        "accept_all": faulty("accept_all", ADVERSARIAL),
+        "typical": faulty("typical", ADVERSARIAL),
+        "coarse": {"extends": "target", "dtype": "bfloat16"},
+        "coarse_draft": {"extends": "coarse", "speculative_config": speculation(DRAFT)},
+    }
+    audited = ["draft_model", "garbage", "ngram", "accept_all", "typical", "coarse"]
+    data["contrasts"] = [
+        *({"reference": "target", "candidate": name, "audit": True} for name in audited),
+        {"reference": "coarse", "candidate": "coarse_draft", "audit": True},
+    ]
+
+
+@pytest.fixture(scope="module")
+def contrasts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """One run of all arms, by candidate."""
+    folder = tmp_path_factory.mktemp("audit")
+    manifest = edited(folder, change)
+    command = [
+        sys.executable,
+        "-m",
+        "tais",
+        "run",
+        str(manifest),
+        "--out",
+        str(folder),
+        "--limit",
+        str(LIMIT),
+    ]
+    variables = environment() | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=500, check=False)
+    assert done.returncode == 1, done.stderr
+    return {contrast["candidate"]: contrast for contrast in read_report(folder)["contrasts"]}
+
+
+def codes(contrast: dict[str, Any]) -> set[str]:
+    return {reason["code"] for reason in contrast["reasons"]}
+
+
+@pytest.mark.parametrize("name", ["draft_model", "ngram", "garbage"])
+def test_lossless_arms_conform_to_the_last_token(contrasts: dict[str, dict[str, Any]], name: str) -> None:
+    contrast = contrasts[name]
+    audit = contrast["details"]["audit"]
+    assert contrast["treatment"]["draft_tokens"] > 0
+    assert audit["candidate"]["tokens"] > 20 * LIMIT
+    assert audit["candidate"]["beyond"] == 0
+    assert audit["candidate"]["rate"] == 1.0
+    assert "structural_divergence" not in codes(contrast)
+
+
+def test_in_bfloat16_every_divergence_is_rounding(contrasts: dict[str, dict[str, Any]]) -> None:
+    for name in ("coarse", "coarse_draft"):
+        audit = contrasts[name]["details"]["audit"]
+        assert set(audit["causes"]) <= {"tie", "numerical"}
+        assert audit["candidate"]["beyond"] == 0
+    # Against float32, rounding does change answers of this model.
+    assert contrasts["coarse"]["details"]["audit"]["candidate"]["misses"] > 0
+
+
+@pytest.mark.parametrize("name", ["accept_all", "typical"])
+def test_a_faulty_verifier_is_found_and_fails(contrasts: dict[str, dict[str, Any]], name: str) -> None:
+    contrast = contrasts[name]
+    assert contrast["verdict"] == "fail"
+    assert "structural_divergence" in codes(contrast)
+    audit = contrast["details"]["audit"]
+    assert audit["causes"]["structural"] > 0
+    worst = audit["attributions"][0]
+    assert worst["cause"] == "structural"
+    assert worst["margin"] > audit["band"]
+    # What came through was proposed by the draft, and is its own choice.
+    pull = audit["draft_pull"]
+    assert pull["hits"] > 0.9 * pull["n"]
+    # Chance takes the target's second best, which is often the draft's best, too.
+    assert pull["hits"] > 1.2 * pull["expected"]
+
+
+def test_a_lossy_arm_that_says_so_must_show_it(tais: Tais, tmp_path: Path) -> None:
+    def lossy(data: dict[str, Any]) -> None:
+        data["contrasts"][0]["lossless"] = False
+
+    done = tais("run", edited(tmp_path, lossy), "--out", tmp_path / "out", "--limit", 4)
+    assert done.returncode == 3, done.stderr
+    found = codes(read_report(tmp_path / "out")["contrasts"][0])
+    assert "lossy_treatment_not_shown" in found
