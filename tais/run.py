@@ -9,7 +9,7 @@ import fcntl
 import importlib.util
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tais.engines.worker import Job
     from tais.executors.local import ArmEvent, LocalExecutor
 
-__all__ = ["Observer", "Plan", "RunOptions", "RunOutcome", "make_plan", "run"]
+__all__ = ["Observer", "Plan", "RunOptions", "RunOutcome", "finish", "make_plan", "new_run", "run"]
 
 # Measured on the demo: a stored token takes about 12 bytes with its log-probabilities, zstd-compressed;
 # this is twice as much, and a sample's text and keys are added.
@@ -166,7 +166,32 @@ def run(manifest_path: str | Path, options: RunOptions, observer: Observer | Non
     watcher: Observer = observer or Silent()
     plan = make_plan(manifest_path, options.limit)
     _require_engines(plan)
-    run_dir = _existing_run(plan, options) if options.resume else _new_run(plan, options)
+    run_dir = _existing_run(plan, options) if options.resume else new_run(plan, options)
+    return finish(plan, options, run_dir, watcher)
+
+
+def finish(
+    plan: Plan,
+    options: RunOptions,
+    run_dir: Path,
+    observer: Observer,
+    bring: Callable[[Path], None] | None = None,
+) -> RunOutcome:
+    """Run what a run directory lacks, decide and sign.
+
+    Parameters
+    ----------
+    plan
+        What the directory's lock fixes.
+    options
+        How.
+    run_dir
+        A directory with its lock and items.
+    observer
+        Who watches.
+    bring
+        Brings answers that exist already into the directory, once its lock is signed.
+    """
     # From here on the items stand in the run directory.
     plan = replace(plan, batteries=())
     with _Guard(run_dir):
@@ -175,7 +200,9 @@ def run(manifest_path: str | Path, options: RunOptions, observer: Observer | Non
 
             # Before the first token: nobody can choose the rules after seeing the answers.
             sign_lock(run_dir, options.signer)
-        return _Attempt(plan, options, run_dir, watcher).execute()
+        if bring is not None:
+            bring(run_dir)
+        return _Attempt(plan, options, run_dir, observer).execute()
 
 
 def _require_engines(plan: Plan) -> None:
@@ -190,7 +217,8 @@ def _require_engines(plan: Plan) -> None:
             raise EngineError(f"{package} is not installed", place=where, remedy=f"Install it: {remedy}")
 
 
-def _new_run(plan: Plan, options: RunOptions) -> Path:
+def new_run(plan: Plan, options: RunOptions) -> Path:
+    """Make the run directory of a plan, with items and lock."""
     from tais.items import write_items
 
     parent = options.out / plan.manifest.name

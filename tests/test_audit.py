@@ -195,3 +195,63 @@ def test_a_reference_that_cannot_score_is_refused(screen: Screen, tais: Tais) ->
     done = tais("plan", screen.path)
     assert done.returncode == 2
     assert "cannot score" in done.stderr
+
+
+def run_then_audit(screen: Screen, tais: Tais, *arguments: object) -> Any:
+    tais("run", screen.path, "--out", screen.out)
+    run_dir = screen.run_dirs()[-1]
+    given = ("--manifest", screen.path, "--reference", "target", "--out", screen.out)
+    return tais("audit", run_dir, *given, *arguments)
+
+
+def test_a_finished_run_is_audited_in_a_run_of_its_own(screen: Screen, tais: Tais) -> None:
+    done = run_then_audit(screen, tais)
+    assert done.returncode == 0, done.stderr
+    run_dir = done.stdout.split("\t")[1].strip()
+    assert "/fakes-audit/" in run_dir
+    report = json.loads((screen.folder / run_dir / "report.json").read_text())
+    (found,) = report["contrasts"]
+    assert found["candidate"] == "spec"
+    assert found["details"]["audit"]["scope"] == "full"
+    assert found["details"]["audit"]["candidate"]["rate"] == 1.0
+    # Nothing was generated again.
+    stored = screen.run_dirs()[-1] / "arms" / "spec" / "part-00000.parquet"
+    assert (screen.folder / run_dir / "arms/spec/part-00000.parquet").read_bytes() == stored.read_bytes()
+
+
+def test_an_audit_is_verified_like_a_run(screen: Screen, tais: Tais) -> None:
+    tais("keygen", "--out", screen.folder)
+    tais("run", screen.path, "--out", screen.out)
+    done = tais(
+        *("audit", screen.run_dirs()[-1], "--manifest", screen.path, "--reference", "target"),
+        *("--out", screen.out, "--key", screen.folder / "tais.key", "-q"),
+        TAIS_UNSIGNED="",
+    )
+    assert done.returncode == 0, done.stderr
+    run_dir = done.stdout.split("\t")[1].strip()
+    verified = tais("verify", run_dir, "--key", screen.folder / "tais.pub", "--recompute")
+    assert verified.returncode == 0, verified.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--candidate", "spock"], "no arm named 'spock'"),
+        (["--candidate", "target"], "is the reference"),
+    ],
+)
+def test_an_audit_of_what_is_not_there_is_refused(
+    screen: Screen, tais: Tais, arguments: list[str], said: str
+) -> None:
+    done = run_then_audit(screen, tais, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_an_audit_by_another_manifest_is_refused(screen: Screen, tais: Tais) -> None:
+    tais("run", screen.path, "--out", screen.out)
+    run_dir = screen.run_dirs()[-1]
+    screen.options("spec", leak=0.5)
+    done = tais("audit", run_dir, "--manifest", screen.path, "--reference", "target")
+    assert done.returncode == 2
+    assert "arms.spec.engine_args" in done.stderr

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tais import __version__
-from tais.cli import battery, compare, gate, keys, power, report, run, verify
+from tais.cli import audit, battery, compare, gate, keys, power, report, run, verify
 from tais.cli.console import say_error
 
 __all__ = ["app", "main", "run_command"]
@@ -50,6 +50,7 @@ def _root(
 
 
 app.command("run", rich_help_panel="Screen")(run.run)
+app.command("audit", rich_help_panel="Screen")(audit.audit)
 app.command("plan", rich_help_panel="Screen")(run.plan)
 app.command("power", rich_help_panel="Screen")(power.power)
 app.add_typer(battery.app, name="battery", rich_help_panel="Batteries")

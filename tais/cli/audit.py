@@ -1,0 +1,49 @@
+"""``tais audit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["audit"]
+
+
+def audit(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory with the answers.")],
+    manifest: Annotated[str, typer.Option("--manifest", help="Manifest of that run.")],
+    reference: Annotated[str, typer.Option("--reference", help="Arm whose stack scores the tokens.")],
+    candidate: Annotated[
+        list[str] | None, typer.Option("--candidate", help="Arm to audit; repeat for several.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where it goes.")] = Path("reports"),
+    key: Annotated[
+        str | None,
+        typer.Option("--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) that signs the audit."),
+    ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", envvar="TAIS_UNSIGNED", help="Sign nothing.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
+) -> None:
+    """Score every token of stored answers under a reference stack. The exit code is the verdict.
+
+    Example: [bold]tais audit reports/demo/RUN --manifest demo --reference target --candidate ngram[/bold]
+
+    The run stays as it is; the audit is a run directory of its own that cites it.
+    """
+    from tais.attest import choose_signer
+    from tais.auditing import audit_run
+    from tais.cli.console import say
+    from tais.cli.progress import make_observer
+    from tais.report.terminal import print_report
+    from tais.run import RunOptions
+
+    options = RunOptions(out=out, signer=choose_signer(key, unsigned, say))
+    with make_observer(quiet=quiet, verbose=False) as observer:
+        outcome = audit_run(run_dir, manifest, reference, candidate or (), options, observer)
+    if not quiet:
+        print_report(outcome.report, outcome.run_dir)
+    typer.echo(f"{outcome.report.verdict.value}\t{outcome.run_dir}")
+    raise typer.Exit(outcome.report.exit_code)
