@@ -104,8 +104,9 @@ def _again(run_dir: Path, shadow: Path, report: Mapping[str, Any]) -> dict[str, 
     from tais.analysis import analyse
 
     # Links, so that scores are kept beside the run and not in it.
-    for name in ("arms", ITEMS, LOCK):
-        (shadow / name).symlink_to((run_dir / name).resolve())
+    for name in ("arms", "audits", ITEMS, LOCK):
+        if (run_dir / name).exists():
+            (shadow / name).symlink_to((run_dir / name).resolve())
     try:
         made = analyse(shadow, report["facts"]["run"], keep_scores=True)
     # Samples that someone made up can break any step: whatever it is, they do not lead to this report.
