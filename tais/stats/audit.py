@@ -177,8 +177,8 @@ def band(
     Notes
     -----
     The rounding part is 4 eps scale sqrt(roundings): a margin compared over two passes holds four errors of
-    at most eps scale each, added at their worst, and errors of successive roundings add like a random walk. It
-    is a bound for one rounding and a rule of thumb for many: errors of single layers can be amplified by
+    at most eps scale each, added at their worst, and errors of successive roundings add like a random walk.
+    It is a bound for one rounding and a rule of thumb for many: errors of single layers can be amplified by
     later ones. The control's bound and a float32 re-check are the measured answers.
     """
     if not (dtype_eps > 0 and math.isfinite(score_scale) and score_scale >= 0 and roundings >= 1):

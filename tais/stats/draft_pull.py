@@ -138,7 +138,7 @@ def _normal_tail(p: FloatArray, count: int) -> float:
     skew = float((p * (1 - p) * (1 - 2 * p)).sum()) / variance**1.5
     density = math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
     tail = math.erfc(x / math.sqrt(2)) / 2 - skew * (1 - x * x) * density / 6
-    return min(max(tail, 0.0), 1.0)
+    return float(min(max(tail, 0.0), 1.0))
 
 
 def _invert(base: FloatArray, count: int, alpha: float = 0.05) -> Interval:
