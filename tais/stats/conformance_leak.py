@@ -85,7 +85,7 @@ class LeakEstimate:
 
 
 class Leak:
-    """Evidence about e, token by token: 20 bytes kept per token, nothing per cell."""
+    """Evidence about e, token by token: 24 bytes kept per token, nothing per cell."""
 
     def __init__(self) -> None:
         self.moments = Moments()
@@ -106,7 +106,7 @@ class Leak:
         centred = np.minimum(own, math.exp(CLIP)) - mean
         self._ratios.append(own)
         self._scores.append(np.stack([centred, gain]).astype(np.float32))
-        self._clusters.append(cluster.astype(np.int32) if len(cluster) else cluster)
+        self._clusters.append(cluster)
         return np.asarray(own)
 
     def estimate(self, confidence: float = 0.95, power: float = 0.9) -> LeakEstimate:
