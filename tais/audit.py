@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tais.arm_table import ArmTable, load_arm
 from tais.attribution import StackAudit, audit_folder, suspects
 from tais.audit_store import WHOLE, Entry, write_worklist
+from tais.conforming import top_of
 from tais.engines.base import SampleKey
 from tais.evidence import Divergence
 from tais.items import Items
@@ -82,6 +83,8 @@ class AuditPlanner:
 
     def _float32(self) -> Iterator[Job]:
         """Score what the reference stack would not have chosen once more in float32."""
+        if self.lock["sampling"]["temperature"] > 0:
+            return
         work = _Work(RunLayout(self.run_dir, self.run_dir / "scores.parquet"), self.lock)
         for reference in dict.fromkeys(c.reference for c, _ in self._audited()):
             audit = StackAudit.read(self.run_dir, reference, "own")
@@ -99,11 +102,19 @@ class AuditPlanner:
         work = _Work(RunLayout(self.run_dir, self.run_dir / "scores.parquet"), self.lock)
         for contrast, fixed in self._audited():
             draft = _draft_stack(self.manifest, contrast)
-            if draft is None or fixed["audit"] == "only":
+            if draft is None:
                 continue
-            wanted = [(d_arm, key, at, 1) for d_arm, key, at in work.diverging(fixed)]
+            wanted = self._for_draft(work, fixed)
             if wanted:
                 yield self._job(draft, contrast.reference, f"draft-{contrast.candidate}", wanted, work)
+
+    def _for_draft(self, work: _Work, fixed: Mapping[str, Any]) -> list[Entry]:
+        """Return the tokens that the draft is asked about: those that diverge, or all that were sampled."""
+        if not work.greedy:
+            return work.entries(fixed)
+        if fixed["audit"] == "only":
+            return []
+        return [(arm, key, at, 1) for arm, key, at in work.diverging(fixed)]
 
     def _job(self, stack: Arm, reference: str, name: str, wanted: Sequence[Entry], work: _Work) -> Job:
         folder = audit_folder(self.run_dir, reference, name)
@@ -119,9 +130,15 @@ class AuditPlanner:
             "optional": name != "own",
             "worklist": str(worklist),
             "arms_dir": str(self.run_dir / "arms"),
-            "top": _TOP,
+            "top": self._top(name),
             "total": work.count(dict.fromkeys(wanted)),
         }
+
+    def _top(self, stack: str) -> int:
+        sampling = self.lock["sampling"]
+        if sampling["temperature"] == 0:
+            return _TOP
+        return top_of(sampling, draft=stack.startswith("draft-"))
 
 
 class _Work:
@@ -131,6 +148,7 @@ class _Work:
         self.layout, self.lock = layout, lock
         self.items = Items(layout.run_dir / "items.parquet")
         self.repeats = lock["sampling"]["n"]
+        self.greedy = lock["sampling"]["temperature"] == 0
         self._tables: dict[str, ArmTable] = {}
 
     def table(self, arm: str) -> ArmTable:
@@ -150,6 +168,8 @@ class _Work:
         reference, candidate = fixed["reference"], fixed["candidate"]
         if fixed["audit"] == "only":
             return [(candidate, WHOLE, 0, None)]
+        if not self.greedy:
+            return [(reference, WHOLE, 0, None), (candidate, WHOLE, 0, None)]
         if fixed["audit"] == "full":
             return [(reference, WHOLE, 0, None), *self._unlike(reference, candidate)]
         found = self.diverging(fixed)

@@ -51,6 +51,7 @@ _SCORES = pa.schema(
         pa.field("repeat", pa.int32(), nullable=False),
         pa.field("first", pa.int32(), nullable=False),
         pa.field("prompt_fits", pa.bool_()),
+        pa.field("tokens", pa.list_(pa.int32()), nullable=False),
         pa.field("given", pa.list_(pa.float32()), nullable=False),
         # Row by row, as many per row as the division by the length of `given` says.
         pa.field("top_tokens", pa.list_(pa.int32()), nullable=False),
@@ -130,6 +131,7 @@ def audit_writer(folder: Path, fits: Callable[[TokenScores], bool | None]) -> Ta
             **scores.request.request.key._asdict(),
             "first": scores.request.first,
             "prompt_fits": fits(scores),
+            "tokens": scores.request.answer[scores.request.first :][: len(scores.given)],
             "given": scores.given,
             "top_tokens": scores.top_tokens.ravel(),
             "top_scores": scores.top_scores.ravel(),
@@ -153,8 +155,9 @@ class Scored:
 
     key: AuditKey
     prompt_fits: bool | None
+    tokens: NDArray[np.int32]
     given: NDArray[np.float32]
-    """Shape (n,)."""
+    """Token ids and their scores, shape (n,)."""
     top_tokens: NDArray[np.int32]
     top_scores: NDArray[np.float32]
     """Both of shape (n, k)."""
@@ -188,7 +191,9 @@ def read_scores(folder: Path) -> Iterator[Scored]:
             if len(tokens) != len(scores) or (len(given) and len(tokens) % len(given)):
                 raise StoreError("scores of unequal length", place=Place(file=str(folder), key=str(key)))
             shape = (len(given), len(tokens) // max(1, len(given)))
-            yield Scored(AuditKey(*key), fits[index], given, tokens.reshape(shape), scores.reshape(shape))
+            own = _values(batch, "tokens", index)
+            top = tokens.reshape(shape), scores.reshape(shape)
+            yield Scored(AuditKey(*key), fits[index], own, given, *top)
 
 
 def _values(batch: pa.RecordBatch, name: str, index: int) -> NDArray[Any]:

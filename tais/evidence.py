@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.manifest import Role, Rules
+from tais.stats.conformance import ConformanceResult, ControlComparison
 
 __all__ = [
     "Attribution",
@@ -20,6 +21,7 @@ __all__ = [
     "AuditEvidence",
     "BatteryAudit",
     "Cause",
+    "ConformanceEvidence",
     "ContrastEvidence",
     "Divergence",
     "EndpointEvidence",
@@ -207,6 +209,20 @@ class AuditEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class ConformanceEvidence:
+    """Sampled tokens against the law of the reference stack."""
+
+    candidate: ConformanceResult
+    control: ConformanceResult | None
+    """The reference's own tokens, scored in the same way; None where it answered nothing."""
+    against: ControlComparison | None
+    left_out: int
+    """Tokens of the candidate whose law is not known, or that lie at the edge of a cut."""
+    draft: Literal["none", "greedy", "sampled"]
+    """What is known of the draft: nothing, its best token, its law."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContrastEvidence:
     """Everything about one contrast."""
 
@@ -222,6 +238,9 @@ class ContrastEvidence:
     findings: tuple[Finding, ...] = ()
     evidence: Literal["matched", "teacher_forced"] = "matched"
     audit: AuditEvidence | None = None
+    conformance: ConformanceEvidence | None = None
+    greedy: bool = True
+    """Whether answers are greedy: only then are they expected to be the same."""
     lossy_by_design: bool = False
     """Whether the same target speculates with a rule that is not meant to keep its choices."""
     candidate_properties: dict[str, float] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from typing import Any
 
 from tais.arm_table import Telemetry, load_arm
 from tais.attribution import fold_audit
+from tais.conforming import fold_conformance
 from tais.engines.resolved import compare_resolved
 from tais.evidence import (
     ContrastEvidence,
@@ -122,7 +123,10 @@ def _evidence(
     only = contrast.get("audit") == "only"
     differing = sum(x.n - x.identical for x in found.identity)
     left_out = max(0, differing - len(found.divergences))
-    audit = fold_audit(layout, contrast, found.divergences, left_out)
+    greedy = lock["sampling"]["temperature"] == 0
+    audit = fold_audit(layout, contrast, found.divergences, left_out) if greedy else None
+    audited = contrast.get("audit") in ("full", "only")
+    law = fold_conformance(layout, contrast, lock["sampling"]) if audited and not greedy else None
     return ContrastEvidence(
         reference=reference,
         candidate=candidate,
@@ -140,6 +144,8 @@ def _evidence(
         ),
         evidence="teacher_forced" if only else "matched",
         audit=audit,
+        conformance=law,
+        greedy=greedy,
         lossy_by_design=_lossy_by_design(contrast, arm),
         candidate_properties=_properties(arm),
     )

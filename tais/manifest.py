@@ -63,6 +63,8 @@ class Rules(_Strict):
     null_quantile: float = Field(0.99, gt=0.5, lt=1)
     exact: bool = False
     hypothesis: Hypothesis = Hypothesis.equivalence
+    conformance_alpha: float = Field(0.01, gt=0, lt=0.5)
+    """Level at which sampled tokens (temperature above 0) are said not to follow the target's law."""
     margin_scale: Literal["difference", "risk_ratio"] = "difference"
     """risk_ratio: the rate of outcomes that are not as expected may change by the factor 1 + margin."""
     accept_evidence: tuple[Literal["teacher_forced"], ...] = ()

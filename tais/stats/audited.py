@@ -15,6 +15,7 @@ from tais.evidence import Attribution, AuditCounts, AuditEvidence, ContrastEvide
 from tais.manifest import Rules
 from tais.report.model import Reason, Verdict
 from tais.stats.audit import share_upper_bound
+from tais.stats.conformed import law_details, weigh_law
 from tais.stats.proportions import wilson
 from tais.stats.reasons import note, points, reason, tidy, tidy_interval
 
@@ -31,7 +32,7 @@ _EXPLAINED = ("tie", "numerical")
 def weigh_audit(contrast: ContrastEvidence, rules: Rules) -> list[Weighed]:
     """Return what the audit says, each with the best verdict that it leaves possible."""
     audit = contrast.audit
-    weighed = list(_lossy(contrast))
+    weighed = [*_lossy(contrast), *weigh_law(contrast, rules)]
     if audit is None:
         return weighed
     weighed += _structural(contrast, audit)
@@ -47,7 +48,7 @@ def _of(audit: AuditEvidence, *causes: str) -> list[Attribution]:
 
 def _lossy(contrast: ContrastEvidence) -> Iterator[Weighed]:
     """A rule that is meant to let other tokens through must be seen to do so."""
-    if not contrast.lossy_by_design:
+    if not contrast.lossy_by_design or not contrast.greedy:
         return
     if contrast.audit is not None and _of(contrast.audit, "structural", "unconfirmed"):
         return
@@ -177,7 +178,7 @@ def audit_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, Any]:
     """Return the figures of an audit for the report; nothing where there was none."""
     audit = contrast.audit
     if audit is None:
-        return {}
+        return law_details(contrast, rules)
     causes: Counter[str] = Counter(a.cause for a in audit.attributions)
     # What needs a look stands first.
     order = {"structural": 0, "length": 0, "unconfirmed": 1, "text": 1, "unknown": 2}

@@ -1,0 +1,107 @@
+"""Laws from listed scores: against full vocabularies, and exact whatever the lists leave out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from tais.audit_store import AuditKey, Scored
+from tais.conforming import Warp, listed_laws
+from tais.stats.conformance import Conformance
+from tais.stats.warp import warp
+
+VOCABULARY = 40
+LISTED = 8
+NO_EDGE = (0.0, 0.0)
+Floats = NDArray[np.float64]
+
+
+def softmax_log(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    found: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return found
+
+
+def scored(logprobs: Floats, tokens: NDArray[np.int64], k: int) -> Scored:
+    """What an engine lists of these laws: the k best, in float32."""
+    ids = np.argsort(-logprobs, axis=1, kind="stable")[:, :k]
+    return Scored(
+        AuditKey("arm", "b", "i", 0, 0),
+        True,
+        tokens.astype(np.int32),
+        np.take_along_axis(logprobs, tokens[:, None], axis=1)[:, 0].astype(np.float32),
+        ids.astype(np.int32),
+        np.take_along_axis(logprobs, ids, axis=1).astype(np.float32),
+    )
+
+
+def draw(law: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+    p = np.exp(law)
+    return np.array([rng.choice(VOCABULARY, p=row / row.sum()) for row in p])
+
+
+@pytest.mark.parametrize("rule", [Warp(), Warp(top_k=4), Warp(top_p=0.6), Warp(top_k=6, top_p=0.8)])
+def test_listed_laws_are_those_of_the_whole_vocabulary(rule: Warp) -> None:
+    rng = np.random.default_rng(1)
+    logits = 3 * rng.standard_normal((200, VOCABULARY))
+    # vLLM's order of cuts on all logits is the oracle (tais.stats.warp is tested against vLLM itself).
+    full = warp(logits, 1.0, rule.top_k, rule.top_p)
+    tokens = draw(full, rng)
+    laws, kept = listed_laws(
+        scored(softmax_log(logits), tokens, LISTED), None, rule, NO_EDGE, 0, 0, greedy=True
+    )
+    ids = np.argsort(-logits, axis=1, kind="stable")[:, :LISTED][kept]
+    wanted = np.exp(np.take_along_axis(full[kept], ids, axis=1))
+    assert kept.mean() > 0.5
+    np.testing.assert_allclose(laws.target()[:, :-1], wanted, atol=2e-6)
+    p = laws.target()[np.arange(len(laws)), laws.given]
+    assert (p > 0).all()
+
+
+@pytest.mark.parametrize("rule", [Warp(), Warp(top_k=5), Warp(top_p=0.7)])
+@pytest.mark.parametrize("greedy", [True, False])
+def test_correct_draws_are_not_flagged_more_often_than_the_level_says(rule: Warp, greedy: bool) -> None:
+    rng = np.random.default_rng(7)
+    found = []
+    for seed in range(60):
+        logits = 2 * rng.standard_normal((300, VOCABULARY))
+        draft = softmax_log(logits + rng.standard_normal(logits.shape))
+        tokens = draw(warp(logits, 1.0, rule.top_k, rule.top_p), rng)
+        target = scored(softmax_log(logits), tokens, LISTED)
+        laws, _ = listed_laws(target, scored(draft, tokens, 2 * LISTED), rule, NO_EDGE, 0, 0, greedy=greedy)
+        conformance = Conformance(seed)
+        conformance.update(laws)
+        result = conformance.result()
+        assert result.impossible == 0
+        found += [test.p for test in result.tests]
+    # Four tests of each run are dependent; their p-values are uniform all the same.
+    assert stats.kstest(found, "uniform").pvalue > 1e-3
+
+
+def test_draws_from_the_draft_are_found() -> None:
+    rng = np.random.default_rng(3)
+    logits = 2 * rng.standard_normal((4000, VOCABULARY))
+    draft = softmax_log(logits + 2 * rng.standard_normal(logits.shape))
+    leaked = rng.random(len(logits)) < 0.05
+    tokens = np.where(leaked, draw(draft, rng), draw(softmax_log(logits), rng))
+    target = scored(softmax_log(logits), tokens, LISTED)
+    laws, _ = listed_laws(target, scored(draft, tokens, 4 * LISTED), Warp(), NO_EDGE, 0, 0, greedy=False)
+    conformance = Conformance(0)
+    conformance.update(laws)
+    leak = conformance.result().leak
+    assert leak is not None
+    assert leak.lr_p < 1e-3
+    assert leak.e == pytest.approx(0.05, abs=0.025)
+
+
+def test_a_token_that_the_cut_excludes_is_impossible_but_not_at_its_edge() -> None:
+    logprobs = np.log(np.array([[0.5, 0.3, 0.15, 0.05], [0.5, 0.3, 0.15, 0.05]]))
+    target = scored(logprobs, np.array([1, 3]), 4)
+    laws, kept = listed_laws(target, None, Warp(top_k=2), NO_EDGE, 0, 0, greedy=True)
+    assert kept.all()
+    assert list(laws.target()[[0, 1], laws.given]) == [pytest.approx(0.375), 0.0]
+    # 0.3 and 0.05 lie 1.8 nats apart.
+    _, kept = listed_laws(target, None, Warp(top_k=2), (2.0, 0.0), 0, 0, greedy=True)
+    assert list(kept) == [True, False]
