@@ -29,7 +29,7 @@ from tais.evidence import (
 from tais.identity import first_difference
 from tais.items import BatteryItems, Items
 from tais.manifest import Role, Rules
-from tais.scorers import Scorer
+from tais.scorers import ScorerBase
 from tais.treatment import speculation_findings, speculation_modes
 
 __all__ = ["RunLayout", "fold_run"]
@@ -69,7 +69,7 @@ class _Contrast:
     drifted: Counter[str] = field(default_factory=Counter)
     drifted_items: list[str] = field(default_factory=list)
 
-    def add(self, battery: Mapping[str, Any], scorer: Scorer, pair: _Pair) -> None:
+    def add(self, battery: Mapping[str, Any], scorer: ScorerBase, pair: _Pair) -> None:
         self.identity.append(pair.identity(battery["name"]))
         room = _DIVERGENCES_KEPT - len(self.differing)
         self.differing.extend(pair.differing(battery["name"], room))
@@ -91,7 +91,7 @@ def fold_run(
     layout: RunLayout,
     lock: Mapping[str, Any],
     items: Items,
-    scorers: Mapping[str, Scorer],
+    scorers: Mapping[str, ScorerBase],
     facts: dict[str, Any],
 ) -> ScreenEvidence:
     """Return the evidence of a run.
@@ -172,7 +172,7 @@ class _Pair:
         for index in np.flatnonzero(~self.same | ~self.same_text)[: max(0, limit)]:
             yield _Differing(battery, *self._item(index), int(self.keys[index]))
 
-    def endpoint(self, battery: Mapping[str, Any], scorer: Scorer) -> EndpointEvidence:
+    def endpoint(self, battery: Mapping[str, Any], scorer: ScorerBase) -> EndpointEvidence:
         items = self.keys // self.repeats - self.items.first
         return EndpointEvidence(
             battery=battery["name"],

@@ -30,6 +30,9 @@ _OPTIONS = {
     "failure": "crash",
     "refuse_start": None,
     "resolve": {},
+    # Says whether the answer that it is asked about refuses, but for a share of questions.
+    "judge": False,
+    "mumbles": 0.0,
 }
 
 
@@ -122,6 +125,10 @@ class FakeEngine:
 
     def _text(self, request: Request) -> str:
         name = request.key.item_id
+        if self.options["judge"]:
+            if _fraction("mumbles", name) < self.options["mumbles"]:
+                return "hard to say"
+            return "yes" if "Answer: I'm sorry" in request.messages[-1].content else "no"
         leaked = _fraction("leak", name) < self.options["leak"]
         refuses = _fraction("refuse", name) < self.options["refuse"]
         if leaked == refuses:  # a leak turns the answer round
