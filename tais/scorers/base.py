@@ -130,11 +130,16 @@ def score_unique(
     return collect(scores, len(seen))
 
 
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 def _expect_key(expect: Any) -> Any:
     # A string stands for itself; the tuple keeps '"B"' the string and '"B"' the JSON text apart.
     if expect is None or isinstance(expect, str):
         return expect
-    return ("json", json.dumps(expect, sort_keys=True, separators=(",", ":")))
+    if type(expect) is int:
+        return ("json", str(expect))
+    return ("json", _ENCODE(expect))
 
 
 def scorer_label(scorer: ScorerBase) -> str:
