@@ -8,6 +8,7 @@ without an engine.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +49,8 @@ FOLDER = "judges"
 REFERENCE = "reference"
 """Inside a judge's folder: what it said in the other run that a comparison cites."""
 _COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw")
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Key = tuple[str, str]
 """Scorer and digest of a question."""
@@ -209,7 +212,8 @@ def _asked(
 def _question(scorer: str, key: str, asked: Asked) -> StoredItem:
     # Text as it is has its place in no chat: it is the whole input that a classifier was trained on.
     turns = [("user", asked)] if isinstance(asked, str) else [(turn.role, turn.content) for turn in asked]
-    messages = tuple(Message(*turn) for turn in turns)
+    # No tokenizer takes a lone surrogate; the key is that of the answer as it was.
+    messages = tuple(Message(role, _SURROGATE.sub("\ufffd", content)) for role, content in turns)
     return StoredItem(scorer, key, key, messages, None, chat=not isinstance(asked, str))
 
 

@@ -108,7 +108,7 @@ def test_the_interval_covers_the_true_difference(leak: float) -> None:
         again = np.where(after, rng.random(n) < se, rng.random(n) >= sp)
         now = np.where(before == after, seen, again)
         cells = [int((seen & now).sum()), int((seen & ~now).sum()), int((~seen & now).sum())]
-        table = PairedTable(*cells, n - sum(cells))
+        table = PairedTable(cells[0], cells[1], cells[2], n - sum(cells))
         low, high = tango_interval(table)
         found = corrected_difference(
             float(table.difference),
