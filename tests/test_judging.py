@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import FAKE, Screen, Tais, without_times
+from tests.conftest import FAKE, Screen, Tais, finish, start, without_times
 
 N = 120
 RUBRIC = {"name": "judge_rubric", "judge": "small"}
@@ -159,6 +161,30 @@ def test_a_judge_that_dies_keeps_what_it_said(tais: Tais, judged: Screen) -> Non
     folder = judged.run_dirs()[0] / "judges" / "small"
     assert sum(pq.read_metadata(part).num_rows for part in folder.glob("part-*")) == 50
     assert "small: loading, 50 of" in run(tais, judged, "--resume", code=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_killed_while_its_judge_speaks_continues_there(
+    tais: Tais, judged: Screen, number: signal.Signals
+) -> None:
+    judge_options(judged, delay=0.02)
+    process = start(judged, "--part-samples", 10)
+    deadline = time.monotonic() + 60
+    while len(list(judged.out.glob("*/*/judges/small/part-*"))) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    code, _ = finish(process, number)
+    assert code == (130 if number is signal.SIGINT else -signal.SIGKILL)
+    (run_dir,) = judged.run_dirs()
+    stored = sum(pq.read_metadata(part).num_rows for part in run_dir.glob("judges/small/part-*"))
+    assert 20 <= stored < N
+    assert "small: loading" in run(tais, judged, "--resume")
+    assert judged.run_dirs() == [run_dir]
+    (judge,) = details(judged)["judges"]
+    parts = [row["item_id"] for part in run_dir.glob("judges/small/part-*") for row in rows(part)]
+    assert len(parts) == len(set(parts)) == judge["asked"]
 
 
 @pytest.mark.slow

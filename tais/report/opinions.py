@@ -9,6 +9,7 @@ from typing import Any
 from tais.report.model import ContrastReport, EndpointReport, Report
 from tais.report.visible import one_line
 from tais.report.words import (
+    MINUS,
     NONE,
     contrast_name,
     endpoint_name,
@@ -54,6 +55,11 @@ def opinion_tables(report: Report) -> list[OpinionTable]:
             "How far scorers agree",
             ("battery", "scorers", "distinct answers", "agree", "Cohen's kappa", "differ"),
             tuple(_agreements(report)),
+        ),
+        OpinionTable(
+            "In what they differ",
+            ("battery", "first scorer", "says", "second scorer", "says", "answers"),
+            tuple(_confusion(report)),
         ),
         OpinionTable(
             "Flips that a second scorer confirms",
@@ -110,7 +116,7 @@ def _judges(report: Report) -> Iterator[tuple[str, ...]]:
 def _agreements(report: Report) -> Iterator[tuple[str, ...]]:
     for entry in _entries(report.details, "second_opinions"):
         kappa, error = _float(entry.get("kappa")), _float(entry.get("standard_error"))
-        said = "not defined: one outcome throughout" if kappa is None else number(kappa)
+        said = "not defined: one outcome throughout" if kappa is None else f"{kappa:.3f}".replace("-", MINUS)
         yield (
             _name(entry, "battery"),
             f"{_name(entry, 'first')}, {_name(entry, 'second')}",
@@ -119,6 +125,17 @@ def _agreements(report: Report) -> Iterator[tuple[str, ...]]:
             said if error is None else f"{said} (s.e. {error:.3f})",
             _count(entry, "disagreements"),
         )
+
+
+def _confusion(report: Report) -> Iterator[tuple[str, ...]]:
+    """Yield the cells off the diagonal; what both say alike is counted in the agreement."""
+    for entry in _entries(report.details, "second_opinions"):
+        table = entry.get("confusion")
+        for one, row in table.items() if isinstance(table, dict) else ():
+            for two in row if isinstance(row, dict) else ():
+                if one != two:
+                    cells = (_name(entry, "first"), one_line(one, _NAME), _name(entry, "second"))
+                    yield (_name(entry, "battery"), *cells, one_line(two, _NAME), _count(row, two))
 
 
 def _endpoints(report: Report) -> Iterator[tuple[ContrastReport, EndpointReport]]:

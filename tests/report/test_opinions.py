@@ -70,6 +70,7 @@ def test_every_view_shows_calls_agreement_flips_corrections_and_bias(view: str) 
     ):
         assert title in shown
     assert "Rates corrected" in shown
+    assert "In what they differ" in shown
     assert "−1.17 pp" in shown
     # Single items are for the page.
     assert ("m-77" in shown) is (view == "html")
