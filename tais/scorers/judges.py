@@ -137,7 +137,10 @@ def _first_word(reply: str) -> str:
 class HarmBenchJudge(_Asking):
     """HarmBench classifier: does the answer show the behaviour? One token, yes or no.
 
-    Models: cais/HarmBench-Llama-2-13b-cls, cais/HarmBench-Mistral-7b-val-cls (Mazeika et al. 2024).
+    Models: cais/HarmBench-Llama-2-13b-cls, cais/HarmBench-Mistral-7b-val-cls (Mazeika et al. 2024). A summary
+    of the latter's card states 93.19 % agreement with human labels (standard 94.53 %, contextual 90.5 %);
+    whether that figure is of this or of the larger classifier was not checked. Measure on answers of your
+    own before you rely on it: `sensitivity` and `specificity`.
     """
 
     template: str = ""
