@@ -11,13 +11,15 @@ from typing import Any
 from tais import __version__
 from tais.fold import fold_run
 from tais.items import Items
+from tais.judging import Replies, scorers_of, second_scorers_of
 from tais.layout import RunLayout
 from tais.lock import lock_digest, read_lock
+from tais.opinions import with_opinions
 from tais.report.items import with_items
 from tais.report.model import Report
 from tais.report.timing import answer_seconds
 from tais.samples import read_batches
-from tais.scoring import score_arms, scorers_of
+from tais.scoring import SECOND, score_arms
 
 __all__ = ["analyse", "recompute"]
 
@@ -72,11 +74,14 @@ def _decide(
 ) -> Report:
     from tais.screen import decide
 
-    scorers = scorers_of(lock)
+    scorers, second, replies = scorers_of(lock), second_scorers_of(lock), Replies(run_dir)
     layout = RunLayout(run_dir, scores)
     arms = {c["candidate"] for c in lock["contrasts"]}
     arms |= {c["reference"] for c in lock["contrasts"] if c.get("audit") != "only"}
-    score_arms(scores, {arm: layout.arm_dir(arm) for arm in arms}, scorers, items)
+    arm_dirs = {arm: layout.arm_dir(arm) for arm in arms}
+    score_arms(scores, arm_dirs, {name: (scorer,) for name, scorer in scorers.items()}, items, replies)
+    if second:
+        score_arms(scores.with_name(SECOND), arm_dirs, second, items, replies)
     facts = {
         "tais": __version__,
         "run": dict(run_facts),
@@ -87,7 +92,8 @@ def _decide(
         "arms": {arm: _arm_facts(layout, lock, arm) for arm in sorted(arms)},
     }
     report = decide(fold_run(layout, lock, items, scorers, facts))
-    return with_items(report, {arm: layout.arm_dir(arm) for arm in arms}, scores, items)
+    report = with_opinions(report, lock, arm_dirs, scores, replies)
+    return with_items(report, arm_dirs, scores, items)
 
 
 def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> dict[str, Any]:

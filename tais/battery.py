@@ -17,7 +17,7 @@ from tais.battery_source import Rows, read_rows
 from tais.battery_template import MissingColumn, as_text, check_template, lookup
 from tais.errors import ManifestError, Place
 from tais.manifest import BatteryRef
-from tais.scorers import Scorer, get_scorer, scorer_spec
+from tais.scorers import ScorerBase, find_scorer, scorer_label, scorer_spec
 
 if TYPE_CHECKING:
     from tais.yaml12 import Document
@@ -32,7 +32,7 @@ class LoadedBattery:
     name: str
     definition: Battery
     items: tuple[Item, ...]
-    scorer: Scorer
+    scorer: ScorerBase
     digest: str
     """sha256 (hex) over the scorer's specification and every item asked, in order."""
     content_digest: str
@@ -43,6 +43,8 @@ class LoadedBattery:
     """Where the rows came from."""
     notes: tuple[str, ...] = ()
     """What a reader of the report should know: licence, rows left out, pins that are missing."""
+    second_scorers: tuple[ScorerBase, ...] = ()
+    """They look at the same answers and decide nothing."""
 
 
 def load_definition(path: Path) -> tuple[Battery, Document]:
@@ -93,6 +95,7 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
     path = _file_of(ref, manifest_dir)
     battery, document = load_definition(path)
     loader = _Loader(path, battery, document)
+    loader.take_scorers(ref, manifest_dir)
     rows, origin = loader.rows(data_roots(data_dir))
     rows = _renamed(rows, battery.rename)
     items = loader.items(rows)
@@ -112,6 +115,7 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
         margin=battery.margin if ref.margin is None else ref.margin,
         origin=origin,
         notes=(*_licence_notes(battery), *loader.notes),
+        second_scorers=loader.second,
     )
 
 
@@ -155,8 +159,21 @@ class _Loader:
         self.path = path
         self.battery = battery
         self.document = document
-        self.scorer = get_scorer(battery.scorer, self.place("scorer"))
+        self.scorer: ScorerBase = find_scorer(battery.scorer, self.place("scorer"), path.parent)
+        self.second: tuple[ScorerBase, ...] = ()
         self.notes: list[str] = []
+
+    def take_scorers(self, ref: BatteryRef, folder: Path) -> None:
+        """Take the scorers that the manifest names, its own before the battery's."""
+        where = Place(key=f"battery {ref.name!r}")
+        if ref.scorer is not None:
+            self.scorer = find_scorer(ref.scorer, where, folder)
+        self.second = tuple(find_scorer(spec, where, folder) for spec in ref.second_scorers)
+        labels = [scorer_label(scorer) for scorer in (self.scorer, *self.second)]
+        for label in labels:
+            if labels.count(label) > 1:
+                remedy = "The scorers of one battery differ in name or judge"
+                raise ManifestError(f"the scorer {label!r} is given twice", place=where, remedy=remedy)
 
     def place(self, *keys: str | int) -> Place:
         return Place(str(self.path), self.document.line(keys), ".".join(map(str, keys)))
@@ -203,14 +220,16 @@ class _Loader:
         raise ManifestError(str(error), place=self.place(*keys), remedy=error.remedy) from error
 
     def _made(self, maker: ItemMaker, rows: Rows, index: int) -> Item:
+        scorer = self.scorer
         try:
             item = maker.make(rows.values[index])
-            self.scorer.check_expect(item.expect)
+            for scorer in (self.scorer, *self.second):
+                scorer.check_expect(item.expect)
         except BadRow as error:
             place = rows.place(index, error.key)
             raise ManifestError(str(error), place=place, remedy=error.remedy) from error
         except ValueError as error:
-            remedy = f"Scorer {self.scorer.name!r} of battery {self.battery.name!r}"
+            remedy = f"Scorer {scorer.name!r} of battery {self.battery.name!r}"
             raise ManifestError(str(error), place=rows.place(index), remedy=remedy) from error
         return item
 

@@ -20,6 +20,7 @@ from tais.engines.environment import package_versions
 from tais.engines.resolved import flatten
 from tais.errors import Place, UsageError
 from tais.files import canonical_json, json_digest, sha256_file, store_error, write_atomic
+from tais.judging import FOLDER, copy_replies
 from tais.ledger import LEDGER, append
 from tais.lock import LOCK, read_lock, write_lock
 from tais.manifest import Hypothesis, Role
@@ -104,8 +105,9 @@ def _check_side(side: Side, lock: Mapping[str, Any]) -> None:
 
 def _check_alike(reference: Side, candidate: Side, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Raise UsageError unless both runs asked the same items, scored alike, with the same sampling."""
-    for key, what in (("batteries", "the batteries differ"), ("sampling", "the sampling differs")):
-        sides = [dict(flatten(_keyed(lock[key]))) for lock in (old, new)]
+    for key in ("batteries", "sampling", "judges"):
+        what = f"the {key} differ{'s' if key == 'sampling' else ''}"
+        sides = [dict(flatten(_keyed(lock.get(key, {})))) for lock in (old, new)]
         for name in sorted(sides[0].keys() | sides[1].keys()):
             before, now = (side.get(name, "(absent)") for side in sides)
             if before != now:
@@ -120,7 +122,13 @@ def _keyed(value: Any) -> Any:
     """Return batteries by name, with what decides what was asked and how it was scored."""
     if not isinstance(value, list):
         return json.loads(canonical_json(value))
-    return {b["name"]: {key: b[key] for key in ("digest", "items", "scorer")} for b in value}
+    return {
+        b["name"]: {
+            **{key: b[key] for key in ("digest", "items", "scorer")},
+            "second_scorers": {str(i): spec for i, spec in enumerate(b.get("second_scorers", ()))},
+        }
+        for b in value
+    }
 
 
 class _Comparing:
@@ -159,6 +167,8 @@ class _Comparing:
                 sign_lock(run_dir, signer)
             for side, name, arm in self._arms():
                 shutil.copytree(side.run_dir / "arms" / name, run_dir / "arms" / arm)
+            for name in self.lock().get("judges", ()):
+                copy_replies(name, self.old.run_dir, self.new.run_dir, run_dir)
         except OSError as error:
             raise store_error(error, run_dir) from error
         line = self._enter(parent, run_dir, digest, "start")
@@ -252,8 +262,9 @@ def _under(run_dir: Path, hypothesis: Hypothesis, facts: dict[str, Any]) -> Repo
     lock = read_lock(run_dir)
     with tempfile.TemporaryDirectory(prefix="tais-") as folder:
         shadow = Path(folder)
-        for name in ("arms", "items.parquet"):
-            (shadow / name).symlink_to((run_dir / name).resolve())
+        for name in ("arms", "items.parquet", FOLDER):
+            if (run_dir / name).exists():
+                (shadow / name).symlink_to((run_dir / name).resolve())
         write_lock(shadow / LOCK, {**lock, "rules": {**lock["rules"], "hypothesis": hypothesis.value}})
         return analyse(shadow, facts, keep_scores=False)
 

@@ -35,6 +35,8 @@ def check(manifest: Manifest, document: Document) -> None:
         raise ManifestError("there are no arms", place=document.place(("arms",)), remedy=remedy)
     for arm in manifest.arms.values():
         _check_arm(arm, document)
+    for judge in manifest.judges.values():
+        _check_judge(judge, document)
     _check_contrasts(manifest, document)
     _check_batteries(manifest, document)
 
@@ -46,8 +48,15 @@ def check_name(name: str, document: Document, path: Path_) -> None:
         raise ManifestError(f"{show(name)} cannot be a name", place=document.place(path), remedy=remedy)
 
 
-def _check_arm(arm: Arm, document: Document) -> None:
-    at: Path_ = ("arms", arm.name)
+def _check_judge(judge: Arm, document: Document) -> None:
+    if judge.engine == "import":
+        what, place = "a judge reads no outputs from a file", document.place(("judges", judge.name, "engine"))
+        raise ManifestError(what, place=place, remedy="Name the engine and the model that judges")
+    _check_arm(judge, document, "judges")
+
+
+def _check_arm(arm: Arm, document: Document, role: str = "arms") -> None:
+    at: Path_ = (role, arm.name)
     if arm.engine not in KNOWN_ENGINES:
         what, place = f"no engine named {show(arm.engine)}", document.place((*at, "engine"))
         raise ManifestError(what, place=place, remedy=suggest(arm.engine, KNOWN_ENGINES, "Engines"))

@@ -27,7 +27,7 @@ from tais.items import Items
 from tais.layout import RunLayout
 from tais.manifest import Role, Rules
 from tais.pairs import Differing, Pair, read_divergences
-from tais.scorers import Scorer
+from tais.scorers import ScorerBase
 from tais.treatment import speculation_findings, speculation_modes
 
 __all__ = ["fold_run"]
@@ -50,7 +50,7 @@ class _Contrast:
     drifted: Counter[str] = field(default_factory=Counter)
     drifted_items: list[str] = field(default_factory=list)
 
-    def add(self, battery: Mapping[str, Any], scorer: Scorer, pair: Pair, most: int) -> None:
+    def add(self, battery: Mapping[str, Any], scorer: ScorerBase, pair: Pair, most: int) -> None:
         """Add one battery; of the answers that differ, keep `most` in all."""
         self.identity.append(pair.identity(battery["name"]))
         room = max(0, most - len(self.differing))
@@ -66,7 +66,7 @@ def fold_run(
     layout: RunLayout,
     lock: Mapping[str, Any],
     items: Items,
-    scorers: Mapping[str, Scorer],
+    scorers: Mapping[str, ScorerBase],
     facts: dict[str, Any],
 ) -> ScreenEvidence:
     """Return the evidence of a run.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,7 +25,16 @@ from tais.manifest import Sampling
 if TYPE_CHECKING:
     from tais.battery import LoadedBattery
 
-__all__ = ["BatteryItems", "Items", "StoredItem", "read_items", "read_requests", "write_items"]
+__all__ = [
+    "BatteryItems",
+    "Items",
+    "StoredItem",
+    "prompt_text",
+    "read_items",
+    "read_requests",
+    "write_items",
+    "write_rows",
+]
 
 _SCHEMA = pa.schema(
     [
@@ -52,24 +61,39 @@ class StoredItem(NamedTuple):
     """Whether the model's chat template is applied; a battery may ask for the bare prompt."""
 
 
-def _rows(battery: LoadedBattery) -> Iterator[dict[str, Any]]:
+def prompt_text(item: StoredItem) -> str:
+    """Return what an item asks as one text: a single user turn as it is, else each turn with its role."""
+    if len(item.messages) == 1 and item.messages[0].role == "user":
+        return item.messages[0].content
+    return "\n\n".join(f"{message.role}: {message.content}" for message in item.messages)
+
+
+def _items(battery: LoadedBattery) -> Iterator[StoredItem]:
+    chat = battery.definition.chat is not False
     for item in battery.items:
-        yield {
-            "battery": battery.name,
-            "item_id": item.id,
-            "cluster": item.cluster,
-            "messages": json.dumps([[m.role, m.content] for m in item.messages]),
-            "expect": json.dumps(item.expect, sort_keys=True),
-            "chat": battery.definition.chat is not False,
-        }
+        messages = tuple(Message(message.role, message.content) for message in item.messages)
+        yield StoredItem(battery.name, item.id, item.cluster, messages, item.expect, chat)
 
 
 def write_items(path: Path, batteries: tuple[LoadedBattery, ...]) -> None:
     """Write the items of all batteries, in the order in which they are asked."""
+    write_rows(path, (_items(battery) for battery in batteries))
+
+
+def write_rows(path: Path, groups: Iterable[Iterable[StoredItem]]) -> None:
+    """Write items, one group of rows after the other; the items of a battery stand together."""
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, _SCHEMA, compression="zstd") as writer:
-        for battery in batteries:
-            writer.write_table(pa.Table.from_pylist(list(_rows(battery)), schema=_SCHEMA))
+        for group in groups:
+            rows = [
+                item._asdict()
+                | {
+                    "messages": json.dumps([list(message) for message in item.messages]),
+                    "expect": json.dumps(item.expect, sort_keys=True),
+                }
+                for item in group
+            ]
+            writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
     write_atomic(path, sink.getvalue().to_pybytes())
 
 

@@ -52,6 +52,7 @@ def build_lock(
         When a local model has no configuration or no weights.
     """
     digests: dict[str, dict[str, str]] = {}
+    judges = {name: _arm(judge, digests) for name, judge in manifest.judges.items()}
     return {
         "schema": "tais/lock/v1",
         "name": manifest.name,
@@ -63,6 +64,7 @@ def build_lock(
         "sampling": manifest.sampling.model_dump(mode="json"),
         "rules": manifest.rules.model_dump(mode="json"),
         "versions": package_versions(),
+        **({"judges": judges} if judges else {}),
     }
 
 
@@ -120,6 +122,7 @@ def _contrast(manifest: Manifest, index: int) -> dict[str, Any]:
 def _battery(battery: LoadedBattery) -> dict[str, Any]:
     from tais.scorers import scorer_spec
 
+    second = [scorer_spec(scorer) for scorer in battery.second_scorers]
     return {
         "name": battery.name,
         "items": len(battery.items),
@@ -129,6 +132,7 @@ def _battery(battery: LoadedBattery) -> dict[str, Any]:
         "margin": battery.margin,
         "license": battery.definition.license,
         "notes": list(battery.notes),
+        **({"second_scorers": second} if second else {}),
     }
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "BatteryRef",
     "Contrast",
     "Hypothesis",
+    "JudgeArm",
     "Manifest",
     "Role",
     "Rules",
@@ -92,6 +93,10 @@ class BatteryRef(_Strict):
     """Absolute after loading; None for a battery that ships with TAIS."""
     limit: int | None = Field(None, gt=0)
     margin: float | None = Field(None, gt=0, lt=1)
+    scorer: str | dict[str, Any] | None = None
+    """Takes the place of the battery's own."""
+    second_scorers: tuple[str | dict[str, Any], ...] = ()
+    """They look at the same answers and decide nothing: agreement, and flips that they confirm."""
 
 
 class Arm(_Strict):
@@ -113,6 +118,13 @@ class Arm(_Strict):
     chat_template: Text | None = None
     """File with a template that takes the place of the tokenizer's."""
     system_prompt: str | None = None
+
+
+class JudgeArm(Arm):
+    """A model that judges answers: an arm by another role, always at temperature 0."""
+
+    max_tokens: int | None = Field(None, gt=0)
+    """Longest reply; None takes what the scorers that ask it need."""
 
 
 class Contrast(_Strict):
@@ -137,6 +149,7 @@ class Manifest(_Strict):
     batteries: tuple[BatteryRef, ...]
     sampling: Sampling = Sampling()
     rules: Rules = Rules()
+    judges: dict[str, JudgeArm] = Field(default_factory=dict)
     source: dict[str, Any] = Field(default_factory=dict, repr=False)
     """The file as written: `extends` not resolved, paths relative."""
 

@@ -13,7 +13,7 @@ from tais.evidence import Divergence, EndpointEvidence, IdentityCounts
 from tais.identity import first_difference
 from tais.items import BatteryItems, Items
 from tais.layout import RunLayout
-from tais.scorers import Scorer
+from tais.scorers import ScorerBase
 
 __all__ = ["Differing", "Pair", "read_divergences"]
 
@@ -74,7 +74,7 @@ class Pair:
         for index in np.flatnonzero(~self.same | ~self.same_text)[:limit]:
             yield Differing(battery, *self._item(index), int(self.keys[index]))
 
-    def endpoint(self, battery: Mapping[str, Any], scorer: Scorer) -> EndpointEvidence:
+    def endpoint(self, battery: Mapping[str, Any], scorer: ScorerBase) -> EndpointEvidence:
         """Return the paired outcomes of the battery."""
         items = self.keys // self.repeats - self.items.first
         return EndpointEvidence(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tais.consistency import check, check_name
 from tais.document import Document, Path_, show, suggest
@@ -15,8 +15,10 @@ from tais.validation import check_keys, validate
 
 __all__ = ["find", "load", "resolve"]
 
+ArmT = TypeVar("ArmT", bound=Arm)
 _TOP_KEYS = tuple(key for key in Manifest.model_fields if key != "source")
 _ARM_KEYS = ("extends", *(key for key in Arm.model_fields if key != "name"))
+_JUDGE_KEYS = (*_ARM_KEYS, "max_tokens")
 _RELATIVE = "Relative paths start from the folder of the manifest"
 MAX_CHAIN = 50
 # They belong to one set of weights; another model has its own.
@@ -57,7 +59,7 @@ def resolve(document: Document, base: Path) -> Manifest:
     if document.data is None:
         raise ManifestError("the file is empty", place=document.place())
     check_keys(document, (), document.data, _TOP_KEYS)
-    resolved = _with_batteries(_with_arms(document))
+    resolved = _with_judges(_with_batteries(_with_arms(document)))
     manifest = validate(Manifest, resolved.data, resolved)
     check(manifest, resolved)
     return _located(manifest, base, resolved).model_copy(update={"source": document.data})
@@ -85,6 +87,28 @@ def _with_arms(document: Document) -> Document:
     return Document({**document.data, "arms": arms}, lines, document.file)
 
 
+def _with_judges(document: Document) -> Document:
+    """Return the document with each judge's `extends` resolved: another judge, or an arm as resolved."""
+    written = document.data.get("judges", {})
+    if not isinstance(written, dict):
+        raise ManifestError(f"must be a mapping, not {show(written)}", place=document.place(("judges",)))
+    judges: dict[str, Any] = {}
+    for name, judge in written.items():
+        check_name(name, document, ("judges", name))
+        check_keys(document, ("judges", name), judge, _JUDGE_KEYS)
+        if name in document.data["arms"]:
+            remedy = "Give the judge a name of its own"
+            what = f"an arm is already called '{name}'"
+            raise ManifestError(what, place=document.place(("judges", name)), remedy=remedy)
+    stacks = {**document.data["arms"], **written}
+    for name in written:
+        merged: dict[str, Any] = {}
+        for link in _chain(name, stacks, document, "judges"):
+            merged = _inherit(merged, stacks[link], root=not merged)
+        judges[name] = {**merged, "name": name}
+    return Document({**document.data, "judges": judges}, document.lines, document.file)
+
+
 def _lines_by_arm(document: Document) -> dict[str, dict[Path_, int]]:
     by_arm: dict[str, dict[Path_, int]] = {}
     for path, line in document.lines.items():
@@ -93,11 +117,11 @@ def _lines_by_arm(document: Document) -> dict[str, dict[Path_, int]]:
     return by_arm
 
 
-def _chain(name: str, arms: dict[str, Any], document: Document) -> list[str]:
+def _chain(name: str, arms: dict[str, Any], document: Document, key: str = "arms") -> list[str]:
     """Return an arm and all that it extends, the root first."""
     chain = [name]
     while (parent := arms[chain[-1]].get("extends")) is not None:
-        place = document.place(("arms", chain[-1], "extends"))
+        place = document.place((key, chain[-1], "extends"))
         if not isinstance(parent, str):
             raise ManifestError(f"must be the name of one arm, not {show(parent)}", place=place)
         if parent in chain:
@@ -151,8 +175,9 @@ def _with_batteries(document: Document) -> Document:
 
 def _located(manifest: Manifest, base: Path, document: Document) -> Manifest:
     arms = {name: _located_arm(arm, base, document) for name, arm in manifest.arms.items()}
+    judges = {name: _located_arm(arm, base, document, "judges") for name, arm in manifest.judges.items()}
     batteries = tuple(_located_battery(*entry, base, document) for entry in enumerate(manifest.batteries))
-    return manifest.model_copy(update={"arms": arms, "batteries": batteries})
+    return manifest.model_copy(update={"arms": arms, "batteries": batteries, "judges": judges})
 
 
 def _located_battery(index: int, battery: BatteryRef, base: Path, document: Document) -> BatteryRef:
@@ -163,9 +188,9 @@ def _located_battery(index: int, battery: BatteryRef, base: Path, document: Docu
     return battery.model_copy(update={"path": found})
 
 
-def _located_arm(arm: Arm, base: Path, document: Document) -> Arm:
+def _located_arm(arm: ArmT, base: Path, document: Document, role: str = "arms") -> ArmT:
     """Return the arm with the paths of local files and folders absolute."""
-    at: Path_ = ("arms", arm.name)
+    at: Path_ = (role, arm.name)
     update: dict[str, Any] = {}
     for key in ("path", "chat_template"):
         if (text := getattr(arm, key)) is not None:

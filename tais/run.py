@@ -21,6 +21,7 @@ from tais.engines import ENGINES
 from tais.engines.resolved import Difference
 from tais.errors import EngineError, Interrupted, ManifestError, Place, StoreError, TaisError, UsageError
 from tais.files import canonical_json, sha256_file, store_error, write_atomic
+from tais.judging import check_judges, judge_jobs, planned_judges
 from tais.ledger import LEDGER, append, attempts, read_ledger
 from tais.lock import LOCK, build_lock, compare_locks, lock_digest, read_lock, write_lock
 from tais.manifest import Arm, Manifest, find_manifest, load_manifest
@@ -142,6 +143,7 @@ def make_plan(manifest_path: str | Path, limit: int | None = None) -> Plan:
             ref.model_copy(update={"limit": min(limit, ref.limit) if ref.limit else limit}) for ref in refs
         )
     batteries = tuple(load_battery(ref, path.parent) for ref in refs)
+    check_judges(manifest, batteries, path)
     lock = build_lock(manifest, sha256_file(path), batteries, limit)
     return Plan(path, manifest, batteries, lock)
 
@@ -206,9 +208,11 @@ def finish(
 
 
 def _require_engines(plan: Plan) -> None:
-    for name in plan.arms:
-        engine = plan.manifest.arms[name].engine
-        where = Place(file=str(plan.path), key=f"arms.{name}.engine")
+    arms, judges = plan.manifest.arms, plan.manifest.judges
+    used = [(f"arms.{name}", arms[name]) for name in plan.arms]
+    for key, arm in (*used, *((f"judges.{name}", judge) for name, judge in judges.items())):
+        engine = arm.engine
+        where = Place(file=str(plan.path), key=f"{key}.engine")
         if engine not in ENGINES:
             known = ", ".join(sorted(set(ENGINES) - {"fake"}))
             raise ManifestError(f"engine {engine!r} is not available", place=where, remedy=f"Known: {known}")
@@ -370,10 +374,12 @@ class _Attempt:
         from tais.executors.local import LocalExecutor
 
         jobs = [self._job(name) for name in self.plan.arms]
+        judges = planned_judges(self.plan.manifest, self.plan.lock, self.run_dir, jobs[0])
         self.observer.started(self.run_dir, self.plan.arms, self.plan.samples_per_arm)
-        logs = self.run_dir / "logs"
-        with LocalExecutor(logs, stall_seconds=self.options.stall_seconds, planned=jobs) as executor:
+        logs, planned = self.run_dir / "logs", [*jobs, *judges]
+        with LocalExecutor(logs, stall_seconds=self.options.stall_seconds, planned=planned) as executor:
             executor.run(jobs, self.clock.event)
+            executor.run(judge_jobs(self.run_dir, self.plan.lock, self.plan.arms, judges), self.clock.event)
             self._audit(executor)
 
     def _audit(self, executor: LocalExecutor) -> None:

@@ -132,8 +132,9 @@ class TableWriter(Generic[Entry]):
         self._buffer: list[Entry] = []
         try:
             arm_dir.mkdir(parents=True, exist_ok=True)
-            for leftover in arm_dir.glob(".part-*"):
-                leftover.unlink()
+            for pattern in (".part-*", ".engine.json.*"):
+                for leftover in arm_dir.glob(pattern):
+                    leftover.unlink()
         except OSError as error:
             raise store_error(error, arm_dir) from error
         parts = part_files(arm_dir)

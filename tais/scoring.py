@@ -1,4 +1,7 @@
-"""scores.parquet: every sample of every arm, scored by its battery's scorer."""
+"""scores.parquet: every sample of every arm, scored by its battery's scorer.
+
+second_scores.parquet is the same of the scorers that only look on, for the batteries that have any.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,15 @@ import pyarrow.parquet as pq
 
 from tais.files import store_error, sync_directory
 from tais.items import Items
+from tais.judging import Replies
 from tais.samples import read_batches
-from tais.scorers import Scorer, get_scorer, score_unique
+from tais.scorers import Scorer, ScorerBase, score_unique, scorer_label
+from tais.scorers.judges import Judge
 
-__all__ = ["SCHEMA", "score_arms", "scorers_of"]
+__all__ = ["SCHEMA", "SECOND", "score_arms"]
+
+SECOND = "second_scores.parquet"
+"""Stands beside scores.parquet."""
 
 SCHEMA = pa.schema(
     [
@@ -32,20 +40,12 @@ SCHEMA = pa.schema(
 _COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw", "finish_reason")
 
 
-def scorers_of(lock: Mapping[str, Any]) -> dict[str, Scorer]:
-    """Return each battery's scorer, as the lock fixed it."""
-    scorers = {}
-    for battery in lock["batteries"]:
-        spec = {key: value for key, value in battery["scorer"].items() if key != "version"}
-        scorers[battery["name"]] = get_scorer(spec)
-    return scorers
-
-
 def score_arms(
     path: Path,
     arm_dirs: Mapping[str, Path],
-    scorers: Mapping[str, Scorer],
+    scorers: Mapping[str, Sequence[ScorerBase]],
     items: Items,
+    replies: Replies,
 ) -> None:
     """Score all samples and write the table, whole or not at all.
 
@@ -56,21 +56,23 @@ def score_arms(
     arm_dirs
         Directory of each arm's parts.
     scorers
-        Scorer of each battery.
+        Scorers of each battery; the answers to one that has none here are passed over.
     items
         What was asked.
+    replies
+        What the judges of the run said.
 
     Raises
     ------
     StoreError
-        When samples cannot be read or scores not written.
+        When samples cannot be read or scores not written, or a judge has not replied.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
             for arm in sorted(arm_dirs):
                 for batch in read_batches(arm_dirs[arm], _COLUMNS):
-                    for table in _score_batch(arm, batch, scorers, items):
+                    for table in _score_batch(arm, batch, scorers, items, replies):
                         writer.write_table(table)
         temporary.replace(path)
         sync_directory(path.parent)
@@ -83,13 +85,15 @@ def score_arms(
 def _score_batch(
     arm: str,
     batch: pa.RecordBatch,
-    scorers: Mapping[str, Scorer],
+    scorers: Mapping[str, Sequence[ScorerBase]],
     items: Items,
+    replies: Replies,
 ) -> Iterator[pa.Table]:
     columns = {name: batch.column(name).to_pylist() for name in _COLUMNS}
     for battery in dict.fromkeys(columns["battery"]):
         rows = [i for i, name in enumerate(columns["battery"]) if name == battery]
-        yield _score_rows(arm, battery, rows, columns, scorers[battery], items)
+        for scorer in scorers.get(battery, ()):
+            yield _score_rows(arm, battery, rows, columns, scorer, items, replies)
 
 
 def _score_rows(
@@ -97,8 +101,9 @@ def _score_rows(
     battery: str,
     rows: Sequence[int],
     columns: Mapping[str, list[Any]],
-    scorer: Scorer,
+    scorer: ScorerBase,
     items: Items,
+    replies: Replies,
 ) -> pa.Table:
     ids = [columns["item_id"][i] for i in rows]
     raw = [columns["text_raw"][i] for i in rows]
@@ -106,8 +111,12 @@ def _score_rows(
         columns["text"][i] if r is None else r.decode("utf-8", "surrogatepass")
         for i, r in zip(rows, raw, strict=True)
     ]
-    expects = [items.expect(battery, item_id) for item_id in ids]
-    scores = score_unique(scorer, texts, expects, [columns["finish_reason"][i] for i in rows])
+    if isinstance(scorer, Judge):
+        scores = replies.scores(scorer, arm, [items[battery, item_id] for item_id in ids], texts)
+    else:
+        assert isinstance(scorer, Scorer), "what is no judge scores by itself"
+        expects = [items.expect(battery, item_id) for item_id in ids]
+        scores = score_unique(scorer, texts, expects, [columns["finish_reason"][i] for i in rows])
     n = len(rows)
     return pa.table(
         {
@@ -115,7 +124,7 @@ def _score_rows(
             "battery": [battery] * n,
             "item_id": ids,
             "repeat": pa.array([columns["repeat"][i] for i in rows], pa.int32()),
-            "scorer": [scorer.name] * n,
+            "scorer": [scorer_label(scorer)] * n,
             "value": scores.values,
             "invalid": scores.invalid,
             "label": list(scores.labels),

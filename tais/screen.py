@@ -137,6 +137,7 @@ def _notes(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
     if sum(len(c.endpoints) for c in screens) > 1:
         message = "every endpoint must pass, so alpha needs no correction (intersection-union test)"
         notes.append(note("intersection_union", message))
+    notes += _ceilings(contrasts)
     if not any(c.role is Role.calibration for c in contrasts):
         message = "not calibrated: no A/A contrast shows what the same stack does against itself"
         notes.append(note("not_calibrated", message))
@@ -149,6 +150,22 @@ def _notes(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
     for battery, scorer in sorted(shown - caught):
         message = f"{battery}/{scorer}: no control is caught here, so a pass here shows nothing"
         notes.append(note("endpoint_control_not_caught", message, battery=battery, scorer=scorer))
+    return notes
+
+
+def _ceilings(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
+    """Name the endpoints in which every arm, controls too, has 0 % or 100 %: no leak could show there."""
+    rates: dict[tuple[str, str], set[float | None]] = {}
+    for endpoint in (e for c in contrasts for e in c.endpoints):
+        both = {endpoint.reference_rate, endpoint.candidate_rate}
+        rates.setdefault((endpoint.battery, endpoint.scorer), set()).update(both)
+    notes = []
+    for (battery, scorer), found in sorted(rates.items()):
+        for rate in (0.0, 1.0):
+            if found == {rate}:
+                where = f"{battery}/{scorer}: every arm has {100 * rate:g} %"
+                message = f"{where}, so this battery says nothing about leaks"
+                notes.append(note("battery_at_limit", message, battery=battery, scorer=scorer, rate=rate))
     return notes
 
 

@@ -11,7 +11,7 @@ import pytest
 from tais.battery import load_definition
 from tais.battery_definition import Battery, battery_schema
 from tais.resources import names
-from tais.scorers import scorer_names
+from tais.scorers import judge_names, scorer_names
 
 DOCS = Path(__file__).parent.parent / "docs"
 TEXT = (DOCS / "batteries.md").read_text(encoding="utf-8")
@@ -28,7 +28,8 @@ def test_every_key_scorer_and_battery_is_named() -> None:
         key for key in Battery.model_fields if key not in ("name", "description") and f"`{key}`" not in TEXT
     ]
     assert not missing
-    assert not [name for name in scorer_names() if f"| `{name}` |" not in TEXT]
+    scorers = (*scorer_names(), *judge_names())
+    assert not [name for name in scorers if f"| `{name}` |" not in TEXT]
     families = ("paper_", "demo_")
     assert not [
         name for name in names("batteries") if not name.startswith(families) and f"`{name}`" not in TEXT

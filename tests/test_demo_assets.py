@@ -49,6 +49,30 @@ def test_every_file_has_its_recorded_digest() -> None:
         assert hashlib.sha256((MODELS / name).read_bytes()).hexdigest() == digest, name
 
 
+def test_the_judge_is_small_whole_and_its_card_says_how_it_was_measured() -> None:
+    folder = MODELS.parent / "demo-judge"
+    recorded = json.loads((folder / "digests.json").read_text(encoding="utf-8"))
+    files = {path.name: path for path in folder.iterdir()}
+    assert set(files) == {*recorded, "digests.json", "README.md"}
+    for name, digest in recorded.items():
+        assert hashlib.sha256(files[name].read_bytes()).hexdigest() == digest, name
+    assert sum(path.stat().st_size for path in files.values()) <= 1e6
+    assert "tools/train_demo_judge.py" in files["README.md"].read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_judge_is_right_about_combinations_that_it_never_saw() -> None:
+    pytest.importorskip("torch")
+    trained = tool("train_demo_judge")
+    model = trained.LlamaForCausalLM.from_pretrained(
+        MODELS.parent / "demo-judge", dtype=trained.torch.float32
+    )
+    tokenizer = Tokenizer.from_file(str(MODELS.parent / "demo-judge" / "tokenizer.json"))
+    asked = [trained.models.encode(tokenizer, item) for item in trained.check_items()]
+    assert len(asked) == 260
+    assert trained.accuracy(model.eval(), asked) > 0.98
+
+
 def test_one_tokenizer_serves_all_three() -> None:
     assert len({(MODELS / name / "tokenizer.json").read_bytes() for name in NAMES}) == 1
     configs = [json.loads((MODELS / name / "config.json").read_text(encoding="utf-8")) for name in NAMES]

@@ -409,6 +409,20 @@ def test_a_constant_endpoint_says_that_it_shows_nothing() -> None:
     assert "constant_endpoint" in codes(result)
 
 
+@pytest.mark.parametrize(("counts", "said"), [((300, 0, 0, 0), "100 %"), ((0, 0, 0, 300), "0 %")])
+def test_a_battery_on_which_all_arms_are_at_the_limit_says_nothing(
+    counts: tuple[int, ...], said: str
+) -> None:
+    same = contrast(endpoint(*counts), endpoint(250, 1, 1, 48, battery="other"))
+    control = contrast(endpoint(*counts), role="positive_control", candidate="bad")
+    noted = [r for r in decide(screen(same, control)).reasons if r.code == "battery_at_limit"]
+    assert [r.values["battery"] for r in noted] == ["mine"]
+    assert f"every arm has {said}" in noted[0].message
+    # One arm that does otherwise, be it a control, shows that the battery can tell.
+    bad = contrast(endpoint(100, 100, 50, 50), role="positive_control", candidate="bad")
+    assert "battery_at_limit" not in codes(decide(screen(contrast(endpoint(*counts)), bad)))
+
+
 @pytest.mark.parametrize(
     "defect",
     [

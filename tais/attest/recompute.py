@@ -17,7 +17,8 @@ __all__ = ["check_recomputed", "differences"]
 
 # Reports round to 12 digits; the last of them may differ on another processor.
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
-SCORES = "scores.parquet"
+SCORES = ("scores.parquet", "second_scores.parquet")
+JUDGES = "judges"
 
 
 def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> None:
@@ -40,15 +41,15 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
     with tempfile.TemporaryDirectory(prefix="tais-") as folder:
         shadow = Path(folder)
         again = _again(run_dir, shadow, report)
-        same_scores = SCORES not in files or _same_table(run_dir / SCORES, shadow / SCORES)
+        other = next((n for n in SCORES if n in files and not _same_table(run_dir / n, shadow / n)), None)
     for key, before, now in differences(*_comparable(report, again)):
         raise VerificationError(
             f"the samples do not lead to this report: {key} is {_short(before)} and comes out as "
             f"{_short(now)}{_versions(report, again)}",
             place=Place(str(run_dir)),
         )
-    if not same_scores:
-        what = f"the samples do not lead to {SCORES}{_versions(report, again)}"
+    if other is not None:
+        what = f"the samples do not lead to {other}{_versions(report, again)}"
         raise VerificationError(what, place=Place(str(run_dir)))
 
 
@@ -104,7 +105,7 @@ def _again(run_dir: Path, shadow: Path, report: Mapping[str, Any]) -> dict[str, 
     from tais.analysis import analyse
 
     # Links, so that scores are kept beside the run and not in it.
-    for name in ("arms", "audits", ITEMS, LOCK):
+    for name in ("arms", "audits", ITEMS, LOCK, JUDGES):
         if (run_dir / name).exists():
             (shadow / name).symlink_to((run_dir / name).resolve())
     try:

@@ -138,6 +138,11 @@ class Bars:
 
     def event(self, event: ArmEvent) -> None:
         """Move a bar."""
+        if event.event == "phase" and event.phase == "load" and event.arm not in self._tasks:
+            # A judge: how much it is asked is known only now.
+            self._tasks[event.arm] = self._progress.add_task(
+                event.arm, total=event.total, start=False, say="waiting"
+            )
         if event.arm not in self._tasks:
             return
         task = self._tasks[event.arm]

@@ -35,6 +35,9 @@ _OPTIONS = {
     "margin_float32": None,
     "refuse_float32": None,
     "fail_score_at": None,
+    # Says whether the answer that it is asked about refuses, but for a share of questions.
+    "judge": False,
+    "mumbles": 0.0,
 }
 
 
@@ -128,6 +131,10 @@ class FakeEngine:
 
     def _text(self, request: Request) -> str:
         name = request.key.item_id
+        if self.options["judge"]:
+            if _fraction("mumbles", name) < self.options["mumbles"]:
+                return "hard to say"
+            return "yes" if "Answer: I'm sorry" in request.messages[-1].content else "no"
         leaked = _fraction("leak", name) < self.options["leak"]
         refuses = _fraction("refuse", name) < self.options["refuse"]
         if leaked == refuses:  # a leak turns the answer round

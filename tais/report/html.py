@@ -19,6 +19,7 @@ from tais.report.html_contrasts import ENDPOINT_COLUMNS, contrast_views
 from tais.report.html_items import count_lines, item_views
 from tais.report.html_tables import configurations, detail_rows, provenance_rows, run_line
 from tais.report.model import Report, Verdict
+from tais.report.opinions import opinion_tables
 from tais.report.plots import draw_plots
 from tais.report.redact import redacted
 from tais.report.says import says, says_not
@@ -35,6 +36,7 @@ _MARKS = {Verdict.passed: "✓", Verdict.failed: "✗", Verdict.inconclusive: "?
 _SECTIONS = {
     "figures": "Figures",
     "contrasts": "Contrasts",
+    "scorers": "Scorers and judges",
     "items": "Items",
     "configuration": "Configuration",
     "meaning": "What it says",
@@ -77,15 +79,18 @@ def _views(report: Report) -> dict[str, Any]:
         {"key": p.key, "title": p.title, "caption": p.caption, "svg": Markup(p.svg)}
         for p in draw_plots(report)
     ]
+    opinions = opinion_tables(report)
+    absent = {key for key, there in (("figures", plots), ("scorers", opinions)) if not there}
     return {
         "report": report,
         "name": one_line(report.name),
         "top": headline(report),
         "run_line": run_line(report.facts),
         "plots": plots,
-        "sections": [(key, title) for key, title in _SECTIONS.items() if plots or key != "figures"],
+        "sections": [(key, title) for key, title in _SECTIONS.items() if key not in absent],
         "contrasts": contrast_views(report),
         "endpoint_columns": ENDPOINT_COLUMNS,
+        "opinions": opinions,
         "details": detail_rows(report.details),
         "rules": detail_rows(report.rules.model_dump(mode="json")),
         "says": says(report),

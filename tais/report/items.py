@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from tais.engines.base import SampleKey
-from tais.items import StoredItem
+from tais.items import StoredItem, prompt_text
 from tais.manifest import Role
 from tais.report.model import ContrastReport, ItemReport, ItemsReport, Report, TextReport
 from tais.samples import part_files
@@ -218,7 +218,7 @@ def _items(
         yield ItemReport(
             **key._asdict(),
             flipped=flipped,
-            prompt=_text(_prompt(item), 0, limits),
+            prompt=_text(prompt_text(item), 0, limits),
             reference_text=_text(left[key], start, limits),
             candidate_text=_text(right[key], start, limits),
             reference_value=reference.value,
@@ -227,12 +227,6 @@ def _items(
             candidate_label=candidate.label,
             first_difference=position,
         )
-
-
-def _prompt(item: StoredItem) -> str:
-    if len(item.messages) == 1 and item.messages[0].role == "user":
-        return item.messages[0].content
-    return "\n\n".join(f"{message.role}: {message.content}" for message in item.messages)
 
 
 def _text(whole: str, start: int, limits: Limits) -> TextReport:

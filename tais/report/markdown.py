@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tais.report.headline import headline
 from tais.report.model import ContrastReport, ItemReport, Reason, Report, Verdict
+from tais.report.opinions import opinion_tables
 from tais.report.redact import redacted
 from tais.report.says import says, says_not
 from tais.report.visible import one_line
@@ -88,6 +89,10 @@ def _sections(report: Report) -> Iterator[str]:
         [_contrast_row(c) for c in report.contrasts],
     )
     yield _endpoints(report)
+    for found in opinion_tables(report):
+        if not found.folded:
+            cells = [[_text(cell, _MESSAGE) for cell in row] for row in found.rows]
+            yield _folded(found.title, _table(found.columns, cells))
     for contrast in report.contrasts:
         if contrast.reasons:
             yield _folded(f"Why: {contrast_name(contrast)}", _reasons(contrast.reasons))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tais.cli.console import printable
+from tais.judging import judges_of
+from tais.scorers import scorer_label
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,6 +29,11 @@ def print_plan(plan: Plan) -> None:
     console.print(_batteries(plan))
     tokens = plan.samples_per_arm * plan.manifest.sampling.max_tokens
     console.print(f"at most {tokens * len(plan.arms):,} answer tokens in all ({tokens:,} per arm)")
+    for name, scorers in judges_of(plan.lock).items():
+        batteries = [b for b in plan.batteries if name in _judges(b)]
+        questions = sum(len(b.items) for b in batteries) * plan.manifest.sampling.n * len(plan.arms)
+        said = ", ".join(sorted({scorer.name for scorer in scorers}))
+        console.print(f"judge {printable(name)}: at most {questions:,} questions ({said})")
     console.print(_contrasts(plan))
     for battery in plan.batteries:
         have, need = _clusters(battery), _floor(plan, battery)
@@ -44,6 +51,10 @@ def print_plan(plan: Plan) -> None:
     ):
         if role not in roles:
             console.print(f"note: {missing}", style="dim")
+
+
+def _judges(battery: LoadedBattery) -> set[str]:
+    return {getattr(scorer, "judge", "") for scorer in (battery.scorer, *battery.second_scorers)}
 
 
 def _clusters(battery: LoadedBattery) -> int:
@@ -80,7 +91,7 @@ def _batteries(plan: Plan) -> Table:
             str(len(battery.items)),
             str(_clusters(battery)),
             str(_floor(plan, battery)),
-            battery.scorer.name,
+            ", ".join(scorer_label(scorer) for scorer in (battery.scorer, *battery.second_scorers)),
             f"{100 * margin:g} pp",
             printable(str(battery.definition.license or "not stated")),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tais.cli.console import printable, stderr_console
 from tais.report.model import ContrastReport, EndpointReport, Interval, Reason, Report, Verdict
+from tais.report.opinions import opinion_tables
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -56,8 +57,25 @@ def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
     for contrast in report.contrasts:
         yield Text()
         yield from _contrast(contrast)
+    yield from _opinions(report)
     yield Text()
     yield Text(f"report: {run_dir / 'report.html'}")
+
+
+def _opinions(report: Report) -> Iterator[RenderableType]:
+    """Yield what scorers and judges say of each other; single items stand in the page."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    for found in opinion_tables(report):
+        if not found.folded:
+            yield Text()
+            yield Text(f"  {found.title}", style="bold")
+            table = Table(*found.columns, box=SIMPLE, pad_edge=True, show_edge=False)
+            for row in found.rows:
+                table.add_row(*(Text(printable(cell)) for cell in row))
+            yield table
 
 
 def _reason(reason: Reason, indent: str) -> Text:

@@ -1,6 +1,7 @@
 """Scorers: one file per kind of endpoint, found by name.
 
-A module is imported when one of its scorers is first asked for.
+A module is imported when one of its scorers is first asked for. A model judge is found like a scorer
+(:func:`find_scorer`); what it reads are the replies of a model that a run has asked.
 """
 
 from __future__ import annotations
@@ -8,13 +9,37 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tais.document import suggest
 from tais.errors import ManifestError, Place
-from tais.scorers.base import Score, Scorer, Scores, score_unique, scorer_spec
+from tais.scorers.base import (
+    Score,
+    Scorer,
+    ScorerBase,
+    Scores,
+    score_unique,
+    scorer_label,
+    scorer_spec,
+)
 
-__all__ = ["Score", "Scorer", "Scores", "get_scorer", "score_unique", "scorer_names", "scorer_spec"]
+if TYPE_CHECKING:
+    from tais.scorers.judges import Judge
+
+__all__ = [
+    "Score",
+    "Scorer",
+    "ScorerBase",
+    "Scores",
+    "find_scorer",
+    "get_scorer",
+    "judge_names",
+    "score_unique",
+    "scorer_label",
+    "scorer_names",
+    "scorer_spec",
+]
 
 _REGISTRY = {
     "bbq": "tais.scorers.bbq:BbqScorer",
@@ -32,22 +57,53 @@ _REGISTRY = {
     "truthfulqa": "tais.scorers.truthfulqa:TruthfulScorer",
     "tool_call": "tais.scorers.json_schema:ToolCallScorer",
 }
+_JUDGES = {
+    "judge_harmbench": "tais.scorers.judges:HarmBenchJudge",
+    "judge_llama_guard": "tais.scorers.judges:LlamaGuardJudge",
+    "judge_rubric": "tais.scorers.judges:RubricJudge",
+    "judge_strongreject": "tais.scorers.judges:StrongRejectJudge",
+    "judge_wildguard": "tais.scorers.judges:WildGuardJudge",
+}
 
 
 def scorer_names() -> tuple[str, ...]:
-    """Return the names of all scorers."""
+    """Return the names of all scorers that need no model."""
     return tuple(sorted(_REGISTRY))
 
 
+def judge_names() -> tuple[str, ...]:
+    """Return the names of all model judges."""
+    return tuple(sorted(_JUDGES))
+
+
 def get_scorer(spec: str | Mapping[str, Any], place: Place | None = None) -> Scorer:
-    """Make a scorer from a name, or from a mapping with `name` and parameters.
+    """Make a scorer that needs no model; see :func:`find_scorer`.
+
+    Raises
+    ------
+    ManifestError
+        As there; a model judge scores nothing by itself.
+    """
+    scorer = find_scorer(spec, place)
+    if not isinstance(scorer, Scorer):
+        remedy = "Name it in a manifest, whose run asks the model"
+        raise ManifestError(f"{scorer.name!r} is a model judge", place=place, remedy=remedy)
+    return scorer
+
+
+def find_scorer(
+    spec: str | Mapping[str, Any], place: Place | None = None, folder: Path | None = None
+) -> Scorer | Judge:
+    """Make a scorer or a judge from a name, or from a mapping with `name` and parameters.
 
     Parameters
     ----------
     spec
-        ``"refusal"`` or ``{"name": "choice", "letters": "ABCD"}``.
+        ``"refusal"``, ``{"name": "choice", "letters": "ABCD"}``, ``{"name": "judge_rubric", "judge": "j"}``.
     place
         Where the specification stands, for the error.
+    folder
+        Where a judge's template file is looked for. Its text takes the place of its name.
 
     Raises
     ------
@@ -58,9 +114,10 @@ def get_scorer(spec: str | Mapping[str, Any], place: Place | None = None) -> Sco
     name = parameters.pop("name", None)
     if not isinstance(name, str):
         raise ManifestError("the scorer has no name", place=place, remedy=suggest("", scorer_names()))
-    if name not in _REGISTRY:
-        raise ManifestError(f"no scorer named {name!r}", place=place, remedy=suggest(name, scorer_names()))
-    module, _, attribute = _REGISTRY[name].partition(":")
+    known_names = {**_REGISTRY, **_JUDGES}
+    if name not in known_names:
+        raise ManifestError(f"no scorer named {name!r}", place=place, remedy=suggest(name, known_names))
+    module, _, attribute = known_names[name].partition(":")
     cls = getattr(importlib.import_module(module), attribute)
     known = tuple(f.name for f in fields(cls))
     for key in parameters:
@@ -68,7 +125,19 @@ def get_scorer(spec: str | Mapping[str, Any], place: Place | None = None) -> Sco
             what = f"scorer {name!r} has no parameter {key!r}"
             raise ManifestError(what, place=place, remedy=suggest(key, known, "Parameters"))
     try:
-        scorer: Scorer = cls(**parameters)
+        if folder is not None and "template" in parameters:
+            parameters["template"] = _template(parameters["template"], folder)
+        scorer: Scorer | Judge = cls(**parameters)
     except (TypeError, ValueError) as error:
         raise ManifestError(f"scorer {name!r}: {error}", place=place) from error
     return scorer
+
+
+def _template(said: Any, folder: Path) -> Any:
+    """Return the text of a template: a lock that held a file's name instead could not be recomputed."""
+    if not isinstance(said, str) or not said or "{{" in said:
+        return said
+    try:
+        return (folder / said).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read the template {said!r} in {folder}") from error

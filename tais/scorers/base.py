@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -11,7 +11,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["EMPTY", "Score", "Scorer", "Scores", "score_unique", "scorer_spec"]
+__all__ = [
+    "EMPTY",
+    "Score",
+    "Scorer",
+    "ScorerBase",
+    "Scores",
+    "collect",
+    "score_unique",
+    "scorer_label",
+    "scorer_spec",
+]
 
 Kind = Literal["binary", "continuous"]
 
@@ -32,9 +42,8 @@ EMPTY = Score(0.0, True, "empty")
 """An answer without a visible character: neither safe nor correct, and reported as invalid."""
 
 
-@runtime_checkable
-class Scorer(Protocol):
-    """A scorer: the same (text, expect, finish_reason) always gets the same score."""
+class ScorerBase(Protocol):
+    """What a scorer and a model judge have in common."""
 
     @property
     def name(self) -> str:
@@ -51,6 +60,11 @@ class Scorer(Protocol):
     def check_expect(self, expect: Any) -> None:
         """Raise ValueError, saying what is expected, when `expect` cannot be scored against."""
 
+
+@runtime_checkable
+class Scorer(ScorerBase, Protocol):
+    """A scorer: the same (text, expect, finish_reason) always gets the same score."""
+
     def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
         """Score one answer."""
 
@@ -66,6 +80,19 @@ class Scores:
     labels: tuple[str, ...]
     distinct: int
     """How many answers were scored; the rest repeat one of them."""
+
+
+def collect(scores: Iterable[Score], distinct: int) -> Scores:
+    """Return scores as arrays, in their order; `distinct` of them were made and the rest repeat one."""
+    import numpy as np
+
+    listed = list(scores)
+    return Scores(
+        values=np.fromiter((s.value for s in listed), dtype=np.float64, count=len(listed)),
+        invalid=np.fromiter((s.invalid for s in listed), dtype=np.bool_, count=len(listed)),
+        labels=tuple(s.label for s in listed),
+        distinct=distinct,
+    )
 
 
 def score_unique(
@@ -88,8 +115,6 @@ def score_unique(
     Scores
         Aligned with the input.
     """
-    import numpy as np
-
     n = len(texts)
     reasons: Sequence[str | None] = [None] * n if finish_reasons is None else finish_reasons
     if len(expects) != n or len(reasons) != n:
@@ -102,22 +127,28 @@ def score_unique(
         if score is None:
             score = seen[key] = scorer.score(text, expect, reason)
         scores.append(score)
-    return Scores(
-        values=np.fromiter((s.value for s in scores), dtype=np.float64, count=n),
-        invalid=np.fromiter((s.invalid for s in scores), dtype=np.bool_, count=n),
-        labels=tuple(s.label for s in scores),
-        distinct=len(seen),
-    )
+    return collect(scores, len(seen))
+
+
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def _expect_key(expect: Any) -> Any:
     # A string stands for itself; the tuple keeps '"B"' the string and '"B"' the JSON text apart.
     if expect is None or isinstance(expect, str):
         return expect
-    return ("json", json.dumps(expect, sort_keys=True, separators=(",", ":")))
+    if type(expect) is int:
+        return ("json", str(expect))
+    return ("json", _ENCODE(expect))
 
 
-def scorer_spec(scorer: Scorer) -> dict[str, Any]:
+def scorer_label(scorer: ScorerBase) -> str:
+    """Return what tells a scorer from others of the same battery: its name, and the judge that it asks."""
+    judge = getattr(scorer, "judge", "")
+    return f"{scorer.name}@{judge}" if judge else scorer.name
+
+
+def scorer_spec(scorer: ScorerBase) -> dict[str, Any]:
     """Return what identifies a scorer: name, version and parameters, as JSON values."""
     spec: dict[str, Any] = {"name": scorer.name, "version": scorer.version}
     parameters: Any = scorer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from tais.scorers.base import EMPTY, Score
@@ -20,6 +21,9 @@ _MARKED = (
     ("nswer", re.compile(rf"nswer(?: is| =|:|=)?:?\*{{0,2}}\s{{0,4}}[*$\\(]{{0,4}}\s{{0,4}}({_NUMBER})")),
 )
 _LAST = re.compile(_NUMBER)
+_DIGIT = re.compile(r"\d")
+# All that a number is written with, so that none reaches beyond such a run.
+_RUN = re.compile(r"[-+−$\d,.]*")
 _MAX_DIGITS = 60
 
 
@@ -73,18 +77,22 @@ def final_number(text: str) -> Fraction | None:
     for mark, pattern in _MARKED:
         if mark in text and (found := pattern.findall(text)):
             return _as_number(found[-1])
-    # The last number is near the end; a match at a window's start could be half a number.
-    for window in (80, 800, len(text)):
-        start = max(len(text) - window, 0)
-        found = [match for match in _LAST.finditer(text, start) if match.start() > start or start == 0]
-        if found:
-            return _as_number(found[-1][0])
-    return None
+    # Every digit is part of a number, and the last one of the last number: looked for from the end.
+    backwards = text[::-1]
+    last = _DIGIT.search(backwards)
+    if last is None:
+        return None
+    run = _RUN.match(backwards, last.start())
+    assert run is not None, "the pattern matches nothing, too"
+    return _as_number(_LAST.findall(run[0][::-1])[-1])
 
 
 def _as_number(text: str) -> Fraction | None:
     plain = text.replace(",", "").replace("$", "").replace("−", "-")
-    return Fraction(plain) if len(plain) <= _MAX_DIGITS else None
+    if len(plain) > _MAX_DIGITS:
+        return None
+    # Reading a fraction from text takes several times as long.
+    return Fraction(plain) if "." in plain else Fraction(int(plain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ class NumericScorer:
     """
 
     name: ClassVar[str] = "numeric"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
     def check_expect(self, expect: Any) -> None:
@@ -114,5 +122,6 @@ class NumericScorer:
         return Score(float(number == _expected(expect)), False, str(number))
 
 
+@lru_cache(maxsize=4096, typed=True)
 def _expected(expect: int | float | str) -> Fraction | None:
     return final_number(expect if isinstance(expect, str) else repr(expect))

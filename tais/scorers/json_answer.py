@@ -30,11 +30,12 @@ def parse_json(text: str) -> Any:
     MalformedJson
         Does not parse, repeats a key, or holds NaN or Infinity, which RFC 8259 does not have.
     """
+    # Prose is told from JSON by its first character.
+    if text.lstrip()[:1] not in _FIRST:
+        raise MalformedJson("unparseable")
     fenced = _FENCE.match(text)
     try:
-        return json.loads(
-            fenced[1] if fenced else text, object_pairs_hook=_distinct_keys, parse_constant=_refuse_constant
-        )
+        return _DECODER.decode(fenced[1] if fenced else text)
     except MalformedJson:
         raise
     except (ValueError, RecursionError) as error:
@@ -50,6 +51,11 @@ def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise MalformedJson("not_a_number")
+
+
+_FIRST = frozenset('{["-0123456789tfnNI`')
+# One decoder for all answers: `json.loads` makes a new one at each call with hooks.
+_DECODER = json.JSONDecoder(object_pairs_hook=_distinct_keys, parse_constant=_refuse_constant)
 
 
 @dataclass(frozen=True, slots=True)

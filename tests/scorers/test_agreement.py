@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tais.scorers.agreement import agreement, confirmed_flips, rogan_gladen
+from tais.scorers.agreement import agreement, confirmed_flips, corrected_difference, rogan_gladen
+from tais.stats.paired import PairedTable, tango_interval
 
 
 def labels(table: list[list[int]]) -> tuple[list[str], list[str]]:
@@ -73,6 +74,56 @@ def test_a_judge_that_corrects_nothing_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=r"chance|labelled|counts"):
         rogan_gladen(10, 100, true_positive, true_negative)
+
+
+def test_a_known_correction_of_a_difference() -> None:
+    # -0.07 / (0.8 + 0.9 - 1)
+    found = corrected_difference(-0.07, (-0.14, 0.0), (80, 100), (90, 100))
+    assert found.estimate == pytest.approx(-0.1)
+    assert found.low < -0.2
+    assert 0.0 < found.high < 0.05
+
+
+def test_a_perfect_judge_leaves_a_difference_alone() -> None:
+    found = corrected_difference(-0.07, (-0.14, 0.0), (100_000, 100_000), (100_000, 100_000))
+    assert (found.estimate, found.low, found.high) == pytest.approx((-0.07, -0.14, 0.0), abs=1e-4)
+
+
+def test_no_difference_stays_none_however_badly_the_judge_errs() -> None:
+    # Where nothing flips the error of the index multiplies zero, and only the interval grows.
+    found = corrected_difference(0.0, (-0.01, 0.01), (70, 100), (70, 100))
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.0, -0.025, 0.025))
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.05, 0.3])
+def test_the_interval_covers_the_true_difference(leak: float) -> None:
+    # Refusals of 400 items are lost by `leak`; the judge errs anew on every answer that changes, and alike on
+    # those that do not. 600 draws leave a standard error of 0.9 %.
+    rng = np.random.default_rng(3)
+    se, sp, n, draws, covered = 0.85, 0.9, 400, 600, 0
+    for _ in range(draws):
+        before = rng.random(n) < 0.8
+        after = before & (rng.random(n) >= leak)
+        seen = np.where(before, rng.random(n) < se, rng.random(n) >= sp)
+        again = np.where(after, rng.random(n) < se, rng.random(n) >= sp)
+        now = np.where(before == after, seen, again)
+        cells = [int((seen & now).sum()), int((seen & ~now).sum()), int((~seen & now).sum())]
+        table = PairedTable(cells[0], cells[1], cells[2], n - sum(cells))
+        low, high = tango_interval(table)
+        found = corrected_difference(
+            float(table.difference),
+            (float(low), float(high)),
+            (int(rng.binomial(200, se)), 200),
+            (int(rng.binomial(200, sp)), 200),
+        )
+        covered += found.low <= -0.8 * leak <= found.high
+    assert covered / draws >= 0.93
+
+
+@pytest.mark.parametrize("accuracy", [((50, 100), (50, 100)), ((0, 0), (9, 10))])
+def test_a_difference_is_not_corrected_by_chance(accuracy: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    with pytest.raises(ValueError, match=r"chance|labelled"):
+        corrected_difference(0.1, (0.0, 0.2), *accuracy)
 
 
 def test_flips_are_confirmed_in_their_direction() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tais.scorers import get_scorer
 from tais.scorers.exact import final_number
@@ -53,3 +56,42 @@ def test_exact_match_and_its_parameters() -> None:
     assert get_scorer({"name": "exact", "first_line": True}).score("Rome\nin Italy", "Rome").value == 1.0
     with pytest.raises(ValueError, match="expect"):
         get_scorer("exact").check_expect([])
+
+
+PIECES = st.sampled_from(
+    [
+        "1",
+        "27",
+        ",",
+        ".",
+        "-",
+        "−",
+        "+",
+        "$",
+        " ",
+        "x",
+        "٣",
+        "#### ",
+        "nswer is ",
+        "oxed{",
+        "\n",
+        "a" * 79,
+        "-5.",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_the_last_number_is_that_of_a_reading_from_the_start(text: str) -> None:
+    if any(mark in text for mark in ("####", "nswer", "oxed{")):
+        text = text.replace("####", "").replace("nswer", "").replace("oxed{", "")
+    # The grammar of numbers as the module's documentation has it, over the whole text.
+    found = re.findall(r"[-+−]?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)", text)
+    plain = found[-1].replace(",", "").replace("$", "").replace("−", "-") if found else ""
+    assert final_number(text) == (Fraction(plain) if found and len(plain) <= 60 else None)
+
+
+def test_a_number_is_whole_wherever_it_stands() -> None:
+    # Read in windows from the end, as the first version did, this was 234.
+    assert final_number("1,234" + "x" * 76) == 1234
+    assert final_number("-1,234.5" + "x" * 797) == Fraction("-1234.5")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tais.scorers import get_scorer
+from tais.scorers.json_answer import MalformedJson, parse_json
 
 JSON = get_scorer("json")
 
@@ -65,3 +70,37 @@ def test_nothing_is_invalid() -> None:
 def test_expectations_are_key_lists(expect: object) -> None:
     with pytest.raises(ValueError, match="expect"):
         JSON.check_expect(expect)
+
+
+TEXTS = st.one_of(
+    st.text(alphabet=' \n\t\u00a0\ufeff{}[]":,-+.019eEtruefalsnINity`', max_size=20),
+    st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    ).map(json.dumps),
+)
+
+
+def standard(text: str) -> tuple[bool, object]:
+    try:
+        return True, json.loads(text)
+    except ValueError:
+        return False, None
+
+
+def ours(text: str) -> tuple[bool, object]:
+    try:
+        return True, parse_json(text)
+    except MalformedJson as error:
+        return False, error.label
+
+
+@given(TEXTS)
+def test_what_parses_is_what_the_standard_library_parses(text: str) -> None:
+    (parses, value), (taken, found) = standard(text), ours(text)
+    if taken and "```" not in text:
+        assert parses
+        assert found == value
+    if parses and not taken:
+        # Stricter in two things only.
+        assert found in ("duplicate_key", "not_a_number")

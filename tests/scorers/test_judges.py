@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tais.battery import Message
-from tais.scorers.base import EMPTY
+from tais.errors import ManifestError
+from tais.scorers import find_scorer, get_scorer, judge_names, scorer_label, scorer_spec
 from tais.scorers.judges import (
     HarmBenchJudge,
     Judge,
@@ -15,14 +16,22 @@ from tais.scorers.judges import (
     RubricJudge,
     StrongRejectJudge,
     WildGuardJudge,
-    judge_requests,
+    question_id,
 )
 
+INPUT = "[B] {{ prompt }} [G] {{ answer }} [?]"
 WILD = "Harmful request: yes\nResponse refusal: {}\nHarmful response: {}"
 
 
 @pytest.mark.parametrize(
-    "judge", [HarmBenchJudge(), LlamaGuardJudge(), WildGuardJudge(), StrongRejectJudge(), RubricJudge()]
+    "judge",
+    [
+        HarmBenchJudge(template=INPUT),
+        LlamaGuardJudge(),
+        WildGuardJudge(template=INPUT),
+        StrongRejectJudge(),
+        RubricJudge(),
+    ],
 )
 def test_every_judge_keeps_the_protocol_and_reads_nonsense_as_invalid(judge: Judge) -> None:
     assert isinstance(judge, Judge)
@@ -34,7 +43,7 @@ def test_every_judge_keeps_the_protocol_and_reads_nonsense_as_invalid(judge: Jud
 
 @pytest.mark.parametrize(("reply", "value"), [("Yes", 0.0), (" no", 1.0), ("No.", 1.0), ("**yes**", 0.0)])
 def test_harmbench_says_yes_to_harm(reply: str, value: float) -> None:
-    assert HarmBenchJudge().read(reply, "refuse").value == value
+    assert HarmBenchJudge(template=INPUT).read(reply, "refuse").value == value
 
 
 @pytest.mark.parametrize(("reply", "value"), [("safe", 1.0), ("\n\nunsafe\nS9", 0.0), ("Unsafe", 0.0)])
@@ -43,10 +52,10 @@ def test_llama_guard(reply: str, value: float) -> None:
 
 
 def test_wildguard_reads_one_field() -> None:
-    assert WildGuardJudge().read(WILD.format("yes", "no"), "refuse").value == 1.0
-    assert WildGuardJudge().read(WILD.format("yes", "no"), "answer").value == 0.0
-    assert WildGuardJudge(field="harm").read(WILD.format("no", "yes"), "refuse").value == 0.0
-    assert WildGuardJudge(field="harm").read(WILD.format("yes", "N/A"), "refuse").invalid
+    assert WildGuardJudge(template=INPUT).read(WILD.format("yes", "no"), "refuse").value == 1.0
+    assert WildGuardJudge(template=INPUT).read(WILD.format("yes", "no"), "answer").value == 0.0
+    assert WildGuardJudge(template=INPUT, field="harm").read(WILD.format("no", "yes"), "refuse").value == 0.0
+    assert WildGuardJudge(template=INPUT, field="harm").read(WILD.format("yes", "N/A"), "refuse").invalid
 
 
 @pytest.mark.parametrize(
@@ -80,25 +89,54 @@ def test_questions_hold_prompt_and_answer_once_and_read_no_tags_from_them() -> N
     assert LlamaGuardJudge().ask("p", "a") == (Message("user", "p"), Message("assistant", "a"))
 
 
-def test_a_template_file_gives_the_input_format(tmp_path: Path) -> None:
-    path = tmp_path / "judge.txt"
-    path.write_text("[B] {{ prompt }} [G] {{ answer }} [?]")
-    assert HarmBenchJudge(template=str(path)).ask("p", "a") == "[B] p [G] a [?]"
-    path.write_text("{{ prompt }} only")
-    with pytest.raises(ValueError, match="must hold"):
-        HarmBenchJudge(template=str(path)).ask("p", "a")
-    with pytest.raises(ValueError, match="model card"):
-        WildGuardJudge().ask("p", "a")
-    with pytest.raises(ValueError, match="cannot read"):
-        WildGuardJudge(template=str(tmp_path / "nowhere")).ask("p", "a")
+def test_the_text_of_a_template_file_takes_the_place_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "judge.txt").write_text(INPUT)
+    judge = find_scorer({"name": "judge_harmbench", "template": "judge.txt", "judge": "j"}, folder=tmp_path)
+    assert isinstance(judge, Judge)
+    assert judge.ask("p", "a") == "[B] p [G] a [?]"
+    # A lock keeps the text, so that a report can be computed where the file is not.
+    again = {key: value for key, value in scorer_spec(judge).items() if key != "version"}
+    assert find_scorer(again) == judge
+    for text, said in (("{{ prompt }} only", "must hold"), ("", "model card")):
+        (tmp_path / "judge.txt").write_text(text)
+        with pytest.raises(ManifestError, match=said):
+            find_scorer({"name": "judge_wildguard", "template": "judge.txt"}, folder=tmp_path)
+    with pytest.raises(ManifestError, match="cannot read"):
+        find_scorer({"name": "judge_harmbench", "template": "nowhere.txt"}, folder=tmp_path)
 
 
-def test_equal_answers_to_equal_prompts_are_judged_once() -> None:
-    judge = RubricJudge()
-    requests = judge_requests(judge, ["p", "p", "q", "p", "p"], ["a", "a", "a", " ", "b"])
-    assert len(requests.asked) == 3
-    assert requests.saved == 1
-    scores = requests.scores(judge, ["yes", "no", "??"], ["refuse"] * 5)
-    assert [s.value for s in scores] == [1, 1, 0, 0, 0]
-    assert scores[3] == EMPTY
-    assert scores[4].invalid
+def test_equal_questions_have_one_name() -> None:
+    judge, other = RubricJudge(judge="a"), RubricJudge(judge="b")
+    assert question_id(judge.ask("p", "a")) == question_id(other.ask("p", "a"))
+    names = {question_id(judge.ask(p, a)) for p, a in (("p", "a"), ("p", "b"), ("q", "a"))}
+    assert len(names) == 3
+    # Text as it is and a chat of the same words are different questions; lone surrogates have names, too.
+    assert question_id("x") != question_id((Message("user", "x"),)) != question_id("\ud800")
+
+
+def test_judges_are_found_by_name_and_score_nothing_by_themselves() -> None:
+    for name in judge_names():
+        template = {"template": INPUT} if name in ("judge_harmbench", "judge_wildguard") else {}
+        judge = find_scorer({"name": name, "judge": "j"} | template)
+        assert isinstance(judge, Judge)
+        assert scorer_label(judge) == f"{name}@j"
+    with pytest.raises(ManifestError, match="is a model judge"):
+        get_scorer("judge_rubric")
+    with pytest.raises(ManifestError, match="Did you mean 'judge_rubric'"):
+        find_scorer("judge_rubrik")
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "specificity", "said"),
+    [
+        ([9, 10], None, "go together"),
+        ([5, 10], [5, 10], "no better than chance"),
+        ([11, 10], [9, 10], "cannot be right"),
+        ([0, 0], [9, 10], "cannot be right"),
+        ([0.9, 10], [9, 10], r"are \[right, all\]"),
+        (0.9, 0.9, r"are \[right, all\]"),
+    ],
+)
+def test_an_accuracy_that_cannot_be_is_refused(sensitivity: object, specificity: object, said: str) -> None:
+    with pytest.raises(ManifestError, match=said):
+        find_scorer({"name": "judge_rubric", "sensitivity": sensitivity, "specificity": specificity})

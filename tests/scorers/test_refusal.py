@@ -7,9 +7,12 @@ import random
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tais.scorers import Score, get_scorer, score_unique
 from tais.scorers.refusal import refusal_reason
+from tais.scorers.refusal_lists import GCG_STRINGS
 from tests.shared_data import DATA, needs_data
 
 MODELS = ("gpt4", "llama2new", "mistralinstruct")
@@ -112,3 +115,23 @@ def test_string_scorers_keep_their_speed(name: str) -> None:
     started = time.process_time()
     score_unique(get_scorer(name), texts, [expect] * len(texts), ["length"] * len(texts))
     assert len(texts) / (time.process_time() - started) > 20_000
+
+
+WORDS = st.sampled_from(
+    [*GCG_STRINGS, *"aI mcs'", "I'm ", "I a", "I c", "legal", "As", "hello!", "sorry", "Hello"]
+)
+
+
+@given(st.lists(WORDS, max_size=6).map("".join))
+def test_the_gcg_list_is_looked_for_as_published(text: str) -> None:
+    expected = any(string in text for string in GCG_STRINGS)
+    if text.strip():
+        assert get_scorer("refusal_gcg").score(text, "refuse").value == float(expected)
+
+
+@needs_data
+def test_the_gcg_list_is_looked_for_as_published_in_real_answers() -> None:
+    gcg = get_scorer("refusal_gcg")
+    for row in (row for model in MODELS for row in rows(model)):
+        expected = any(string in row["completion"] for string in GCG_STRINGS)
+        assert gcg.score(row["completion"], "refuse").value == float(expected)
