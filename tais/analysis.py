@@ -11,9 +11,10 @@ from typing import Any
 from tais import __version__
 from tais.fold import RunLayout, fold_run
 from tais.items import Items
-from tais.lock import lock_digest, read_lock
+from tais.lock import lock_digest, read_lock, run_arms
 from tais.report.items import with_items
 from tais.report.model import Report
+from tais.report.renderer import renderer
 from tais.report.timing import answer_seconds
 from tais.samples import read_batches
 from tais.scoring import score_arms, scorers_of
@@ -73,16 +74,17 @@ def _decide(
 
     scorers = scorers_of(lock)
     layout = RunLayout(run_dir, scores)
-    arms = {c[side] for c in lock["contrasts"] for side in ("reference", "candidate")}
+    arms = run_arms(lock)
     score_arms(scores, {arm: layout.arm_dir(arm) for arm in arms}, scorers, items)
     facts = {
         "tais": __version__,
+        "renderer": renderer(),
         "run": dict(run_facts),
         "lock": {"sha256": lock_digest(run_dir)},
         "manifest": {"sha256": lock["manifest"]["sha256"]},
         "limit": lock["limit"],
         "batteries": lock["batteries"],
-        "arms": {arm: _arm_facts(layout, lock, arm) for arm in sorted(arms)},
+        "arms": {arm: _arm_facts(layout, lock, arm) for arm in arms},
     }
     report = decide(fold_run(layout, lock, items, scorers, facts))
     return with_items(report, {arm: layout.arm_dir(arm) for arm in arms}, scores, items)

@@ -21,7 +21,7 @@ from tais.manifest import Arm, Manifest
 if TYPE_CHECKING:
     from tais.battery import LoadedBattery
 
-__all__ = ["LOCK", "build_lock", "compare_locks", "lock_digest", "read_lock", "write_lock"]
+__all__ = ["LOCK", "build_lock", "compare_locks", "lock_digest", "read_lock", "run_arms", "write_lock"]
 
 LOCK = "manifest.lock.json"
 
@@ -63,7 +63,14 @@ def build_lock(
         "sampling": manifest.sampling.model_dump(mode="json"),
         "rules": manifest.rules.model_dump(mode="json"),
         "versions": package_versions(),
+        **({"record": True} if manifest.record else {}),
     }
+
+
+def run_arms(lock: Mapping[str, Any]) -> list[str]:
+    """Return the arms that a run holds, sorted: those of its contrasts, and in a recording all."""
+    used = {contrast[side] for contrast in lock["contrasts"] for side in ("reference", "candidate")}
+    return sorted(lock["arms"]) if lock.get("record") else sorted(used)
 
 
 def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, Any]:

@@ -125,9 +125,12 @@ class Manifest(_Strict):
     name: str
     arms: dict[str, Arm]
     contrasts: tuple[Contrast, ...]
+    """May be empty in a recording."""
     batteries: tuple[BatteryRef, ...]
     sampling: Sampling = Sampling()
     rules: Rules = Rules()
+    record: bool = False
+    """Run every arm, and do without a contrast to screen: a stored side for ``tais compare``."""
     source: dict[str, Any] = Field(default_factory=dict, repr=False)
     """The file as written: `extends` not resolved, paths relative."""
 

@@ -21,7 +21,7 @@ from tais.engines.resolved import Difference
 from tais.errors import EngineError, Interrupted, ManifestError, Place, StoreError, TaisError, UsageError
 from tais.files import sha256_file, store_error, write_atomic
 from tais.ledger import LEDGER, append, attempts, read_ledger
-from tais.lock import LOCK, build_lock, compare_locks, lock_digest, read_lock, write_lock
+from tais.lock import LOCK, build_lock, compare_locks, lock_digest, read_lock, run_arms, write_lock
 from tais.manifest import Manifest, find_manifest, load_manifest
 from tais.report.model import Report
 
@@ -69,8 +69,8 @@ class Plan:
 
     @property
     def arms(self) -> list[str]:
-        """Arms that a contrast uses, in the manifest's order."""
-        used = {name for c in self.manifest.contrasts for name in (c.reference, c.candidate)}
+        """Arms that a contrast uses (in a recording all), in the manifest's order."""
+        used = run_arms(self.lock)
         return [name for name in self.manifest.arms if name in used]
 
     @property

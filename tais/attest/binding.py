@@ -66,7 +66,7 @@ def _mismatches(lock: Json, report: Json, files: Mapping[str, str], run_id: str)
             yield f"the {key} of the lock and of the report differ"
     if _contrasts(lock) != _contrasts(report):
         yield "the contrasts of the lock and of the report differ"
-    for arm in sorted({arm for first, second, _ in _contrasts(lock) for arm in (first, second)}):
+    for arm in _arms(lock):
         if not any(name.startswith(f"arms/{arm}/") for name in files):
             yield f"the arm {arm!r} has no samples"
 
@@ -75,6 +75,11 @@ def _get(value: Any, *keys: str) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def _arms(lock: Json) -> list[str]:
+    used = {arm for first, second, _ in _contrasts(lock) for arm in (first, second)}
+    return sorted(map(str, lock.get("arms", {}))) if lock.get("record") else sorted(used)
 
 
 def _contrasts(value: Json) -> list[tuple[str, str, str]]:

@@ -12,6 +12,7 @@ from tais.errors import Place, VerificationError
 from tais.lock import LOCK
 
 __all__ = [
+    "ADJUDICATION",
     "BUNDLES",
     "ITEMS",
     "LOCK_BUNDLE",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 ITEMS, REPORT = "items.parquet", "report.json"
+ADJUDICATION = "adjudication.json"
 LOCK_BUNDLE = LOCK.removesuffix(".json") + ".sigstore.json"
 RUN_BUNDLE = "attestation.sigstore.json"
 TEST_BUNDLE = "test-result.sigstore.json"

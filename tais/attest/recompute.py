@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tais.attest.contents import ITEMS
+from tais import __version__
+from tais.attest.contents import ADJUDICATION, ITEMS, sha256
 from tais.errors import Place, TaisError, VerificationError
 from tais.lock import LOCK
 
@@ -18,10 +19,11 @@ __all__ = ["check_recomputed", "differences"]
 # Reports round to 12 digits; the last of them may differ on another processor.
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
 SCORES = "scores.parquet"
+_NO_RESULT = ("run", "tais", "renderer")
 
 
-def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> None:
-    """Decide again from the samples and compare verdict, every number and every stored score.
+def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """Decide again from the samples and compare verdict, every number, every stored score and every page.
 
     Parameters
     ----------
@@ -30,7 +32,13 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
     report
         The stored report, parsed.
     files
-        Names of the files that are signed.
+        sha256 of the files that are signed, by name.
+
+    Returns
+    -------
+    str
+        What was not compared, and why; empty where everything was. Pages are compared byte for byte, but
+        only where the same renderer is at hand that made them.
 
     Raises
     ------
@@ -50,6 +58,24 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
     if not same_scores:
         what = f"the samples do not lead to {SCORES}{_versions(report, again)}"
         raise VerificationError(what, place=Place(str(run_dir)))
+    return _check_pages(run_dir, report, files)
+
+
+def _check_pages(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    from tais.report.model import Report
+    from tais.report.render import FILES, render
+    from tais.report.renderer import renderer
+
+    pages = {format: name for format, name in FILES.items() if name in files}
+    made = report["facts"].get("renderer"), report["facts"].get("tais")
+    if pages and made != (renderer(), __version__):
+        return f"{', '.join(pages.values())} not compared: another version rendered them"
+    shown = Report.model_validate(report)
+    for format, name in pages.items():
+        if sha256(render(shown, format).encode()) != files[name]:
+            what = f"{name} is not what this report looks like"
+            raise VerificationError(what, place=Place(str(run_dir)))
+    return ""
 
 
 def differences(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -74,7 +100,7 @@ def _equal(before: Any, now: Any) -> bool:
 
 
 def _comparable(report: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return both without what is no result: times and ledger of the run, and the version of TAIS.
+    """Return both without what is no result: times and ledger of the run, the versions of TAIS.
 
     Reports only ever gain keys. One that this version adds is not held against an older report.
     """
@@ -86,7 +112,7 @@ def _comparable(report: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[di
 
 
 def _results(report: Mapping[str, Any]) -> dict[str, Any]:
-    facts = {key: value for key, value in report.get("facts", {}).items() if key not in ("run", "tais")}
+    facts = {key: value for key, value in report.get("facts", {}).items() if key not in _NO_RESULT}
     return {**report, "facts": facts}
 
 
@@ -102,10 +128,12 @@ def _kept(now: Any, before: Any) -> Any:
 def _again(run_dir: Path, shadow: Path, report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the report that the samples lead to; its scores are written to `shadow`."""
     from tais.analysis import analyse
+    from tais.report.redact import is_redacted, redacted
 
     # Links, so that scores are kept beside the run and not in it.
-    for name in ("arms", ITEMS, LOCK):
-        (shadow / name).symlink_to((run_dir / name).resolve())
+    for name in ("arms", ITEMS, LOCK, ADJUDICATION):
+        if (run_dir / name).exists():
+            (shadow / name).symlink_to((run_dir / name).resolve())
     try:
         made = analyse(shadow, report["facts"]["run"], keep_scores=True)
     # Samples that someone made up can break any step: whatever it is, they do not lead to this report.
@@ -114,7 +142,8 @@ def _again(run_dir: Path, shadow: Path, report: Mapping[str, Any]) -> dict[str, 
         raise VerificationError(
             f"the report cannot be recomputed: {what}", place=Place(str(run_dir))
         ) from error
-    result: dict[str, Any] = json.loads(made.to_json())
+    shown = redacted(made) if is_redacted(report) else made
+    result: dict[str, Any] = json.loads(shown.to_json())
     return result
 
 
