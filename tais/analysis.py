@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tais import __version__
+from tais.adjudication import ADJUDICATION
 from tais.fold import RunLayout, fold_run
 from tais.items import Items
 from tais.lock import lock_digest, read_lock, run_arms
@@ -87,7 +88,12 @@ def _decide(
         "arms": {arm: _arm_facts(layout, lock, arm) for arm in arms},
     }
     report = decide(fold_run(layout, lock, items, scorers, facts))
-    return with_items(report, {arm: layout.arm_dir(arm) for arm in arms}, scores, items)
+    report = with_items(report, {arm: layout.arm_dir(arm) for arm in arms}, scores, items)
+    if (run_dir / ADJUDICATION).exists():
+        from tais.adjudication.record import with_adjudication
+
+        return with_adjudication(report, run_dir, lock, scores, items)
+    return report
 
 
 def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -185,5 +185,5 @@ def _case(sides: tuple[str, str], key: SampleKey, row: _Row, item: StoredItem, r
     return Case(*sides, row.scorer, key, item.cluster, row.direction, rows, row.expected)
 
 
-def _mac(secret: bytes, *parts: Iterable[Any]) -> str:
+def _mac(secret: bytes, *parts: object) -> str:
     return hmac.new(secret, canonical_json(list(parts)), hashlib.sha256).hexdigest()

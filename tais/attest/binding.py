@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tais.adjudication import ADJUDICATION
 from tais.attest.contents import ITEMS, REPORT
 from tais.errors import Place, VerificationError
 from tais.lock import LOCK
@@ -64,6 +65,8 @@ def _mismatches(lock: Json, report: Json, files: Mapping[str, str], run_id: str)
     for key in ("name", "rules"):
         if lock.get(key) != report[key]:
             yield f"the {key} of the lock and of the report differ"
+    if _get(report, "adjudication", "file_sha256") != files.get(ADJUDICATION):
+        yield f"the report and {ADJUDICATION} do not belong together"
     if _contrasts(lock) != _contrasts(report):
         yield "the contrasts of the lock and of the report differ"
     for arm in _arms(lock):

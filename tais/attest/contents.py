@@ -12,7 +12,6 @@ from tais.errors import Place, VerificationError
 from tais.lock import LOCK
 
 __all__ = [
-    "ADJUDICATION",
     "BUNDLES",
     "ITEMS",
     "LOCK_BUNDLE",
@@ -26,7 +25,6 @@ __all__ = [
 ]
 
 ITEMS, REPORT = "items.parquet", "report.json"
-ADJUDICATION = "adjudication.json"
 LOCK_BUNDLE = LOCK.removesuffix(".json") + ".sigstore.json"
 RUN_BUNDLE = "attestation.sigstore.json"
 TEST_BUNDLE = "test-result.sigstore.json"

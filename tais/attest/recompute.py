@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tais import __version__
-from tais.attest.contents import ADJUDICATION, ITEMS, sha256
+from tais.adjudication import ADJUDICATION
+from tais.attest.contents import ITEMS, sha256
 from tais.errors import Place, TaisError, VerificationError
 from tais.lock import LOCK
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tais.report.adjudicated import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
 from tais.report.headline import headline
 from tais.report.html_contrasts import ENDPOINT_COLUMNS, contrast_views
 from tais.report.html_items import count_lines, item_views
 from tais.report.html_tables import configurations, detail_rows, provenance_rows, run_line
-from tais.report.model import Report, Verdict
+from tais.report.model import AdjudicationReport, Report, Verdict
 from tais.report.plots import draw_plots
 from tais.report.redact import redacted
 from tais.report.says import says, says_not
@@ -36,6 +37,7 @@ _SECTIONS = {
     "figures": "Figures",
     "contrasts": "Contrasts",
     "items": "Items",
+    "people": "People",
     "configuration": "Configuration",
     "meaning": "What it says",
     "provenance": "Provenance",
@@ -83,10 +85,11 @@ def _views(report: Report) -> dict[str, Any]:
         "top": headline(report),
         "run_line": run_line(report.facts),
         "plots": plots,
-        "sections": [(key, title) for key, title in _SECTIONS.items() if plots or key != "figures"],
+        "sections": _sections(report, bool(plots)),
         "contrasts": contrast_views(report),
         "endpoint_columns": ENDPOINT_COLUMNS,
         "details": detail_rows(report.details),
+        "people": _people(report),
         "rules": detail_rows(report.rules.model_dump(mode="json")),
         "says": says(report),
         "says_not": says_not(report),
@@ -94,6 +97,24 @@ def _views(report: Report) -> dict[str, Any]:
         "provenance": provenance_rows(report.facts),
         "version": str(report.facts.get("tais", "")),
     }
+
+
+def _sections(report: Report, plots: bool) -> list[tuple[str, str]]:
+    there = {"figures": plots, "people": report.adjudication is not None}
+    return [(key, title) for key, title in _SECTIONS.items() if there.get(key, True)]
+
+
+def _people(report: Report) -> dict[str, Any] | None:
+    """Return what people said of the answers."""
+    found = report.adjudication
+    if found is None:
+        return None
+    tables = [(FLIP_COLUMNS, flip_rows(found)), (RATER_COLUMNS, rater_rows(found))]
+    return {"intro": intro(found), "tables": tables, "confusion": _confusion(found)}
+
+
+def _confusion(found: AdjudicationReport) -> list[tuple[str, str]]:
+    return detail_rows({rater.rater: {"scorer says": rater.confusion} for rater in found.raters})
 
 
 def _items(report: Report, items: list[Any]) -> dict[str, Any]:

@@ -75,6 +75,8 @@ def says_not(report: Report) -> list[str]:
         lines.append(
             "That outputs are identical: that is counted beside the verdict, and decides nothing by itself."
         )
+    if report.adjudication is not None:
+        lines.append("That people decided it: their labels stand beside the verdict and never change it.")
     lines += _sensitivity(screens)
     if not any(c.role is Role.calibration for c in report.contrasts):
         lines.append("How much the same stack differs from itself: no calibration contrast was run.")

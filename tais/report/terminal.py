@@ -8,14 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tais.cli.console import printable, stderr_console
-from tais.report.model import ContrastReport, EndpointReport, Interval, Reason, Report, Verdict
+from tais.report.adjudicated import flip_rows, intro, rater_rows
+from tais.report.model import (
+    AdjudicationReport,
+    ContrastReport,
+    EndpointReport,
+    Interval,
+    Reason,
+    Report,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["print_report", "render_text"]
+__all__ = ["print_adjudication", "print_report", "render_text"]
 
 _STYLE = {Verdict.passed: "bold green", Verdict.failed: "bold red", Verdict.inconclusive: "bold yellow"}
 _WIDTH = 110
@@ -56,8 +65,33 @@ def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
     for contrast in report.contrasts:
         yield Text()
         yield from _contrast(contrast)
+    if report.adjudication is not None:
+        yield Text()
+        yield from _adjudication(report.adjudication)
     yield Text()
     yield Text(f"report: {run_dir / 'report.html'}")
+
+
+def print_adjudication(report: Report) -> None:
+    """Print what people said to standard error."""
+    console = stderr_console()
+    if report.adjudication is not None:
+        for part in _adjudication(report.adjudication):
+            console.print(part)
+
+
+def _adjudication(found: AdjudicationReport) -> Iterator[Text]:
+    from rich.text import Text
+
+    yield Text("what people say", style="bold")
+    for line in intro(found):
+        yield Text(f"  {printable(line)}")
+    for contrast, endpoint, direction, asked, decided, confirmed, share, interval in flip_rows(found):
+        where = f"{contrast}, {endpoint}, {direction}"
+        counted = f"{confirmed} of {decided} confirmed ({share}, {interval}), {asked} asked"
+        yield Text(f"  {printable(where)}: {counted}")
+    for who, n, observed, kappa, error, unsure in rater_rows(found):
+        yield Text(f"  {who}: {observed} of {n} answers, kappa {kappa} (error {error}), unsure of {unsure}")
 
 
 def _reason(reason: Reason, indent: str) -> Text:
