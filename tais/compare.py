@@ -27,7 +27,7 @@ from tais.report.redact import holds_redacted
 if TYPE_CHECKING:
     from tais.attest import Signer
 
-__all__ = ["UPGRADE", "Comparison", "Side", "compare_runs"]
+__all__ = ["UPGRADE", "Comparison", "Side", "compare_runs", "upgrade_of"]
 
 UPGRADE = "upgrade.json"
 """The same contrast under each hypothesis, and the items that changed."""
@@ -145,7 +145,7 @@ class _Comparing:
         upgrade: dict[str, Any] = {}
 
         def finish(run_dir: Path, report: Report) -> None:
-            upgrade.update(self._upgrade(run_dir, report))
+            upgrade.update(upgrade_of(run_dir, report))
             write_atomic(run_dir / UPGRADE, json.dumps(upgrade, indent=2).encode() + b"\n")
 
         run_dir, report = derive(
@@ -191,18 +191,30 @@ class _Comparing:
         yield from (Part(self.old.run_dir, name, name) for name in self.kept)
         yield Part(self.new.run_dir, self.new.arm, self.name)
 
-    def _upgrade(self, run_dir: Path, report: Report) -> dict[str, Any]:
-        other = next(h for h in Hypothesis if h is not self.hypothesis)
-        verdicts = {
-            self.hypothesis.value: report.contrasts[0].verdict.value,
-            other.value: _under(run_dir, other).contrasts[0].verdict.value,
-        }
-        return {
-            "schema": "tais/upgrade/v1",
-            **self.lock()["manifest"]["source"]["compare"],
-            "verdicts": dict(sorted(verdicts.items())),
-            "batteries": [_changes(e.battery, e.scorer, e.details) for e in report.contrasts[0].endpoints],
-        }
+
+def upgrade_of(run_dir: Path, report: Report) -> dict[str, Any]:
+    """Return what upgrade.json holds: both verdicts, and the items that changed.
+
+    Parameters
+    ----------
+    run_dir
+        Run directory of a comparison, with its lock, items and samples.
+    report
+        Its decision.
+    """
+    lock = read_lock(run_dir)
+    hypothesis = Hypothesis(lock["rules"]["hypothesis"])
+    other = next(h for h in Hypothesis if h is not hypothesis)
+    verdicts = {
+        hypothesis.value: report.contrasts[0].verdict.value,
+        other.value: _under(run_dir, other).contrasts[0].verdict.value,
+    }
+    return {
+        "schema": "tais/upgrade/v1",
+        **lock["manifest"]["source"]["compare"],
+        "verdicts": dict(sorted(verdicts.items())),
+        "batteries": [_changes(e.battery, e.scorer, e.details) for e in report.contrasts[0].endpoints],
+    }
 
 
 def _under(run_dir: Path, hypothesis: Hypothesis) -> Report:

@@ -11,7 +11,8 @@ from typing import Any
 
 from tais import __version__
 from tais.adjudication import ADJUDICATION
-from tais.attest.contents import ITEMS, sha256
+from tais.attest.bundle import strict_json
+from tais.attest.contents import ITEMS, read_bytes, sha256
 from tais.errors import Place, TaisError, VerificationError
 from tais.lock import LOCK
 
@@ -19,7 +20,7 @@ __all__ = ["check_recomputed", "differences"]
 
 # Reports round to 12 digits; the last of them may differ on another processor.
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
-SCORES = "scores.parquet"
+SCORES, UPGRADE = "scores.parquet", "upgrade.json"
 _NO_RESULT = ("run", "tais", "renderer")
 
 
@@ -48,9 +49,12 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
     """
     with tempfile.TemporaryDirectory(prefix="tais-") as folder:
         shadow = Path(folder)
-        again = _again(run_dir, shadow, report)
+        again, upgrade = _again(run_dir, shadow, report)
         same_scores = SCORES not in files or _same_table(run_dir / SCORES, shadow / SCORES)
-    for key, before, now in differences(*_comparable(report, again)):
+    stored, made = _comparable(report, again)
+    if upgrade is not None:
+        stored[UPGRADE], made[UPGRADE] = _stored_upgrade(run_dir, files), upgrade
+    for key, before, now in differences(stored, made):
         raise VerificationError(
             f"the samples do not lead to this report: {key} is {_short(before)} and comes out as "
             f"{_short(now)}{_versions(report, again)}",
@@ -126,9 +130,22 @@ def _kept(now: Any, before: Any) -> Any:
     return now
 
 
-def _again(run_dir: Path, shadow: Path, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the report that the samples lead to; its scores are written to `shadow`."""
+def _stored_upgrade(run_dir: Path, files: Mapping[str, str]) -> Any:
+    data = read_bytes(run_dir, UPGRADE)
+    if sha256(data) != files.get(UPGRADE):
+        raise VerificationError(f"{UPGRADE} changed while it was read", place=Place(str(run_dir)))
+    return strict_json(data, str(run_dir / UPGRADE))
+
+
+def _again(
+    run_dir: Path, shadow: Path, report: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the report that the samples lead to, and of a comparison upgrade.json.
+
+    Scores are written to `shadow`.
+    """
     from tais.analysis import analyse
+    from tais.compare import upgrade_of
     from tais.report.redact import is_redacted, redacted
 
     # Links, so that scores are kept beside the run and not in it.
@@ -137,6 +154,7 @@ def _again(run_dir: Path, shadow: Path, report: Mapping[str, Any]) -> dict[str, 
             (shadow / name).symlink_to((run_dir / name).resolve())
     try:
         made = analyse(shadow, report["facts"]["run"], keep_scores=True)
+        upgrade = upgrade_of(shadow, made) if (run_dir / UPGRADE).exists() else None
     # Samples that someone made up can break any step: whatever it is, they do not lead to this report.
     except Exception as error:
         what = error.what if isinstance(error, TaisError) else f"{type(error).__name__}: {error}"
@@ -144,8 +162,7 @@ def _again(run_dir: Path, shadow: Path, report: Mapping[str, Any]) -> dict[str, 
             f"the report cannot be recomputed: {what}", place=Place(str(run_dir))
         ) from error
     shown = redacted(made) if is_redacted(report) else made
-    result: dict[str, Any] = json.loads(shown.to_json())
-    return result
+    return json.loads(shown.to_json()), upgrade
 
 
 def _same_table(stored: Path, made: Path) -> bool:

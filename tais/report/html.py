@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ __all__ = ["render_html"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MARKS = {Verdict.passed: "✓", Verdict.failed: "✗", Verdict.inconclusive: "?"}
+_COMMAND = re.compile(r"^([ \t]*)::", re.MULTILINE)
 _SECTIONS = {
     "figures": "Figures",
     "contrasts": "Contrasts",
@@ -61,14 +63,19 @@ def render_html(report: Report, *, redact: bool = False) -> str:
     report = report.model_copy(update={"contrasts": screens_first(report)})
     style, script = _asset("page.css"), _asset("page.js")
     items = item_views(report)
-    page = _environment().get_template("page.html")
-    return page.render(
-        policy=_policy(style, script if items else None),
-        style=Markup(style),
-        script=Markup(script),
-        **_views(report),
-        **_items(report, items),
+    page = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            policy=_policy(style, script if items else None),
+            style=Markup(style),
+            script=Markup(script),
+            **_views(report),
+            **_items(report, items),
+        )
     )
+    # The same page; a CI log that shows its source would take these for commands.
+    return _COMMAND.sub(r"\1&#58;:", page.replace("##[", "&#35;&#35;["))
 
 
 def _views(report: Report) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def print_plan(plan: Plan) -> None:
     console.print(_batteries(plan))
     tokens = plan.samples_per_arm * plan.manifest.sampling.max_tokens
     console.print(f"at most {tokens * len(plan.arms):,} answer tokens in all ({tokens:,} per arm)")
-    console.print(_contrasts(plan))
+    if plan.lock["contrasts"]:
+        console.print(_contrasts(plan))
     for battery in plan.batteries:
         have, need = _clusters(battery), _floor(plan, battery)
         if have < need:
@@ -38,6 +39,9 @@ def print_plan(plan: Plan) -> None:
                 style="yellow",
             )
     roles = {contrast["role"] for contrast in plan.lock["contrasts"]}
+    if "screen" not in roles:
+        console.print(f"records {len(plan.arms)} arms for tais compare and screens nothing", style="dim")
+        return
     for role, missing in (
         ("calibration", "no calibration contrast: nothing will show what the same stack does against itself"),
         ("positive_control", "no positive control: nothing will show that a leak would have been seen"),

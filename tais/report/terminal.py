@@ -58,7 +58,7 @@ def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
 
     yield Text()
     yield Text.assemble(
-        (report.verdict.value.upper(), _STYLE[report.verdict]), ("  ", ""), (printable(report.name), "bold")
+        (report.verdict.value.upper(), _STYLE[report.verdict]), ("  ", ""), (_shown(report.name), "bold")
     )
     for reason in report.reasons:
         yield _reason(reason, "  ")
@@ -85,20 +85,27 @@ def _adjudication(found: AdjudicationReport) -> Iterator[Text]:
 
     yield Text("what people say", style="bold")
     for line in intro(found):
-        yield Text(f"  {printable(line)}")
+        yield Text(f"  {_shown(line)}")
     for contrast, endpoint, direction, asked, decided, confirmed, share, interval in flip_rows(found):
         where = f"{contrast}, {endpoint}, {direction}"
         counted = f"{confirmed} of {decided} confirmed ({share}, {interval}), {asked} asked"
-        yield Text(f"  {printable(where)}: {counted}")
+        yield Text(f"  {_shown(where)}: {counted}")
     for who, n, observed, kappa, error, unsure in rater_rows(found):
-        yield Text(f"  {who}: {observed} of {n} answers, kappa {kappa} (error {error}), unsure of {unsure}")
+        yield Text(
+            f"  {_shown(who)}: {observed} of {n} answers, kappa {kappa} (error {error}), unsure of {unsure}"
+        )
+
+
+def _shown(text: str) -> str:
+    # A table or a narrow terminal breaks within words too.
+    return printable(text).replace("::", ": :")
 
 
 def _reason(reason: Reason, indent: str) -> Text:
     from rich.text import Text
 
     mark, style = ("- ", "") if reason.severity == "decides" else ("note: ", "dim")
-    return Text(f"{indent}{mark}{printable(reason.message)}", style=style)
+    return Text(f"{indent}{mark}{_shown(reason.message)}", style=style)
 
 
 def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
@@ -106,7 +113,7 @@ def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
 
     yield Text.assemble(
         (contrast.verdict.value, _STYLE[contrast.verdict]),
-        (f"  {contrast.candidate} against {contrast.reference}", "bold"),
+        (f"  {_shown(contrast.candidate)} against {_shown(contrast.reference)}", "bold"),
         (f"  ({contrast.role.value.replace('_', ' ')})", "dim"),
     )
     yield Text(f"  identical outputs: {_identity(contrast)}")
@@ -128,12 +135,12 @@ def _endpoint_reasons(endpoints: tuple[EndpointReport, ...]) -> Iterator[Text]:
             if reason.severity == "note":
                 notes.setdefault(reason.code, []).append((endpoint.battery, reason))
             elif endpoint.verdict is not Verdict.passed:
-                yield _reason(reason, f"  {printable(endpoint.battery)}: ")
+                yield _reason(reason, f"  {_shown(endpoint.battery)}: ")
     for shared in notes.values():
         battery, reason = shared[0]
         more = f" (and {len(shared) - 1} more like it)" if len(shared) > 1 else ""
         yield _reason(
-            reason.model_copy(update={"message": f"{reason.message}{more}"}), f"  {printable(battery)}: "
+            reason.model_copy(update={"message": f"{reason.message}{more}"}), f"  {_shown(battery)}: "
         )
 
 
@@ -144,7 +151,7 @@ def _identity(contrast: ContrastReport) -> str:
     said = f"{identity.identical} of {identity.n} ({identity.rate:.2%})"
     if identity.first_divergences:
         first = min(identity.first_divergences, key=lambda d: d.position)
-        said += f", earliest difference at {first.unit} {first.position} of {printable(first.item_id)}"
+        said += f", earliest difference at {first.unit} {first.position} of {_shown(first.item_id)}"
     return said
 
 
@@ -152,7 +159,7 @@ def _treatment(contrast: ContrastReport) -> str:
     treatment = contrast.treatment
     if treatment.requested is None:
         return ""
-    said = f"{treatment.requested} asked for, {treatment.resolved or 'none'} runs"
+    said = f"{_shown(treatment.requested)} asked for, {_shown(treatment.resolved or 'none')} runs"
     if treatment.draft_tokens is not None:
         rate = "" if treatment.acceptance_rate is None else f" ({treatment.acceptance_rate:.1%})"
         said += f"; {treatment.draft_tokens} tokens drafted, {treatment.accepted_tokens} accepted{rate}"
@@ -169,7 +176,7 @@ def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
         table.add_column(name, justify="left" if name in ("battery", "verdict") else "right")
     for endpoint in endpoints:
         table.add_row(
-            printable(endpoint.battery),
+            _shown(endpoint.battery),
             str(endpoint.n),
             _percent(endpoint.reference_rate),
             _percent(endpoint.candidate_rate),

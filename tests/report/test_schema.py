@@ -10,7 +10,7 @@ import jsonschema
 from tais.report.model import Report
 from tais.report.redact import redacted
 from tais.report.schema import SCHEMA_FILE, report_schema, schema_text
-from tests.report.factory import report
+from tests.report.factory import adjudication, report
 
 # The contract with other programs. A key leaves this list with the next version of the schema, not before.
 KEPT = {
@@ -48,7 +48,8 @@ def test_the_keys_of_the_contract_are_there() -> None:
 
 def test_reports_hold_to_the_schema() -> None:
     validator = jsonschema.Draft202012Validator(report_schema())
-    for one in (report(), redacted(report())):
+    asked = report().model_copy(update={"adjudication": adjudication()})
+    for one in (report(), redacted(report()), asked):
         validator.validate(json.loads(one.to_json()))
 
 
@@ -63,6 +64,13 @@ def test_a_report_written_before_items_were_collected_is_still_read() -> None:
     for contrast in data["contrasts"]:
         del contrast["items"]
     assert Report.model_validate(data).contrasts[0].items is None
+    jsonschema.Draft202012Validator(report_schema()).validate(data)
+
+
+def test_a_report_written_before_people_could_be_asked_is_still_read() -> None:
+    data = json.loads(report().to_json())
+    del data["adjudication"]
+    assert Report.model_validate(data).adjudication is None
     jsonschema.Draft202012Validator(report_schema()).validate(data)
 
 
