@@ -33,12 +33,12 @@ def intro(found: AdjudicationReport) -> list[str]:
     """Return what a reader must know before the figures."""
     people = "1 person" if len(found.raters) == 1 else f"{len(found.raters)} people"
     return [
-        f"{people} labelled {found.answers:,} answers without knowing their arm. This informs: the verdict "
-        "is that of the scorers, and no label changes it.",
+        f"{people} labelled answers, from a sheet of {found.answers:,} that does not tell their arm. This "
+        "informs: the verdict is that of the scorers, and no label changes it.",
         f"The answers are of the run {one_line(found.source_run, 60)}. A flip is confirmed where people call "
         "both answers what the scorer called them.",
-        "Most answers were chosen because the scorers see a flip there, so the agreement below is not that "
-        "on answers at large.",
+        "The answers were not drawn at random but chosen for their flips, with controls where those are "
+        "listed: the agreement below is not that on answers at large.",
     ]
 
 

@@ -116,7 +116,8 @@ def _people(report: Report) -> dict[str, Any] | None:
     found = report.adjudication
     if found is None:
         return None
-    tables = [(FLIP_COLUMNS, flip_rows(found)), (RATER_COLUMNS, rater_rows(found))]
+    # The last of each says how many columns of words stand before those of numbers.
+    tables = [(FLIP_COLUMNS, flip_rows(found), 3), (RATER_COLUMNS, rater_rows(found), 1)]
     return {"intro": intro(found), "tables": tables, "confusion": _confusion(found)}
 
 
