@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from tais.adjudication import sheet as sheet_module
 from tais.adjudication.count import panel
 from tais.adjudication.labels import LabelFile
 from tais.attest.keys import generate, write_pair
 from tais.files import sha256_file
 from tests.attest_runs import LOST, WON, copy_run, make_run, resign
-from tests.conftest import Screen, Tais
+from tests.conftest import ROOT, Screen, Tais
 
 Row = dict[str, str]
 Labeller = Callable[[Row], str]
@@ -560,3 +562,18 @@ def test_a_redacted_run_stays_redacted(tais: Tais, screen: Screen, keys: Path, t
         text = (made / name).read_text()
         assert "please do thing" not in text, name
         assert "pirate" not in text, name
+
+
+def test_the_commands_of_the_page_are_typed_as_printed(
+    tais: Tais, source: Path, keys: Path, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "adjudicate.md").read_text(encoding="utf-8")
+    export, taking_back = re.findall(r"^tais (adjudicate .*)$", page, re.MULTILINE)
+    (tmp_path / "tais.key").write_bytes((keys / "tais.key").read_bytes())
+    assert tais(*export.replace("RUN_DIR", str(source)).split()).returncode == 0
+    for name in ("anna.csv", "ben.csv"):
+        filled(tmp_path / "flips.csv", name, as_scored)
+    done = tais(*taking_back.replace("RUN_DIR", str(source)).split(), TAIS_UNSIGNED="")
+    assert done.returncode == 0, done.stderr
+    assert tais("verify", done.stdout.split()[-1], "--key", keys / "tais.pub", "--recompute").returncode == 0
+    assert f"above {sheet_module._MOST_CHARACTERS:,} characters are cut" in page

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 
-from tais.report.model import Report
+from tais import errors
+from tais.report.model import EXIT_CODES, Report
 from tais.report.redact import redacted
 from tais.report.schema import SCHEMA_FILE, report_schema, schema_text
 from tests.report.factory import adjudication, report
@@ -84,3 +86,66 @@ def test_redacted_json_holds_no_text_of_a_prompt_or_an_answer() -> None:
     kept = json.loads(hidden)["contrasts"][0]["items"]["kept"][0]
     assert kept["item_id"] == "m-1"
     assert len(kept["candidate_text"]["sha256"]) == 64
+
+
+KEYS_FILE = Path(__file__).parents[1] / "assets" / "schemas" / "v1-keys.txt"
+"""Every key of tais/report/v1 that was ever written, with its type; `!` marks those that are always there."""
+
+
+def keys_of(schema: dict[str, Any]) -> set[str]:
+    """Return ``Model.key: type`` for every key of a schema, references by name."""
+    models = {"Report": schema, **schema["$defs"]}
+    return {
+        f"{model}.{key}{'!' if key in node.get('required', []) else ''}: {kind(value)}"
+        for model, node in models.items()
+        for key, value in node.get("properties", {}).items()
+    }
+
+
+def kind(value: dict[str, Any]) -> str:
+    """Return the type of a value as one word."""
+    if "$ref" in value:
+        return str(value["$ref"]).rpartition("/")[2]
+    if "anyOf" in value:
+        return " or ".join(sorted(map(kind, value["anyOf"])))
+    for form in ("const", "enum"):
+        if form in value:
+            return json.dumps(value[form])
+    inner = value.get("items") or value.get("prefixItems") or value.get("additionalProperties")
+    if isinstance(inner, list):
+        return f"{value['type']} of {', '.join(map(kind, inner))}"
+    return (
+        f"{value['type']} of {kind(inner)}"
+        if isinstance(inner, dict) and inner
+        else str(value.get("type", "any"))
+    )
+
+
+def test_no_key_of_the_schema_leaves_or_changes_without_a_new_version() -> None:
+    """Removing, renaming or retyping a key breaks readers: that is tais/report/v2, beside which v1 stays."""
+    written = set(KEYS_FILE.read_text(encoding="utf-8").splitlines())
+    now = keys_of(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    assert sorted(written - now) == []
+    added = sorted(now - written)
+    assert added == [], f"new keys: add these lines to {KEYS_FILE.name}"
+    assert len(now) > 100
+
+
+def test_exit_codes_are_those_of_the_contract() -> None:
+    assert {verdict.value: code for verdict, code in EXIT_CODES.items()} == {
+        "pass": 0,
+        "fail": 1,
+        "inconclusive": 3,
+    }
+    codes = {
+        error.__name__: error.exit_code for error in (errors.TaisError, *errors.TaisError.__subclasses__())
+    }
+    assert codes == {
+        "TaisError": 4,
+        "UsageError": 2,
+        "ManifestError": 2,
+        "EngineError": 4,
+        "StoreError": 4,
+        "VerificationError": 5,
+        "Interrupted": 130,
+    }
