@@ -95,6 +95,7 @@ def test_a_baseline_is_run_once_and_serves_every_candidate(flow: Flow) -> None:
             ("positive_control", "leaky"),
         ]
         trusted = ("--key", flow.keys / "tais.pub", "--recompute")
+        assert "record" not in loaded(made, "manifest.lock.json")
         assert flow.tais("verify", made, *trusted).returncode == 0
         assert flow.tais("gate", made, *trusted).returncode == expected
         assert {path.name for path in made.iterdir()} >= {"report.html", "report.md", "junit.xml"}

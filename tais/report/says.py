@@ -45,6 +45,8 @@ def _verdict(report: Report) -> str:
             f"At least one endpoint changes by more than the rules allow (margin {margin}, effect size "
             f"{rules.h_cutoff:g}) with {confidence} confidence, or a claim of identical tokens does not hold."
         )
+    if not any(c.role is Role.screen for c in report.contrasts):
+        return "Nothing was screened: the answers of the arms are kept for a comparison (tais compare)."
     return "The evidence neither shows equivalence nor a change: the reasons say what would decide it."
 
 

@@ -18,6 +18,7 @@ from tais.report.model import (
     Report,
     Verdict,
 )
+from tais.report.words import NONE
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -91,9 +92,8 @@ def _adjudication(found: AdjudicationReport) -> Iterator[Text]:
         counted = f"{confirmed} of {decided} confirmed ({share}, {interval}), {asked} asked"
         yield Text(f"  {_shown(where)}: {counted}")
     for who, n, observed, kappa, error, unsure in rater_rows(found):
-        yield Text(
-            f"  {_shown(who)}: {observed} of {n} answers, kappa {kappa} (error {error}), unsure of {unsure}"
-        )
+        beside = "" if unsure == NONE else f", unsure of {unsure}"
+        yield Text(f"  {_shown(who)}: {observed} of {n} answers, kappa {kappa} (error {error}){beside}")
 
 
 def _shown(text: str) -> str:

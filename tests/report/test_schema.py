@@ -137,9 +137,8 @@ def test_exit_codes_are_those_of_the_contract() -> None:
         "fail": 1,
         "inconclusive": 3,
     }
-    codes = {
-        error.__name__: error.exit_code for error in (errors.TaisError, *errors.TaisError.__subclasses__())
-    }
+    kinds: list[type[errors.TaisError]] = [errors.TaisError, *errors.TaisError.__subclasses__()]
+    codes = {kind.__name__: kind.exit_code for kind in kinds}
     assert codes == {
         "TaisError": 4,
         "UsageError": 2,
