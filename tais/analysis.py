@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from tais import __version__
+from tais.adjudication import ADJUDICATION
 from tais.fold import fold_run
 from tais.items import Items
 from tais.judging import Replies, scorers_of, second_scorers_of
 from tais.layout import RunLayout
-from tais.lock import lock_digest, read_lock
+from tais.lock import lock_digest, read_lock, run_arms
 from tais.opinions import with_opinions
 from tais.report.items import with_items
 from tais.report.model import Report
+from tais.report.renderer import renderer
 from tais.report.timing import answer_seconds
 from tais.samples import read_batches
 from tais.scoring import SECOND, score_arms
@@ -76,24 +78,29 @@ def _decide(
 
     scorers, second, replies = scorers_of(lock), second_scorers_of(lock), Replies(run_dir)
     layout = RunLayout(run_dir, scores)
-    arms = {c["candidate"] for c in lock["contrasts"]}
-    arms |= {c["reference"] for c in lock["contrasts"] if c.get("audit") != "only"}
+    arms = run_arms(lock)
     arm_dirs = {arm: layout.arm_dir(arm) for arm in arms}
     score_arms(scores, arm_dirs, {name: (scorer,) for name, scorer in scorers.items()}, items, replies)
     if second:
         score_arms(scores.with_name(SECOND), arm_dirs, second, items, replies)
     facts = {
         "tais": __version__,
+        "renderer": renderer(),
         "run": dict(run_facts),
         "lock": {"sha256": lock_digest(run_dir)},
         "manifest": {"sha256": lock["manifest"]["sha256"]},
         "limit": lock["limit"],
         "batteries": lock["batteries"],
-        "arms": {arm: _arm_facts(layout, lock, arm) for arm in sorted(arms)},
+        "arms": {arm: _arm_facts(layout, lock, arm) for arm in arms},
     }
     report = decide(fold_run(layout, lock, items, scorers, facts))
     report = with_opinions(report, lock, arm_dirs, scores, replies)
-    return with_items(report, arm_dirs, scores, items)
+    report = with_items(report, arm_dirs, scores, items)
+    if (run_dir / ADJUDICATION).exists():
+        from tais.adjudication.record import with_adjudication
+
+        return with_adjudication(report, run_dir, lock, scores, items)
+    return report
 
 
 def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> dict[str, Any]:

@@ -8,28 +8,27 @@ candidate and is not run again.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tais.derived import Part, check_finished, cite, derive
 from tais.engines.environment import package_versions
 from tais.engines.resolved import flatten
 from tais.errors import Place, UsageError
-from tais.files import canonical_json, json_digest, sha256_file, store_error, write_atomic
+from tais.files import canonical_json, json_digest, write_atomic
 from tais.judging import FOLDER, copy_replies
-from tais.ledger import LEDGER, append
-from tais.lock import LOCK, read_lock, write_lock
+from tais.lock import LOCK, read_lock, run_arms, write_lock
 from tais.manifest import Hypothesis, Role
 from tais.report.model import Report
+from tais.report.redact import holds_redacted
 
 if TYPE_CHECKING:
     from tais.attest import Signer
 
-__all__ = ["UPGRADE", "Comparison", "Side", "compare_runs"]
+__all__ = ["UPGRADE", "Comparison", "Side", "compare_runs", "upgrade_of"]
 
 UPGRADE = "upgrade.json"
 """The same contrast under each hypothesis, and the items that changed."""
@@ -94,13 +93,11 @@ def compare_runs(
 
 
 def _check_side(side: Side, lock: Mapping[str, Any]) -> None:
-    used = sorted({c[key] for c in lock["contrasts"] for key in ("reference", "candidate")})
+    used = run_arms(lock)
     if side.arm not in used:
         where, remedy = Place(str(side.run_dir)), f"Arms: {', '.join(used)}"
         raise UsageError(f"no arm named {side.arm!r} in this run", place=where, remedy=remedy)
-    if not (side.run_dir / "report.json").is_file():
-        remedy = "Finish it with tais run --resume"
-        raise UsageError("this run is not finished", place=Place(str(side.run_dir)), remedy=remedy)
+    check_finished(side.run_dir)
 
 
 def _check_alike(reference: Side, candidate: Side, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -153,32 +150,27 @@ class _Comparing:
             self.name += "-new"
 
     def write(self, out: Path, signer: Signer | None) -> Comparison:
-        started = datetime.now(UTC)
-        parent = out / self.lock()["name"]
-        run_dir = parent / f"{started:%Y%m%dT%H%M%S%fZ}"
-        try:
-            (run_dir / "arms").mkdir(parents=True)
-            (run_dir / "logs").mkdir()
-            shutil.copyfile(self.new.run_dir / "items.parquet", run_dir / "items.parquet")
-            digest = write_lock(run_dir / LOCK, self.lock())
-            if signer is not None:
-                from tais.attest import sign_lock
+        upgrade: dict[str, Any] = {}
 
-                sign_lock(run_dir, signer)
-            for side, name, arm in self._arms():
-                shutil.copytree(side.run_dir / "arms" / name, run_dir / "arms" / arm)
+        def add(run_dir: Path) -> None:
             for name in self.lock().get("judges", ()):
                 copy_replies(name, self.old.run_dir, self.new.run_dir, run_dir)
-        except OSError as error:
-            raise store_error(error, run_dir) from error
-        line = self._enter(parent, run_dir, digest, "start")
-        made = self._decide(run_dir, started, line)
-        self._enter(parent, run_dir, digest, "end", outcome=made.report.verdict.value)
-        if signer is not None:
-            from tais.attest import sign_run
 
-            sign_run(run_dir, signer)
-        return made
+        def finish(run_dir: Path, report: Report) -> None:
+            upgrade.update(upgrade_of(run_dir, report))
+            write_atomic(run_dir / UPGRADE, json.dumps(upgrade, indent=2).encode() + b"\n")
+
+        run_dir, report = derive(
+            out,
+            self.lock(),
+            self.new.run_dir,
+            self._parts(),
+            add=add,
+            finish=finish,
+            signer=signer,
+            redact=any(holds_redacted(side.run_dir) for side in (self.old, self.new)),
+        )
+        return Comparison(run_dir, report, upgrade)
 
     def lock(self) -> dict[str, Any]:
         """Return the lock of the comparison: both stacks as their own locks fix them."""
@@ -194,8 +186,9 @@ class _Comparing:
             "differences": sorted(differing),
         }
         source = {"compare": {"reference": self._cite(self.old), "candidate": self._cite(self.new)}}
+        own = {key: value for key, value in new.items() if key != "record"}
         return {
-            **new,
+            **own,
             "name": f"{new['name']}-upgrade"[:100],
             "manifest": {"sha256": json_digest(source), "source": source},
             "arms": arms,
@@ -205,57 +198,39 @@ class _Comparing:
         }
 
     def _cite(self, side: Side) -> dict[str, Any]:
-        digests = {name: sha256_file(side.run_dir / name) for name in (LOCK, "report.json")}
-        return {"run": side.run_dir.resolve().name, "arm": side.arm, **digests, "verified": self.verified}
+        return {**cite(side.run_dir), "arm": side.arm, "verified": self.verified}
 
-    def _arms(self) -> Iterator[tuple[Side, str, str]]:
-        yield from ((self.old, name, name) for name in self.kept)
-        yield self.new, self.new.arm, self.name
-
-    def _enter(self, parent: Path, run_dir: Path, lock: str, event: str, **values: str) -> str:
-        entry = {
-            "event": event,
-            "run": run_dir.name,
-            "manifest": self.lock()["manifest"]["sha256"],
-            "lock": lock,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            **values,
-        }
-        return append(parent / LEDGER, entry)
-
-    def _decide(self, run_dir: Path, started: datetime, line: str) -> Comparison:
-        from tais.analysis import analyse
-
-        # As old as the candidate's samples: comparing them again makes nothing newer.
-        ended = json.loads((self.new.run_dir / "report.json").read_bytes())["facts"]["run"]["ended"]
-        facts = {
-            "id": run_dir.name,
-            "started": started.isoformat(timespec="seconds"),
-            "ended": ended,
-            "resumed": False,
-            "ledger": {"file": LEDGER, "line": line, "attempts": []},
-        }
-        report = analyse(run_dir, facts, keep_scores=True)
-        upgrade = self._upgrade(run_dir, report, facts)
-        write_atomic(run_dir / UPGRADE, json.dumps(upgrade, indent=2).encode() + b"\n")
-        write_atomic(run_dir / "report.json", report.to_json().encode())
-        return Comparison(run_dir, report, upgrade)
-
-    def _upgrade(self, run_dir: Path, report: Report, facts: dict[str, Any]) -> dict[str, Any]:
-        other = next(h for h in Hypothesis if h is not self.hypothesis)
-        verdicts = {
-            self.hypothesis.value: report.contrasts[0].verdict.value,
-            other.value: _under(run_dir, other, facts).contrasts[0].verdict.value,
-        }
-        return {
-            "schema": "tais/upgrade/v1",
-            **self.lock()["manifest"]["source"]["compare"],
-            "verdicts": dict(sorted(verdicts.items())),
-            "batteries": [_changes(e.battery, e.scorer, e.details) for e in report.contrasts[0].endpoints],
-        }
+    def _parts(self) -> Iterator[Part]:
+        yield from (Part(self.old.run_dir, name, name) for name in self.kept)
+        yield Part(self.new.run_dir, self.new.arm, self.name)
 
 
-def _under(run_dir: Path, hypothesis: Hypothesis, facts: dict[str, Any]) -> Report:
+def upgrade_of(run_dir: Path, report: Report) -> dict[str, Any]:
+    """Return what upgrade.json holds: both verdicts, and the items that changed.
+
+    Parameters
+    ----------
+    run_dir
+        Run directory of a comparison, with its lock, items and samples.
+    report
+        Its decision.
+    """
+    lock = read_lock(run_dir)
+    hypothesis = Hypothesis(lock["rules"]["hypothesis"])
+    other = next(h for h in Hypothesis if h is not hypothesis)
+    verdicts = {
+        hypothesis.value: report.contrasts[0].verdict.value,
+        other.value: _under(run_dir, other).contrasts[0].verdict.value,
+    }
+    return {
+        "schema": "tais/upgrade/v1",
+        **lock["manifest"]["source"]["compare"],
+        "verdicts": dict(sorted(verdicts.items())),
+        "batteries": [_changes(e.battery, e.scorer, e.details) for e in report.contrasts[0].endpoints],
+    }
+
+
+def _under(run_dir: Path, hypothesis: Hypothesis) -> Report:
     """Decide once more from the same samples, under another hypothesis."""
     from tais.analysis import analyse
 
@@ -266,7 +241,7 @@ def _under(run_dir: Path, hypothesis: Hypothesis, facts: dict[str, Any]) -> Repo
             if (run_dir / name).exists():
                 (shadow / name).symlink_to((run_dir / name).resolve())
         write_lock(shadow / LOCK, {**lock, "rules": {**lock["rules"], "hypothesis": hypothesis.value}})
-        return analyse(shadow, facts, keep_scores=False)
+        return analyse(shadow, {}, keep_scores=False)
 
 
 def _changes(battery: str, scorer: str, details: Mapping[str, Any]) -> dict[str, Any]:

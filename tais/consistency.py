@@ -96,8 +96,11 @@ def _check_contrasts(manifest: Manifest, document: Document) -> None:
             what = f"{contrast.candidate} against {contrast.reference} is given twice"
             remedy = f"The first is on line {document.line(('contrasts', first))}"
             raise ManifestError(what, place=document.place(at), remedy=remedy)
-    if not any(contrast.role is Role.screen for contrast in manifest.contrasts):
-        remedy = "Calibration and positive control alone decide nothing: add one with role: screen"
+    if not manifest.record and not any(contrast.role is Role.screen for contrast in manifest.contrasts):
+        remedy = (
+            "Calibration and positive control alone decide nothing: add one with role: screen, or say "
+            "record: true to keep the arms for tais compare"
+        )
         raise ManifestError("no contrast to screen", place=document.place(("contrasts",)), remedy=remedy)
 
 

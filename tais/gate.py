@@ -14,12 +14,17 @@ from pathlib import Path
 
 from tais.attest.keys import PublicKey, load_public_key
 from tais.attest.verify import VerifiedRun, verify_run
+from tais.document import show
 from tais.errors import Place, UsageError, VerificationError
 from tais.policy import Policy, TrustedKey
 from tais.report.model import Verdict
 from tais.requirements import REQUIREMENTS, Objection
 
 __all__ = ["GateResult", "Objection", "gate_run", "judge"]
+
+# What a lock fixes beside names and versions.
+_FIXED = ("arms", "contrasts", "batteries", "sampling", "rules")
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ def gate_run(
     *,
     now: datetime,
     recompute: bool = False,
+    manifest: Path | None = None,
 ) -> GateResult:
     """Verify a run and judge it by a policy.
 
@@ -69,11 +75,16 @@ def gate_run(
         For ages, waivers and keys.
     recompute
         Whether to decide again from the samples, beside what the policy says.
+    manifest
+        What the run must be a run of, as it stands now: a stack, battery or rule that changed since the run
+        shuts the gate.
 
     Raises
     ------
     UsageError
         When no key is trusted.
+    ManifestError
+        When the manifest, or what it names, cannot be read.
     VerificationError
         When the run does not verify, or its key does not count.
     """
@@ -85,12 +96,31 @@ def gate_run(
         )
     run = verify_run(run_dir, [entry.key for entry in trusted.values()], recompute or policy.recompute)
     _check_key(run, trusted[run.key.fingerprint])
-    return GateResult(run, judge(run, policy, now))
+    stale = _stale(run, manifest) if manifest is not None else ()
+    return GateResult(run, (*stale, *judge(run, policy, now)))
 
 
 def judge(run: VerifiedRun, policy: Policy, now: datetime) -> tuple[Objection, ...]:
     """Return what a policy holds against a verified run; a pure function."""
     return tuple(found for requirement in REQUIREMENTS for found in requirement(run, policy, now))
+
+
+def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
+    """Hold against a run that it is not one of this manifest, weights and items included."""
+    from tais.lock import compare_locks, run_arms
+    from tais.run import make_plan
+
+    now = make_plan(manifest, run.lock.get("limit")).lock
+    sides = [{key: lock[key] for key in _FIXED} for lock in (run.lock, now)]
+    for side, lock in zip(sides, (run.lock, now), strict=True):
+        # An arm that no contrast uses takes no part.
+        side["arms"] = {name: lock["arms"][name] for name in run_arms(lock)}
+    changed = compare_locks(*sides)
+    for one in changed[:_NAMED]:
+        said = f"{one.key} was {show(one.reference)} in the run and is {show(one.candidate)} in {manifest}"
+        yield Objection("manifest_differs", said)
+    if len(changed) > _NAMED:
+        yield Objection("manifest_differs", f"and {len(changed) - _NAMED} more such differences")
 
 
 def _trusted(policy: Policy, keys: Iterable[PublicKey]) -> dict[str, _Trusted]:

@@ -21,7 +21,7 @@ from tais.manifest import Arm, Manifest
 if TYPE_CHECKING:
     from tais.battery import LoadedBattery
 
-__all__ = ["LOCK", "build_lock", "compare_locks", "lock_digest", "read_lock", "write_lock"]
+__all__ = ["LOCK", "build_lock", "compare_locks", "lock_digest", "read_lock", "run_arms", "write_lock"]
 
 LOCK = "manifest.lock.json"
 
@@ -65,7 +65,18 @@ def build_lock(
         "rules": manifest.rules.model_dump(mode="json"),
         "versions": package_versions(),
         **({"judges": judges} if judges else {}),
+        **({"record": True} if manifest.record else {}),
     }
+
+
+def run_arms(lock: Mapping[str, Any]) -> list[str]:
+    """Return the arms that a run holds, sorted: those of its contrasts, and in a recording all."""
+    if lock.get("record"):
+        return sorted(lock["arms"])
+    used = {contrast["candidate"] for contrast in lock["contrasts"]}
+    # A reference that only scores answers nothing.
+    used |= {contrast["reference"] for contrast in lock["contrasts"] if contrast.get("audit") != "only"}
+    return sorted(used)
 
 
 def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, Any]:

@@ -146,10 +146,13 @@ class Manifest(_Strict):
     name: str
     arms: dict[str, Arm]
     contrasts: tuple[Contrast, ...]
+    """May be empty in a recording."""
     batteries: tuple[BatteryRef, ...]
     sampling: Sampling = Sampling()
     rules: Rules = Rules()
     judges: dict[str, JudgeArm] = Field(default_factory=dict)
+    record: bool = False
+    """Run every arm, and do without a contrast to screen: a stored side for ``tais compare``."""
     source: dict[str, Any] = Field(default_factory=dict, repr=False)
     """The file as written: `extends` not resolved, paths relative."""
 
@@ -178,13 +181,6 @@ class Manifest(_Strict):
         greedy = self.sampling.temperature == 0
         same = reference.model is not None and _target(reference) == _target(candidate)
         return "divergences" if greedy and same and reference.engine in SCORING_ENGINES else "none"
-
-    @property
-    def answering(self) -> list[str]:
-        """Arms that answer: all of the contrasts but references that only score, in the order written."""
-        used = {c.candidate for c in self.contrasts}
-        used |= {c.reference for c in self.contrasts if c.audit != "only"}
-        return [name for name in self.arms if name in used]
 
     def differences(self, reference: str, candidate: str) -> list[tuple[str, Any, Any]]:
         """Return the settings in which two arms differ.

@@ -23,7 +23,7 @@ from tais.errors import EngineError, Interrupted, ManifestError, Place, StoreErr
 from tais.files import canonical_json, sha256_file, store_error, write_atomic
 from tais.judging import check_judges, judge_jobs, planned_judges
 from tais.ledger import LEDGER, append, attempts, read_ledger
-from tais.lock import LOCK, build_lock, compare_locks, lock_digest, read_lock, write_lock
+from tais.lock import LOCK, build_lock, compare_locks, lock_digest, read_lock, run_arms, write_lock
 from tais.manifest import Arm, Manifest, find_manifest, load_manifest
 from tais.report.model import Report
 
@@ -71,8 +71,9 @@ class Plan:
 
     @property
     def arms(self) -> list[str]:
-        """Arms that answer, in the manifest's order."""
-        return self.manifest.answering
+        """Arms that answer (in a recording all), in the manifest's order."""
+        used = run_arms(self.lock)
+        return [name for name in self.manifest.arms if name in used]
 
     @property
     def samples_per_arm(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tais.evidence import ContrastEvidence, ScreenEvidence
-from tais.manifest import Role, Rules
+from tais.manifest import Hypothesis, Role, Rules
 from tais.report.model import ContrastReport, Reason, Report, Verdict
 from tais.stats.calibration import Calibration, calibration_details, calibration_notes
 from tais.stats.contrast import build_contrast, finding_reason, worst
@@ -53,7 +53,7 @@ def decide(evidence: ScreenEvidence) -> Report:
     return Report(
         name=evidence.name,
         verdict=verdict,
-        reasons=(*reasons, *_notes(contrasts)),
+        reasons=(*reasons, *_notes(contrasts), *_two_sided(evidence, calibration)),
         rules=rules,
         contrasts=contrasts,
         facts=evidence.facts,
@@ -166,6 +166,22 @@ def _ceilings(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
                 where = f"{battery}/{scorer}: every arm has {100 * rate:g} %"
                 message = f"{where}, so this battery says nothing about leaks"
                 notes.append(note("battery_at_limit", message, battery=battery, scorer=scorer, rate=rate))
+    return notes
+
+
+def _two_sided(evidence: ScreenEvidence, calibration: Calibration) -> list[Reason]:
+    """Say what equivalence would have come to where only a change for the worse counts."""
+    if evidence.rules.hypothesis is not Hypothesis.non_inferiority:
+        return []
+    rules = evidence.rules.model_copy(update={"hypothesis": Hypothesis.equivalence})
+    notes = []
+    for contrast in evidence.contrasts:
+        if contrast.role is Role.screen:
+            decided = build_contrast(contrast, _judge(contrast, rules, calibration), rules, [], {}).verdict
+            name = f"{contrast.candidate} against {contrast.reference}"
+            message = f"as equivalence, where a change for the better counts too, {name} is {decided.value}"
+            arms = {"reference": contrast.reference, "candidate": contrast.candidate}
+            notes.append(note("under_equivalence", message, verdict=decided.value, **arms))
     return notes
 
 

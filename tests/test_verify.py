@@ -297,3 +297,28 @@ def test_a_lock_signed_after_its_run_is_refused(fresh: Path, signer: Signer) -> 
     (fresh / LOCK_BUNDLE).write_bytes(seal(statement.to_bytes(), signer))
     with pytest.raises(VerificationError, match="signed after the run"):
         verify_run(fresh, [signer.public])
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md", "junit.xml"])
+def test_recomputing_renders_the_pages_again(name: str, fresh: Path, signer: Signer) -> None:
+    """A page that says something else than its report is seen, whoever signed it."""
+    page = (fresh / name).read_bytes()
+    assert verify_run(fresh, [signer.public], recompute=True).not_compared == ""
+    (fresh / name).write_bytes(page.replace(b"small", b"large", 1))
+    resign(fresh, signer)
+    assert verify_run(fresh, [signer.public]).recomputed is False
+    with pytest.raises(VerificationError, match=f"{name} is not what this report looks like"):
+        verify_run(fresh, [signer.public], recompute=True)
+
+
+@pytest.mark.parametrize("what", ["renderer", "tais"])
+def test_pages_of_another_renderer_are_not_compared_and_that_is_said(
+    what: str, fresh: Path, signer: Signer
+) -> None:
+    report = json.loads((fresh / "report.json").read_bytes())
+    report["facts"][what] = {**report["facts"]["renderer"], "jinja2": "2"} if what == "renderer" else "0.0.9"
+    (fresh / "report.json").write_text(json.dumps(report))
+    resign(fresh, signer)
+    run = verify_run(fresh, [signer.public], recompute=True)
+    assert run.recomputed
+    assert run.not_compared == "report.html, report.md, junit.xml not compared: another version rendered them"

@@ -11,12 +11,12 @@ import pytest
 from tais.attest import verify_run
 from tais.attest.keys import generate
 from tais.compare import UPGRADE, Side, compare_runs
-from tais.errors import UsageError
+from tais.errors import UsageError, VerificationError
 from tais.files import sha256_file
 from tais.gate import gate_run
 from tais.manifest import Hypothesis
 from tais.policy import Policy
-from tests.attest_runs import LOST, WON, copy_run, make_run
+from tests.attest_runs import LOST, WON, copy_run, make_run, resign
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +110,14 @@ def test_an_unfinished_run_is_not_compared(runs: tuple[Path, Path], tmp_path: Pa
     (new / "report.json").unlink()
     with pytest.raises(UsageError, match="not finished"):
         compare_runs(Side(runs[0], "target"), Side(new, "target"), tmp_path)
+
+
+def test_recomputing_makes_the_upgrade_file_again(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    signer = generate()
+    made = compare_runs(Side(runs[0], "target"), Side(runs[1], "candidate"), tmp_path, signer=signer)
+    path = made.run_dir / UPGRADE
+    path.write_text(path.read_text().replace(LOST, WON))
+    resign(made.run_dir, signer)
+    assert verify_run(made.run_dir, [signer.public]).report.verdict.value == "pass"
+    with pytest.raises(VerificationError, match=r"upgrade.json.batteries\[0\].worse.items\[0\] is"):
+        verify_run(made.run_dir, [signer.public], recompute=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tais.adjudication import ADJUDICATION
 from tais.attest.contents import ITEMS, REPORT
 from tais.errors import Place, VerificationError
 from tais.lock import LOCK
@@ -64,25 +65,29 @@ def _mismatches(lock: Json, report: Json, files: Mapping[str, str], run_id: str)
     for key in ("name", "rules"):
         if lock.get(key) != report[key]:
             yield f"the {key} of the lock and of the report differ"
+    if _get(report, "adjudication", "file_sha256") != files.get(ADJUDICATION):
+        yield f"the report and {ADJUDICATION} do not belong together"
     if _contrasts(lock) != _contrasts(report):
         yield "the contrasts of the lock and of the report differ"
-    for arm in sorted(_answering(lock)):
+    for arm in _arms(lock):
         if not any(name.startswith(f"arms/{arm}/") for name in files):
             yield f"the arm {arm!r} has no samples"
-
-
-def _answering(lock: Json) -> set[str]:
-    """Return the arms that have answers; a reference that only scores has none."""
-    listed = lock.get("contrasts")
-    contrasts = listed if isinstance(listed, list) else []
-    answering = {str(_get(c, "candidate")) for c in contrasts}
-    return answering | {str(_get(c, "reference")) for c in contrasts if _get(c, "audit") != "only"}
 
 
 def _get(value: Any, *keys: str) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def _arms(lock: Json) -> list[str]:
+    """Return the arms that have answers; a reference that only scores has none."""
+    if lock.get("record"):
+        return sorted(map(str, lock.get("arms", {})))
+    listed = lock.get("contrasts")
+    contrasts = listed if isinstance(listed, list) else []
+    answering = {str(_get(c, "candidate")) for c in contrasts}
+    return sorted(answering | {str(_get(c, "reference")) for c in contrasts if _get(c, "audit") != "only"})
 
 
 def _contrasts(value: Json) -> list[tuple[str, str, str]]:

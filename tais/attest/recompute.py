@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tais.attest.contents import ITEMS
+from tais import __version__
+from tais.adjudication import ADJUDICATION
+from tais.attest.bundle import strict_json
+from tais.attest.contents import ITEMS, read_bytes, sha256
 from tais.errors import Place, TaisError, VerificationError
 from tais.lock import LOCK
 
@@ -17,12 +20,13 @@ __all__ = ["check_recomputed", "differences"]
 
 # Reports round to 12 digits; the last of them may differ on another processor.
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
-SCORES = ("scores.parquet", "second_scores.parquet")
-JUDGES = "judges"
+SCORES, UPGRADE = ("scores.parquet", "second_scores.parquet"), "upgrade.json"
+JUDGES, AUDITS = "judges", "audits"
+_NO_RESULT = ("run", "tais", "renderer")
 
 
-def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> None:
-    """Decide again from the samples and compare verdict, every number and every stored score.
+def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """Decide again from the samples and compare verdict, every number, every stored score and every page.
 
     Parameters
     ----------
@@ -31,7 +35,13 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
     report
         The stored report, parsed.
     files
-        Names of the files that are signed.
+        sha256 of the files that are signed, by name.
+
+    Returns
+    -------
+    str
+        What was not compared, and why; empty where everything was. Pages are compared byte for byte, but
+        only where the same renderer is at hand that made them.
 
     Raises
     ------
@@ -40,9 +50,12 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
     """
     with tempfile.TemporaryDirectory(prefix="tais-") as folder:
         shadow = Path(folder)
-        again = _again(run_dir, shadow, report)
+        again, upgrade = _again(run_dir, shadow, report)
         other = next((n for n in SCORES if n in files and not _same_table(run_dir / n, shadow / n)), None)
-    for key, before, now in differences(*_comparable(report, again)):
+    stored, made = _comparable(report, again)
+    if upgrade is not None:
+        stored[UPGRADE], made[UPGRADE] = _stored_upgrade(run_dir, files), upgrade
+    for key, before, now in differences(stored, made):
         raise VerificationError(
             f"the samples do not lead to this report: {key} is {_short(before)} and comes out as "
             f"{_short(now)}{_versions(report, again)}",
@@ -51,6 +64,24 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
     if other is not None:
         what = f"the samples do not lead to {other}{_versions(report, again)}"
         raise VerificationError(what, place=Place(str(run_dir)))
+    return _check_pages(run_dir, report, files)
+
+
+def _check_pages(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    from tais.report.model import Report
+    from tais.report.render import FILES, render
+    from tais.report.renderer import renderer
+
+    pages = {format: name for format, name in FILES.items() if name in files}
+    made = report["facts"].get("renderer"), report["facts"].get("tais")
+    if pages and made != (renderer(), __version__):
+        return f"{', '.join(pages.values())} not compared: another version rendered them"
+    shown = Report.model_validate(report)
+    for format, name in pages.items():
+        if sha256(render(shown, format).encode()) != files[name]:
+            what = f"{name} is not what this report looks like"
+            raise VerificationError(what, place=Place(str(run_dir)))
+    return ""
 
 
 def differences(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -75,7 +106,7 @@ def _equal(before: Any, now: Any) -> bool:
 
 
 def _comparable(report: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return both without what is no result: times and ledger of the run, and the version of TAIS.
+    """Return both without what is no result: times and ledger of the run, the versions of TAIS.
 
     Reports only ever gain keys. One that this version adds is not held against an older report.
     """
@@ -87,7 +118,7 @@ def _comparable(report: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[di
 
 
 def _results(report: Mapping[str, Any]) -> dict[str, Any]:
-    facts = {key: value for key, value in report.get("facts", {}).items() if key not in ("run", "tais")}
+    facts = {key: value for key, value in report.get("facts", {}).items() if key not in _NO_RESULT}
     return {**report, "facts": facts}
 
 
@@ -100,24 +131,39 @@ def _kept(now: Any, before: Any) -> Any:
     return now
 
 
-def _again(run_dir: Path, shadow: Path, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the report that the samples lead to; its scores are written to `shadow`."""
+def _stored_upgrade(run_dir: Path, files: Mapping[str, str]) -> Any:
+    data = read_bytes(run_dir, UPGRADE)
+    if sha256(data) != files.get(UPGRADE):
+        raise VerificationError(f"{UPGRADE} changed while it was read", place=Place(str(run_dir)))
+    return strict_json(data, str(run_dir / UPGRADE))
+
+
+def _again(
+    run_dir: Path, shadow: Path, report: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the report that the samples lead to, and of a comparison upgrade.json.
+
+    Scores are written to `shadow`.
+    """
     from tais.analysis import analyse
+    from tais.compare import upgrade_of
+    from tais.report.redact import is_redacted, redacted
 
     # Links, so that scores are kept beside the run and not in it.
-    for name in ("arms", "audits", ITEMS, LOCK, JUDGES):
+    for name in ("arms", AUDITS, JUDGES, ITEMS, LOCK, ADJUDICATION):
         if (run_dir / name).exists():
             (shadow / name).symlink_to((run_dir / name).resolve())
     try:
         made = analyse(shadow, report["facts"]["run"], keep_scores=True)
+        upgrade = upgrade_of(shadow, made) if (run_dir / UPGRADE).exists() else None
     # Samples that someone made up can break any step: whatever it is, they do not lead to this report.
     except Exception as error:
         what = error.what if isinstance(error, TaisError) else f"{type(error).__name__}: {error}"
         raise VerificationError(
             f"the report cannot be recomputed: {what}", place=Place(str(run_dir))
         ) from error
-    result: dict[str, Any] = json.loads(made.to_json())
-    return result
+    shown = redacted(made) if is_redacted(report) else made
+    return json.loads(shown.to_json()), upgrade
 
 
 def _same_table(stored: Path, made: Path) -> bool:

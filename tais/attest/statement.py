@@ -142,6 +142,8 @@ def run_statement(
         "lock": _file(LOCK, files[LOCK]),
         "lockBundle": _file(LOCK_BUNDLE, lock_bundle),
     }
+    if report.get("adjudication") is not None:
+        predicate["adjudication"] = report["adjudication"]
     return Statement(RUN_TYPE, _subjects(files, lock), predicate)
 
 

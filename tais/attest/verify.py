@@ -56,6 +56,8 @@ class VerifiedRun:
     """sha256 by name."""
     recomputed: bool
     """Whether the samples were shown to lead to the report."""
+    not_compared: str = ""
+    """What recomputing could not compare, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,12 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
         raise VerificationError(what, place=Place(str(run_dir))) from error
     for name, got in ((LOCK_BUNDLE, locked), (RUN_BUNDLE, signed), (TEST_BUNDLE, result)):
         _check_statement(run_dir / name, got.statement, expected[name])
+    beside = ""
     if recompute:
         from tais.attest.recompute import check_recomputed
 
-        check_recomputed(run_dir, report, files)
-    return VerifiedRun(run_dir, read, lock, signed.key, *times, files, recompute)
+        beside = check_recomputed(run_dir, report, files)
+    return VerifiedRun(run_dir, read, lock, signed.key, *times, files, recompute, beside)
 
 
 def _read(run_dir: Path, name: str, kind: str, keys: tuple[PublicKey, ...]) -> _Read:

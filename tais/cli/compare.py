@@ -42,7 +42,9 @@ def compare(
     ] = Claim.non_inferiority,
     trusted_key: TrustOption = None,
     key: KeyOption = None,
-    unsigned: Annotated[bool, typer.Option("--unsigned", help="Sign nothing.")] = False,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", envvar="TAIS_UNSIGNED", help="Sign nothing.")
+    ] = False,
 ) -> None:
     """Contrast the arms of two runs: did the upgrade make anything worse? The exit code is the verdict.
 

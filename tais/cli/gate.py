@@ -23,6 +23,10 @@ _KEY_HELP = "Public key (PEM file) that you trust, beside those of the policy."
 KeyOption = Annotated[str | None, typer.Option("--key", envvar="TAIS_TRUSTED_KEY", help=_KEY_HELP)]
 _RECOMPUTE_HELP = "Score and decide again from the samples too."
 RecomputeOption = Annotated[bool, typer.Option("--recompute", envvar="TAIS_RECOMPUTE", help=_RECOMPUTE_HELP)]
+_MANIFEST_HELP = "Refuse a run that is not one of this manifest as it stands now, weights and items included."
+ManifestOption = Annotated[
+    str | None, typer.Option("--manifest", envvar="TAIS_GATE_MANIFEST", help=_MANIFEST_HELP)
+]
 _GITHUB_HELP = "Write step summary, annotations and outputs for GitHub."
 GithubOption = Annotated[bool, typer.Option("--github", envvar="TAIS_GITHUB", help=_GITHUB_HELP)]
 
@@ -33,6 +37,7 @@ def gate(
     key: KeyOption = None,
     recompute: RecomputeOption = False,
     github: GithubOption = False,
+    manifest: ManifestOption = None,
 ) -> None:
     """Verify a run, judge it by a policy, and exit as CI should.
 
@@ -50,7 +55,9 @@ def gate(
     try:
         rules = load_policy(policy) if policy else Policy()
         keys = [load_public_key(key)] if key else []
-        result = gate_run(run_dir, rules, keys, now=datetime.now(UTC), recompute=recompute)
+        result = gate_run(
+            run_dir, rules, keys, now=datetime.now(UTC), recompute=recompute, manifest=_find(manifest)
+        )
     except TaisError as error:
         if github:
             _tell_github_failure(error, run_dir)
@@ -59,6 +66,12 @@ def gate(
         _tell_github(result, run_dir)
     _print(result, run_dir)
     raise typer.Exit(result.exit_code)
+
+
+def _find(manifest: str | None) -> Path | None:
+    from tais.manifest import find_manifest
+
+    return find_manifest(manifest) if manifest else None
 
 
 def _print(result: GateResult, run_dir: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tais import __version__
-from tais.cli import audit, battery, compare, gate, keys, power, report, run, verify
+from tais.cli import adjudicate, audit, battery, compare, gate, keys, power, report, run, verify
 from tais.cli.console import say_error
 
 __all__ = ["app", "main", "run_command"]
@@ -58,6 +58,7 @@ app.command("report", rich_help_panel="Results")(report.report)
 app.command("verify", rich_help_panel="Results")(verify.verify)
 app.command("gate", rich_help_panel="Results")(gate.gate)
 app.command("compare", rich_help_panel="Results")(compare.compare)
+app.add_typer(adjudicate.app, name="adjudicate", rich_help_panel="Results")
 app.command("keygen", rich_help_panel="Results")(keys.keygen)
 
 

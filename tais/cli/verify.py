@@ -40,4 +40,6 @@ def verify(
     how = "; the samples lead to this report" if run.recomputed else ""
     key_id = run.key.fingerprint[:16]
     say(f"authentic: {len(run.files)} files, signed {run.signed_at} with the key {key_id}{how}")
+    if run.not_compared:
+        say(f"note: {run.not_compared}")
     typer.echo(f"{run.report.verdict.value}\t{run_dir}")

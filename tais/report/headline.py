@@ -59,6 +59,8 @@ def headline(report: Report) -> Headline:
 
 
 def _claim(report: Report, screens: list[ContrastReport]) -> str:
+    if not screens:
+        return "Nothing was screened: the answers are kept for a comparison with another run."
     names = sorted({_short(c.candidate) for c in screens})
     subject = names[0] if len(names) == 1 else f"{len(names)} candidates" if names else "the candidate"
     several = len(names) > 1

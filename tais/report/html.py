@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tais.report.adjudicated import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
 from tais.report.headline import headline
 from tais.report.html_contrasts import ENDPOINT_COLUMNS, contrast_views
 from tais.report.html_items import count_lines, item_views
 from tais.report.html_tables import configurations, detail_rows, provenance_rows, run_line
-from tais.report.model import Report, Verdict
+from tais.report.model import AdjudicationReport, Report, Verdict
 from tais.report.opinions import opinion_tables
 from tais.report.plots import draw_plots
 from tais.report.redact import redacted
@@ -33,11 +35,13 @@ __all__ = ["render_html"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MARKS = {Verdict.passed: "✓", Verdict.failed: "✗", Verdict.inconclusive: "?"}
+_COMMAND = re.compile(r"^([ \t]*)::", re.MULTILINE)
 _SECTIONS = {
     "figures": "Figures",
     "contrasts": "Contrasts",
     "scorers": "Scorers and judges",
     "items": "Items",
+    "people": "People",
     "configuration": "Configuration",
     "meaning": "What it says",
     "provenance": "Provenance",
@@ -61,14 +65,19 @@ def render_html(report: Report, *, redact: bool = False) -> str:
     report = report.model_copy(update={"contrasts": screens_first(report)})
     style, script = _asset("page.css"), _asset("page.js")
     items = item_views(report)
-    page = _environment().get_template("page.html")
-    return page.render(
-        policy=_policy(style, script if items else None),
-        style=Markup(style),
-        script=Markup(script),
-        **_views(report),
-        **_items(report, items),
+    page = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            policy=_policy(style, script if items else None),
+            style=Markup(style),
+            script=Markup(script),
+            **_views(report),
+            **_items(report, items),
+        )
     )
+    # The same page; a CI log that shows its source would take these for commands.
+    return _COMMAND.sub(r"\1&#58;:", page.replace("##[", "&#35;&#35;["))
 
 
 def _views(report: Report) -> dict[str, Any]:
@@ -80,7 +89,8 @@ def _views(report: Report) -> dict[str, Any]:
         for p in draw_plots(report)
     ]
     opinions = opinion_tables(report)
-    absent = {key for key, there in (("figures", plots), ("scorers", opinions)) if not there}
+    may_lack = (("figures", plots), ("scorers", opinions), ("people", report.adjudication))
+    absent = {key for key, there in may_lack if not there}
     return {
         "report": report,
         "name": one_line(report.name),
@@ -92,6 +102,7 @@ def _views(report: Report) -> dict[str, Any]:
         "endpoint_columns": ENDPOINT_COLUMNS,
         "opinions": opinions,
         "details": detail_rows(report.details),
+        "people": _people(report),
         "rules": detail_rows(report.rules.model_dump(mode="json")),
         "says": says(report),
         "says_not": says_not(report),
@@ -99,6 +110,20 @@ def _views(report: Report) -> dict[str, Any]:
         "provenance": provenance_rows(report.facts),
         "version": str(report.facts.get("tais", "")),
     }
+
+
+def _people(report: Report) -> dict[str, Any] | None:
+    """Return what people said of the answers."""
+    found = report.adjudication
+    if found is None:
+        return None
+    # The last of each says how many columns of words stand before those of numbers.
+    tables = [(FLIP_COLUMNS, flip_rows(found), 3), (RATER_COLUMNS, rater_rows(found), 1)]
+    return {"intro": intro(found), "tables": tables, "confusion": _confusion(found)}
+
+
+def _confusion(found: AdjudicationReport) -> list[tuple[str, str]]:
+    return detail_rows({rater.rater: {"scorer says": rater.confusion} for rater in found.raters})
 
 
 def _items(report: Report, items: list[Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -25,12 +25,22 @@ from tais.manifest import Role
 from tais.report.model import ContrastReport, ItemReport, ItemsReport, Report, TextReport
 from tais.samples import part_files
 
-__all__ = ["Limits", "first_difference", "with_items"]
+__all__ = [
+    "CHANGED",
+    "KEY",
+    "Limits",
+    "answer_texts",
+    "first_difference",
+    "paired_scores",
+    "prompt_text",
+    "with_items",
+]
 
-_KEY = ["battery", "item_id", "repeat"]
+KEY = ["battery", "item_id", "repeat"]
+"""Columns that name one answer of an arm."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# A score in [0, 1] that moves this far has changed its mind; a binary one moves by 1.
-_FLIP = 0.5
+CHANGED = 0.5
+"""A score in [0, 1] that moves this far has changed its mind; a binary one moves by 1."""
 _STEP = 4096
 
 
@@ -117,9 +127,9 @@ class _Picked(NamedTuple):
 def _pick(
     contrast: ContrastReport, scores: Path, order: Mapping[tuple[str, str], int], limits: Limits, room: int
 ) -> _Picked:
-    both = _joined(contrast, scores)
+    both = paired_scores(scores, contrast.reference, contrast.candidate)
     change = pc.abs(pc.subtract(both.column("value"), both.column("value_candidate")))
-    flipped = _sorted(_keys(both.filter(pc.fill_null(pc.greater_equal(change, _FLIP), False))), order)
+    flipped = _sorted(_keys(both.filter(pc.fill_null(pc.greater_equal(change, CHANGED), False))), order)
     known = set(flipped)
     first = (SampleKey(d.battery, d.item_id, d.repeat) for d in contrast.identity.first_divergences)
     diverging = [key for key in dict.fromkeys(first) if key not in known]
@@ -143,19 +153,18 @@ def _counted(picked: _Picked, kept: tuple[ItemReport, ...]) -> ItemsReport:
     )
 
 
-def _joined(contrast: ContrastReport, scores: Path) -> pa.Table:
-    """Scores of both arms side by side, matched by key."""
-    columns = [*_KEY, "value", "label"]
+def paired_scores(scores: Path, reference: str, candidate: str) -> pa.Table:
+    """Return the scores of two arms side by side, matched by key; the candidate's end in ``_candidate``."""
+    columns = [*KEY, "scorer", "value", "label"]
     stored = ds.dataset(scores, format="parquet")
-    reference, candidate = (
-        stored.to_table(columns=columns, filter=ds.field("arm") == arm)
-        for arm in (contrast.reference, contrast.candidate)
+    left, right = (
+        stored.to_table(columns=columns, filter=ds.field("arm") == arm) for arm in (reference, candidate)
     )
-    return reference.join(candidate, _KEY, join_type="inner", right_suffix="_candidate")
+    return left.join(right, KEY, join_type="inner", right_suffix="_candidate")
 
 
 def _keys(table: pa.Table) -> list[SampleKey]:
-    return [SampleKey(*row) for row in zip(*(table.column(name).to_pylist() for name in _KEY), strict=True)]
+    return [SampleKey(*row) for row in zip(*(table.column(name).to_pylist() for name in KEY), strict=True)]
 
 
 def _sorted(keys: Iterable[SampleKey], order: Mapping[tuple[str, str], int]) -> list[SampleKey]:
@@ -188,12 +197,13 @@ def _outcomes(both: pa.Table, keys: Mapping[SampleKey, bool]) -> _Outcomes:
     return dict(zip(_keys(rows), zip(*sides, strict=True), strict=True))
 
 
-def _texts(arm_dir: Path | None, keys: Mapping[SampleKey, bool]) -> dict[SampleKey, str]:
+def answer_texts(arm_dir: Path | None, keys: Collection[SampleKey]) -> dict[SampleKey, str]:
+    """Return the answers of one arm to some keys, and to other keys of the same items."""
     files = part_files(arm_dir) if arm_dir is not None else []
     if not files or not keys:
         return {}
     wanted = ds.field("item_id").isin(sorted({key.item_id for key in keys}))
-    table = ds.dataset(files, format="parquet").to_table(columns=[*_KEY, "text", "text_raw"], filter=wanted)
+    table = ds.dataset(files, format="parquet").to_table(columns=[*KEY, "text", "text_raw"], filter=wanted)
     pairs = zip(table.column("text").to_pylist(), table.column("text_raw").to_pylist(), strict=True)
     texts = (text if raw is None else raw.decode("utf-8", "surrogatepass") for text, raw in pairs)
     return dict(zip(_keys(table), texts, strict=True))
@@ -206,7 +216,9 @@ def _items(
     items: Mapping[tuple[str, str], StoredItem],
     limits: Limits,
 ) -> Iterator[ItemReport]:
-    left, right = (_texts(arm_dirs.get(arm), picked.keys) for arm in (contrast.reference, contrast.candidate))
+    left, right = (
+        answer_texts(arm_dirs.get(arm), picked.keys) for arm in (contrast.reference, contrast.candidate)
+    )
     for key, flipped in picked.keys.items():
         item = items.get(key[:2])
         # Evidence without answers of its own (teacher-forced) has nothing to lay side by side.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from tais.report.adjudicated import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
 from tais.report.headline import headline
-from tais.report.model import ContrastReport, ItemReport, Reason, Report, Verdict
+from tais.report.model import AdjudicationReport, ContrastReport, ItemReport, Reason, Report, Verdict
 from tais.report.opinions import opinion_tables
 from tais.report.redact import redacted
 from tais.report.says import says, says_not
@@ -98,6 +99,8 @@ def _sections(report: Report) -> Iterator[str]:
             yield _folded(f"Why: {contrast_name(contrast)}", _reasons(contrast.reasons))
     for contrast in report.contrasts:
         yield from _items(contrast)
+    if report.adjudication is not None:
+        yield _adjudication(report.adjudication)
     yield _folded("What this verdict says", _list(_text(line, _MESSAGE) for line in says(report)))
     yield _folded("What it does not say", _list(_text(line, _MESSAGE) for line in says_not(report)))
     yield _provenance(report)
@@ -196,6 +199,15 @@ def _item_row(item: ItemReport) -> list[str]:
         outcome = f"flipped for the {'worse' if worse else 'better'}{labels}"
     where = NONE if item.first_difference is None else f"character {item.first_difference:,}"
     return [_text(item.item_id), _text(item.battery), _text(outcome), where]
+
+
+def _adjudication(found: AdjudicationReport) -> str:
+    tables = [
+        _table(columns, [[_text(cell) for cell in row] for row in rows])
+        for columns, rows in ((FLIP_COLUMNS, flip_rows(found)), (RATER_COLUMNS, rater_rows(found)))
+    ]
+    said = _list(_text(line, _MESSAGE) for line in intro(found))
+    return _folded("What people say of the answers", "\n".join([said, *tables]))
 
 
 def _provenance(report: Report) -> str:

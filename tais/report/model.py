@@ -11,9 +11,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tais.manifest import Role, Rules
+from tais.report.adjudication import AdjudicationReport
 
 __all__ = [
     "EXIT_CODES",
+    "AdjudicationReport",
     "ContrastReport",
     "DivergenceReport",
     "EndpointReport",
@@ -229,6 +231,8 @@ class Report(_Frozen):
     facts: dict[str, Any] = Field(default_factory=dict)
     """Provenance: run id, times, arms, digests, ledger. Decides nothing."""
     details: dict[str, Any] = Field(default_factory=dict)
+    adjudication: AdjudicationReport | None = None
+    """What people said of the answers; decides nothing. None where nobody was asked."""
 
     @property
     def exit_code(self) -> int:

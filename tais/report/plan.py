@@ -34,7 +34,8 @@ def print_plan(plan: Plan) -> None:
         questions = sum(len(b.items) for b in batteries) * plan.manifest.sampling.n * len(plan.arms)
         said = ", ".join(sorted({scorer.name for scorer in scorers}))
         console.print(f"judge {printable(name)}: at most {questions:,} questions ({said})")
-    console.print(_contrasts(plan))
+    if plan.lock["contrasts"]:
+        console.print(_contrasts(plan))
     for battery in plan.batteries:
         have, need = _clusters(battery), _floor(plan, battery)
         if have < need:
@@ -45,6 +46,9 @@ def print_plan(plan: Plan) -> None:
                 style="yellow",
             )
     roles = {contrast["role"] for contrast in plan.lock["contrasts"]}
+    if "screen" not in roles:
+        console.print(f"records {len(plan.arms)} arms for tais compare and screens nothing", style="dim")
+        return
     for role, missing in (
         ("calibration", "no calibration contrast: nothing will show what the same stack does against itself"),
         ("positive_control", "no positive control: nothing will show that a leak would have been seen"),

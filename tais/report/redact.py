@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tais.files import json_digest
 from tais.report.model import ContrastReport, ItemReport, Report, TextReport
 
-__all__ = ["redacted"]
+__all__ = ["holds_redacted", "is_redacted", "redacted"]
 
 # Settings of an arm that are prompts themselves.
 _PROMPTS = ("system_prompt", "chat_template")
@@ -21,6 +24,19 @@ def redacted(report: Report) -> Report:
     """
     contrasts = tuple(_contrast(contrast) for contrast in report.contrasts)
     return report.model_copy(update={"contrasts": contrasts, "facts": _facts(report.facts)})
+
+
+def is_redacted(report: Mapping[str, Any]) -> bool:
+    """Return whether a report, as parsed JSON, is a redacted one."""
+    arms = report.get("facts", {}).get("arms", {}).values()
+    prompts = (arm.get(key) for arm in arms if isinstance(arm, dict) for key in _PROMPTS)
+    items = ((contrast.get("items") or {}).get("redacted") for contrast in report["contrasts"])
+    return any(items) or any(isinstance(prompt, dict) for prompt in prompts)
+
+
+def holds_redacted(run_dir: Path) -> bool:
+    """Return whether the report of a finished run is a redacted one."""
+    return is_redacted(json.loads((run_dir / "report.json").read_bytes()))
 
 
 def _contrast(contrast: ContrastReport) -> ContrastReport:

@@ -45,6 +45,8 @@ def _verdict(report: Report) -> str:
             f"At least one endpoint changes by more than the rules allow (margin {margin}, effect size "
             f"{rules.h_cutoff:g}) with {confidence} confidence, or a claim of identical tokens does not hold."
         )
+    if not any(c.role is Role.screen for c in report.contrasts):
+        return "Nothing was screened: the answers of the arms are kept for a comparison (tais compare)."
     return "The evidence neither shows equivalence nor a change: the reasons say what would decide it."
 
 
@@ -75,6 +77,8 @@ def says_not(report: Report) -> list[str]:
         lines.append(
             "That outputs are identical: that is counted beside the verdict, and decides nothing by itself."
         )
+    if report.adjudication is not None:
+        lines.append("That people decided it: their labels stand beside the verdict and never change it.")
     lines += _sensitivity(screens)
     if not any(c.role is Role.calibration for c in report.contrasts):
         lines.append("How much the same stack differs from itself: no calibration contrast was run.")

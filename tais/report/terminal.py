@@ -8,15 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tais.cli.console import printable, stderr_console
-from tais.report.model import ContrastReport, EndpointReport, Interval, Reason, Report, Verdict
+from tais.report.adjudicated import flip_rows, intro, rater_rows
+from tais.report.model import (
+    AdjudicationReport,
+    ContrastReport,
+    EndpointReport,
+    Interval,
+    Reason,
+    Report,
+    Verdict,
+)
 from tais.report.opinions import opinion_tables
+from tais.report.words import NONE
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["print_report", "render_text"]
+__all__ = ["print_adjudication", "print_report", "render_text"]
 
 _STYLE = {Verdict.passed: "bold green", Verdict.failed: "bold red", Verdict.inconclusive: "bold yellow"}
 _WIDTH = 110
@@ -50,7 +60,7 @@ def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
 
     yield Text()
     yield Text.assemble(
-        (report.verdict.value.upper(), _STYLE[report.verdict]), ("  ", ""), (printable(report.name), "bold")
+        (report.verdict.value.upper(), _STYLE[report.verdict]), ("  ", ""), (_shown(report.name), "bold")
     )
     for reason in report.reasons:
         yield _reason(reason, "  ")
@@ -58,6 +68,9 @@ def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
         yield Text()
         yield from _contrast(contrast)
     yield from _opinions(report)
+    if report.adjudication is not None:
+        yield Text()
+        yield from _adjudication(report.adjudication)
     yield Text()
     yield Text(f"report: {run_dir / 'report.html'}")
 
@@ -78,11 +91,39 @@ def _opinions(report: Report) -> Iterator[RenderableType]:
             yield table
 
 
+def print_adjudication(report: Report) -> None:
+    """Print what people said to standard error."""
+    console = stderr_console()
+    if report.adjudication is not None:
+        for part in _adjudication(report.adjudication):
+            console.print(part)
+
+
+def _adjudication(found: AdjudicationReport) -> Iterator[Text]:
+    from rich.text import Text
+
+    yield Text("what people say", style="bold")
+    for line in intro(found):
+        yield Text(f"  {_shown(line)}")
+    for contrast, endpoint, direction, asked, decided, confirmed, share, interval in flip_rows(found):
+        where = f"{contrast}, {endpoint}, {direction}"
+        counted = f"{confirmed} of {decided} confirmed ({share}, {interval}), {asked} asked"
+        yield Text(f"  {_shown(where)}: {counted}")
+    for who, n, observed, kappa, error, unsure in rater_rows(found):
+        beside = "" if unsure == NONE else f", unsure of {unsure}"
+        yield Text(f"  {_shown(who)}: {observed} of {n} answers, kappa {kappa} (error {error}){beside}")
+
+
+def _shown(text: str) -> str:
+    # A table or a narrow terminal breaks within words too.
+    return printable(text).replace("::", ": :")
+
+
 def _reason(reason: Reason, indent: str) -> Text:
     from rich.text import Text
 
     mark, style = ("- ", "") if reason.severity == "decides" else ("note: ", "dim")
-    return Text(f"{indent}{mark}{printable(reason.message)}", style=style)
+    return Text(f"{indent}{mark}{_shown(reason.message)}", style=style)
 
 
 def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
@@ -90,7 +131,7 @@ def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
 
     yield Text.assemble(
         (contrast.verdict.value, _STYLE[contrast.verdict]),
-        (f"  {contrast.candidate} against {contrast.reference}", "bold"),
+        (f"  {_shown(contrast.candidate)} against {_shown(contrast.reference)}", "bold"),
         (f"  ({contrast.role.value.replace('_', ' ')})", "dim"),
     )
     yield Text(f"  identical outputs: {_identity(contrast)}")
@@ -112,12 +153,12 @@ def _endpoint_reasons(endpoints: tuple[EndpointReport, ...]) -> Iterator[Text]:
             if reason.severity == "note":
                 notes.setdefault(reason.code, []).append((endpoint.battery, reason))
             elif endpoint.verdict is not Verdict.passed:
-                yield _reason(reason, f"  {printable(endpoint.battery)}: ")
+                yield _reason(reason, f"  {_shown(endpoint.battery)}: ")
     for shared in notes.values():
         battery, reason = shared[0]
         more = f" (and {len(shared) - 1} more like it)" if len(shared) > 1 else ""
         yield _reason(
-            reason.model_copy(update={"message": f"{reason.message}{more}"}), f"  {printable(battery)}: "
+            reason.model_copy(update={"message": f"{reason.message}{more}"}), f"  {_shown(battery)}: "
         )
 
 
@@ -128,7 +169,7 @@ def _identity(contrast: ContrastReport) -> str:
     said = f"{identity.identical} of {identity.n} ({identity.rate:.2%})"
     if identity.first_divergences:
         first = min(identity.first_divergences, key=lambda d: d.position)
-        said += f", earliest difference at {first.unit} {first.position} of {printable(first.item_id)}"
+        said += f", earliest difference at {first.unit} {first.position} of {_shown(first.item_id)}"
     return said
 
 
@@ -136,7 +177,7 @@ def _treatment(contrast: ContrastReport) -> str:
     treatment = contrast.treatment
     if treatment.requested is None:
         return ""
-    said = f"{treatment.requested} asked for, {treatment.resolved or 'none'} runs"
+    said = f"{_shown(treatment.requested)} asked for, {_shown(treatment.resolved or 'none')} runs"
     if treatment.draft_tokens is not None:
         rate = "" if treatment.acceptance_rate is None else f" ({treatment.acceptance_rate:.1%})"
         said += f"; {treatment.draft_tokens} tokens drafted, {treatment.accepted_tokens} accepted{rate}"
@@ -153,7 +194,7 @@ def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
         table.add_column(name, justify="left" if name in ("battery", "verdict") else "right")
     for endpoint in endpoints:
         table.add_row(
-            printable(endpoint.battery),
+            _shown(endpoint.battery),
             str(endpoint.n),
             _percent(endpoint.reference_rate),
             _percent(endpoint.candidate_rate),

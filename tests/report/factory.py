@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from tais.manifest import Role, Rules
+from tais.report.adjudication import AdjudicationReport, FlipsReport, RaterReport, RatersReport
 from tais.report.model import (
     BatteryIdentityReport,
     ContrastReport,
@@ -23,7 +24,7 @@ from tais.report.model import (
     Verdict,
 )
 
-__all__ = ["HOSTILE", "contrast", "endpoint", "item", "report"]
+__all__ = ["HOSTILE", "adjudication", "contrast", "endpoint", "item", "report"]
 
 HOSTILE = {
     "script": "<script>window.hacked=1</script>",
@@ -253,6 +254,46 @@ def report(*contrasts: ContrastReport, verdict: Verdict = Verdict.passed, **chan
     return Report(**{**values, **changes})
 
 
+def adjudication(word: str = "") -> AdjudicationReport:
+    """Two people, of whom the second is unsure of everything."""
+    first = RaterReport(
+        rater="rater 1" + word,
+        labels_sha256="1" * 64,
+        labelled=10,
+        unsure=1,
+        confusion={"expected": {"expected": 4, "not_expected": 1, "unsure": 1}},
+        n=9,
+        observed=0.8,
+        kappa=0.6,
+        kappa_standard_error=0.2,
+    )
+    nothing = {"n": 0, "observed": None, "kappa": None, "kappa_standard_error": None}
+    # scipy: binomtest(3, 4).proportion_ci(method="wilson")  ->  0.3006418, 0.9544127
+    flips = FlipsReport(
+        reference="target" + word,
+        candidate="spec" + word,
+        battery="mine" + word,
+        scorer="refusal" + word,
+        direction="worse",
+        items=5,
+        decided=4,
+        confirmed=3,
+        clusters=4,
+        share=0.75,
+        wilson=(0.3006418, 0.9544127),
+    )
+    undecided = {"direction": "better", "decided": 0, "confirmed": 0, "share": None, "wilson": None}
+    return AdjudicationReport(
+        file_sha256="0" * 64,
+        source_run="20260101T000000000000Z" + word,
+        source_report_sha256="2" * 64,
+        answers=12,
+        raters=(first, first.model_copy(update={"rater": "rater 2" + word, **nothing})),
+        between=(RatersReport(first="rater 1" + word, second="rater 2" + word, **nothing),),
+        flips=(flips, flips.model_copy(update=undecided)),
+    )
+
+
 def hostile_report() -> Report:
     """A report in which every text that comes from outside is hostile."""
     every = " ".join(HOSTILE.values())
@@ -281,7 +322,7 @@ def hostile_report() -> Report:
         treatment=drafted,
         details={"sensitivity": [sensitivity(every, every, every)], every: every},
     )
-    return report(
+    made = report(
         screened,
         control(every + "2", "target" + every, battery=every),
         name=every,
@@ -290,3 +331,4 @@ def hostile_report() -> Report:
         facts=facts(every, "target" + every, word=every),
         details={every: [every]},
     )
+    return made.model_copy(update={"adjudication": adjudication(every)})

@@ -13,6 +13,12 @@ def tost(low: float, high: float) -> TostReport:
     return TostReport(method="tango", margin=0.03, alpha=0.05, p=0.01, ci=(low, high), equivalent=False)
 
 
+def test_a_recording_does_not_pretend_that_something_was_compared() -> None:
+    recorded = report(control(), verdict=Verdict.inconclusive)
+    assert headline(recorded).claim.startswith("Nothing was screened")
+    assert says(recorded)[0].startswith("Nothing was screened")
+
+
 def test_a_pass_names_the_endpoint_nearest_to_its_margin() -> None:
     near, far = endpoint("near", tost=tost(-0.029, 0.001)), endpoint("far", tost=tost(-0.01, 0.01))
     top = headline(report(contrast(endpoints=(far, near))))

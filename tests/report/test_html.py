@@ -13,7 +13,7 @@ import pytest
 from tais.report.html import render_html
 from tais.report.html_items import marked
 from tais.report.model import Verdict
-from tests.report.factory import contrast, hostile_report, item, report
+from tests.report.factory import adjudication, contrast, hostile_report, item, report
 
 
 class Elements(HTMLParser):
@@ -156,3 +156,17 @@ def test_a_thousand_items_stay_a_small_page() -> None:
     page = render_html(report(contrast(items=items.model_copy(update={"kept": many}))))
     assert page.count('class="item"') == 1000
     assert len(page) < 4_000_000
+
+
+def test_a_ci_log_that_shows_the_source_of_the_page_finds_no_command_in_it(hostile: str) -> None:
+    assert not [line for line in hostile.splitlines() if line.lstrip().startswith("::") or "##[" in line]
+    # What a reader sees stays what the model wrote.
+    assert "&#58;:set-output name=x" in hostile
+    assert "&#35;&#35;[error]owned" in hostile
+
+
+def test_what_people_say_has_a_section_only_where_they_were_asked(usual: str) -> None:
+    page = render_html(report().model_copy(update={"adjudication": adjudication()}))
+    assert '<a href="#people">People</a>' in page
+    assert "30.1 % to 95.4 %" in page
+    assert "people" not in usual.lower()

@@ -1,0 +1,100 @@
+"""``tais adjudicate``: ask people about flipped answers, blind, and cite what they said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="adjudicate",
+    help="Ask people about flipped answers, blind, and cite what they said.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+RunDir = Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")]
+
+
+@app.command("export")
+def export_sheet(
+    run_dir: RunDir,
+    out: Annotated[Path, typer.Option("--out", help="Sheet to write: a .csv or .jsonl file.")],
+    battery: Annotated[
+        list[str] | None, typer.Option("--battery", help="This battery only; may be repeated.")
+    ] = None,
+    endpoint: Annotated[
+        list[str] | None, typer.Option("--endpoint", help="This scorer only; may be repeated.")
+    ] = None,
+    also: Annotated[
+        int, typer.Option("--also", min=0, help="Items per contrast that agree, as blind controls.")
+    ] = 0,
+) -> None:
+    """Write the answers of flipped items to a sheet: shuffled, and without their arm.
+
+    The key file beside it is for you alone: whoever labels must not see it, and import needs it.
+
+    Example: [bold]tais adjudicate export reports/demo/RUN --out flips.csv --also 20[/bold]
+    """
+    from tais.adjudication.cases import Selection
+    from tais.adjudication.sheet import export
+    from tais.cli.console import say
+
+    selection = Selection(tuple(battery or ()), tuple(endpoint or ()), also)
+    key, shown = export(run_dir, out, selection)
+    flips = sum(case.direction != "same" for case in shown.cases)
+    say(f"{out}: {len(shown.answers)} answers of {flips} flips and {len(shown.cases) - flips} controls")
+    say("label each row expected, not_expected or unsure; a copy of the sheet per person")
+    say(f"{key}: keep it, and from those who label; tais adjudicate import needs it")
+    typer.echo(f"{len(shown.answers)}\t{out}\t{key}")
+
+
+@app.command("import")
+def import_labels(
+    run_dir: RunDir,
+    labels: Annotated[list[Path], typer.Argument(help="Sheets that were filled in, one per person.")],
+    sheet_key: Annotated[
+        Path | None,
+        typer.Option("--sheet-key", help="Key file of the sheet; else the one beside the labels."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where it goes.")] = Path("reports"),
+    trusted_key: Annotated[
+        str | None,
+        typer.Option("--trusted-key", envvar="TAIS_TRUSTED_KEY", help="Public key: verify the run first."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) to sign with; else your own."
+        ),
+    ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", envvar="TAIS_UNSIGNED", help="Sign nothing.")
+    ] = False,
+) -> None:
+    """Take labels back: a run directory of its own with the same verdict, and what people said of it.
+
+    Exit code 0 when the labels fit, whatever the verdict.
+
+    Example: [bold]tais adjudicate import reports/demo/RUN anna.csv ben.csv[/bold]
+    """
+    from tais.adjudication.record import adjudicate, find_key
+    from tais.attest import choose_signer, load_public_key, verify_run
+    from tais.cli.console import say
+    from tais.report.terminal import print_adjudication
+
+    if trusted_key:
+        verify_run(run_dir, [load_public_key(trusted_key)])
+    made, report = adjudicate(
+        run_dir,
+        labels,
+        sheet_key or find_key(labels[0]),
+        out,
+        signer=choose_signer(key, unsigned, say),
+        verified=bool(trusted_key),
+    )
+    print_adjudication(report)
+    typer.echo(f"{report.verdict.value}\t{made}")

@@ -1,0 +1,34 @@
+"""What rendered a page: the same renderer gives the same bytes for the same report."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+__all__ = ["renderer"]
+
+_FOLDER = Path(__file__).parent
+_SOURCES = {".py", ".html", ".css", ".js"}
+# Layout and figures are theirs; Python brings the Unicode tables by which hidden characters are named.
+_PACKAGES = ("jinja2", "markupsafe", "matplotlib", "numpy")
+
+
+def renderer() -> dict[str, str]:
+    """Return the digest of the renderers' own source and the versions that they stand on.
+
+    Where two of these are equal, so are report.html, report.md and junit.xml of one report.
+    """
+    return dict(_renderer())
+
+
+@cache
+def _renderer() -> tuple[tuple[str, str], ...]:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in _FOLDER.rglob("*") if path.suffix in _SOURCES):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(_FOLDER).as_posix()} {content}\n".encode())
+    found = {"source": digest.hexdigest(), "python": platform.python_version(), "machine": platform.machine()}
+    return (*found.items(), *((name, version(name)) for name in _PACKAGES))
