@@ -207,6 +207,7 @@ def test_one_run_tells_of_equivalence_beside_non_inferiority(
 ) -> None:
     """A stack that refuses more is not worse, and not equivalent either."""
     screen.data["arms"]["spec"] = {**FAKE, "engine_args": {"refuse": refuses}}
+    screen.data["contrasts"][0]["lossless"] = False
     screen.data["rules"] = {"hypothesis": "non_inferiority"}
     screen.write()
     done = tais("run", screen.path, "--out", screen.out, "-q")

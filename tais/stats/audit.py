@@ -33,6 +33,7 @@ __all__ = [
     "exceedance_p",
     "leak_upper_bound",
     "margins",
+    "screen_bounds",
     "share_upper_bound",
 ]
 
@@ -278,3 +279,37 @@ def leak_upper_bound(
         raise TaisError("the probability of detection lies in [0, 1], the confidence in (0.5, 1)")
     seen = share_upper_bound(misses, n_tokens, confidence)
     return min(1.0, seen / detect_probability) if detect_probability > 0 else 1.0
+
+
+def screen_bounds(
+    outside: ArrayLike, prompt: ArrayLike, detect_probability: float, confidence: float = 0.95
+) -> ScreenBounds:
+    """Bounds of an audit-only screen from its tokens.
+
+    Parameters
+    ----------
+    outside
+        Whether each token's margin lies outside the band, shape (n,).
+    prompt
+        Prompt of each token, shape (n,); any integers.
+    detect_probability, confidence
+        As for :func:`leak_upper_bound`.
+
+    Raises
+    ------
+    TaisError
+        Without tokens, or for arrays of unequal length.
+
+    Notes
+    -----
+    The second bound is about leaks that show. Ties and rounding change answers too, in either arm alike.
+    """
+    missed, where = np.asarray(outside, bool), np.asarray(prompt)
+    if missed.ndim != 1 or missed.shape != where.shape or len(missed) == 0:
+        raise TaisError("bounds need one prompt for each token, and at least one token")
+    affected, prompts = len(np.unique(where[missed])), len(np.unique(where))
+    return ScreenBounds(
+        leak_upper_bound(len(missed), int(missed.sum()), detect_probability, confidence),
+        share_upper_bound(affected, prompts, confidence),
+        confidence,
+    )

@@ -1,6 +1,6 @@
 """Conformance of sampled tokens (T > 0) to the target's law, from one teacher-forced pass.
 
-:class:`Conformance` takes chunks of tokens and keeps sums only (and 24 bytes per token for the leak):
+:class:`Conformance` takes chunks of tokens and keeps sums only (and 12 bytes per token for the leak):
 z-tests, transform and its uniformity, draft leak, e-value. Without a leak all of them hold whatever the
 prompts and lengths are. Never select tokens by what was accepted or corrected: that depends on the token.
 """

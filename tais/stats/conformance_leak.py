@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tais.errors import TaisError
 from tais.stats.conformance_law import IntArray
@@ -85,13 +86,15 @@ class LeakEstimate:
 
 
 class Leak:
-    """Evidence about e, token by token: 24 bytes kept per token, nothing per cell."""
+    """Evidence about e, token by token: 12 bytes kept per token, and two sums per prompt."""
 
     def __init__(self) -> None:
         self.moments = Moments()
         self._ratios: list[FloatArray] = []
-        self._scores: list[FloatArray] = []
-        self._clusters: list[IntArray] = []
+        self._prompts: list[NDArray[np.int32]] = []
+        self._codes: dict[int, int] = {}
+        self._sums = np.zeros((2, 0))
+        """Score and gain by prompt, in the order of `_codes`."""
 
     def add(self, p: FloatArray, q: FloatArray, given: IntArray, cluster: IntArray) -> FloatArray:
         """Add tokens; p, q of shape (n, cells), given and cluster (n,). Return the ratios q/p, shape (n,).
@@ -105,9 +108,17 @@ class Leak:
         own = np.take_along_axis(ratio, given[:, None], axis=1)[:, 0]
         centred = np.minimum(own, math.exp(CLIP)) - mean
         self._ratios.append(own)
-        self._scores.append(np.stack([centred, gain]).astype(np.float32))
-        self._clusters.append(cluster)
+        self._add_by_prompt(cluster, centred, gain)
         return np.asarray(own)
+
+    def _add_by_prompt(self, cluster: IntArray, score: FloatArray, gain: FloatArray) -> None:
+        found, where = np.unique(cluster, return_inverse=True)
+        codes = [self._codes.setdefault(int(c), len(self._codes)) for c in found]
+        prompt = np.array(codes, np.int32)[where]
+        size = len(self._codes)
+        old, self._sums = self._sums, np.stack([np.bincount(prompt, x, size) for x in (score, gain)])
+        self._sums[:, : old.shape[1]] += old
+        self._prompts.append(prompt)
 
     def estimate(self, confidence: float = 0.95, power: float = 0.9) -> LeakEstimate:
         """Estimate, intervals and tests of e.
@@ -136,9 +147,8 @@ class Leak:
         one_sided = normal_quantile(2 * confidence - 1) ** 2 if confidence > 0.5 else 0.0
         inflation = self._inflation(step, e)
         m = self.moments
-        score, gain = np.concatenate(self._scores, axis=1).astype(np.float64)
-        z = float(score.sum()) / math.sqrt(m.target_variance) if m.target_variance > 0 else 0.0
-        signed, se, clustered = self._moment_estimate(score, gain)
+        z = float(self._sums[0].sum()) / math.sqrt(m.target_variance) if m.target_variance > 0 else 0.0
+        signed, se, clustered = self._moment_estimate()
         ratio = 2 * _log_likelihood(step, e)
         return LeakEstimate(
             n=len(step),
@@ -156,14 +166,15 @@ class Leak:
             moments=m,
         )
 
-    def _moment_estimate(self, score: FloatArray, gain: FloatArray) -> tuple[float, float, float | None]:
+    def _moment_estimate(self) -> tuple[float, float, float | None]:
         """Return signed e with its standard errors, without and with clusters by prompt."""
         m = self.moments
         if m.gain <= 0:
             return 0.0, math.inf, None
+        score, gain = self._sums
         signed = float(score.sum()) / m.gain
         variance = m.variance(min(max(signed, 0.0), 1.0))
-        sums = self._by_cluster(score - signed * gain)
+        sums = score - signed * gain
         clustered = None
         if len(sums) > 1:
             clustered = math.sqrt(float((sums**2).sum()) * len(sums) / (len(sums) - 1)) / m.gain
@@ -175,15 +186,12 @@ class Leak:
             return None
         slope = step / (1 + e * step)
         slope = slope - slope.mean()
-        sums, inside = self._by_cluster(slope), float((slope**2).sum())
+        sums = np.bincount(np.concatenate(self._prompts), slope)
+        inside = float((slope**2).sum())
         if len(sums) < 2:
             return None
         between = float((sums**2).sum()) * len(sums) / (len(sums) - 1)
         return between / inside if inside > 0 else 1.0
-
-    def _by_cluster(self, values: FloatArray) -> FloatArray:
-        _, code = np.unique(np.concatenate(self._clusters), return_inverse=True)
-        return np.asarray(np.bincount(code, values), np.float64)
 
 
 def minimum_detectable_leak(moments: Moments, alpha: float = 0.05, power: float = 0.9) -> float | None:

@@ -173,7 +173,7 @@ def planted_leaks(
     Notes
     -----
     Scores of 24 tokens per position, Gaussian with standard deviation 3; the draft sees them with an error
-    of standard deviation 1.5 and so agrees with the target's choice in about two of three positions. Both
+    of standard deviation 1.5 and so agrees with the target's choice in about 56 % of the positions. Both
     passes see them with the noise.
     """
     random = np.random.RandomState(seed)

@@ -15,8 +15,8 @@ from tais.stats.proportions import FloatArray
 
 __all__ = ["Pit", "Uniformity", "uniformity"]
 
-_FINE = 1000
-"""Bins kept; the Kolmogorov-Smirnov distance is read at their edges, which can only make it smaller."""
+_FINE = 100_000
+"""Bins kept (0.8 MB). The distance is read at their edges: of 1000 bins the p-values would not be uniform."""
 _COARSE = 100
 
 
@@ -26,7 +26,7 @@ class Uniformity:
 
     n: int
     ks: float
-    """Largest distance to the uniform distribution function, at 999 points."""
+    """Largest distance to the uniform distribution function, at the edges of the bins."""
     ks_p: float
     chi2: float
     """On 100 equal bins."""

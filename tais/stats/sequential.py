@@ -147,23 +147,25 @@ def _critical(n: int, difference: float, level: float) -> float:
 def _betting_sides(table: PairedTable, margin: float, threshold: float) -> _Sides:
     _, b, c, _ = table.cells()
     n = table.n
-    not_worse = _log_wealth(b, c, n, margin, 1 / (1 - margin))
-    not_better = _log_wealth(c, b, n, margin, 1 / (1 - margin))
-    worse = _log_wealth(b, c, n, margin, -1 / (1 + margin))
-    better = _log_wealth(c, b, n, margin, -1 / (1 + margin))
+    not_worse = _log_wealth(b, c, n, margin, 1)
+    not_better = _log_wealth(c, b, n, margin, 1)
+    worse = _log_wealth(b, c, n, margin, -1)
+    better = _log_wealth(c, b, n, margin, -1)
     return (
         (not_worse >= threshold, not_better >= threshold),
         (worse >= threshold, better >= threshold),
     )
 
 
-def _log_wealth(down: FloatArray, up: FloatArray, n: FloatArray, margin: float, largest: float) -> FloatArray:
+def _log_wealth(down: FloatArray, up: FloatArray, n: FloatArray, margin: float, sign: int) -> FloatArray:
     """Log of the mean over bets x of the product of 1 + x (d + margin), d = -1, 0, 1.
 
-    A martingale at a difference of -margin. Half of the weight lies on the largest bet that stakes all on
-    "no flip against the claim", which is the best one where there are no flips.
+    A martingale at a difference of -margin; bets of sign 1 win where it is larger, of sign -1 where smaller.
+    Half of the weight lies on the largest bet, which stakes all on "no flip against the claim": the best one
+    where there are no flips.
     """
-    bets = largest * np.arange(1, _BETS + 1) / _BETS
+    largest = 1 / (1 - margin) if sign > 0 else 1 / (1 + margin)
+    bets = sign * largest * np.arange(1, _BETS + 1) / _BETS
     weights = np.full(_BETS, 0.5 / _BETS)
     weights[-1] += 0.5
     # A bet that loses everything on a flip has wealth 0 after it, and 1 (0^0) without one.

@@ -102,14 +102,18 @@ def _cut_top_k(x: _Logits, k: int, ties: Ties, slack: float) -> None:
 
 
 def _cut_top_p(x: _Logits, top_p: float) -> None:
-    order = np.argsort(x, axis=1, kind="stable")
-    ascending = np.take_along_axis(_softmax(x), order, axis=1)
-    total = np.cumsum(ascending, axis=1, dtype=np.float64).astype(np.float32)
-    cut = total <= np.float32(1) - np.float32(top_p)
-    cut[:, -1] = False
-    dropped = np.empty_like(cut)
-    np.put_along_axis(dropped, order, cut, axis=1)
-    x[dropped] = -np.inf
+    left = np.float32(1) - np.float32(top_p)
+    for row, mass in zip(x, _softmax(x), strict=True):
+        # All tokens this rare together stay below 1 - top_p: they are cut, and need no sorting.
+        rare = mass <= 0.999 * left / len(mass)
+        others = np.flatnonzero(~rare)
+        ascending = others[np.argsort(row[others], kind="stable")]
+        below = mass[rare].sum(dtype=np.float64)
+        total = (below + np.cumsum(mass[ascending], dtype=np.float64)).astype(np.float32)
+        cut = total <= left
+        cut[-1] = False
+        row[rare] = -np.inf
+        row[ascending[cut]] = -np.inf
 
 
 def _softmax(x: _Logits) -> _Logits:

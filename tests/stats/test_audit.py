@@ -15,6 +15,7 @@ from tais.stats.audit import (
     exceedance_p,
     leak_upper_bound,
     margins,
+    screen_bounds,
     share_upper_bound,
 )
 from tais.stats.conformance_operating import planted_leaks
@@ -135,3 +136,12 @@ def test_planted_leaks_are_found_and_clean_arms_are_not_flagged() -> None:
     assert 0.2 < found.visible < 0.5
     assert found.bound_holds >= 0.85
     assert planted_leaks(0, tokens=2000, repetitions=40).detected <= 0.1
+
+
+def test_bounds_of_a_screen_count_prompts_once() -> None:
+    outside = np.array([True, True, False, False, False, True, False, False])
+    found = screen_bounds(outside, [7, 7, 7, 8, 8, 9, 9, 4], 0.5)
+    assert found.endpoint_difference == share_upper_bound(2, 4)
+    assert found.leaked_tokens == leak_upper_bound(8, 3, 0.5)
+    with pytest.raises(TaisError, match="one prompt for each token"):
+        screen_bounds([], [], 0.5)

@@ -67,11 +67,12 @@ def test_the_e_value_has_mean_at_most_1_and_exactly_1_where_nothing_is_excluded(
 
 
 def test_the_e_process_is_the_mixture_and_finds_its_crossing() -> None:
-    ratios = np.concatenate([np.full(40, 1.6), np.full(200, 0.6)])
+    ratios = np.concatenate([np.full(70, 1.2), np.full(170, 0.6)])
     process = EProcess(alpha=0.05, leaks=(0.1, 0.5))
     direct = np.log(np.mean([np.cumprod(1 + e * (ratios - 1)) for e in (0.1, 0.5)], axis=0))
     for part in np.array_split(ratios, 7):
         value = process.add(part)
+    assert (direct >= np.log(20)).argmax() > 240 / 7  # not in the first part
     assert value.log_e == pytest.approx(direct[-1])
     assert value.log_e_sup == pytest.approx(direct.max())
     assert value.crossed_at == int((direct >= np.log(20)).argmax()) + 1

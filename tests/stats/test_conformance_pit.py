@@ -13,7 +13,12 @@ Q = np.array([[0.2, 0.5, 0.3]])
 @pytest.mark.parametrize(
     ("q", "cells"),
     # As listed; then by q/p = 0.4, 1.67, 1.5.
-    [(None, [(0, 0.5), (0.5, 0.8), (0.8, 1)]), (Q, [(0, 0.5), (0.7, 1), (0.5, 0.7)])],
+    # With q = p all ratios tie, and the order is that of the list.
+    [
+        (None, [(0, 0.5), (0.5, 0.8), (0.8, 1)]),
+        (Q, [(0, 0.5), (0.7, 1), (0.5, 0.7)]),
+        (P, [(0, 0.5), (0.5, 0.8), (0.8, 1)]),
+    ],
 )
 def test_each_cell_fills_an_interval_of_its_own_probability(
     q: np.ndarray | None, cells: list[tuple[float, float]]

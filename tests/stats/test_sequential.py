@@ -30,8 +30,9 @@ def test_bounds_are_the_published_ones(kind: str, bounds: list[float]) -> None:
     assert norm.isf(levels) == pytest.approx(bounds, abs=2e-4)
 
 
-def test_one_look_spends_everything() -> None:
-    assert nominal_levels("obrien_fleming", (1.0,), 0.05)[0] == pytest.approx(0.05)
+def test_the_last_look_spends_everything_wherever_it_comes() -> None:
+    for end in (1.0, 0.7, 1.2):
+        assert nominal_levels("obrien_fleming", (end,), 0.05)[0] == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("fractions", [(), (0.5, 0.5), (0.0, 1.0)])
@@ -57,6 +58,15 @@ def test_no_look_decides_what_its_level_does_not_allow(kind: str) -> None:
     for b, c in itertools.product(range(0, 12), repeat=2):
         if boundary.look(PairedTable(120 - b - c, b, c, 0), 120) is Look.passed:
             assert max(exact_p(120, b, c, -0.1), exact_p(120, c, b, -0.1)) <= 0.05
+
+
+def test_a_single_look_fails_where_the_exact_test_does() -> None:
+    boundary = Boundary(0.1, (120,), kind="fixed")
+    for b, c in itertools.product(range(10, 34), (0, 3, 6)):
+        # "At least 10 points worse" is "at most 10 points better" in the mirrored table.
+        beyond = exact_p(120, c, b, 0.1) <= 0.05
+        assert (boundary.look(PairedTable(120 - b - c, b, c, 0), 120) is Look.failed) == beyond
+        assert (boundary.look(PairedTable(120 - b - c, c, b, 0), 120) is Look.failed) == beyond
 
 
 def test_identical_arms_pass_early_and_bad_ones_fail_early() -> None:
@@ -92,14 +102,14 @@ def test_a_boundary_that_cannot_hold_is_refused(broken: dict[str, object]) -> No
         Boundary(**({"margin": 0.03, "looks": (10,)} | broken))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("largest", [1 / 0.97, -1 / 1.03])
-def test_the_wealth_has_mean_1_at_the_margin(largest: float) -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_wealth_has_mean_1_at_the_margin(sign: int) -> None:
     """Enumeration of all paths of five items with difference -0.03 and discordance 0.2."""
     cells = {-1: 0.115, 0: 0.8, 1: 0.085}
     mean = 0.0
     for path in itertools.product((-1, 0, 1), repeat=5):
         down, up = path.count(-1), path.count(1)
-        wealth = np.exp(_log_wealth(np.asarray(down), np.asarray(up), np.asarray(5), 0.03, largest))
+        wealth = np.exp(_log_wealth(np.asarray(down), np.asarray(up), np.asarray(5), 0.03, sign))
         mean += float(np.prod([cells[d] for d in path])) * float(wealth)
     assert mean == pytest.approx(1.0, rel=1e-12)
 

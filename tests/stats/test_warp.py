@@ -62,6 +62,14 @@ def test_slack_keeps_tokens_at_the_edge() -> None:
     assert np.isfinite(warp(near, top_k=2, slack=0.05))[0].tolist() == [True, True, True, False]
     assert np.isfinite(warp(LOGITS, top_p=0.69, slack=0.02))[0].sum() == 3
     assert np.isfinite(warp(LOGITS, top_p=0.69))[0].sum() == 2
+    assert np.isfinite(warp(LOGITS, min_p=0.51))[0].sum() == 2
+    assert np.isfinite(warp(LOGITS, min_p=0.51, slack=0.05))[0].sum() == 3
+
+
+def test_one_token_is_always_left() -> None:
+    assert probabilities(top_p=1e-9) == [1, 0, 0, 0]
+    assert probabilities(top_k=1) == [1, 0, 0, 0]
+    assert probabilities(min_p=1.0) == [1, 0, 0, 0]
 
 
 def test_masked_tokens_stay_masked() -> None:
