@@ -27,6 +27,7 @@ from tais.evidence import (
 from tais.layout import RunLayout
 from tais.samples import count_tokens
 from tais.stats.audit import ROUNDOFF, Band, band
+from tais.stats.draft_pull import tie_chance
 
 __all__ = ["UNAVAILABLE", "StackAudit", "audit_folder", "dtype_of", "fold_audit", "suspects"]
 
@@ -385,18 +386,14 @@ class _Lookup:
     def _draft(
         self, key: SampleKey, divergence: Divergence, token: _Token
     ) -> tuple[bool | None, float | None]:
-        """Return whether the token is the draft's choice, and how often chance alone makes it so."""
+        """Return whether the token is the draft's choice, and how often rounding alone makes it so."""
         draft = self.draft.get((self.candidate, key, divergence.position))
         if draft is None:
             return None, None
-        choice = int(draft.top_tokens[0])
-        # Scores by token, without the one that the reference took.
-        others = dict(zip(token.top_tokens.tolist(), token.top_scores.tolist(), strict=True))
-        others[int(divergence.candidate_token or 0)] = token.token_score
-        others.pop(int(divergence.reference_token or 0), None)
-        best = max(others.values(), default=0.0)
-        weights = {t: float(np.exp(score - best)) for t, score in others.items()}
-        return draft.margin == 0, weights.get(choice, 0.0) / max(sum(weights.values()), 1e-300)
+        near = token.top_tokens[token.top_scores >= token.top_scores[0] - self.width].tolist()
+        others = [t for t in near if t != divergence.reference_token]
+        chance = tie_chance([len(others)], [int(draft.top_tokens[0]) in others])
+        return draft.margin == 0, float(chance[0])
 
 
 def _float32_width(exact: StackAudit, own: StackAudit) -> float:

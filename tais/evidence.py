@@ -151,7 +151,7 @@ class Attribution:
     draft_choice: bool | None = None
     """Whether it is the draft's own best token; None where the draft was not asked."""
     draft_chance: float | None = None
-    """Probability of that where the draft has no say: the reference's law over the tokens it did not take."""
+    """Probability of that where the draft has no say: one of the other tokens within the band, at random."""
 
 
 @dataclass(frozen=True, slots=True)

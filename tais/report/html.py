@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tais.report.adjudicated import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
+from tais.report.audited import audit_tables
 from tais.report.headline import headline
 from tais.report.html_contrasts import ENDPOINT_COLUMNS, contrast_views
 from tais.report.html_items import count_lines, item_views
@@ -39,6 +40,7 @@ _COMMAND = re.compile(r"^([ \t]*)::", re.MULTILINE)
 _SECTIONS = {
     "figures": "Figures",
     "contrasts": "Contrasts",
+    "audit": "Audit",
     "scorers": "Scorers and judges",
     "items": "Items",
     "people": "People",
@@ -89,7 +91,13 @@ def _views(report: Report) -> dict[str, Any]:
         for p in draw_plots(report)
     ]
     opinions = opinion_tables(report)
-    may_lack = (("figures", plots), ("scorers", opinions), ("people", report.adjudication))
+    audits = audit_tables(report)
+    may_lack = (
+        ("figures", plots),
+        ("audit", audits),
+        ("scorers", opinions),
+        ("people", report.adjudication),
+    )
     absent = {key for key, there in may_lack if not there}
     return {
         "report": report,
@@ -100,6 +108,7 @@ def _views(report: Report) -> dict[str, Any]:
         "sections": [(key, title) for key, title in _SECTIONS.items() if key not in absent],
         "contrasts": contrast_views(report),
         "endpoint_columns": ENDPOINT_COLUMNS,
+        "audits": audits,
         "opinions": opinions,
         "details": detail_rows(report.details),
         "people": _people(report),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from tais.report.adjudicated import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
+from tais.report.audited import audit_tables
 from tais.report.headline import headline
 from tais.report.model import AdjudicationReport, ContrastReport, ItemReport, Reason, Report, Verdict
 from tais.report.opinions import opinion_tables
@@ -90,7 +91,7 @@ def _sections(report: Report) -> Iterator[str]:
         [_contrast_row(c) for c in report.contrasts],
     )
     yield _endpoints(report)
-    for found in opinion_tables(report):
+    for found in (*audit_tables(report), *opinion_tables(report)):
         if not found.folded:
             cells = [[_text(cell, _MESSAGE) for cell in row] for row in found.rows]
             yield _folded(found.title, _table(found.columns, cells))

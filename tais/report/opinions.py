@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tais.report.model import ContrastReport, EndpointReport, Report
 from tais.report.visible import one_line
+from tais.report.word_tables import WordTable
 from tais.report.words import (
     MINUS,
     NONE,
@@ -20,23 +20,12 @@ from tais.report.words import (
     rate,
 )
 
-__all__ = ["OpinionTable", "opinion_tables"]
+__all__ = ["opinion_tables"]
 
 _NAME = 60
 
 
-@dataclass(frozen=True, slots=True)
-class OpinionTable:
-    """One table of words."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    folded: bool = False
-    """A list of items, for whoever looks for them."""
-
-
-def opinion_tables(report: Report) -> list[OpinionTable]:
+def opinion_tables(report: Report) -> list[WordTable]:
     """Return the tables that have rows.
 
     Parameters
@@ -46,37 +35,37 @@ def opinion_tables(report: Report) -> list[OpinionTable]:
         writes it is left out.
     """
     tables = (
-        OpinionTable(
+        WordTable(
             "Model judges",
             ("judge", "model", "answers judged", "asked", "calls saved", "replies unreadable"),
             tuple(_judges(report)),
         ),
-        OpinionTable(
+        WordTable(
             "How far scorers agree",
             ("battery", "scorers", "distinct answers", "agree", "Cohen's kappa", "differ"),
             tuple(_agreements(report)),
         ),
-        OpinionTable(
+        WordTable(
             "In what they differ",
             ("battery", "first scorer", "says", "second scorer", "says", "answers"),
             tuple(_confusion(report)),
         ),
-        OpinionTable(
+        WordTable(
             "Flips that a second scorer confirms",
             ("contrast", "endpoint", "second scorer", "flips", "confirmed", "not seen", "the other way"),
             tuple(_flips(report)),
         ),
-        OpinionTable(
+        WordTable(
             "Rates corrected for the judge's stated errors (Rogan-Gladen)",
             ("contrast", "endpoint", "reference", "candidate", "difference", "interval"),
             tuple(_corrected(report)),
         ),
-        OpinionTable(
+        WordTable(
             "Bias scores of BBQ (summaries, no endpoints; 0 is none)",
             ("battery", "arm", "ambiguous", "disambiguated", "direction not told"),
             tuple(_bias(report)),
         ),
-        OpinionTable(
+        WordTable(
             "Answers that scorers see differently",
             ("battery", "item", "arm", "first scorer", "second scorer"),
             tuple(_differing(report)),

@@ -16,6 +16,7 @@ from tais.manifest import Rules
 from tais.report.model import Reason, Verdict
 from tais.stats.audit import share_upper_bound
 from tais.stats.conformed import law_details, weigh_law
+from tais.stats.draft_pull import draft_pull
 from tais.stats.proportions import wilson
 from tais.stats.reasons import note, points, reason, tidy, tidy_interval
 
@@ -120,7 +121,7 @@ def _notes(audit: AuditEvidence) -> Iterator[Reason]:
     if pull:
         message = (
             f"{pull['hits']} of {pull['n']} diverging tokens are the draft's own choice, where chance and "
-            f"ties make {pull['expected']:.3g}"
+            f"ties make {pull['expected']:.3g} (p = {pull['p']:.2g})"
         )
         yield note("draft_pull", message, **pull)
     if audit.unavailable:
@@ -158,8 +159,16 @@ def _pull(audit: AuditEvidence) -> dict[str, Any] | None:
     asked = [a for a in audit.attributions if a.draft_choice is not None]
     if not asked:
         return None
-    expected = sum(a.draft_chance or 0.0 for a in asked)
-    return {"n": len(asked), "hits": sum(bool(a.draft_choice) for a in asked), "expected": tidy(expected)}
+    found = draft_pull([bool(a.draft_choice) for a in asked], [a.draft_chance or 0.0 for a in asked])
+    return {
+        "n": found.n,
+        "hits": found.matches,
+        "wilson": tidy_interval(found.wilson),
+        "expected": tidy(found.expected * found.n),
+        "p": tidy(found.p),
+        "pull": tidy(found.pull),
+        "pull_ci": tidy_interval(found.pull_ci),
+    }
 
 
 def _plain(found: Attribution) -> dict[str, Any]:
