@@ -123,7 +123,7 @@ def main() -> None:
     result["ratio"] = result["tais"]["wall"] / result["bare"]["wall"]
     _table(result)
     sys.stdout.flush()
-    for tool in ("bench_analysis.py", "bench_statistics.py", "bench_batteries.py"):
+    for tool in ("bench_audit.py", "bench_analysis.py", "bench_statistics.py", "bench_batteries.py"):
         print(f"-- {tool}", flush=True)
         subprocess.run([sys.executable, str(ROOT / "tools" / tool)], check=True)
     target = ROOT / "reports" / "bench" / "run.json"

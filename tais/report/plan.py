@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tais.cli.console import printable
@@ -34,6 +35,8 @@ def print_plan(plan: Plan) -> None:
         questions = sum(len(b.items) for b in batteries) * plan.manifest.sampling.n * len(plan.arms)
         said = ", ".join(sorted({scorer.name for scorer in scorers}))
         console.print(f"judge {printable(name)}: at most {questions:,} questions ({said})")
+    for line in _audits(plan, tokens):
+        console.print(line)
     if plan.lock["contrasts"]:
         console.print(_contrasts(plan))
     for battery in plan.batteries:
@@ -55,6 +58,23 @@ def print_plan(plan: Plan) -> None:
     ):
         if role not in roles:
             console.print(f"note: {missing}", style="dim")
+
+
+def _audits(plan: Plan, tokens: int) -> Iterator[str]:
+    """Say what each reference stack must score, in answer tokens of one forward pass each."""
+    contrasts = plan.lock["contrasts"]
+    for reference in dict.fromkeys(contrast["reference"] for contrast in contrasts):
+        scopes = [c.get("audit") for c in contrasts if c["reference"] == reference]
+        whole = scopes.count("full") + scopes.count("only")
+        name = printable(reference)
+        if whole:
+            own = reference in plan.arms
+            once = "; answers shared with the reference are scored once" if own else ""
+            yield f"audit under {name}: at most {tokens * (whole + own):,} answer tokens to score{once}"
+            if not own:
+                yield f"  {name} answers nothing itself: {tokens:,} tokens less to generate"
+        elif "divergences" in scopes:
+            yield f"audit under {name}: the tokens at which answers diverge, if any do"
 
 
 def _judges(battery: LoadedBattery) -> set[str]:
