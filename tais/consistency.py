@@ -118,10 +118,24 @@ def _check_sides(contrast: Contrast, manifest: Manifest, document: Document, at:
             document.place((*at, "audit")),
         )
         raise ManifestError(what, place=place, remedy=remedy)
+    if contrast.audit:
+        _check_reproducible(contrast, manifest, document)
     if contrast.reference == contrast.candidate:
         remedy = "For an A/A contrast, write a second arm that extends the first"
         what = f"arm '{contrast.reference}' is set against itself"
         raise ManifestError(what, place=document.place(at), remedy=remedy)
+
+
+def _check_reproducible(contrast: Contrast, manifest: Manifest, document: Document) -> None:
+    """Raise ManifestError where an engine argument changes the law in a way that scoring cannot follow."""
+    from tais.stats.warp import unreproducible
+
+    for side in ("reference", "candidate"):
+        name = getattr(contrast, side)
+        for key, why in unreproducible(manifest.arms[name].engine_args).items():
+            place = document.place(("arms", name, "engine_args", key))
+            what = f"an audit cannot follow {key}: it {why}"
+            raise ManifestError(what, place=place, remedy="Leave it out, or do without the audit")
 
 
 def _check_batteries(manifest: Manifest, document: Document) -> None:

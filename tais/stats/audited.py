@@ -141,6 +141,9 @@ def _bounds(audit: AuditEvidence, rules: Rules) -> Iterator[Weighed]:
         message = "no token was scored, so nothing is known of this candidate"
         yield Verdict.inconclusive, reason("nothing_scored", message)
         return
+    tokens = share_upper_bound(audit.candidate.beyond, audit.candidate.tokens, 1 - rules.alpha)
+    message = f"at most {points(tokens)} of {audit.candidate.tokens} tokens are not the target's"
+    yield Verdict.passed, note("leak_bounded", message, bound=tidy(tokens))
     for battery in audit.batteries:
         bound = share_upper_bound(battery.items_beyond, battery.items, 1 - rules.alpha)
         values: dict[str, Any] = {"battery": battery.battery, "items": battery.items, "bound": tidy(bound)}
