@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -27,6 +27,8 @@ __all__ = ["Audit", "Finding", "audit", "checked"]
 SIGMAS = 5.0
 """Standard errors beyond which a sampled deviation convicts (after a correction for the places looked at)."""
 _SHOWN = 20
+# Drafts on which each run is repeated, to see that the verifier has no other source of chance.
+_TWICE = 20
 
 
 class Finding(StrEnum):
@@ -77,6 +79,10 @@ class Audit:
     drafts: int
     runs: int
 
+    def with_bound(self, bound: float | None) -> Audit:
+        """Return the same audit beside a bound that is known already."""
+        return replace(self, bound=bound)
+
     def to_json(self) -> dict[str, Any]:
         """Return the audit as JSON-ready data."""
         plain = asdict(self) | {"finding": self.finding.value}
@@ -91,6 +97,7 @@ def audit(
     shape: Shape,
     *,
     limit: int = 200_000,
+    samples: int = 20_000,
     tolerance: float = 1e-10,
     bound: bool = True,
     seed: int = 0,
@@ -108,7 +115,9 @@ def audit(
     shape
         What is drafted.
     limit
-        Most runs of the verifier; beyond, as many are sampled instead.
+        Most drafts, and most runs of the verifier; beyond, outputs are sampled instead.
+    samples
+        How many.
     tolerance
         Deviation that still counts as rounding. Rounding errors are near 1e-16, mistakes above 1e-4.
     bound
@@ -131,7 +140,7 @@ def audit(
         drafts = _drafts(pair, shape, limit)
         runs = _enumerate(name, run, drafts, tally, limit)
     except TooManyRuns:
-        return _sampled(name, run, pair, shape, limit, seed)
+        return _sampled(name, run, pair, shape, samples, seed)
     breaks = tally.breaks(tolerance)
     return Audit(
         name,
@@ -206,19 +215,29 @@ def _enumerate(
     name: str, run: Verifier, drafts: Sequence[tuple[Draft, float]], tally: Tally, limit: int
 ) -> int:
     runs = 0
-    for draft, weight in drafts:
+    for index, (draft, weight) in enumerate(drafts):
         laws: dict[tuple[int, ...], float] = defaultdict(float)
+        before = _marks(draft)
         try:
-            for output, probability in outcomes(partial(run, draft), limit - runs):
+            steady = index < _TWICE
+            for output, probability in outcomes(partial(run, draft), limit - runs, twice=steady):
                 laws[tuple(output)] += probability
                 runs += 1
         except NotADecision as error:
             raise TaisError(f"the verifier {name}: {error}", remedy=_contract(draft)) from error
+        if _marks(draft) != before:
+            what = f"the verifier {name} writes into the laws that it is given"
+            raise TaisError(what, remedy="Copy them first: another run reads them again")
         tally.add((output, weight * probability) for output, probability in laws.items())
     if not math.isclose(tally.total, 1, abs_tol=1e-9):
         what = f"the decisions of the verifier {name} have the probability {tally.total}"
         raise TaisError(what, remedy="It must decide the same when it is asked the same again")
     return runs
+
+
+def _marks(draft: Draft) -> tuple[int, ...]:
+    """Return what changes when a tensor is replaced or written to, by torch's own count of writes."""
+    return (id(draft.p), draft.p._version, id(draft.q), draft.q._version)
 
 
 def _bound(pair: Pair, drafts: Sequence[tuple[Draft, float]]) -> float | None:

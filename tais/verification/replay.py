@@ -21,6 +21,7 @@ T = TypeVar("T")
 # Beyond this a probability outside [0, 1] is a mistake and no rounding.
 _ROUNDING = 1e-9
 _MOST_DECISIONS = 10_000
+_UNSTEADY = "it does not do the same after the same decisions, so it has another source of chance"
 
 
 class NotADecision(ValueError):
@@ -61,6 +62,8 @@ class _Script:
             raise NotADecision(f"more than {_MOST_DECISIONS} decisions in one run")
         if at < len(self.script):
             choice = self.script[at]
+            if choice >= len(probabilities) or probabilities[choice] <= 0:
+                raise NotADecision(_UNSTEADY)
         else:
             possible = [i for i, probability in enumerate(probabilities) if probability > 0]
             choice = possible[0]
@@ -70,7 +73,7 @@ class _Script:
         return choice
 
 
-def outcomes(code: Callable[[Rng], T], limit: int) -> Iterator[tuple[T, float]]:
+def outcomes(code: Callable[[Rng], T], limit: int, *, twice: bool = False) -> Iterator[tuple[T, float]]:
     """Yield what `code` returns and with what probability, once per sequence of decisions.
 
     Parameters
@@ -79,6 +82,8 @@ def outcomes(code: Callable[[Rng], T], limit: int) -> Iterator[tuple[T, float]]:
         Must return the same after the same decisions.
     limit
         Most runs.
+    twice
+        Run each sequence of decisions twice, to see that they alone decide.
 
     Raises
     ------
@@ -95,5 +100,7 @@ def outcomes(code: Callable[[Rng], T], limit: int) -> Iterator[tuple[T, float]]:
         runs += 1
         script = _Script(waiting.pop())
         result = code(script)
+        if twice and code(_Script(tuple(script.taken))) != result:
+            raise NotADecision(_UNSTEADY)
         waiting.extend(script.others)
         yield result, script.probability

@@ -98,7 +98,7 @@ def parse_shape(text: str) -> Shape:
     if kind == "paths":
         return Shape(kind, paths=numbers[0], length=numbers[1])
     if kind == "delayed":
-        return Shape(kind, *numbers)
+        return Shape(kind, numbers[0], numbers[1], numbers[2])
     return Shape(kind, branching=tuple(numbers))
 
 
@@ -119,7 +119,8 @@ def grow(shape: Shape, laws: Laws, rng: Rng) -> tuple[Tree, dict[int, torch.Tens
     (Tree, dict)
         The tree, and the law that the children of each inner node were drawn from.
     """
-    tree, rows = Tree(trunk=shape.trunk), {}
+    tree = Tree(trunk=shape.trunk)
+    rows: dict[int, torch.Tensor] = {}
     if shape.branching:
         level = [0]
         for width in shape.branching:

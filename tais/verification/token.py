@@ -20,7 +20,8 @@ def verify(draft: Draft, rng: Rng) -> list[int]:
     Expected accepted tokens: the sum over prefixes of the product of min(p, q). Looks at the first path
     only.
     """
-    node, out = 0, []
+    node = 0
+    out: list[int] = []
     while draws := draft.draws(node):
         p, q, token = draft.p[node], draft.q[node], draft.tokens[draws[0]]
         if not rng.flip(ratio(p, q, token)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -147,7 +148,7 @@ def gbv_against_the_law_of_one_draw(draft: Draft, rng: Rng) -> list[int]:
     """Picks the best path and verifies it as if it had not been picked."""
     nodes = greedy_multipath._pick(draft)
     picked = [[] for _ in draft.tokens]  # type: list[list[int]]
-    for above, below in zip(nodes, nodes[1:], strict=False):
+    for above, below in itertools.pairwise(nodes):
         picked[above] = [below]
     tree = draft.tree
     alone = Tree(tree.tokens, tree.parent, tree.depth, picked, [nodes[1:]], 0)

@@ -87,13 +87,15 @@ def test_where_the_draft_is_the_target_all_is_accepted(name: str) -> None:
 
 
 def test_picking_among_equals_costs_greedy_multipath_tokens() -> None:
-    """Proven in notes on arXiv 2602.16961: with p = q = (.5, .3, .2) it accepts .75 of one level, not 1."""
+    """The picked path has the law CDF^K by ranks: (.25, .39, .36) for two draws of p = q = (.5, .3, .2)."""
     pair = context_free("equal", (0.5, 0.3, 0.2), (0.5, 0.3, 0.2), 1)
     assert accepted("gbv", pair, "paths:2x1") == pytest.approx(0.75, abs=1e-12)
     assert accepted("gbv", pair, "paths:4x1") == pytest.approx(0.5625, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", [name for name, member in VERIFIERS.items() if member.claim is not Claim.lossy])
+@pytest.mark.parametrize(
+    "name", [name for name, member in VERIFIERS.items() if member.claim is not Claim.lossy]
+)
 def test_at_temperature_zero_all_are_the_longest_greedy_match(name: str) -> None:
     for seed in range(4):
         pair = random_pair(4, 2, seed, temperature=0)
@@ -133,5 +135,7 @@ def test_the_stable_form_of_greedy_multipath_keeps_its_digits() -> None:
         highs = [low + mass * x for low, x in zip(lows, exact, strict=True)]
         whole = (low_mass + mass) ** paths - low_mass**paths
         for t in range(6):
-            assert float(law[t]) == pytest.approx(float((highs[t] ** paths - lows[t] ** paths) / whole), rel=1e-11)
+            assert float(law[t]) == pytest.approx(
+                float((highs[t] ** paths - lows[t] ** paths) / whole), rel=1e-11
+            )
         share, low_mass, mass = float(handed[token]), lows[token], mass * exact[token]
