@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tais.cli import law_bench
 
 if TYPE_CHECKING:
     from tais.verification.audit import Audit
@@ -25,6 +26,9 @@ _LIMIT_HELP = (
     "Most runs of the verifier per audit; beyond, it is sampled, which can convict and never acquit."
 )
 LimitOption = Annotated[int, typer.Option("--limit", min=1, envvar="TAIS_LAW_LIMIT", help=_LIMIT_HELP)]
+
+# `tais law bench`.
+app.command("bench")(law_bench.bench)
 
 
 @app.callback()
@@ -56,7 +60,7 @@ def law(
     """
     if context.invoked_subcommand is not None:
         return
-    _need_torch()
+    law_bench.need_torch()
     from tais.verification.suite import Question, ask, candidates, exit_code
 
     question = Question(
@@ -72,13 +76,6 @@ def law(
     audits = list(ask(candidates(verifier or (), shape or ()), question))
     _print(audits, exit_code(audits))
     raise typer.Exit(exit_code(audits))
-
-
-def _need_torch() -> None:
-    from tais.errors import TaisError
-
-    if importlib.util.find_spec("torch") is None:
-        raise TaisError("tais law needs torch", remedy="Install it with: pip install 'tais[cpu]'")
 
 
 def _print(audits: list[Audit], code: int) -> None:

@@ -112,10 +112,12 @@ class ReferenceEngine:
     def _load(self) -> None:
         import torch
         from transformers import AutoTokenizer
+        from transformers.utils import logging
 
         from tais.verification.cached import CachedModel
 
         self.device = str(self.arm.engine_args.get("device", "cuda" if torch.cuda.is_available() else "cpu"))
+        logging.disable_progress_bar()
         name, revision = str(self.arm.model), self.arm.revision
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(

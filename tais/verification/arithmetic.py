@@ -6,7 +6,7 @@ import torch
 
 from tais.verification.rng import Rng
 
-__all__ = ["excess", "ratio", "sample_excess"]
+__all__ = ["excess", "excess_mass", "ratio", "sample_excess"]
 
 
 def ratio(p: torch.Tensor, q: torch.Tensor, token: int, scale: float = 1.0) -> float:
@@ -22,8 +22,12 @@ def ratio(p: torch.Tensor, q: torch.Tensor, token: int, scale: float = 1.0) -> f
 
 def excess(p: torch.Tensor, q: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
     """Return max(0, scale p - q) elementwise, shape (V,)."""
-    scaled = p if scale == 1.0 else p * scale
-    return torch.sub(scaled, q).clamp_(min=0)
+    return torch.add(q, p, alpha=-scale).clamp_(max=0).neg_()
+
+
+def excess_mass(p: torch.Tensor, q: torch.Tensor, scale: float = 1.0) -> float:
+    """Return the sum of :func:`excess`, in one pass over the vocabulary less."""
+    return -float(torch.add(q, p, alpha=-scale).clamp_(max=0).sum())
 
 
 def sample_excess(p: torch.Tensor, q: torch.Tensor, rng: Rng, scale: float = 1.0) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from tais.verification.arithmetic import excess, ratio, sample_excess
+from tais.verification.arithmetic import excess_mass, ratio, sample_excess
 from tais.verification.draft import Draft
 from tais.verification.rng import Rng
 
@@ -69,5 +69,5 @@ def verify_path(
 
 
 def _success(p: torch.Tensor, q: torch.Tensor, weight: float) -> float:
-    mass = float(excess(p, q, weight).sum())
+    mass = excess_mass(p, q, weight)
     return mass / (mass + 1 - weight)

@@ -55,8 +55,8 @@ def discount(p: torch.Tensor, q: torch.Tensor, draws: int) -> float:
         return low
     from scipy.optimize import brentq
 
-    root = float(brentq(slack, low, high, xtol=1e-15, rtol=1e-15)) if slack(high) > 0 else high
-    step = 1e-15
+    root = float(brentq(slack, low, high, xtol=1e-13, rtol=1e-13)) if slack(high) > 0 else high
+    step = 1e-13
     while slack(root) < 0 and root < high:
         root, step = min(high, root * (1 + step)), 4 * step
     return root

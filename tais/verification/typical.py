@@ -34,10 +34,13 @@ def _longest(draft: Draft, node: int) -> list[int]:
     children = draft.children(node)
     if not children:
         return []
-    limit = threshold(draft.p[node])
+    p = draft.p[node]
+    chances = [float(p[draft.tokens[child]]) for child in children]
+    # The threshold is never above epsilon, so a likelier token needs no entropy.
+    limit = threshold(p) if min(chances) <= EPSILON else EPSILON
     best: list[int] = []
-    for child in children:
-        if float(draft.p[node][draft.tokens[child]]) > limit:
+    for child, chance in zip(children, chances, strict=True):
+        if chance > limit:
             path = [child, *_longest(draft, child)]
             best = path if len(path) > len(best) else best
     return best
