@@ -4,8 +4,9 @@
 
     python tools/bench_verification.py [--vocabulary 128000] [--paths 4] [--length 8] [--drafts 6] [--json]
 
-Beside it stands what every algorithm needs first: the laws of a node, made from float32 logits. Token verification drafts one path of L rows; the others, where they can, K paths.
-One thread, time of the processor; the median over drafts of the best of several runs with the same decisions.
+Beside it stands what every algorithm needs first: the laws of a node, made from float32 logits. Token
+verification drafts one path of L rows; the others, where they can, K paths. One thread, time of the
+processor; the median over drafts of the best of several runs with the same decisions.
 """
 
 from __future__ import annotations
