@@ -124,24 +124,29 @@ def test_the_loss_counts_completions_only() -> None:
 
 
 def proxies(strength: float) -> Proxies:
-    return Proxies.build(tiny_llama(6, seed=2), completion_loss(EXAMPLES), 1e-4, strength)
+    return Proxies.build(tiny_llama(6, seed=2), completion_loss(EXAMPLES), 1e-3, strength)
 
 
 def test_the_proxies_follow_the_derivative_along_the_gradient() -> None:
-    """Against an inner product of two gradients, which needs no copies."""
-    made, model = proxies(1.0), tiny_llama(6, seed=2)
+    """Against an inner product of two gradients, which needs no copies; the error falls as the square."""
+    model = tiny_llama(6, seed=2)
     gradient = loss_gradient(model, completion_loss(EXAMPLES))
     ids = torch.tensor([[1, 4, 2]])
-    grown = increase(made.plus(ids).logits[0, -1], made.minus(ids).logits[0, -1], made.epsilon)
-    names = list(gradient)
+    exact = []
     for token in range(6):
         score = torch.log_softmax(model(ids).logits[0, -1], -1)[token]
-        steps = torch.autograd.grad(score, [dict(model.named_parameters())[name] for name in names])
-        exact = sum(float((gradient[name] * step).sum()) for name, step in zip(names, steps, strict=True))
-        assert float(grown[token].detach()) == pytest.approx(exact, rel=1e-4, abs=1e-4)
-    assert made.norm == pytest.approx(
-        float(torch.cat([g.flatten() for g in gradient.values()]).norm()), rel=1e-6
-    )
+        steps = torch.autograd.grad(score, [dict(model.named_parameters())[name] for name in gradient])
+        exact.append(sum(float((g * s).sum()) for g, s in zip(gradient.values(), steps, strict=True)))
+    worst = []
+    for epsilon in (1e-2, 1e-3):
+        plus, minus = perturbed(model, gradient, epsilon)
+        grown = increase(plus(ids).logits[0, -1], minus(ids).logits[0, -1], epsilon).detach()
+        worst.append(float((grown - torch.tensor(exact)).abs().max()))
+    assert worst[1] < 1e-3 * max(map(abs, exact))
+    # Below 1e-3 rounding takes over: the model's norms compute in float32 whatever its dtype.
+    assert worst[0] / worst[1] == pytest.approx(100, rel=0.2)
+    norm = float(torch.cat([g.flatten() for g in gradient.values()]).norm())
+    assert proxies(1.0).norm == pytest.approx(norm, rel=1e-6)
 
 
 def test_a_batch_draws_from_the_law_that_plain_passes_give() -> None:
