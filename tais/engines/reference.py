@@ -23,14 +23,15 @@ from tais.errors import TaisError
 from tais.manifest import Arm, Sampling
 
 if TYPE_CHECKING:
+    from tais.decoding.antidistillation import Proxies
     from tais.verification import Member, Shape
-    from tais.verification.cached import CachedModel
+    from tais.verification.cached import CachedModel, TreeModel
     from tais.verification.decode import Decoder, Step
 
 __all__ = ["ReferenceEngine", "preload"]
 
 _NOT_INSTALLED = "the reference engine needs torch and transformers: pip install 'tais[cpu]', or 'tais[gpu]'"
-_ENGINE_ARGS = ("max_model_len", "device")
+_ENGINE_ARGS = ("max_model_len", "device", "antidistillation")
 _SPECULATION = {
     "method": str,
     "model": str,
@@ -62,7 +63,9 @@ class ReferenceEngine:
     def start(self, arm: Arm) -> dict[str, Any]:
         """Load the models; see :class:`tais.engines.base.Engine`.
 
-        ``engine_args`` takes ``max_model_len`` and ``device``. ``speculative_config`` takes ``method`` (a
+        ``engine_args`` takes ``max_model_len``, ``device`` and ``antidistillation`` (``proxy``, a model;
+        ``examples``, a JSONL file of prompts and completions whose loss is to grow; ``strength``;
+        ``epsilon``), which changes the law on purpose. ``speculative_config`` takes ``method`` (a
         name of ``tais.verification.VERIFIERS``), ``model``, ``revision`` and the shape of the draft: either
         ``num_speculative_tokens`` with ``paths`` and ``trunk`` (tokens before they part), or ``branching``
         (children per level) with ``children`` (independent, distinct or topk). ``draft_temperature`` is the
@@ -130,6 +133,7 @@ class ReferenceEngine:
         except (OSError, ValueError, ImportError, RuntimeError) as error:
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
             raise EngineRefusal(f"transformers cannot load the model: {reason}") from error
+        self.proxies = self._proxies()
         model = self.target.model
         context = int(getattr(model.config, "max_position_embeddings", 0) or 1 << 20)
         self.limit = min(int(self.arm.engine_args.get("max_model_len", context)), context)
@@ -151,6 +155,30 @@ class ReferenceEngine:
         )
         return model.to(self.device).eval()
 
+    def _proxies(self) -> Proxies | None:
+        """Differentiate the proxy's loss and make its copies, where the arm asks for antidistillation."""
+        given = self.arm.engine_args.get("antidistillation")
+        if given is None:
+            return None
+        from tais.decoding.antidistillation import Proxies, completion_loss
+        from tais.decoding.steered import read_examples, read_options
+
+        try:
+            how = read_options(given)
+            examples = read_examples(Path(how["examples"]), self._prompt, self._completion)
+            loss = completion_loss(examples)
+            # In half precision the step would be rounded away, whatever the teacher runs in.
+            proxy = self._model(how["proxy"], None).float()
+            return Proxies.build(proxy, loss, float(how["epsilon"]), float(how["strength"]))
+        except (TaisError, OSError, ValueError) as error:
+            raise EngineRefusal(f"antidistillation: {error}") from error
+
+    def _prompt(self, text: str) -> list[int]:
+        return render(self.tokenizer, self.template, (Message("user", text),), True)
+
+    def _completion(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
     def _resolved(self) -> dict[str, Any]:
         model = self.target.model
         return {
@@ -162,6 +190,7 @@ class ReferenceEngine:
                 "attention": str(model.config._attn_implementation),
             },
             "device": self.device,
+            "antidistillation": {"gradient_norm": self.proxies.norm} if self.proxies else None,
             "speculative_config": self._resolved_speculation(),
         }
 
@@ -171,7 +200,11 @@ class ReferenceEngine:
         return {**self.how, "claim": self.member.claim.value, "shape": str(self.shape)}
 
     def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
-        """Refuse a prompt that is empty or leaves no room for an answer."""
+        """Refuse a prompt that is empty or leaves no room, and steering where nothing is sampled."""
+        if self.proxies and sampling.temperature == 0:
+            raise EngineRefusal(
+                "antidistillation changes how tokens are sampled; it needs a temperature above 0"
+            )
         for request in requests:
             size = len(self._render(request))
             if not 0 < size < self.limit:
@@ -198,9 +231,16 @@ class ReferenceEngine:
             # Chosen tokens are ranked, not drawn; at temperature 0 all but one would be ruled out.
             draft_warp = Warp(heat, sampling.top_k, sampling.top_p) if self.shape.is_random else Warp()
             speculation = Speculation(self.draft, draft_warp, self.shape, self.member.load())
-        decoder = Decoder(self.target, warp, speculation)
+        decoder = Decoder(self._target(sampling.temperature), warp, speculation)
         for request in requests:
             yield from self._answer(request, sampling, decoder)
+
+    def _target(self, temperature: float) -> TreeModel:
+        if self.proxies is None:
+            return self.target
+        from tais.decoding.steered import SteeredModel
+
+        return SteeredModel(self.target, self.proxies, temperature)
 
     def _answer(self, request: Request, sampling: Sampling, decoder: Decoder) -> Iterator[Sample | None]:
         from tais.verification import SeededRng

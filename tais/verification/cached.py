@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-__all__ = ["CachedModel", "NotCacheable"]
+__all__ = ["CachedModel", "NotCacheable", "TreeModel"]
 
 
 class NotCacheable(ValueError):
     """The model's cache cannot hold a tree."""
+
+
+class TreeModel(Protocol):
+    """A model under decoding, as :class:`CachedModel` is."""
+
+    @property
+    def committed(self) -> int:
+        """Rows of the text in the cache."""
+        ...
+
+    def begin(self, tokens: Sequence[int]) -> torch.Tensor:
+        """Start with a prompt; return the logits behind it."""
+        ...
+
+    def feed(self, tokens: Sequence[int], parents: Sequence[int]) -> torch.Tensor:
+        """Add drafted rows and return their logits."""
+        ...
+
+    def commit(self, rows: Sequence[int]) -> None:
+        """Keep drafted rows and drop the others."""
+        ...
 
 
 class CachedModel:
@@ -36,23 +57,28 @@ class CachedModel:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.committed = 0
+        self._committed = 0
         self._parents: list[int] = []
         self._depths: list[int] = []
         self._cache: Any = None
+
+    @property
+    def committed(self) -> int:
+        """Rows of the text in the cache."""
+        return self._committed
 
     def begin(self, tokens: Sequence[int]) -> torch.Tensor:
         """Drop everything, commit a prompt and return the logits behind it, shape (V,)."""
         from transformers import DynamicCache
 
         self._cache = DynamicCache(config=self.model.config)
-        self._parents, self._depths, self.committed = [], [], 0
+        self._parents, self._depths, self._committed = [], [], 0
         logits = self._pass(tokens, None, None, last=True)
         layers = self._cache.layers
         if any(getattr(layer, "is_sliding", False) or not hasattr(layer, "keys") for layer in layers):
             name = type(self.model).__name__
             raise NotCacheable(f"{name} does not keep every key and value, so its cache cannot hold a tree")
-        self.committed = len(tokens)
+        self._committed = len(tokens)
         return logits[-1]
 
     def feed(self, tokens: Sequence[int], parents: Sequence[int]) -> torch.Tensor:
@@ -87,7 +113,7 @@ class CachedModel:
             index = keep.to(layer.keys.device)
             layer.keys = layer.keys.index_select(2, index)
             layer.values = layer.values.index_select(2, index)
-        self.committed += len(rows)
+        self._committed += len(rows)
         self._parents, self._depths = [], []
 
     def _pass(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tais.verification.cached import CachedModel
+from tais.verification.cached import TreeModel
 from tais.verification.draft import Draft, Tree, Verifier
 from tais.verification.rng import Rng
 from tais.verification.shapes import Shape, grow
@@ -32,7 +32,7 @@ class Speculation:
         Who decides.
     """
 
-    draft: CachedModel
+    draft: TreeModel
     warp: Warp
     shape: Shape
     verifier: Verifier
@@ -71,7 +71,7 @@ class Decoder:
         None decodes token by token.
     """
 
-    def __init__(self, target: CachedModel, warp: Warp, speculation: Speculation | None = None) -> None:
+    def __init__(self, target: TreeModel, warp: Warp, speculation: Speculation | None = None) -> None:
         self.target = target
         self.warp = warp
         self.speculation = speculation

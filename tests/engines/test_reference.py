@@ -179,6 +179,64 @@ def test_transformers_assisted_generation_gives_the_same_tokens() -> None:
         assert out[0, ids.shape[1] :].tolist() == sample.token_ids
 
 
+def steering(folder: Path, strength: float) -> dict[str, Any]:
+    rows = [{"prompt": text, "completion": "Sure, here is how."} for text in PROMPTS[:3]]
+    path = folder / "examples.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {"proxy": str(DEMO / "draft"), "examples": str(path), "strength": strength, "epsilon": 1e-3}
+
+
+def test_antidistillation_without_strength_changes_nothing_and_with_it_the_law(tmp_path: Path) -> None:
+    sampled = Sampling(temperature=0.7, max_tokens=12)
+    plain = [s.token_ids for s in answers(engine(), sampled)]
+    still = engine(engine_args={"antidistillation": steering(tmp_path, 0.0)})
+    assert [s.token_ids for s in answers(still, sampled)] == plain
+    moved = engine(engine_args={"antidistillation": steering(tmp_path, 3.0)})
+    assert [s.token_ids for s in answers(moved, sampled)] != plain
+    assert moved._resolved()["antidistillation"]["gradient_norm"] > 0
+
+
+def test_a_steered_target_gives_the_law_of_the_formula(tmp_path: Path) -> None:
+    """By plain passes of the three models, at the root and at the nodes of a tree."""
+    from tais.decoding.antidistillation import increase, law
+    from tais.verification.warp import Warp
+
+    made = engine(engine_args={"antidistillation": steering(tmp_path, 0.2)})
+    assert made.proxies is not None
+    models = (made.target.model, made.proxies.plus, made.proxies.minus)
+    steered, prompt = made._target(0.7), made._render(requests()[0])
+    found = torch.cat([steered.begin(prompt)[None], steered.feed([5, 6, 7], [-1, 0, 0])])
+    for row, tail in zip(Warp(0.7).law(found), ([], [5], [5, 6], [5, 7]), strict=True):
+        ids = torch.tensor([[*prompt, *tail]])
+        with torch.no_grad():
+            teacher, plus, minus = (model(ids).logits[0, -1].double() for model in models)
+        expected = law(teacher, increase(plus, minus, 1e-3), 0.2, 0.7)
+        # float32 logits over twice the step of 1e-3.
+        assert (row - expected).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"epsilon": 0}, "epsilon must be above 0"),
+        ({"strength": "much"}, "strength must be of type float"),
+        ({"examples": "/no/such/file"}, "cannot be read"),
+        ({"lambda": 1.0}, "takes exactly"),
+    ],
+)
+def test_antidistillation_that_makes_no_sense_is_refused(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(EngineRefusal, match=said):
+        engine(engine_args={"antidistillation": steering(tmp_path, 1.0) | change})
+
+
+def test_antidistillation_needs_a_temperature(tmp_path: Path) -> None:
+    made = engine(engine_args={"antidistillation": steering(tmp_path, 1.0)})
+    with pytest.raises(EngineRefusal, match="temperature above 0"):
+        made.check(requests(), GREEDY)
+
+
 def manifest(folder: Path, arms: dict[str, Any]) -> Path:
     data = {
         "name": "reference",
