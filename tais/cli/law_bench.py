@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["bench", "need_torch"]
 
-_SHORT = {"temperature": "T"}
 _BATTERIES = ("demo_refuse", "demo_answer", "demo_choice", "demo_json")
 
 ShapeOption = Annotated[
@@ -150,20 +149,23 @@ def _pairs(
 
 
 def _table(points: list[Point]) -> None:
+    """Print one table per setting: a narrow terminal has no room for the setting in every row."""
     from rich.table import Table
 
     from tais.cli.console import printable, stderr_console
     from tais.verification.bench import pooled
 
-    table = Table(title="Tokens per pass of the target")
-    for name in ("verifier", "draft", "setting"):
-        table.add_column(name, no_wrap=name != "setting")
-    for name in ("tokens/pass", "over block", "tokens/s"):
-        table.add_column(name, justify="right", no_wrap=True)
+    tables: dict[str, Table] = {}
     for point in pooled(points):
+        where = ", ".join(f"{key} {value}" for key, value in point.setting.items())
+        if where not in tables:
+            tables[where] = Table(title=printable(where))
+            for name in ("verifier", "drafted", "tokens/pass", "over block", "tokens/s"):
+                justify: Literal["left", "right"] = "left" if name in ("verifier", "drafted") else "right"
+                tables[where].add_column(name, no_wrap=True, justify=justify)
         gain = "" if point.advantage is None else f"{point.advantage:+.3f} ± {point.advantage_error:.3f}"
         speed = "" if point.tokens_per_second is None else f"{point.tokens_per_second:.0f}"
-        where = " ".join(f"{_SHORT.get(key, key)}={value}" for key, value in point.setting.items())
-        row = (point.verifier, point.shape, where, f"{point.efficiency:.3f} ± {point.error:.3f}", gain, speed)
-        table.add_row(*(printable(cell) for cell in row))
-    stderr_console().print(table)
+        row = (point.verifier, point.shape, f"{point.efficiency:.3f} ± {point.error:.3f}", gain, speed)
+        tables[where].add_row(*(printable(cell) for cell in row))
+    for table in tables.values():
+        stderr_console().print(table)
