@@ -39,6 +39,7 @@ _SPECULATION = {
     "num_speculative_tokens": int,
     "paths": int,
     "trunk": int,
+    "trunk_entropy": float,
     "branching": list,
     "children": str,
     "draft_temperature": float,
@@ -65,11 +66,12 @@ class ReferenceEngine:
 
         ``engine_args`` takes ``max_model_len``, ``device`` and ``antidistillation`` (``proxy``, a model;
         ``examples``, a JSONL file of prompts and completions whose loss is to grow; ``strength``;
-        ``epsilon``), which changes the law on purpose. ``speculative_config`` takes ``method`` (a
-        name of ``tais.verification.VERIFIERS``), ``model``, ``revision`` and the shape of the draft: either
-        ``num_speculative_tokens`` with ``paths`` and ``trunk`` (tokens before they part), or ``branching``
-        (children per level) with ``children`` (independent, distinct or topk). ``draft_temperature`` is the
-        sampling temperature unless given.
+        ``epsilon``), which changes the law on purpose. ``speculative_config`` takes ``method`` (a name of
+        ``tais.verification.VERIFIERS``), ``model``, ``revision`` and the shape of the draft: either
+        ``num_speculative_tokens`` with ``paths`` and ``trunk`` (tokens before they part) or
+        ``trunk_entropy`` (nats of the draft's law at which they part), or ``branching`` (children per
+        level) with ``children`` (independent, distinct or topk). ``draft_temperature`` is the sampling
+        temperature unless given.
         """
         preload([])
         self.arm = arm
@@ -354,7 +356,7 @@ def shape_of(how: dict[str, Any]) -> Shape:
     from tais.verification import parse_shape
 
     if "branching" in how:
-        clash = sorted({"num_speculative_tokens", "paths", "trunk"} & how.keys())
+        clash = sorted({"num_speculative_tokens", "paths", "trunk", "trunk_entropy"} & how.keys())
         kind = _CHILDREN.get(how.get("children", "independent"))
         if clash or kind is None:
             said = (
@@ -365,6 +367,10 @@ def shape_of(how: dict[str, Any]) -> Shape:
     if "num_speculative_tokens" not in how or "children" in how:
         raise EngineRefusal("speculative_config needs num_speculative_tokens, or branching and children")
     depth, paths, trunk = how["num_speculative_tokens"], how.get("paths", 1), how.get("trunk", 0)
+    if "trunk_entropy" in how:
+        if "trunk" in how:
+            raise EngineRefusal("speculative_config: trunk does not go with trunk_entropy")
+        return parse_shape(f"entropy:{how['trunk_entropy']:f},{paths},{depth}")
     if trunk:
         return parse_shape(f"delayed:{trunk},{paths},{depth - trunk}")
     return parse_shape(f"chain:{depth}" if paths == 1 else f"paths:{paths}x{depth}")

@@ -297,7 +297,9 @@ def configuration(shape: Shape, *, single: bool) -> dict[str, Any]:
         kinds = {"tree": "independent", "distinct": "distinct", "topk": "topk"}
         return {"branching": list(shape.branching), "children": kinds[shape.kind]}
     paths = {} if shape.paths == 1 else {"paths": shape.paths}
-    trunk = {"trunk": shape.trunk} if shape.trunk else {}
+    trunk: dict[str, Any] = {"trunk": shape.trunk} if shape.trunk else {}
+    if shape.kind == "entropy":
+        trunk = {"trunk_entropy": shape.entropy}
     return {"num_speculative_tokens": shape.depth, **paths, **trunk}
 
 

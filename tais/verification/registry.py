@@ -25,7 +25,7 @@ class Claim(StrEnum):
     """Not the target's, and not meant to be."""
 
 
-_PATHS = ("chain", "paths", "delayed")
+_PATHS = ("chain", "paths", "delayed", "entropy")
 _INDEPENDENT = (*_PATHS, "tree")
 _RANDOM = (*_INDEPENDENT, "distinct")
 

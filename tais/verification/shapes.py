@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -21,8 +21,8 @@ __all__ = ["KINDS", "Laws", "Shape", "grow", "parse_shape"]
 Laws = Callable[[Tree, Sequence[int]], torch.Tensor]
 """Law of the draft after each of some nodes, shape (nodes, V)."""
 
-KINDS = ("chain", "paths", "delayed", "tree", "distinct", "topk")
-_FORMS = "chain:L, paths:KxL, delayed:L1,K,L2, tree:k1,k2..., distinct:k1,k2..., topk:k1,k2..."
+KINDS = ("chain", "paths", "delayed", "entropy", "tree", "distinct", "topk")
+_FORMS = "chain:L, paths:KxL, delayed:L1,K,L2, entropy:H,K,L, tree:k1,k2..., distinct:k1,k2..., topk:k1,k2..."
 _MOST = 4096
 
 
@@ -34,13 +34,16 @@ class Shape:
     ----------
     kind
         ``chain`` one path; ``paths`` K independent paths; ``delayed`` one path of `trunk` tokens and K
-        independent continuations (delayed tree expansion, arXiv 2602.16994); ``tree`` a fixed number of
+        independent continuations (delayed tree expansion, arXiv 2602.16994); ``entropy`` the same, where
+        the trunk ends at the first node after which the draft is unsure; ``tree`` a fixed number of
         independent children per level; ``distinct`` the same, drawn without replacement; ``topk`` the
         likeliest tokens, which are not drawn at all (EAGLE, Medusa).
     trunk, paths, length
         Of the shapes made of paths: tokens before the branch, number of paths, tokens after the branch.
     branching
         Of the others: children per node, level by level.
+    entropy
+        Of ``entropy``: nats that the draft's law must reach for the paths to part.
     """
 
     kind: str
@@ -48,6 +51,7 @@ class Shape:
     paths: int = 1
     length: int = 0
     branching: tuple[int, ...] = ()
+    entropy: float = 0.0
 
     @property
     def depth(self) -> int:
@@ -62,9 +66,18 @@ class Shape:
     def cut(self, depth: int) -> Shape:
         """Return the shape with at most `depth` tokens on a path."""
         trunk = min(self.trunk, depth)
-        return Shape(
-            self.kind, trunk, self.paths, min(self.length, depth - trunk), self.branching[: max(0, depth)]
+        return replace(
+            self, trunk=trunk, length=min(self.length, depth - trunk), branching=self.branching[:depth]
         )
+
+    def parts_after(self, step: int, law: torch.Tensor) -> bool:
+        """Return whether the paths part after `step` tokens, where the draft's law is `law`.
+
+        Both are known before the tokens that follow are drawn; a rule that looked at those would be lossy.
+        """
+        if self.kind != "entropy":
+            return step == self.trunk
+        return -float(torch.xlogy(law, law).sum()) >= self.entropy
 
     def __str__(self) -> str:
         """Return the form that :func:`parse_shape` reads."""
@@ -74,6 +87,8 @@ class Shape:
             return f"chain:{self.length}"
         if self.kind == "paths":
             return f"paths:{self.paths}x{self.length}"
+        if self.kind == "entropy":
+            return f"entropy:{self.entropy:g},{self.paths},{self.length}"
         return f"delayed:{self.trunk},{self.paths},{self.length}"
 
 
@@ -86,6 +101,8 @@ def parse_shape(text: str) -> Shape:
         Naming the forms there are.
     """
     kind, _, rest = text.strip().partition(":")
+    if kind == "entropy":
+        return _by_entropy(text, rest)
     numbers = [int(n) for n in re.findall(r"\d+", rest)]
     wanted = {"chain": r"\d+", "paths": r"\d+x\d+", "delayed": r"\d+,\d+,\d+"}.get(kind, r"\d+(,\d+)*")
     if kind not in KINDS or not re.fullmatch(wanted, rest):
@@ -100,6 +117,14 @@ def parse_shape(text: str) -> Shape:
     if kind == "delayed":
         return Shape(kind, numbers[0], numbers[1], numbers[2])
     return Shape(kind, branching=tuple(numbers))
+
+
+def _by_entropy(text: str, rest: str) -> Shape:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?),([1-9]\d{0,3}),([1-9]\d{0,3})", rest)
+    if found is None:
+        raise UsageError(f"no shape {text!r}", remedy=f"Write one of {_FORMS}")
+    nats, paths, length = found.groups()
+    return Shape("entropy", paths=int(paths), length=int(length), entropy=float(nats))
 
 
 def grow(shape: Shape, laws: Laws, rng: Rng) -> tuple[Tree, dict[int, torch.Tensor]]:
@@ -119,7 +144,7 @@ def grow(shape: Shape, laws: Laws, rng: Rng) -> tuple[Tree, dict[int, torch.Tens
     (Tree, dict)
         The tree, and the law that the children of each inner node were drawn from.
     """
-    tree = Tree(trunk=shape.trunk)
+    tree = Tree()
     rows: dict[int, torch.Tensor] = {}
     if shape.branching:
         level = [0]
@@ -127,16 +152,18 @@ def grow(shape: Shape, laws: Laws, rng: Rng) -> tuple[Tree, dict[int, torch.Tens
             rows.update(zip(level, laws(tree, level), strict=True))
             level = [child for node in level for child in _family(tree, node, rows[node], width, shape, rng)]
         return tree, rows
-    paths: list[list[int]] = [[]]
+    tree.paths, apart = [[]], False
     for step in range(shape.depth):
-        if step == shape.trunk:
-            paths = [list(paths[0]) for _ in range(shape.paths)]
-        ends = [path[-1] if path else 0 for path in paths]
-        level = list(dict.fromkeys(ends))
+        level = list(dict.fromkeys(path[-1] if path else 0 for path in tree.paths))
         rows.update(zip(level, laws(tree, level), strict=True))
-        for path, end in zip(paths, ends, strict=True):
+        if not apart:
+            apart, tree.trunk = shape.parts_after(step, rows[level[0]]), step
+            tree.paths = [list(tree.paths[0]) for _ in range(shape.paths if apart else 1)]
+        for path in tree.paths:
+            end = path[-1] if path else 0
             path.append(tree.draw(end, rng.categorical(rows[end])))
-    tree.paths = paths
+    if not apart:
+        tree.trunk = shape.depth
     return tree, rows
 
 

@@ -18,7 +18,7 @@ from tais.verification.tally import Break
 
 __all__ = ["Candidate", "Question", "ask", "candidates", "exit_code", "summarise"]
 
-_SHAPES = ("chain:2", "paths:2x2", "delayed:1,2,1", "tree:2,1", "distinct:2,1", "topk:2,2")
+_SHAPES = ("chain:2", "paths:2x2", "delayed:1,2,1", "entropy:0.9,2,2", "tree:2,1", "distinct:2,1", "topk:2,2")
 # A rule of one's own may be made for draws from the draft's law only, which these all are.
 _OWN_SHAPES = _SHAPES[:3]
 _SEVERITY = (Finding.lossless, Finding.undecided, Finding.lossy)

@@ -53,7 +53,8 @@ def test_each_verifier_is_measured_on_the_same_drafts() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["chain:4", "paths:3x4", "delayed:2,3,2", "tree:3,2", "distinct:2,2", "topk:3,1"]
+    "text",
+    ["chain:4", "paths:3x4", "delayed:2,3,2", "entropy:1.5,3,4", "tree:3,2", "distinct:2,2", "topk:3,1"],
 )
 def test_the_reference_engine_drafts_the_shape_that_was_asked_for(text: str) -> None:
     shape = parse_shape(text)

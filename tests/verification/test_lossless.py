@@ -12,8 +12,17 @@ from tais.verification.laws import Pair, context_free, random_pair
 LOSSLESS = [name for name, member in VERIFIERS.items() if member.claim is Claim.lossless]
 RANDOM = [name for name in LOSSLESS if VERIFIERS[name].supports(parse_shape("paths:2x2"))]
 
-QUICK = ["chain:2", "paths:2x1", "paths:2x2", "delayed:1,2,1", "tree:2,1", "distinct:2,2", "topk:2,2"]
-LONG = ["chain:3", "paths:2x3", "paths:3x2", "delayed:1,2,2", "delayed:2,2,1", "tree:2,2"]
+QUICK = [
+    "chain:2",
+    "paths:2x1",
+    "paths:2x2",
+    "delayed:1,2,1",
+    "entropy:0.8,2,2",
+    "tree:2,1",
+    "distinct:2,2",
+    "topk:2,2",
+]
+LONG = ["chain:3", "paths:2x3", "paths:3x2", "delayed:1,2,2", "delayed:2,2,1", "entropy:0.9,2,3", "tree:2,2"]
 
 
 def accepted(name: str, pair: Pair, shape: str) -> float:
