@@ -20,7 +20,7 @@ app = typer.Typer(
 
 _VERIFIER_HELP = "Name, or package.module:callable; more than once for several. All lossless ones by default."
 VerifierOption = Annotated[list[str] | None, typer.Option("--verifier", help=_VERIFIER_HELP)]
-_SHAPE_HELP = "What is drafted: chain:L, paths:KxL, delayed:L1,K,L2, entropy:H,K,L, tree:k1,k2, distinct:k1,k2, topk:k1,k2."
+_SHAPE_HELP = "Draft: chain:L, paths:KxL, delayed:L1,K,L2, entropy:H,K,L; tree, distinct or topk:k1,k2."
 ShapeOption = Annotated[list[str] | None, typer.Option("--shape", help=_SHAPE_HELP)]
 _LIMIT_HELP = (
     "Most runs of the verifier per audit; beyond, it is sampled, which can convict and never acquit."

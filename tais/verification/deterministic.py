@@ -17,15 +17,16 @@ from tais.verification.draft import Draft
 from tais.verification.rng import Rng
 from tais.verification.walk import walk
 
-__all__ = ["verify"]
+__all__ = ["rule", "verify"]
 
 
 def verify(draft: Draft, rng: Rng) -> list[int]:
     """Accept each child with what p is left for it; a refused child leaves p."""
-    return walk(draft, rng, _rule)
+    return walk(draft, rng, rule)
 
 
-def _rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng) -> int:
+def rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng) -> int:
+    """Test every distinct child with what is left for it."""
     left = p
     for token in dict.fromkeys(tokens):
         mass = float(left.sum())

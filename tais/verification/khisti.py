@@ -24,7 +24,7 @@ from tais.verification.naive import rule as test_one
 from tais.verification.rng import Rng
 from tais.verification.walk import walk
 
-__all__ = ["ALL_PAIRS_VOCABULARY", "FREE", "verify", "verify_all_pairs"]
+__all__ = ["ALL_PAIRS_VOCABULARY", "FREE", "rule", "verify", "verify_all_pairs"]
 
 FREE = 5
 """Tokens whose pairs the truncated programme decides."""
@@ -34,7 +34,7 @@ ALL_PAIRS_VOCABULARY = 32
 
 def verify(draft: Draft, rng: Rng) -> list[int]:
     """Decide the pairs of the most wanted tokens by a linear programme, and all others by their rank."""
-    return walk(draft, rng, partial(_rule, free=FREE))
+    return walk(draft, rng, rule)
 
 
 def verify_all_pairs(draft: Draft, rng: Rng) -> list[int]:
@@ -49,7 +49,7 @@ def verify_all_pairs(draft: Draft, rng: Rng) -> list[int]:
     if size > ALL_PAIRS_VOCABULARY:
         what = f"khisti_lp takes a vocabulary of at most {ALL_PAIRS_VOCABULARY} tokens, not {size}"
         raise UsageError(what, remedy="Use khisti, which truncates the programme")
-    return walk(draft, rng, partial(_rule, free=size))
+    return walk(draft, rng, partial(rule, free=size))
 
 
 class _Round(NamedTuple):
@@ -62,7 +62,8 @@ class _Round(NamedTuple):
     law: np.ndarray[Any, Any]
 
 
-def _rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng, free: int) -> int:
+def rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng, free: int = FREE) -> int:
+    """Pick one draw and test it against its own law; the programme decides the pairs of `free` tokens."""
     if len(tokens) == 1:
         return test_one(p, q, tokens, rng)
     picked = tokens[0]

@@ -15,15 +15,16 @@ from tais.verification.draft import Draft
 from tais.verification.rng import Rng
 from tais.verification.walk import walk
 
-__all__ = ["discount", "verify"]
+__all__ = ["discount", "rule", "verify"]
 
 
 def verify(draft: Draft, rng: Rng) -> list[int]:
     """Accept each draw with min(1, p / (rho q)), rho the smallest valid discount for their number."""
-    return walk(draft, rng, _rule)
+    return walk(draft, rng, rule)
 
 
-def _rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng) -> int:
+def rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng) -> int:
+    """Test every draw against the discount for their number."""
     rho = discount(p, q, len(tokens))
     for token in tokens:
         above, below = float(p[token]), rho * float(q[token])

@@ -17,13 +17,14 @@ from tais.verification.draft import Draft
 from tais.verification.rng import Rng
 from tais.verification.walk import walk
 
-__all__ = ["verify"]
+__all__ = ["rule", "verify"]
 
 
 def verify(draft: Draft, rng: Rng) -> list[int]:
     """Accept with probability sum p (1 - (1 - q)^k) per level of k draws."""
-    return walk(draft, rng, _rule)
+    return walk(draft, rng, rule)
 
 
-def _rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng) -> int:
+def rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng) -> int:
+    """Return a token of the target; whether it was drafted does not matter."""
     return rng.categorical(p)

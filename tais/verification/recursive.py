@@ -20,15 +20,16 @@ from tais.verification.draft import Draft
 from tais.verification.rng import Rng
 from tais.verification.walk import walk
 
-__all__ = ["verify"]
+__all__ = ["rule", "verify"]
 
 
 def verify(draft: Draft, rng: Rng) -> list[int]:
     """Test each distinct child with min(1, p/q); a refusal leaves p its excess and q without the child."""
-    return walk(draft, rng, _rule)
+    return walk(draft, rng, rule)
 
 
-def _rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng) -> int:
+def rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng) -> int:
+    """Test every distinct child; see :func:`verify`."""
     for token in dict.fromkeys(tokens):
         if rng.flip(ratio(p, q, token)):
             return token

@@ -16,15 +16,16 @@ from tais.verification.draft import Draft
 from tais.verification.rng import Rng
 from tais.verification.walk import walk
 
-__all__ = ["verify"]
+__all__ = ["rule", "verify"]
 
 
 def verify(draft: Draft, rng: Rng) -> list[int]:
     """Test every draw with min(1, p/q), where each refusal leaves p the excess over the same q."""
-    return walk(draft, rng, _rule)
+    return walk(draft, rng, rule)
 
 
-def _rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng) -> int:
+def rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng) -> int:
+    """Test every draw; see :func:`verify`."""
     # The paper tests them in a random order. The draws are exchangeable, so draft order is as good.
     for token in tokens:
         if rng.flip(ratio(p, q, token)):
