@@ -132,6 +132,9 @@ class ReferenceEngine:
             self.draft: CachedModel | None = None
             if self.how is not None:
                 self.draft = CachedModel(self._model(self.how["model"], self.how.get("revision")))
+            # A cache that cannot hold a tree shows at the first token: better now than in the middle.
+            for model in filter(None, (self.target, self.draft)):
+                model.begin([0])
         except (OSError, ValueError, ImportError, RuntimeError) as error:
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
             raise EngineRefusal(f"transformers cannot load the model: {reason}") from error

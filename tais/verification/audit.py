@@ -166,7 +166,7 @@ def checked(name: str, verifier: Verifier, vocabulary: int) -> Verifier:
             output = verifier(draft, rng)
         except (TaisError, NotADecision, TooManyRuns):
             raise
-        except Exception as error:  # whatever a foreign verifier raises is told in one line
+        except (Exception, SystemExit) as error:  # whatever a foreign verifier raises is told in one line
             what = f"the verifier {name} raised {type(error).__name__}: {error}"
             raise TaisError(what, remedy=_contract(draft)) from error
         return _tokens(name, output, draft, vocabulary)

@@ -114,7 +114,7 @@ def _imported(name: str) -> Verifier:
         found = importlib.import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except Exception as error:  # importing a foreign module may raise anything
+    except (Exception, SystemExit) as error:  # importing a foreign module may raise anything
         raise UsageError(f"cannot import {name}: {type(error).__name__}: {error}", remedy=remedy) from error
     if not callable(found):
         raise UsageError(f"{name} is not callable", remedy=remedy)

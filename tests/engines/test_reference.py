@@ -279,6 +279,26 @@ def test_a_tree_arm_is_screened_from_manifest_to_report(tais: Tais, tmp_path: Pa
     }
 
 
+@pytest.mark.slow
+def test_the_manifest_of_trees_drafts_trees_and_changes_nothing(tais: Tais, tmp_path: Path) -> None:
+    done = tais("run", "trees", "--out", tmp_path / "out", "--limit", 4)
+    assert done.returncode == 3, done.stderr  # four items decide nothing
+    report = json.loads(next(tmp_path.glob("out/*/*/report.json")).read_text())
+    found = {contrast["candidate"]: contrast for contrast in report["contrasts"]}
+    for name in ("traversal", "delayed", "chosen", "target_again"):
+        assert found[name]["identity"]["rate"] == 1.0
+    for name in ("traversal", "delayed", "chosen"):
+        assert found[name]["treatment"]["accepted_tokens"] > 0
+    assert found["accept_all"]["lossless"] is False
+    assert found["accept_all"]["identity"]["rate"] < 1.0
+
+
+@pytest.mark.nightly
+def test_the_screen_of_trees_passes_and_its_control_is_caught(tais: Tais, tmp_path: Path) -> None:
+    done = tais("run", "trees", "--out", tmp_path / "out", timeout=590)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.engine
 def test_vllm_and_the_reference_engine_give_the_same_tokens(tais: Tais, tmp_path: Path) -> None:
     memory = {"enforce_eager": True, "max_model_len": 512, "kv_cache_memory_bytes": 1 << 27}

@@ -32,6 +32,9 @@ def lossy(draft, rng):
 def raises(draft, rng):
     raise KeyError("no such thing")
 
+def leaves(draft, rng):
+    raise SystemExit(0)
+
 def nothing(draft, rng):
     return None
 
@@ -137,6 +140,7 @@ def test_a_users_rule_is_audited_like_ours(tais: Tais, own: str) -> None:
     ("function", "said"),
     [
         ("raises", "raised KeyError"),
+        ("leaves", "raised SystemExit"),
         ("nothing", "no sequence of tokens"),
         ("empty", "tokens lie in 0 to 1"),
         ("fraction", "is no token"),
@@ -174,6 +178,13 @@ def test_a_wrong_question_exits_2(tais: Tais, arguments: tuple[str, ...], said: 
     done = tais("law", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_a_module_that_ends_the_program_is_no_pass(tais: Tais, tmp_path: Path) -> None:
+    (tmp_path / "leaves_at_import.py").write_text("raise SystemExit(0)")
+    done = tais("law", "--verifier", "leaves_at_import:verify", *QUICK)
+    assert done.returncode == 2
+    assert "cannot import leaves_at_import:verify: SystemExit" in done.stderr
 
 
 def test_what_is_no_callable_is_named(tais: Tais, own: str) -> None:
