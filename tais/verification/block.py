@@ -56,18 +56,25 @@ def verify_path(
     With A_i the sum of max(0, w_i p - q), level i succeeds with probability A_i / (A_i + 1 - w_i), and
     level L with w_L; the last success counts. The levels are independent, so scanning from the end and
     stopping at the first success is the same rule and asks for no row that is not needed. A level with
-    w_i = 1 always succeeds. Stopping at the first failure instead is a lossy rule (vllm-ascend #7807 and
-    its review show how near that lies).
+    w_i = 1 always succeeds; below, the success is at most w_i, since A_i is, so a flip of w_i alone refuses
+    most levels without a look at their laws. Stopping at the first failure instead is a lossy rule
+    (vllm-ascend #7807 and its review show how near that lies).
     """
     last = len(tokens)
     if rng.flip(weights[last]):
         return [*tokens, rng.categorical(p(last))]
     for i in range(last - 1, 0, -1):
-        if rng.flip(_success(p(i), q(i), weights[i]) if weights[i] < 1 else 1.0):
+        if _succeeds(p, q, i, weights[i], rng):
             return [*tokens[:i], sample_excess(p(i), q(i), rng, weights[i])]
     return [sample_excess(p(0), q(0), rng)]
 
 
-def _success(p: torch.Tensor, q: torch.Tensor, weight: float) -> float:
-    mass = excess_mass(p, q, weight)
-    return mass / (mass + 1 - weight)
+def _succeeds(
+    p: Callable[[int], torch.Tensor], q: Callable[[int], torch.Tensor], i: int, weight: float, rng: Rng
+) -> bool:
+    if weight >= 1:
+        return True
+    if not rng.flip(weight):
+        return False
+    mass = excess_mass(p(i), q(i), weight)
+    return rng.flip(min(1.0, mass / (mass + 1 - weight) / weight))
