@@ -83,17 +83,20 @@ def _print(audits: list[Audit], code: int) -> None:
 
     from rich.table import Table
 
-    from tais.cli.console import printable, stderr_console
+    from tais.cli.console import printable, say, stderr_console
     from tais.verification.suite import summarise
 
     table = Table(title="Output law against the target's; the worst of the laws")
     for name in ("verifier", "draft", "finding"):
         table.add_column(name, no_wrap=True)
-    for name in ("distance", "accepted", "of optimum"):
-        table.add_column(name, justify="right")
-    table.add_column("first break")
-    for row in summarise(audits):
-        table.add_row(*(printable(cell) for cell in row))
+    for name in ("distance", "accepted", "optimum"):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows = summarise(audits)
+    for row in rows:
+        table.add_row(*(printable(cell) for cell in row[:-1]))
     stderr_console().print(table)
+    for name, shape, *_, broken in rows:
+        if broken:
+            say(f"{name} on {shape}: {broken}")
     verdict = {0: "lossless", 1: "lossy"}.get(code, "undecided")
     typer.echo(json.dumps({"verdict": verdict, "audits": [made.to_json() for made in audits]}, indent=2))

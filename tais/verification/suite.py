@@ -177,7 +177,7 @@ def summarise(audits: Sequence[Audit]) -> list[tuple[str, ...]]:
                 shape,
                 worst.finding.value,
                 f"{max(distances):.2g}" if len(distances) == len(group) else "sampled",
-                f"{accepted:.4f}",
+                f"{accepted:.3f}",
                 f"{sum(shares) / len(shares):.1%}" if len(shares) == len(group) else "",
                 f"{worst.law}: {_describe(worst.breaks[0])}" if worst.breaks else "",
             )
