@@ -40,8 +40,9 @@ format: $(VENV)/ready-dev-$(KEY)  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/ready-dev-$(KEY)  ## Measure TAIS against a bare script on this machine
+bench: $(VENV)/ready-dev-$(KEY)  ## Measure TAIS against a bare script, and the verifiers, on this machine
 	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/bench_verification.py
 
 models: $(VENV)/ready-dev-$(KEY)  ## Train the demo models again (about 20 minutes)
 	$(BIN)/python tools/train_demo_models.py

@@ -41,7 +41,8 @@ _BYTES_PER_TOKEN = 24
 _BYTES_PER_SAMPLE = 600
 _BYTES_SPARE = 64 << 20
 
-_PACKAGES = {"vllm": ("vllm", "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine")}
+_INSTALL = "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"
+_PACKAGES = {"reference": ("transformers", _INSTALL), "vllm": ("vllm", _INSTALL)}
 
 
 @dataclass(frozen=True, slots=True)

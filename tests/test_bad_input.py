@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tais.engines import ENGINES
 from tests.conftest import Screen, Tais
 
 
@@ -205,7 +206,10 @@ def test_a_disk_that_is_too_small_is_refused_before_the_run(tais: Tais, screen: 
     assert not list(screen.out.glob("*/*/arms"))
 
 
-def test_engine_of_a_later_version_is_named_unavailable(tais: Tais, screen: Screen) -> None:
+def test_engine_of_a_later_version_is_named_unavailable(
+    tais: Tais, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(ENGINES, "reference")
     screen.data["arms"]["target"] = {"engine": "reference", "model": "org/name"}
     screen.write()
     assert "engine 'reference' is not available" in failing(tais, screen, 2)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tais import __version__
-from tais.cli import adjudicate, audit, battery, compare, gate, keys, power, report, run, verify
+from tais.cli import adjudicate, audit, battery, compare, gate, keys, law, power, report, run, verify
 from tais.cli.console import say_error
 
 __all__ = ["app", "main", "run_command"]
@@ -54,6 +54,7 @@ app.command("audit", rich_help_panel="Screen")(audit.audit)
 app.command("plan", rich_help_panel="Screen")(run.plan)
 app.command("power", rich_help_panel="Screen")(power.power)
 app.add_typer(battery.app, name="battery", rich_help_panel="Batteries")
+app.add_typer(law.app, name="law", rich_help_panel="Screen")
 app.command("report", rich_help_panel="Results")(report.report)
 app.command("verify", rich_help_panel="Results")(verify.verify)
 app.command("gate", rich_help_panel="Results")(gate.gate)

@@ -13,6 +13,7 @@ __all__ = ["ENGINES", "SCORERS", "create_engine", "create_scorer"]
 ENGINES: dict[str, str] = {
     "fake": "tais.engines.fake:FakeEngine",
     "import": "tais.engines.imported:ImportEngine",
+    "reference": "tais.engines.reference:ReferenceEngine",
     "vllm": "tais.engines.vllm:VllmEngine",
 }
 """Engine name to ``module:class``."""

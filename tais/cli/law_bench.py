@@ -1,0 +1,171 @@
+"""``tais law bench``."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from tais.verification.bench import Point
+
+__all__ = ["bench", "need_torch"]
+
+_BATTERIES = ("demo_refuse", "demo_answer", "demo_choice", "demo_json")
+
+ShapeOption = Annotated[
+    list[str] | None, typer.Option("--shape", help="What is drafted; see tais law --help.")
+]
+_DIVERGENCE_HELP = "Noise of the draft's logits relative to the target's, on made-up laws."
+DivergenceOption = Annotated[list[float] | None, typer.Option("--divergence", min=0, help=_DIVERGENCE_HELP)]
+VerifierOption = Annotated[list[str] | None, typer.Option("--verifier", help="All lossless ones by default.")]
+_DRAFT_HELP = "Draft model, more than once for several; the demo's drafts by default."
+DraftOption = Annotated[list[str] | None, typer.Option("--draft", help=_DRAFT_HELP)]
+BatteryOption = Annotated[list[str] | None, typer.Option("--battery", help="Prompts for the pair of models.")]
+_OUT_HELP = "Folder for bench.json and bench.svg."
+
+
+def bench(
+    shape: ShapeOption = None,
+    verifier: VerifierOption = None,
+    divergence: DivergenceOption = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=0, help="Drafts of made-up laws; 0 for none.")] = 500,
+    target: Annotated[str | None, typer.Option("--target", help="The demo's target by default.")] = None,
+    draft: DraftOption = None,
+    battery: BatteryOption = None,
+    items: Annotated[int, typer.Option("--items", min=0, help="Prompts of each battery; 0 for none.")] = 8,
+    temperature: Annotated[float, typer.Option("--temperature", min=0.0)] = 1.0,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=2)] = 64,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of torch.")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", help=_OUT_HELP)] = None,
+) -> None:
+    """Measure tokens per pass of the target, on made-up laws and on a pair of models.
+
+    Example: [bold]tais law bench --shape paths:3x4 --divergence 0.5 --items 8 --out bench[/bold]
+    """
+    need_torch()
+    import json
+
+    import torch
+
+    from tais.cli.console import say
+    from tais.files import write_atomic
+    from tais.verification.bench_plot import draw
+
+    torch.set_num_threads(threads)
+    shapes = shape or ["paths:3x4", "delayed:2,3,2"]
+    points: list[Point] = []
+    if rounds:
+        heat = temperature or 1.0
+        points += _synthetic(shapes, verifier, divergence or [0.25, 0.5, 1.0], rounds, heat, seed)
+    if items:
+        question: dict[str, Any] = {
+            "batteries": tuple(battery or _BATTERIES),
+            "items": items,
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "seed": seed,
+        }
+        points += _pairs(shapes, verifier, target, draft, question)
+    _table(points)
+    text = json.dumps({"points": [point.to_json() for point in points]}, indent=2)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomic(out / "bench.json", text.encode() + b"\n")
+        write_atomic(out / "bench.svg", draw(points))
+        say(f"written: {out / 'bench.json'} and {out / 'bench.svg'}")
+    typer.echo(text)
+
+
+def need_torch() -> None:
+    """Say in one line what is missing where torch is."""
+    from tais.errors import TaisError
+
+    if importlib.util.find_spec("torch") is None:
+        raise TaisError("tais law needs torch", remedy="Install it with: pip install 'tais[cpu]'")
+
+
+def _chosen(shape: str, verifier: list[str] | None) -> list[str]:
+    from tais.verification import find_verifier, parse_shape
+    from tais.verification.bench import names
+
+    parsed = parse_shape(shape)
+    if verifier is None:
+        return names(parsed)
+    return [name for name in verifier if find_verifier(name).supports(parsed)]
+
+
+def _synthetic(
+    shapes: list[str],
+    verifier: list[str] | None,
+    divergences: list[float],
+    rounds: int,
+    temperature: float,
+    seed: int,
+) -> list[Point]:
+    from tais.cli.console import say
+    from tais.verification import parse_shape
+    from tais.verification.bench import SyntheticQuestion, synthetic_bench
+
+    points = []
+    for shape in shapes:
+        chosen = _chosen(shape, verifier)
+        for divergence in divergences:
+            say(f"made-up laws, {shape}, divergence {divergence:g}")
+            question = SyntheticQuestion(
+                parse_shape(shape), divergence, rounds=rounds, seed=seed, temperature=temperature
+            )
+            points += synthetic_bench(question, chosen)
+    return points
+
+
+def _pairs(
+    shapes: list[str],
+    verifier: list[str] | None,
+    target: str | None,
+    drafts: list[str] | None,
+    question: dict[str, Any],
+) -> list[Point]:
+    from tais.cli.console import say
+    from tais.resources import share
+    from tais.verification import VERIFIERS, parse_shape
+    from tais.verification.bench import PairQuestion, configuration, pair_bench
+
+    demo = share("models") / "demo"
+    settings: list[tuple[str, dict[str, Any]]] = [("", {})]
+    for shape in shapes:
+        for name in _chosen(shape, verifier):
+            how = (name, configuration(parse_shape(shape), single=VERIFIERS[name].single))
+            if how not in settings:
+                settings.append(how)
+    points: list[Point] = []
+    for draft in drafts or [str(demo / "draft"), str(demo / "adversarial")]:
+        asked = PairQuestion(target or str(demo / "target"), draft, **question)
+        points += pair_bench(asked, settings, say)
+    return points
+
+
+def _table(points: list[Point]) -> None:
+    """Print one table per setting: a narrow terminal has no room for the setting in every row."""
+    from rich.table import Table
+
+    from tais.cli.console import printable, stderr_console
+    from tais.verification.bench import pooled
+
+    tables: dict[str, Table] = {}
+    for point in pooled(points):
+        where = ", ".join(f"{key} {value}" for key, value in point.setting.items())
+        if where not in tables:
+            tables[where] = Table(title=printable(where))
+            for name in ("verifier", "drafted", "tokens/pass", "over block", "tokens/s"):
+                justify: Literal["left", "right"] = "left" if name in ("verifier", "drafted") else "right"
+                tables[where].add_column(name, no_wrap=True, justify=justify)
+        gain = "" if point.advantage is None else f"{point.advantage:+.3f} ± {point.advantage_error:.3f}"
+        speed = "" if point.tokens_per_second is None else f"{point.tokens_per_second:.0f}"
+        row = (point.verifier, point.shape, f"{point.efficiency:.3f} ± {point.error:.3f}", gain, speed)
+        tables[where].add_row(*(printable(cell) for cell in row))
+    for table in tables.values():
+        stderr_console().print(table)

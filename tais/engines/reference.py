@@ -1,0 +1,379 @@
+"""The reference engine: any verification algorithm and any shape of draft, on transformers and torch.
+
+Built to be plain, not fast: one text at a time, every algorithm of :mod:`tais.verification` as it is
+audited by ``tais law``. It is looked up by name, so that nothing else of TAIS needs that package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tais.engines.base import Counters, EngineRefusal, Message, Request, Sample
+from tais.engines.prompts import render
+from tais.engines.vllm import hide_broken_packages
+from tais.errors import TaisError
+from tais.manifest import Arm, Sampling
+
+if TYPE_CHECKING:
+    from tais.decoding.antidistillation import Proxies
+    from tais.verification import Member, Shape
+    from tais.verification.cached import CachedModel, TreeModel
+    from tais.verification.decode import Decoder, Step
+
+__all__ = ["ReferenceEngine", "preload"]
+
+_NOT_INSTALLED = "the reference engine needs torch and transformers: pip install 'tais[cpu]', or 'tais[gpu]'"
+_ENGINE_ARGS = ("max_model_len", "device", "antidistillation")
+_SPECULATION = {
+    "method": str,
+    "model": str,
+    "revision": str,
+    "num_speculative_tokens": int,
+    "paths": int,
+    "trunk": int,
+    "trunk_entropy": float,
+    "branching": list,
+    "children": str,
+    "draft_temperature": float,
+}
+_CHILDREN = {"independent": "tree", "distinct": "distinct", "topk": "topk"}
+
+
+def preload(models: Sequence[str]) -> None:
+    """Import what every arm needs, before the process forks one worker per arm; touches no device."""
+    if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
+        raise EngineRefusal(_NOT_INSTALLED)
+    if "transformers" not in sys.modules:
+        hide_broken_packages()
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+
+    import tais.verification  # noqa: F401
+
+
+class ReferenceEngine:
+    """Target and draft in torch, with a cache that holds the drafted tree."""
+
+    def start(self, arm: Arm) -> dict[str, Any]:
+        """Load the models; see :class:`tais.engines.base.Engine`.
+
+        ``engine_args`` takes ``max_model_len``, ``device`` and ``antidistillation`` (``proxy``, a model;
+        ``examples``, a JSONL file of prompts and completions whose loss is to grow; ``strength``;
+        ``epsilon``), which changes the law on purpose. ``speculative_config`` takes ``method`` (a name of
+        ``tais.verification.VERIFIERS``), ``model``, ``revision`` and the shape of the draft: either
+        ``num_speculative_tokens`` with ``paths`` and ``trunk`` (tokens before they part) or
+        ``trunk_entropy`` (nats of the draft's law at which they part), or ``branching`` (children per
+        level) with ``children`` (independent, distinct or topk). ``draft_temperature`` is the sampling
+        temperature unless given.
+        """
+        preload([])
+        self.arm = arm
+        for key in arm.engine_args:
+            if key not in _ENGINE_ARGS:
+                raise EngineRefusal(f"the reference engine has no option {key!r}, only {_ENGINE_ARGS}")
+        self._total = Counters()
+        self._prompts: dict[tuple[tuple[Message, ...], bool], list[int]] = {}
+        self.template = Path(arm.chat_template).read_text(encoding="utf-8") if arm.chat_template else None
+        self.how = dict(arm.speculative_config) if arm.speculative_config else None
+        self.member: Member | None = None
+        self.shape: Shape | None = None
+        if self.how is not None:
+            self._read_speculation(self.how)
+        self._load()
+        return self._resolved()
+
+    def _read_speculation(self, how: dict[str, Any]) -> None:
+        from tais.verification import find_verifier
+
+        for key, value in how.items():
+            kind = _SPECULATION.get(key)
+            if kind is None:
+                raise EngineRefusal(f"speculative_config has no key {key!r} here, only {list(_SPECULATION)}")
+            number = isinstance(value, int) and not isinstance(value, bool)
+            if not (isinstance(value, kind) and not isinstance(value, bool)) and not (
+                kind is float and number
+            ):
+                raise EngineRefusal(
+                    f"speculative_config.{key} must be of type {kind.__name__}, not {value!r}"
+                )
+        if "method" not in how or "model" not in how:
+            raise EngineRefusal("speculative_config needs a method and a model")
+        try:
+            self.member = find_verifier(how["method"])
+            self.shape = shape_of(how)
+        except TaisError as error:
+            raise EngineRefusal(f"speculative_config: {error}") from error
+        if not self.member.supports(self.shape):
+            kinds = ", ".join(self.member.kinds)
+            raise EngineRefusal(f"{self.member.name} makes no claim for {self.shape}; its shapes are {kinds}")
+
+    def _load(self) -> None:
+        import torch
+        from transformers import AutoTokenizer
+        from transformers.utils import logging
+
+        from tais.verification.cached import CachedModel
+
+        self.device = str(self.arm.engine_args.get("device", "cuda" if torch.cuda.is_available() else "cpu"))
+        logging.disable_progress_bar()
+        name, revision = str(self.arm.model), self.arm.revision
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(
+                self.arm.tokenizer or name, revision=None if self.arm.tokenizer else revision
+            )
+            self.target = CachedModel(self._model(name, revision))
+            self.draft: CachedModel | None = None
+            if self.how is not None:
+                self.draft = CachedModel(self._model(self.how["model"], self.how.get("revision")))
+            # A cache that cannot hold a tree shows at the first token: better now than in the middle.
+            for model in filter(None, (self.target, self.draft)):
+                model.begin([0])
+        except (OSError, ValueError, ImportError, RuntimeError) as error:
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+            raise EngineRefusal(f"transformers cannot load the model: {reason}") from error
+        self.proxies = self._proxies()
+        model = self.target.model
+        context = int(getattr(model.config, "max_position_embeddings", 0) or 1 << 20)
+        self.limit = min(int(self.arm.engine_args.get("max_model_len", context)), context)
+        ends = getattr(model.generation_config, "eos_token_id", None)
+        ends = self.tokenizer.eos_token_id if ends is None else ends
+        self.ends = set(ends) if isinstance(ends, list | tuple) else {ends}
+
+    def _model(self, name: str, revision: str | None) -> Any:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        dtype: Any = self.arm.dtype or "auto"
+        if dtype != "auto":
+            dtype = getattr(torch, str(dtype), None)
+            if not isinstance(dtype, torch.dtype):
+                raise EngineRefusal(f"torch has no dtype {self.arm.dtype!r}")
+        model = AutoModelForCausalLM.from_pretrained(
+            name, revision=revision, dtype=dtype, attn_implementation="sdpa"
+        )
+        return model.to(self.device).eval()
+
+    def _proxies(self) -> Proxies | None:
+        """Differentiate the proxy's loss and make its copies, where the arm asks for antidistillation."""
+        given = self.arm.engine_args.get("antidistillation")
+        if given is None:
+            return None
+        from tais.decoding.antidistillation import Proxies, completion_loss
+        from tais.decoding.steered import read_examples, read_options
+
+        try:
+            how = read_options(given)
+            examples = read_examples(Path(how["examples"]), self._prompt, self._completion)
+            loss = completion_loss(examples)
+            # In half precision the step would be rounded away, whatever the teacher runs in.
+            proxy = self._model(how["proxy"], None).float()
+            return Proxies.build(proxy, loss, float(how["epsilon"]), float(how["strength"]))
+        except (TaisError, OSError, ValueError) as error:
+            raise EngineRefusal(f"antidistillation: {error}") from error
+
+    def _prompt(self, text: str) -> list[int]:
+        return render(self.tokenizer, self.template, (Message("user", text),), True)
+
+    def _completion(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def _resolved(self) -> dict[str, Any]:
+        model = self.target.model
+        return {
+            "model_config": {
+                "model": self.arm.model,
+                "dtype": str(model.dtype),
+                "max_model_len": self.limit,
+                "architecture": type(model).__name__,
+                "attention": str(model.config._attn_implementation),
+            },
+            "device": self.device,
+            "antidistillation": {"gradient_norm": self.proxies.norm} if self.proxies else None,
+            "speculative_config": self._resolved_speculation(),
+        }
+
+    def _resolved_speculation(self) -> dict[str, Any] | None:
+        if self.how is None or self.member is None:
+            return None
+        return {**self.how, "claim": self.member.claim.value, "shape": str(self.shape)}
+
+    def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
+        """Refuse a prompt that is empty or leaves no room, and steering where nothing is sampled."""
+        if self.proxies and sampling.temperature == 0:
+            raise EngineRefusal(
+                "antidistillation changes how tokens are sampled; it needs a temperature above 0"
+            )
+        for request in requests:
+            size = len(self._render(request))
+            if not 0 < size < self.limit:
+                raise EngineRefusal(
+                    f"item {request.key.item_id!r} of battery {request.key.battery!r} has {size} tokens, "
+                    f"the model takes {self.limit} (max_model_len), prompt and answer together"
+                )
+
+    def _render(self, request: Request) -> list[int]:
+        key = request.messages, request.chat
+        if key not in self._prompts:
+            self._prompts[key] = render(self.tokenizer, self.template, *key)
+        return self._prompts[key]
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
+        """Answer one request after the other."""
+        from tais.verification.decode import Decoder, Speculation
+        from tais.verification.warp import Warp
+
+        warp = Warp(sampling.temperature, sampling.top_k, sampling.top_p)
+        speculation = None
+        if self.how is not None and self.draft and self.shape and self.member:
+            heat = float(self.how.get("draft_temperature", sampling.temperature))
+            # Chosen tokens are ranked, not drawn; at temperature 0 all but one would be ruled out.
+            draft_warp = Warp(heat, sampling.top_k, sampling.top_p) if self.shape.is_random else Warp()
+            speculation = Speculation(self.draft, draft_warp, self.shape, self.member.load())
+        decoder = Decoder(self._target(sampling.temperature), warp, speculation)
+        for request in requests:
+            yield from self._answer(request, sampling, decoder)
+
+    def _target(self, temperature: float) -> TreeModel:
+        if self.proxies is None:
+            return self.target
+        from tais.decoding.steered import SteeredModel
+
+        return SteeredModel(self.target, self.proxies, temperature)
+
+    def _answer(self, request: Request, sampling: Sampling, decoder: Decoder) -> Iterator[Sample | None]:
+        from tais.verification import SeededRng
+
+        begun = time.monotonic()
+        prompt = self._render(request)
+        answer = _Answer(self.tokenizer, self.ends, sampling)
+        room = min(sampling.max_tokens, self.limit - len(prompt))
+        for step in decoder.steps(prompt, room, SeededRng(request.seed)):
+            answer.take(step, room)
+            if answer.finish:
+                break
+            yield None
+        self._count(answer.drafted, answer.accepted)
+        ids = np.asarray(prompt, dtype="<i4")
+        yield Sample(
+            key=request.key,
+            prompt_digest=hashlib.sha256(ids.tobytes()).hexdigest(),
+            prompt_tokens=len(prompt),
+            token_ids=answer.ids,
+            text=answer.text(),
+            finish_reason=answer.finish,
+            top1_logprobs=answer.best,
+            top2_logprobs=answer.second,
+            top2_tokens=answer.other,
+            step_drafted=answer.drafted if self.how else None,
+            step_accepted=answer.accepted if self.how else None,
+            seconds=time.monotonic() - begun,
+        )
+
+    def _count(self, drafted: Sequence[int], accepted: Sequence[int]) -> None:
+        depth = self.shape.depth if self.shape else 0
+        before = self._total.accepted_per_position or (0,) * depth
+        self._total = Counters(
+            self._total.drafts + len(drafted),
+            self._total.draft_tokens + sum(drafted),
+            self._total.accepted_tokens + sum(accepted),
+            tuple(old + sum(1 for a in accepted if a > i) for i, old in enumerate(before)),
+        )
+
+    def counters(self) -> Counters | None:
+        """Return what was drafted and accepted since the last call; None without speculation."""
+        if self.how is None:
+            return None
+        total, self._total = self._total, Counters()
+        return total
+
+    def close(self) -> None:
+        """Release the models."""
+        del self.target, self.draft
+
+
+class _Answer:
+    """An answer as it grows."""
+
+    def __init__(self, tokenizer: Any, ends: set[int], sampling: Sampling) -> None:
+        self.tokenizer = tokenizer
+        self.ends = ends
+        self.stops = sampling.stop
+        self.ids: list[int] = []
+        self.best: list[float] = []
+        self.second: list[float] = []
+        self.other: list[int] = []
+        self.drafted: list[int] = []
+        self.accepted: list[int] = []
+        self.finish = ""
+
+    def take(self, step: Step, room: int) -> None:
+        """Add a step's tokens up to the first that ends the answer."""
+        import torch
+
+        if step.drafted is not None and step.accepted is not None:
+            self.drafted.append(step.drafted)
+            self.accepted.append(step.accepted)
+        two = torch.log_softmax(step.logits.float(), -1).topk(2, dim=-1)
+        for token, scores, best in zip(step.tokens, two.values.tolist(), two.indices.tolist(), strict=True):
+            self.ids.append(token)
+            self.best.append(scores[0])
+            self.second.append(scores[1])
+            self.other.append(best[1] if best[0] == token else best[0])
+            if token in self.ends or (self.stops and self._stop() is not None):
+                self.finish = "stop"
+                return
+            if len(self.ids) >= room:
+                self.finish = "length"
+                return
+
+    def _decoded(self) -> str:
+        return str(self.tokenizer.decode(self.ids, skip_special_tokens=True))
+
+    def _stop(self) -> int | None:
+        text = self._decoded()
+        places = [place for stop in self.stops if (place := text.find(stop)) >= 0]
+        return min(places) if places else None
+
+    def text(self) -> str:
+        """Return the text, cut before the first stop string."""
+        return self._decoded()[: self._stop()]
+
+
+def shape_of(how: dict[str, Any]) -> Shape:
+    """Return the shape that a ``speculative_config`` describes.
+
+    Raises
+    ------
+    EngineRefusal
+        When it describes two, or none.
+    UsageError
+        When a number is out of range.
+    """
+    from tais.verification import parse_shape
+
+    if "branching" in how:
+        clash = sorted({"num_speculative_tokens", "paths", "trunk", "trunk_entropy"} & how.keys())
+        kind = _CHILDREN.get(how.get("children", "independent"))
+        if clash or kind is None:
+            said = (
+                f"{clash[0]} does not go with branching" if clash else f"children is one of {list(_CHILDREN)}"
+            )
+            raise EngineRefusal(f"speculative_config: {said}")
+        return parse_shape(f"{kind}:{','.join(map(str, how['branching']))}")
+    if "num_speculative_tokens" not in how or "children" in how:
+        raise EngineRefusal("speculative_config needs num_speculative_tokens, or branching and children")
+    depth, paths, trunk = how["num_speculative_tokens"], how.get("paths", 1), how.get("trunk", 0)
+    if "trunk_entropy" in how:
+        if "trunk" in how:
+            raise EngineRefusal("speculative_config: trunk does not go with trunk_entropy")
+        return parse_shape(f"entropy:{how['trunk_entropy']:f},{paths},{depth}")
+    if trunk:
+        return parse_shape(f"delayed:{trunk},{paths},{depth - trunk}")
+    return parse_shape(f"chain:{depth}" if paths == 1 else f"paths:{paths}x{depth}")
