@@ -7,8 +7,10 @@ them, it joins the rest. Both lists are fixed by the prefix, so the tests stay e
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,6 +77,7 @@ def fold_conformance(
     drafted = draft if (draft / "engine.json").exists() else None
     warp = Warp(int(sampling.get("top_k", 0)), float(sampling.get("top_p", 1.0)))
     engines = layout.engine(candidate)
+    onset = json.loads((own / "engine.json").read_text(encoding="utf-8"))["resolved"].get("refusal_onset")
     edge = _EDGE.get(dtype_of(engines), _COARSE_EDGE)
     greedy = _drafts_greedily(engines)
     arms = [candidate] if contrast.get("audit") == "only" else [candidate, reference]
@@ -82,7 +85,7 @@ def fold_conformance(
     left_out = 0
     for arm in arms:
         seed = _seed(sampling, reference, arm)
-        gathered = _Arm(arm, own, drafted, warp, edge, greedy=greedy)
+        gathered = _Arm(arm, own, drafted, warp, edge, np.array(onset or [], np.int64), greedy=greedy)
         results.append(gathered.result(seed))
         left_out += gathered.left_out if arm == candidate else 0
     tested, control = results[0], results[1] if len(results) > 1 else None
@@ -120,10 +123,12 @@ class _Arm:
         draft: Path | None,
         warp: Warp,
         edge: tuple[float, float],
+        onset: IntArray,
         *,
         greedy: bool,
     ) -> None:
         self.arm, self.own, self.draft, self.warp, self.edge = arm, own, draft, warp, edge
+        self.onset = onset
         self.greedy = greedy
         self.left_out = 0
         self._clusters: dict[tuple[str, str], int] = {}
@@ -170,7 +175,16 @@ class _Arm:
             target, draft, self.warp, self.edge, cluster, target.key.repeat, greedy=self.greedy
         )
         self.left_out += int((~kept).sum())
-        return laws
+        if not len(self.onset):
+            return laws
+        return replace(laws, scores=self._onset(target)[kept])
+
+    def _onset(self, target: Scored) -> FloatArray:
+        """Score the first token of an answer by whether it opens a refusal; the rest counts as none."""
+        scores = np.zeros((len(target.given), target.top_tokens.shape[1] + 1))
+        if target.key.first == 0 and len(scores):
+            scores[0, :-1] = np.isin(target.top_tokens[0], self.onset)
+        return scores
 
 
 def _hash(scored: Scored) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tais.engines.base import EngineRefusal, ScoreRequest, TokenScores
+from tais.engines.onset import onset_tokens
 from tais.engines.vllm import VllmEngine, preload
 from tais.manifest import Arm
 
@@ -46,6 +47,8 @@ class VllmScorer(VllmEngine):
         resolved = self.start(plain.model_copy(update={"engine_args": {**arm.engine_args, **own}}))
         if temperature not in (0.0, 1.0):
             self._cool(temperature)
+        encode = self.tokenizer.encode
+        resolved["refusal_onset"] = onset_tokens(encode, self.tokenizer.all_special_ids)
         return resolved
 
     def _cool(self, temperature: float) -> None:

@@ -14,12 +14,14 @@ from tais.evidence import ConformanceEvidence, ContrastEvidence
 from tais.manifest import Rules
 from tais.report.model import Reason, Verdict
 from tais.stats.conformance import ConformanceResult
+from tais.stats.conformance_scores import ScoreTest
 from tais.stats.reasons import note, points, reason, tidy, tidy_interval
 
 __all__ = ["law_details", "law_p", "weigh_law"]
 
 Weighed = tuple[Verdict, Reason]
 
+_NAMES = {"own": "refusal_onset"}
 # Confidence of the leak's upper bound.
 _CONFIDENCE = 0.95
 
@@ -99,7 +101,10 @@ def law_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, Any]:
     against = None
     if law.against is not None:
         against = {
-            "tests": [{"name": t.name, "z": tidy(t.z), "p": tidy(t.p)} for t in law.against.tests],
+            "tests": [
+                {"name": _NAMES.get(t.name, t.name), "z": tidy(t.z), "p": tidy(t.p)}
+                for t in law.against.tests
+            ],
             "leak_excess": _tidy(law.against.leak_excess),
             "leak_excess_se": _tidy(law.against.leak_excess_se),
             "leak_excess_p": _tidy(law.against.leak_excess_p),
@@ -121,11 +126,14 @@ def _tidy(value: float | None) -> float | None:
     return None if value is None else tidy(value)
 
 
+def _test(test: ScoreTest) -> dict[str, Any]:
+    drift = tidy(test.mean_drift)
+    name = _NAMES.get(test.name, test.name)
+    return {"name": name, "n": test.n, "drift": drift, "z": tidy(test.z), "p": tidy(test.p)}
+
+
 def _result(result: ConformanceResult) -> dict[str, Any]:
-    tests = [
-        {"name": t.name, "n": t.n, "drift": tidy(t.mean_drift), "z": tidy(t.z), "p": tidy(t.p)}
-        for t in result.tests
-    ]
+    tests = [_test(t) for t in result.tests]
     uniform = {key: _tidy(value) for key, value in asdict(result.uniform).items() if key != "n"}
     found: dict[str, Any] = {
         "tokens": result.n,

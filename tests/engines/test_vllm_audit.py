@@ -145,6 +145,7 @@ def sampling(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 def test_the_targets_own_draws_follow_its_law(sampling: dict[str, dict[str, Any]]) -> None:
     control = sampling["repaired"]["details"]["conformance"]["control"]
     assert control["tokens"] > 40 * LIMIT
+    assert {test["name"] for test in control["tests"]} >= {"argmax", "surprise", "refusal_onset", "leak"}
     assert min(test["p"] for test in control["tests"]) > 1e-3
     assert control["uniform"]["ks_p"] > 1e-3
     assert control["impossible"] == 0
@@ -170,3 +171,38 @@ def test_accepting_every_draft_is_a_leak_of_its_law(sampling: dict[str, dict[str
     contrast = sampling["accept_all"]
     assert contrast["verdict"] == "fail"
     assert contrast["details"]["conformance"]["candidate"]["leak"]["ci"][0] > 0.2
+
+
+@pytest.mark.nightly
+def test_p_values_of_many_real_runs_are_uniform(tmp_path: Path) -> None:
+    """Each repeat of all items is a run of its own: correct arms are flagged as often as the level says."""
+    from scipy import stats
+
+    from tais.attribution import audit_folder
+    from tais.audit_store import read_scores
+    from tais.conforming import Warp, listed_laws
+    from tais.stats.conformance import Conformance
+
+    def repeated(data: dict[str, Any]) -> None:
+        sampled(data)
+        del data["arms"]["accept_all"]
+        data["contrasts"] = data["contrasts"][:2]
+        data["sampling"]["n"] = 50
+
+    run(tmp_path, repeated)
+    run_dir = sorted(tmp_path.glob("*/*/report.json"))[-1].parent
+    for arm in ("target", "repaired"):
+        runs: dict[int, Conformance] = {}
+        for scored in read_scores(audit_folder(run_dir, "target", "own")):
+            if scored.key.arm == arm and len(scored.given):
+                repeat = scored.key.repeat
+                laws, _ = listed_laws(scored, None, Warp(), (0.0, 0.0), 0, 0, greedy=True)
+                runs.setdefault(repeat, Conformance(repeat)).update(laws)
+        results = [conformance.result() for conformance in runs.values()]
+        found = [test.p for result in results for test in result.tests]
+        assert len(results) == 50
+        uniform = stats.kstest(found, "uniform").pvalue
+        print(
+            f"{arm}: {len(found)} p-values of 50 runs, KS p {uniform:.3f}, below .05: {sum(p < 0.05 for p in found)}"
+        )
+        assert uniform > 1e-3
