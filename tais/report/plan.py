@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from tais.cli.console import printable
 from tais.judging import judges_of
@@ -36,6 +37,8 @@ def print_plan(plan: Plan) -> None:
         console.print(f"judge {printable(name)}: at most {questions:,} questions ({said})")
     if plan.lock["contrasts"]:
         console.print(_contrasts(plan))
+    if "sequential" in plan.lock:
+        console.print(_looks(plan.lock))
     for battery in plan.batteries:
         have, need = _clusters(battery), _floor(plan, battery)
         if have < need:
@@ -55,6 +58,24 @@ def print_plan(plan: Plan) -> None:
     ):
         if role not in roles:
             console.print(f"note: {missing}", style="dim")
+
+
+def _looks(lock: Mapping[str, Any]) -> str:
+    from tais.looks import stop_without_flips
+
+    fixed = lock["sequential"]
+    counts = [entry["clusters"] for entry in fixed["batteries"].values()]
+    arms = ", ".join(printable(arm) for arm in fixed["arms"])
+    said = f"may stop early, at {fixed['looks']} looks ({fixed['kind']}): {arms}"
+    stop = stop_without_flips(lock)
+    if stop is None:
+        return f"{said}; without a flip they answer everything"
+    needed, planned = sum(c[stop - 1] for c in counts), sum(c[-1] for c in counts)
+    saved = 1 - needed / planned
+    return (
+        f"{said}; without a flip after look {stop}, {needed:,} of {planned:,} independent items "
+        f"({saved:.0%} saved)"
+    )
 
 
 def _judges(battery: LoadedBattery) -> set[str]:
