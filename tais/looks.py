@@ -31,8 +31,7 @@ from tais.scorers import ScorerBase
 from tais.scorers.judges import Judge
 from tais.scoring import score_arms
 from tais.stats.looks import Stop
-from tais.stats.paired import PairedTable
-from tais.stats.sequential import Boundary, Look
+from tais.stats.sequential import Boundary
 
 if TYPE_CHECKING:
     from tais.battery import LoadedBattery
@@ -122,7 +121,7 @@ def stop_without_flips(lock: Mapping[str, Any]) -> int | None:
             plan.kind,
             one_sided=rules.hypothesis is Hypothesis.non_inferiority,
         )
-        passed = (n for n in boundary.looks if boundary.look(PairedTable(n, 0, 0, 0), n) is Look.passed)
+        passed = (n for n in boundary.looks if boundary.passes_without_flips(n))
         reached.append(counts.index(next(passed, counts[-1])) + 1)
     return look if (look := max(reached)) < plan.looks else None
 

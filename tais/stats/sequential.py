@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.errors import TaisError
-from tais.stats.exact import LARGEST_N, critical_score
+from tais.stats.exact import LARGEST_N, critical_score, exact_p
 from tais.stats.paired import PairedTable, tango_statistic
 from tais.stats.proportions import FloatArray, normal_quantile
 from tais.stats.spending import SPENDING, nominal_levels
@@ -107,6 +107,12 @@ class Boundary:
         if self.one_sided:
             return inside[0], outside[0]
         return inside[0] & inside[1], outside[0] | outside[1]
+
+    def passes_without_flips(self, n: int) -> bool:
+        """Whether the look after n items passes where no item has flipped: as `look`, without its search."""
+        if self.kind not in SPENDING or n > LARGEST_N:
+            return self.look(PairedTable(n, 0, 0, 0), n) is Look.passed
+        return exact_p(n, 0, 0, -self.margin) <= self._level(n)
 
     def test_level(self, n: int) -> float:
         """One-sided level at which the score test of the look after n items passes what this boundary does.
