@@ -46,6 +46,9 @@ class Telemetry:
     """What an arm drafted."""
 
     told: bool = False
+    answers: int = 0
+    """Answers with token ids, and their tokens."""
+    tokens: int = 0
     drafts: int = 0
     draft_tokens: int = 0
     accepted_tokens: int = 0
@@ -65,6 +68,11 @@ class Telemetry:
         before = self.per_position if self.per_position is not None else np.zeros(0, dtype=np.int64)
         size = max(len(before), len(counts))
         self.per_position = np.pad(before, (0, size - len(before))) + np.pad(counts, (0, size - len(counts)))
+
+    def count(self, token_ids: pa.Array) -> None:
+        """Add the tokens of some samples; a sample without ids is not counted."""
+        self.answers += len(token_ids) - token_ids.null_count
+        self.tokens += pc.sum(pc.list_value_length(token_ids)).as_py() or 0
 
     def evidence(self, requested: str | None, resolved: str | None, arm_dir: Path) -> TreatmentEvidence:
         """Return the counts: per sample where they are told, else the engine's own counters per part.
@@ -115,8 +123,17 @@ class ArmTable:
         )
 
 
-def load_arm(arm: str, arm_dir: Path, items: Items, repeats: int, scores: Path | None) -> ArmTable:
+def load_arm(
+    arm: str,
+    arm_dir: Path,
+    items: Items,
+    repeats: int,
+    scores: Path | None,
+    batteries: Collection[str] | None = None,
+) -> ArmTable:
     """Read an arm's samples and scores, in one pass over each; without scores, all values are 0.
+
+    Only those of some batteries, where any are named.
 
     Raises
     ------
@@ -126,9 +143,12 @@ def load_arm(arm: str, arm_dir: Path, items: Items, repeats: int, scores: Path |
     telemetry = Telemetry()
     keys, parts = [], []
     for batch in read_batches(arm_dir, _COLUMNS):
+        if batteries is not None:
+            batch = batch.filter(pc.is_in(batch.column("battery"), pa.array(sorted(batteries), pa.string())))
         keys.append(_keys(batch, items, repeats, arm_dir))
         parts.append((_prompts(batch), _tokens(batch), _text(batch)))
         telemetry.add(batch.column("step_drafted"), batch.column("step_accepted"))
+        telemetry.count(batch.column("token_ids"))
     own = np.concatenate(keys) if keys else np.zeros(0, dtype=np.int64)
     order = np.argsort(own, kind="stable")
     own = own[order]

@@ -24,6 +24,7 @@ from tais.lock import LOCK, read_lock, run_arms, write_lock
 from tais.manifest import Hypothesis, Role
 from tais.report.model import Report
 from tais.report.redact import holds_redacted
+from tais.samples import stored_keys
 
 if TYPE_CHECKING:
     from tais.attest import Signer
@@ -98,6 +99,20 @@ def _check_side(side: Side, lock: Mapping[str, Any]) -> None:
         where, remedy = Place(str(side.run_dir)), f"Arms: {', '.join(used)}"
         raise UsageError(f"no arm named {side.arm!r} in this run", place=where, remedy=remedy)
     check_finished(side.run_dir)
+    if side.arm in lock.get("sequential", {}).get("arms", ()):
+        _check_whole(side, lock)
+
+
+def _check_whole(side: Side, lock: Mapping[str, Any]) -> None:
+    """Raise UsageError for an arm that was stopped early: how much it answered depends on its answers."""
+    asked = sum(battery["items"] for battery in lock["batteries"]) * lock["sampling"]["n"]
+    stored = len(stored_keys(side.run_dir / "arms" / side.arm))
+    if stored < asked:
+        raise UsageError(
+            f"arm {side.arm!r} was stopped early, after {stored} of {asked} answers",
+            place=Place(str(side.run_dir)),
+            remedy="Run it again without rules.sequential",
+        )
 
 
 def _check_alike(reference: Side, candidate: Side, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -186,14 +201,14 @@ class _Comparing:
             "differences": sorted(differing),
         }
         source = {"compare": {"reference": self._cite(self.old), "candidate": self._cite(self.new)}}
-        own = {key: value for key, value in new.items() if key != "record"}
+        own = {key: value for key, value in new.items() if key not in ("record", "sequential")}
         return {
             **own,
             "name": f"{new['name']}-upgrade"[:100],
             "manifest": {"sha256": json_digest(source), "source": source},
             "arms": arms,
             "contrasts": [screen, *self.contrasts],
-            "rules": {**new["rules"], "hypothesis": self.hypothesis.value},
+            "rules": {**new["rules"], "hypothesis": self.hypothesis.value, "sequential": None},
             "versions": package_versions(),
         }
 

@@ -39,6 +39,7 @@ def check(manifest: Manifest, document: Document) -> None:
         _check_judge(judge, document)
     _check_contrasts(manifest, document)
     _check_batteries(manifest, document)
+    _check_sequential(manifest, document)
 
 
 def check_name(name: str, document: Document, path: Path_) -> None:
@@ -153,3 +154,23 @@ def _check_batteries(manifest: Manifest, document: Document) -> None:
             remedy = f"The first is on line {document.line(('batteries', seen[battery.name]))}"
             what = f"the battery '{battery.name}' is given twice"
             raise ManifestError(what, place=document.place(at), remedy=remedy)
+
+
+def _check_sequential(manifest: Manifest, document: Document) -> None:
+    """Refuse an early stop whose error rates would not be kept, or that nothing could use."""
+    rules, place = manifest.rules, document.place(("rules", "sequential"))
+    if rules.sequential is None:
+        return
+    if rules.exact:
+        what = "rules.exact is one test at the end, and looks are several"
+        remedy = "Leave out exact: looks are read against the exact critical value as it is"
+        raise ManifestError(what, place=place, remedy=remedy)
+    if rules.margin_scale != "difference":
+        what = (
+            f"looks have a boundary for the difference of rates, none for margin_scale {rules.margin_scale}"
+        )
+        raise ManifestError(what, place=place, remedy="Leave out one of the two")
+    if not any(manifest.stops_early(name) for name in manifest.arms):
+        what = "no arm could stop early: each is a reference, a control, imported or audited whole"
+        remedy = "Leave out sequential, or screen an arm that has no other role"
+        raise ManifestError(what, place=place, remedy=remedy)

@@ -27,6 +27,7 @@ __all__ = [
     "EndpointEvidence",
     "Finding",
     "IdentityCounts",
+    "LookEvidence",
     "ScreenEvidence",
     "TreatmentEvidence",
 ]
@@ -44,6 +45,23 @@ class Finding:
     fails: bool = False
     """Whether the contrast fails because of it. A "structural_divergence" fails only a contrast that claims
     to be lossless; in another it is reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookEvidence:
+    """Planned looks at one endpoint of a candidate that may have been stopped early."""
+
+    kind: str
+    """Boundary, see :class:`tais.stats.sequential.Boundary`."""
+    planned: tuple[int, ...]
+    """Clusters in after each look; a small battery may bring nothing new at one."""
+    early: bool
+    """Whether outcomes are looked at before the end: they are binary and need no judge."""
+    at: NDArray[np.int64]
+    """Look at which each row is first seen, shape (n,), from 1."""
+    reference_only: tuple[int, ...]
+    """Rows of each look's block that only one arm has."""
+    candidate_only: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +88,8 @@ class EndpointEvidence:
     """Rows that only one arm has: counted and reported, never dropped in silence."""
     margin: float | None = None
     """The battery's own margin; None takes the rules'."""
+    looks: LookEvidence | None = None
+    """None where every item was to be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +263,8 @@ class ContrastEvidence:
     """Whether answers are greedy: only then are they expected to be the same."""
     lossy_by_design: bool = False
     """Whether the same target speculates with a rule that is not meant to keep its choices."""
+    tokens_per_answer: float | None = None
+    """Mean length of the candidate's answers; None where an engine gives no tokens."""
     candidate_properties: dict[str, float] = field(default_factory=dict)
     """Numeric properties of the candidate arm (num_speculative_tokens, temperature, batch size) on which
     a dose-response is looked for across the contrasts of one reference."""

@@ -7,7 +7,7 @@ are read again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from tais.evidence import (
 )
 from tais.items import Items
 from tais.layout import RunLayout
+from tais.looks import LookPlan, look_numbers
 from tais.manifest import Role, Rules
 from tais.pairs import Differing, Pair, read_divergences
 from tais.scorers import ScorerBase
@@ -50,12 +51,20 @@ class _Contrast:
     drifted: Counter[str] = field(default_factory=Counter)
     drifted_items: list[str] = field(default_factory=list)
 
-    def add(self, battery: Mapping[str, Any], scorer: ScorerBase, pair: Pair, most: int) -> None:
+    def add(
+        self,
+        battery: Mapping[str, Any],
+        scorer: ScorerBase,
+        pair: Pair,
+        most: int,
+        looks: Callable[[EndpointEvidence, Pair], EndpointEvidence] | None = None,
+    ) -> None:
         """Add one battery; of the answers that differ, keep `most` in all."""
         self.identity.append(pair.identity(battery["name"]))
         room = max(0, most - len(self.differing))
         self.differing.extend(pair.differing(battery["name"], room))
-        self.endpoints.append(pair.endpoint(battery, scorer))
+        endpoint = pair.endpoint(battery, scorer)
+        self.endpoints.append(endpoint if looks is None else looks(endpoint, pair))
         drifted = pair.drifted()
         if drifted:
             self.drifted[battery["name"]] += len(drifted)
@@ -93,13 +102,16 @@ def fold_run(
     used = sorted({contrast[side] for contrast in lock["contrasts"] for side in ("reference", "candidate")})
     tables = {arm: load_arm(arm, layout.arm_dir(arm), items, repeats, layout.scores) for arm in used}
     gathered = [_Contrast() for _ in lock["contrasts"]]
+    plan = LookPlan.of(lock)
+    looks = _looks(plan, items, repeats)
     for battery in lock["batteries"]:
         own = items.of(battery["name"])
         bounds = own.first * repeats, (own.first + len(own.ids)) * repeats
         for contrast, found in zip(lock["contrasts"], gathered, strict=True):
             sides = [tables[contrast[side]].between(*bounds) for side in ("reference", "candidate")]
             pair = Pair(sides[0], sides[1], own, repeats)
-            found.add(battery, scorers[battery["name"]], pair, _most(contrast))
+            looked_at = looks if plan is not None and plan.covers(contrast) else None
+            found.add(battery, scorers[battery["name"]], pair, _most(contrast), looked_at)
     for contrast, found in zip(lock["contrasts"], gathered, strict=True):
         found.divergences = read_divergences(layout, items, repeats, contrast, found.differing)
     contrasts = tuple(
@@ -107,6 +119,15 @@ def fold_run(
         for contrast, found in zip(lock["contrasts"], gathered, strict=True)
     )
     return ScreenEvidence(lock["name"], Rules.model_validate(lock["rules"]), contrasts, facts=facts)
+
+
+def _looks(
+    plan: LookPlan | None, items: Items, repeats: int
+) -> Callable[[EndpointEvidence, Pair], EndpointEvidence] | None:
+    if plan is None:
+        return None
+    numbers = look_numbers(plan, items)
+    return lambda endpoint, pair: plan.evidence(endpoint, pair, numbers, repeats)
 
 
 def _evidence(
@@ -147,6 +168,7 @@ def _evidence(
         conformance=law,
         greedy=greedy,
         lossy_by_design=_lossy_by_design(contrast, arm),
+        tokens_per_answer=telemetry.tokens / telemetry.answers if telemetry.answers else None,
         candidate_properties=_properties(arm),
     )
 

@@ -51,8 +51,12 @@ def build_lock(
     ManifestError
         When a local model has no configuration or no weights.
     """
+    # It scores and decides, which most readers of a lock do not.
+    from tais.looks import plan_looks
+
     digests: dict[str, dict[str, str]] = {}
     judges = {name: _arm(judge, digests) for name, judge in manifest.judges.items()}
+    looks = plan_looks(manifest, batteries)
     return {
         "schema": "tais/lock/v1",
         "name": manifest.name,
@@ -66,6 +70,7 @@ def build_lock(
         "versions": package_versions(),
         **({"judges": judges} if judges else {}),
         **({"record": True} if manifest.record else {}),
+        **({"sequential": looks} if looks else {}),
     }
 
 

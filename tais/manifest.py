@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 __all__ = [
     "KNOWN_ENGINES",
@@ -21,6 +21,7 @@ __all__ = [
     "Role",
     "Rules",
     "Sampling",
+    "Sequential",
     "find_manifest",
     "load_manifest",
 ]
@@ -55,6 +56,15 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Sequential(_Strict):
+    """Looks at a candidate while it answers; it stops once they decide."""
+
+    looks: int = Field(5, ge=2, le=50)
+    """Planned looks, the last one at the end."""
+    kind: Literal["obrien_fleming", "pocock", "betting"] = "obrien_fleming"
+    """Boundary, see :class:`tais.stats.sequential.Boundary`."""
+
+
 class Rules(_Strict):
     """How the verdict is reached."""
 
@@ -70,6 +80,14 @@ class Rules(_Strict):
     """risk_ratio: the rate of outcomes that are not as expected may change by the factor 1 + margin."""
     accept_evidence: tuple[Literal["teacher_forced"], ...] = ()
     """Kinds of evidence beside matched outputs on which a pass may stand."""
+    sequential: Sequential | None = None
+    """Early stop; None answers every item. A whole number stands for that many looks."""
+
+    @field_validator("sequential", mode="before")
+    @classmethod
+    def _looks_alone(cls, value: Any) -> Any:
+        short = isinstance(value, int) and not isinstance(value, bool)
+        return {"looks": value} if short else value
 
 
 class Sampling(_Strict):
@@ -181,6 +199,24 @@ class Manifest(_Strict):
         greedy = self.sampling.temperature == 0
         same = reference.model is not None and _target(reference) == _target(candidate)
         return "divergences" if greedy and same and reference.engine in SCORING_ENGINES else "none"
+
+    def stops_early(self, name: str) -> bool:
+        """Return whether an arm may be stopped before it has answered everything.
+
+        An arm that is screened and nothing else may: what calibrates, what a control shows and what others
+        are held against is needed whole, and so are tokens whose law is tested at one level. Outputs that
+        exist already save nothing.
+        """
+        own = [contrast for contrast in self.contrasts if name in (contrast.reference, contrast.candidate)]
+        tested = ("only", "full") if self.sampling.temperature > 0 else ("only",)
+        return (
+            self.rules.sequential is not None
+            and self.arms[name].engine != "import"
+            and bool(own)
+            and all(
+                c.candidate == name and c.role is Role.screen and self.audit_of(c) not in tested for c in own
+            )
+        )
 
     def differences(self, reference: str, candidate: str) -> list[tuple[str, Any, Any]]:
         """Return the settings in which two arms differ.

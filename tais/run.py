@@ -5,7 +5,6 @@ Every step leaves whole files behind, so that a run killed at any point continue
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import shutil
 import time
@@ -21,6 +20,7 @@ from tais.engines import ENGINES
 from tais.engines.resolved import Difference
 from tais.errors import EngineError, Interrupted, ManifestError, Place, StoreError, TaisError, UsageError
 from tais.files import canonical_json, sha256_file, store_error, write_atomic
+from tais.guard import RunGuard
 from tais.judging import check_judges, judge_jobs, planned_judges
 from tais.ledger import LEDGER, append, attempts, read_ledger
 from tais.lock import LOCK, build_lock, compare_locks, lock_digest, read_lock, run_arms, write_lock
@@ -69,6 +69,8 @@ class Plan:
     manifest: Manifest
     batteries: tuple[LoadedBattery, ...]
     lock: dict[str, Any]
+    brought: bool = False
+    """Whether the answers come along: an arm that was stopped early is then not asked for more."""
 
     @property
     def arms(self) -> list[str]:
@@ -197,8 +199,8 @@ def finish(
         Brings answers that exist already into the directory, once its lock is signed.
     """
     # From here on the items stand in the run directory.
-    plan = replace(plan, batteries=())
-    with _Guard(run_dir):
+    plan = replace(plan, batteries=(), brought=bring is not None)
+    with RunGuard(run_dir):
         if options.signer is not None:
             from tais.attest import sign_lock
 
@@ -285,28 +287,6 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-class _Guard:
-    """Keeps two processes out of one run directory; the kernel releases it whatever happens."""
-
-    def __init__(self, run_dir: Path) -> None:
-        self._path = run_dir / LOCK
-
-    def __enter__(self) -> None:
-        self._file = self._path.open("rb")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise StoreError(
-                "another process is running this screen",
-                place=Place(file=str(self._path.parent)),
-                remedy="Wait for it, or stop it",
-            ) from error
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-
 class _Clock:
     """Passes events on and notes how long each phase of each arm took."""
 
@@ -374,13 +354,15 @@ class _Attempt:
 
     def _run_arms(self) -> None:
         from tais.executors.local import LocalExecutor
+        from tais.looks import in_order
 
-        jobs = [self._job(name) for name in self.plan.arms]
+        jobs = in_order([self._job(name) for name in self.plan.arms], self.plan.lock, self.run_dir)
         judges = planned_judges(self.plan.manifest, self.plan.lock, self.run_dir, jobs[0])
         self.observer.started(self.run_dir, self.plan.arms, self.plan.samples_per_arm)
         logs, planned = self.run_dir / "logs", [*jobs, *judges]
         with LocalExecutor(logs, stall_seconds=self.options.stall_seconds, planned=planned) as executor:
-            executor.run(jobs, self.clock.event)
+            asked = [job for job in jobs if not (self.plan.brought and "looks" in job)]
+            executor.run(asked, self.clock.event)
             executor.run(judge_jobs(self.run_dir, self.plan.lock, self.plan.arms, judges), self.clock.event)
             self._audit(executor)
 

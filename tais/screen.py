@@ -6,21 +6,23 @@ draw from a frozen stream with fixed seeds, so the same evidence gives the same 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tais.evidence import ContrastEvidence, ScreenEvidence
+from tais.evidence import ContrastEvidence, EndpointEvidence, ScreenEvidence
 from tais.manifest import Hypothesis, Role, Rules
 from tais.report.model import ContrastReport, Reason, Report, Verdict
 from tais.stats.calibration import Calibration, calibration_details, calibration_notes
 from tais.stats.contrast import build_contrast, finding_reason, worst
-from tais.stats.endpoint import EndpointResult, judge_endpoint
+from tais.stats.endpoint import EndpointResult, judge_at, judge_endpoint, judge_looks
+from tais.stats.looks import Stop, candidate_stop, stop_notes
 from tais.stats.reasons import note, reason
 from tais.stats.summary import contrast_details
 
 if TYPE_CHECKING:
     from tais.stats.sensitivity import Sensitivity
 
-__all__ = ["decide"]
+__all__ = ["decide", "stop_of"]
 
 _Judged = tuple[ContrastEvidence, tuple[EndpointResult, ...]]
 
@@ -46,14 +48,21 @@ def decide(evidence: ScreenEvidence) -> Report:
     """
     rules = evidence.rules
     calibration = Calibration.of(evidence.contrasts, rules.alpha)
-    judged = [(contrast, _judge(contrast, rules, calibration)) for contrast in evidence.contrasts]
+    stops = _stops(evidence.contrasts, rules, calibration)
+    judged = [
+        (contrast, _judge(contrast, rules, calibration, stops.get(contrast.candidate)))
+        for contrast in evidence.contrasts
+    ]
     sensitivity = _sensitivity(judged, rules, calibration)
-    contrasts = tuple(_contrast(j, rules, calibration, sensitivity.get(j[0].reference, [])) for j in judged)
+    contrasts = tuple(
+        _contrast(j, rules, calibration, sensitivity.get(j[0].reference, []), stops.get(j[0].candidate))
+        for j in judged
+    )
     verdict, reasons = _verdict(evidence, contrasts)
     return Report(
         name=evidence.name,
         verdict=verdict,
-        reasons=(*reasons, *_notes(contrasts), *_two_sided(evidence, calibration)),
+        reasons=(*reasons, *_notes(contrasts), *_two_sided(evidence, calibration, stops)),
         rules=rules,
         contrasts=contrasts,
         facts=evidence.facts,
@@ -61,11 +70,64 @@ def decide(evidence: ScreenEvidence) -> Report:
     )
 
 
-def _judge(contrast: ContrastEvidence, rules: Rules, calibration: Calibration) -> tuple[EndpointResult, ...]:
-    return tuple(
-        judge_endpoint(e, rules, contrast.role, calibration.discordance(contrast.reference, e))
-        for e in contrast.endpoints
-    )
+def _judge(
+    contrast: ContrastEvidence, rules: Rules, calibration: Calibration, stop: Stop | None
+) -> tuple[EndpointResult, ...]:
+    results = []
+    for e in contrast.endpoints:
+        discordance = calibration.discordance(contrast.reference, e)
+        if stop is None or e.looks is None:
+            results.append(judge_endpoint(e, rules, contrast.role, discordance))
+        else:
+            results.append(judge_looks(e, rules, contrast.role, discordance, stop))
+    return tuple(results)
+
+
+def stop_of(
+    candidate: str,
+    contrasts: Sequence[ContrastEvidence],
+    rules: Rules,
+    *,
+    upto: int | None = None,
+    blind: bool = False,
+    calibration: Calibration | None = None,
+) -> Stop | None:
+    """Return where a candidate stops, from the answers that are in.
+
+    Parameters
+    ----------
+    candidate
+        An arm.
+    contrasts
+        All contrasts of the candidate, and the calibration contrasts of its references.
+    rules
+        As of the lock.
+    upto
+        Last look whose answers are in; None for all.
+    blind
+        Whether the candidate has endpoints beside these that are first seen at the end.
+    calibration
+        Of the contrasts, where it is known already.
+
+    Returns
+    -------
+    Stop or None
+        None for a candidate that is not looked at.
+    """
+    known = Calibration.of(contrasts, rules.alpha) if calibration is None else calibration
+
+    def judge(contrast: ContrastEvidence, endpoint: EndpointEvidence, look: int) -> Verdict:
+        discordance = known.discordance(contrast.reference, endpoint)
+        return judge_at(endpoint, rules, contrast.role, discordance, look)
+
+    return candidate_stop(contrasts, candidate, judge, upto=upto, blind=blind)
+
+
+def _stops(
+    contrasts: Sequence[ContrastEvidence], rules: Rules, calibration: Calibration
+) -> dict[str, Stop | None]:
+    names = dict.fromkeys(c.candidate for c in contrasts if any(e.looks is not None for e in c.endpoints))
+    return {name: stop_of(name, contrasts, rules, calibration=calibration) for name in names}
 
 
 def _sensitivity(
@@ -83,11 +145,16 @@ def _sensitivity(
 
 
 def _contrast(
-    judged: _Judged, rules: Rules, calibration: Calibration, sensitivity: list[Sensitivity]
+    judged: _Judged,
+    rules: Rules,
+    calibration: Calibration,
+    sensitivity: list[Sensitivity],
+    stop: Stop | None,
 ) -> ContrastReport:
     contrast, results = judged
-    notes = calibration_notes(contrast, calibration, rules.null_quantile)
-    details = contrast_details(results)
+    notes, details = stop_notes(contrast, stop)
+    notes += calibration_notes(contrast, calibration, rules.null_quantile)
+    details |= contrast_details(results)
     details |= calibration_details(contrast, calibration, rules.null_quantile)
     if contrast.role is Role.screen and sensitivity:
         notes += [x for measured in sensitivity for x in measured.notes()]
@@ -169,7 +236,9 @@ def _ceilings(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
     return notes
 
 
-def _two_sided(evidence: ScreenEvidence, calibration: Calibration) -> list[Reason]:
+def _two_sided(
+    evidence: ScreenEvidence, calibration: Calibration, stops: Mapping[str, Stop | None]
+) -> list[Reason]:
     """Say what equivalence would have come to where only a change for the worse counts."""
     if evidence.rules.hypothesis is not Hypothesis.non_inferiority:
         return []
@@ -177,7 +246,9 @@ def _two_sided(evidence: ScreenEvidence, calibration: Calibration) -> list[Reaso
     notes = []
     for contrast in evidence.contrasts:
         if contrast.role is Role.screen:
-            decided = build_contrast(contrast, _judge(contrast, rules, calibration), rules, [], {}).verdict
+            # The candidate stopped where the rules of this screen said so.
+            results = _judge(contrast, rules, calibration, stops.get(contrast.candidate))
+            decided = build_contrast(contrast, results, rules, [], {}).verdict
             name = f"{contrast.candidate} against {contrast.reference}"
             message = f"as equivalence, where a change for the better counts too, {name} is {decided.value}"
             arms = {"reference": contrast.reference, "candidate": contrast.candidate}

@@ -83,6 +83,8 @@ class Lines:
         elif event.event == "progress" and now - self._last >= _LINE_SECONDS:
             self._last = now
             say(self._progress(event, now))
+        elif event.event == "looked":
+            say(f"{event.arm}: {event.message}")
         elif event.event == "exit" and event.status == 0:
             say(f"{event.arm}: done")
         elif event.event == "preloaded" and self.verbose:
@@ -143,6 +145,8 @@ class Bars:
             self._tasks[event.arm] = self._progress.add_task(
                 event.arm, total=event.total, start=False, say="waiting"
             )
+        if event.event == "looked":
+            self.note(f"{event.arm}: {event.message}")
         if event.arm not in self._tasks:
             return
         task = self._tasks[event.arm]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tais.engines import create_engine
-from tais.engines.base import Counters, Sample
+from tais.engines.base import Counters, Request, Sample
 from tais.engines.environment import describe_environment
 from tais.engines.work import Work
 from tais.items import read_requests
@@ -33,10 +33,29 @@ class ArmRun(Work):
         self.guard = exclusive(arm_dir)
         done = stored_keys(arm_dir)
         requests = read_requests(Path(self.job["items"]), self.sampling, self.arm.system_prompt)
-        missing = [request for request in requests if request.key not in done]
+        blocks = [
+            [request for request in block if request.key not in done] for block in self._blocks(requests)
+        ]
         self.enter("load", total=len(requests), done=len(done))
-        if not missing:
-            return
+        for look, missing in enumerate(blocks, 1):
+            if missing and self.writer is None:
+                self._start(arm_dir, [request for block in blocks[look - 1 :] for request in block])
+            self._answer(missing)
+            if look < len(blocks) and self._stops(look):
+                break
+        if self.writer is not None:
+            self.enter("close")
+            self.engine.close()
+
+    def _blocks(self, requests: list[Request]) -> list[list[Request]]:
+        """Return the requests in blocks after which the arm may be stopped: one block, if it may not."""
+        if "looks" not in self.job:
+            return [requests]
+        from tais.looks import blocks
+
+        return blocks(Path(self.job["looks"]), requests, self.sampling.n)
+
+    def _start(self, arm_dir: Path, missing: list[Request]) -> None:
         # Before the engine starts, as engines leave marks of their own in the environment.
         environment = describe_environment()
         resolved = self.engine.start(self.arm)
@@ -44,17 +63,30 @@ class ArmRun(Work):
         self.engine.check(missing, self.sampling)
         self.writer = PartWriter(arm_dir)
         self.record(arm_dir / "engine.json", {"resolved": resolved, "environment": environment})
+        self.enter("generate")
+
+    def _answer(self, missing: list[Request]) -> None:
+        if not missing:
+            return
         if self.arm.order == "shuffled":
             # The same shuffle on every attempt and machine; another one per arm.
             random.Random(f"{self.sampling.seed}/{self.name}").shuffle(missing)
-        self.enter("generate")
         for sample in self.engine.generate(missing, self.sampling):
             if sample is not None:
                 self._take(sample)
             self.keep_pace()
         self.keep_finished()
-        self.enter("close")
-        self.engine.close()
+
+    def _stops(self, look: int) -> bool:
+        """Look at what is stored, and return whether that ends the arm."""
+        from tais.looks import stop_after
+
+        stop = stop_after(Path(self.job["looks"]), self.name, look)
+        if stop is not None:
+            why = "every endpoint has passed" if stop.state == "pass" else "an endpoint has failed"
+            message = f"stops at look {stop.look} of {stop.looks}: {why}"
+            self.events.send("looked", arm=self.name, message=message)
+        return stop is not None
 
     def counters(self) -> Counters | None:
         """Return the engine's counters since the last part."""

@@ -34,7 +34,7 @@ class ArmEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    event: Literal["preloaded", "preload_failed", "phase", "progress", "failed", "stopped", "exit"]
+    event: Literal["preloaded", "preload_failed", "phase", "progress", "failed", "stopped", "looked", "exit"]
     arm: str = ""
     phase: str = ""
     kind: str = ""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from tais.cli.console import printable
 from tais.judging import judges_of
@@ -39,6 +39,8 @@ def print_plan(plan: Plan) -> None:
         console.print(line)
     if plan.lock["contrasts"]:
         console.print(_contrasts(plan))
+    if "sequential" in plan.lock:
+        console.print(_looks(plan.lock))
     for battery in plan.batteries:
         have, need = _clusters(battery), _floor(plan, battery)
         if have < need:
@@ -75,6 +77,24 @@ def _audits(plan: Plan, tokens: int) -> Iterator[str]:
                 yield f"  {name} answers nothing itself: {tokens:,} tokens less to generate"
         elif "divergences" in scopes:
             yield f"audit under {name}: the tokens at which answers diverge, if any do"
+
+
+def _looks(lock: Mapping[str, Any]) -> str:
+    from tais.looks import stop_without_flips
+
+    fixed = lock["sequential"]
+    counts = [entry["clusters"] for entry in fixed["batteries"].values()]
+    arms = ", ".join(printable(arm) for arm in fixed["arms"])
+    said = f"may stop early, at {fixed['looks']} looks ({fixed['kind']}): {arms}"
+    stop = stop_without_flips(lock)
+    if stop is None:
+        return f"{said}; without a flip they answer everything"
+    needed, planned = sum(c[stop - 1] for c in counts), sum(c[-1] for c in counts)
+    saved = 1 - needed / planned
+    return (
+        f"{said}; without a flip after look {stop}, {needed:,} of {planned:,} independent items "
+        f"({saved:.0%} saved)"
+    )
 
 
 def _judges(battery: LoadedBattery) -> set[str]:

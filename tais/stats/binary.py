@@ -12,6 +12,7 @@ from tais.stats.decision import Setting
 from tais.stats.details import binary_details, binary_notes, null_notes, unmatched_reasons
 from tais.stats.effect import cohens_h, cohens_h_interval
 from tais.stats.fold import Folded
+from tais.stats.looks import LookRule
 from tais.stats.null import CalibratedNull, Discordance, calibrated_null
 from tais.stats.paired import Tost
 from tais.stats.power import n_for_scores, zero_discordance_floor
@@ -28,6 +29,7 @@ def judge_binary(
     setting: Setting,
     discordance: Discordance | None,
     notes: list[Reason],
+    look: LookRule | None = None,
 ) -> tuple[EndpointReport, Setting]:
     """Judge a binary endpoint.
 
@@ -43,6 +45,8 @@ def judge_binary(
         Pooled A/A discordance, None without calibration.
     notes
         What is known already.
+    look
+        How one of several looks decides; None where the endpoint is judged once.
 
     Returns
     -------
@@ -60,11 +64,13 @@ def judge_binary(
             one_sided=setting.one_sided,
         )
         setting = replace(setting, null_h_quantile=null.h_quantile)
-    test = _test(folded, rules, setting)
+    # Of several looks each has a level of its own, at which its test is shown.
+    level = setting if look is None else replace(setting, alpha=look.alpha)
+    test = _test(folded, rules, level)
     h = float(cohens_h(folded.reference_rate, folded.candidate_rate))
-    known = test.ci if test.method == "tango" else None
+    known = test.ci if test.method == "tango" and look is None else None
     h_ci = as_interval(cohens_h_interval(folded.table, 1 - 2 * setting.alpha, known))
-    verdict, reasons = _verdict(folded, rules, test, h, h_ci, null, setting)
+    verdict, reasons = _verdict(folded, rules, test, h, h_ci, null, level, look)
     blocks, more = unmatched_reasons(endpoint, folded, setting)
     if blocks and verdict is Verdict.passed:
         verdict, reasons = Verdict.inconclusive, []
@@ -75,6 +81,8 @@ def judge_binary(
         message = f"n = {folded.clusters} is beyond the exact test: the score test, its limit, decides"
         more.append(note("exact_beyond_reach", message, n=folded.clusters))
     report = _report(endpoint, folded, setting, test, (h, h_ci), null, verdict, [*reasons, *more, *notes])
+    if look is not None:
+        report = report.model_copy(update={"tost": tost_report(test, level)})
     return report, setting
 
 
@@ -96,16 +104,23 @@ def _verdict(
     h_ci: Interval,
     null: CalibratedNull | None,
     setting: Setting,
+    look: LookRule | None,
 ) -> tuple[Verdict, list[Reason]]:
-    ci = as_interval(test.ci)
+    ci, equivalent = as_interval(test.ci), bool(test.equivalent)
     failed = why_failed(ci, h, h_ci, setting)
-    if failed:
+    if look is not None:
+        beyond = [r for r in failed if r.code == "effect_beyond_cutoff"]
+        obstacles = why_not_passed(look.n, 0, None, True, ci, h, null, setting)
+        if (decided := look.decide(folded, h, obstacles, beyond)) is not None:
+            return decided
+        equivalent = look.reached(folded)
+    elif failed:
         return Verdict.failed, failed
     # On the ratio scale the unsafe outcomes count, not the items: there is no floor in n.
     floor = 0 if setting.ratio else zero_discordance_floor(setting.margin, setting.alpha, exact=rules.exact)
     worse, better = (float(x) for x in setting.scores(folded.table))
     needed = n_for_scores(folded.clusters, worse, -math.inf if setting.one_sided else better, setting.alpha)
-    open_points = why_not_passed(folded.clusters, floor, needed, bool(test.equivalent), ci, h, null, setting)
+    open_points = why_not_passed(folded.clusters, floor, needed, equivalent, ci, h, null, setting)
     if open_points:
         return Verdict.inconclusive, open_points
     return Verdict.passed, why_passed(ci, h, setting)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from tais.manifest import Hypothesis, Role, Rules
 from tais.report.model import EndpointReport, Reason, Verdict
 from tais.stats.decision import Setting
 from tais.stats.fold import Folded, check_endpoint, fold
+from tais.stats.looks import LookRule, Stop, endpoint_notes, rule_at, undecided, up_to
 from tais.stats.null import Discordance
 from tais.stats.reasons import note, reason
+from tais.stats.sequential import Look
 
-__all__ = ["EndpointResult", "judge_endpoint"]
+__all__ = ["EndpointResult", "judge_at", "judge_endpoint", "judge_looks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,11 @@ class EndpointResult:
 
 
 def judge_endpoint(
-    endpoint: EndpointEvidence, rules: Rules, role: Role, discordance: Discordance | None = None
+    endpoint: EndpointEvidence,
+    rules: Rules,
+    role: Role,
+    discordance: Discordance | None = None,
+    look: LookRule | None = None,
 ) -> EndpointResult:
     """Judge one endpoint.
 
@@ -44,6 +50,8 @@ def judge_endpoint(
         Calibration contrasts are judged by TOST alone.
     discordance
         Pooled A/A discordance of this endpoint; None without a calibration contrast.
+    look
+        Which of several looks this is; None where the endpoint is judged once.
 
     Raises
     ------
@@ -66,8 +74,57 @@ def judge_endpoint(
         return EndpointResult(judge_continuous(endpoint, folded, setting, notes), folded, setting)
     from tais.stats.binary import judge_binary
 
-    report, setting = judge_binary(endpoint, folded, rules, setting, discordance, notes)
+    report, setting = judge_binary(endpoint, folded, rules, setting, discordance, notes, look)
     return EndpointResult(report, folded, setting)
+
+
+def judge_at(
+    endpoint: EndpointEvidence, rules: Rules, role: Role, discordance: Discordance | None, look: int
+) -> Verdict:
+    """Judge the rows that are in at a look of an endpoint that has looks: a verdict, or not yet one."""
+    setting, part = endpoint_setting(endpoint, rules, role), up_to(endpoint, look)
+    rule = rule_at(endpoint, look, setting)
+    if rule is None or check_endpoint(part) or rule.state(fold(part)) is Look.go_on:
+        return Verdict.inconclusive
+    return judge_endpoint(part, rules, role, discordance, rule).report.verdict
+
+
+def judge_looks(
+    endpoint: EndpointEvidence, rules: Rules, role: Role, discordance: Discordance | None, stop: Stop
+) -> EndpointResult:
+    """Judge an endpoint at the first look that decides it, or where its candidate stopped.
+
+    Parameters
+    ----------
+    endpoint
+        With its looks.
+    rules, role, discordance
+        As for :func:`judge_endpoint`.
+    stop
+        Where its candidate stopped.
+    """
+    assert endpoint.looks is not None
+    setting, look, early = endpoint_setting(endpoint, rules, role), stop.look, endpoint.looks.early
+    for earlier in range(1, stop.look if early else 1):
+        if judge_at(endpoint, rules, role, discordance, earlier) is not Verdict.inconclusive:
+            look = earlier
+            break
+    rule = rule_at(endpoint, look, setting) if early else None
+    if early and rule is None:
+        # Nothing new since the look before, which decided nothing.
+        rule = next((r for k in range(look, 0, -1) if (r := rule_at(endpoint, k, setting))), None)
+    result = judge_endpoint(up_to(endpoint, look), rules, role, discordance, rule)
+    report, undecided_here = result.report, look < stop.looks and look == stop.look
+    if undecided_here and (not early or report.verdict is Verdict.inconclusive):
+        kept = tuple(r for r in report.reasons if r.severity == "note")
+        reasons = (undecided(look, stop), *kept)
+        report = report.model_copy(update={"verdict": Verdict.inconclusive, "reasons": reasons})
+    notes, details = endpoint_notes(endpoint, rule, look, stop, report.verdict)
+    update = {
+        "reasons": (*report.reasons, *notes),
+        "details": {**report.details, "sequential": details},
+    }
+    return replace(result, report=report.model_copy(update=update))
 
 
 def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role) -> Setting:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.errors import TaisError
-from tais.stats.exact import LARGEST_N, critical_score
+from tais.stats.exact import LARGEST_N, critical_score, exact_p
 from tais.stats.paired import PairedTable, tango_statistic
 from tais.stats.proportions import FloatArray, normal_quantile
 from tais.stats.spending import SPENDING, nominal_levels
@@ -108,6 +108,23 @@ class Boundary:
             return inside[0], outside[0]
         return inside[0] & inside[1], outside[0] | outside[1]
 
+    def passes_without_flips(self, n: int) -> bool:
+        """Whether the look after n items passes where no item has flipped: as `look`, without its search."""
+        if self.kind not in SPENDING or n > LARGEST_N:
+            return self.look(PairedTable(n, 0, 0, 0), n) is Look.passed
+        return exact_p(n, 0, 0, -self.margin) <= self._level(n)
+
+    def test_level(self, n: int) -> float:
+        """One-sided level at which the score test of the look after n items passes what this boundary does.
+
+        For "betting", which is no score test, alpha.
+        """
+        if self.kind not in SPENDING:
+            return self.alpha
+        from scipy.special import ndtr
+
+        return float(ndtr(-_critical(n, -self.margin, self._level(n))))
+
     def _level(self, n: int) -> float:
         """One-sided level of the look after n items."""
         if n not in self.looks:
@@ -131,7 +148,9 @@ def _score_sides(table: PairedTable, n: int, margin: float, level: float) -> _Si
     """(not worse, not better) and (worse, better) than the margin, each shown at this level."""
     lower = tango_statistic(table, -margin)
     upper = -tango_statistic(table, margin)
-    within, beyond = _critical(n, -margin, level), _critical(n, margin, level)
+    # The exact search takes most of a second; where nothing points its way it is not needed.
+    within = _critical(n, -margin, level) if np.any(np.maximum(lower, upper) > 0) else math.inf
+    beyond = _critical(n, margin, level) if np.any(np.minimum(lower, upper) < 0) else math.inf
     return (lower >= within, upper >= within), (-lower >= beyond, -upper >= beyond)
 
 

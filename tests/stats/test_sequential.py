@@ -78,6 +78,14 @@ def test_identical_arms_pass_early_and_bad_ones_fail_early() -> None:
     assert better.look(PairedTable(160, 0, 40, 0), 200) is Look.passed
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_flips_pass_where_the_look_says_so(kind: str) -> None:
+    boundary = Boundary(0.05, (40, 80, 100, 130, 160), kind=kind)
+    found = [boundary.passes_without_flips(n) for n in boundary.looks]
+    assert found == [boundary.look(PairedTable(n, 0, 0, 0), n) is Look.passed for n in boundary.looks]
+    assert found[-1]
+
+
 def test_an_unplanned_look_is_refused() -> None:
     boundary = Boundary(0.03, (100, 200))
     with pytest.raises(TaisError, match="no look was planned after 150"):
