@@ -21,6 +21,9 @@ from tais.files import sha256_file
 from tests.attest_runs import LOST, WON, copy_run, make_run, resign
 from tests.conftest import ROOT, Screen, Tais
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 Row = dict[str, str]
 Labeller = Callable[[Row], str]
 

@@ -25,6 +25,9 @@ from tais.yaml12 import loads
 from tests.conftest import FAKE, SPECULATION, Screen, Tais, start, without_times
 from tests.test_resume import kill_after, stored
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 N = 180
 ASSETS = Path(__file__).parent / "assets" / "manifests"
 

@@ -12,6 +12,9 @@ import pytest
 from tais.attest.keys import generate, write_pair
 from tests.conftest import FAKE, Screen, Tais
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 Gate = Callable[..., tuple[int, str]]
 
 

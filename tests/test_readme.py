@@ -89,6 +89,7 @@ def walk(folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_the_walk_goes_as_the_readme_says(checkout: Path) -> None:
     lines = walk(checkout)
     codes = [line.split() for line in lines if re.fullmatch(r"\d \d", line)]

@@ -13,6 +13,9 @@ from ruamel.yaml import YAML
 from tais.attest.keys import generate, write_pair
 from tests.conftest import FAKE, ROOT, Screen, Tais
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs" / "gate.md").read_text(encoding="utf-8")
 
 

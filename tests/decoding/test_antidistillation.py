@@ -17,6 +17,9 @@ from tais.decoding.antidistillation import Proxies, completion_loss, increase, l
 from tais.errors import UsageError
 from tests.verification.models import tiny_llama
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 EXACT = torch.tensor([-0.38, 0.42, 0.32], dtype=torch.float64)
 TEACHER = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64).log()
 

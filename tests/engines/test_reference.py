@@ -17,6 +17,9 @@ from tais.engines.reference import ReferenceEngine
 from tais.manifest import Arm, Sampling
 from tests.conftest import ROOT, Tais
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 DEMO = ROOT / "models" / "demo"
 PROMPTS = [
     json.loads(line)["prompt"]

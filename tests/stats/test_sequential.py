@@ -12,6 +12,9 @@ from tais.stats.sequential import KINDS, Boundary, Look, _log_wealth, even_looks
 from tais.stats.sequential_operating import operate
 from tais.stats.spending import nominal_levels
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 FIVE = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 

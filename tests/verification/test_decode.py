@@ -20,6 +20,9 @@ from tais.verification.replay import outcomes
 from tais.verification.warp import Warp
 from tests.verification.models import tiny_llama
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 PROMPT = [1, 3, 2, 0, 1]
 
 

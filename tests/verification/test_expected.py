@@ -13,6 +13,9 @@ from tais.verification.expected import RULES, depth_table, expected_accepted, ru
 from tais.verification.laws import TOY3, draw, random_pair
 from tais.verification.replay import outcomes
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 P, Q = (torch.tensor(law, dtype=torch.float64) for law in TOY3)
 
 
