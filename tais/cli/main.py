@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tais import __version__
-from tais.cli import adjudicate, audit, battery, compare, gate, keys, power, report, run, verify
+from tais.cli import adjudicate, audit, battery, compare, gate, keys, leak, power, report, run, verify
 from tais.cli.console import say_error
 
 __all__ = ["app", "main", "run_command"]
@@ -53,6 +53,7 @@ app.command("run", rich_help_panel="Screen")(run.run)
 app.command("audit", rich_help_panel="Screen")(audit.audit)
 app.command("plan", rich_help_panel="Screen")(run.plan)
 app.command("power", rich_help_panel="Screen")(power.power)
+app.command("leak", rich_help_panel="Privacy")(leak.leak)
 app.add_typer(battery.app, name="battery", rich_help_panel="Batteries")
 app.command("report", rich_help_panel="Results")(report.report)
 app.command("verify", rich_help_panel="Results")(verify.verify)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tais.leak.defence import Defence
@@ -33,7 +33,7 @@ class Attack:
 
     model: LeakModel
     layer: int
-    defence: Defence = Defence()
+    defence: Defence = field(default_factory=Defence)
     threshold: float = 0.0
     """L1 distance below which a candidate is taken at once; 0 tries all of them."""
     proposal: LeakModel | None = None

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from tais.leak.attack import Attack, begin, know, step
+from tais.leak.attack import Attack, begin, know
 from tais.leak.matching import search
 from tais.leak.packages import torch
 from tais.stats.proportions import FloatArray
 
-__all__ = ["DEPTH", "Calibration", "Trace", "choose", "sample_prompts", "trace"]
+__all__ = ["DEPTH", "Calibration", "Trace", "calibrate", "choose", "sample_prompts", "trace"]
 
 DEPTH = 512
 """Candidates tried per held-out position. Only what a proposal ranks before the right token can be taken in

@@ -1,4 +1,4 @@
-"""What is done to hidden states before they leave the house: noise, fewer bits, permutations, and all three."""
+"""What is done to hidden states before they leave: noise, fewer bits, permutations, combinations."""
 
 from __future__ import annotations
 
@@ -71,9 +71,8 @@ class Defence:
 
     def __post_init__(self) -> None:
         if not 0 <= self.noise < float("inf"):
-            raise UsageError(
-                f"noise {self.noise} is no standard deviation", remedy="Give a number of at least 0"
-            )
+            what = f"noise {self.noise} is no standard deviation"
+            raise UsageError(what, remedy="Give a number of at least 0")
         if self.bits is not None and not _BITS[0] <= self.bits <= _BITS[1]:
             raise UsageError(f"{self.bits} bits cannot be", remedy=f"Give {_BITS[0]} to {_BITS[1]}")
 

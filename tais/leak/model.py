@@ -122,7 +122,7 @@ def _stop(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
 
 
 def _blocks(base: Any, depth: int, name: str) -> Any:
-    """Return the list of decoder blocks: of the lists with one module per layer, the one with most weights."""
+    """Return the decoder blocks: of the lists with one module per layer, the one with most weights."""
     lists = [m for m in base.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth]
     if not lists:
         raise UsageError(f"the blocks of {name} cannot be found", remedy="Take a decoder of transformers")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tais.errors import TaisError
+from tais.errors import TaisError, UsageError
 
 __all__ = ["log10_candidates", "shard_positions"]
 
@@ -47,9 +47,10 @@ def shard_positions(length: int, hosts: int) -> list[list[int]]:
 
     Raises
     ------
-    TaisError
+    UsageError
         When there are more hosts than tokens, or none.
     """
     if not 1 <= hosts <= length:
-        raise TaisError(f"{length} tokens cannot be dealt out to {hosts} hosts")
+        what = f"{length} tokens cannot be dealt out to {hosts} hosts"
+        raise UsageError(what, remedy=f"Give 1 to {length}")
     return [list(range(first, length + 1, hosts)) for first in range(1, hosts + 1)]

@@ -23,6 +23,7 @@ class _Rows(DynamicLayer):  # type: ignore[misc]  # transformers has no types he
     def __init__(self, rows: int, length: int) -> None:
         super().__init__()
         self.rows, self.length, self.filled = rows, length, 0
+        self.is_initialized: bool = False
 
     def add(self, keys: Any, values: Any) -> None:
         """Append one token, keys and values of shape (heads, size), to the prefix of all rows."""
