@@ -21,7 +21,15 @@ from tais.leak.prompts import encode, known_ends, read_prompts
 from tais.leak.recording import Recorded, check_states, read_capture, write_capture
 from tais.leak.report import Cell, LeakReport, Shard, Utility, cost, margins, score
 from tais.leak.sharding import log10_candidates, shard_positions
-from tais.leak.utility import Answers, blur, compare_answers, find_battery, perplexity
+from tais.leak.utility import (
+    Answers,
+    Passage,
+    blur,
+    compare_answers,
+    find_battery,
+    own_answers,
+    perplexity,
+)
 
 __all__ = ["LeakOptions", "run_leak"]
 
@@ -131,7 +139,7 @@ class _Audit:
         self.proposal = self._proposal()
         self.answers: list[Answers] = []
         self._utilities: dict[tuple[int, float, int | None], Utility] = {}
-        self._reference: float | None = None
+        self._passages: list[Passage] | None = None
         self._held_out: list[tuple[int, ...]] | None = None
 
     def _proposal(self) -> LeakModel | None:
@@ -261,14 +269,14 @@ class _Audit:
         return self._utilities[key]
 
     def _measured(self, layer: int, defence: Defence, recorded: Sequence[Recorded]) -> Utility:
-        prompts = [one.prompt.tokens for one in recorded if one.prompt is not None]
-        if self._reference is None:
-            self._reference = perplexity(self.model, prompts, layer)
-        reference = self._reference
+        if self._passages is None:
+            prompts = [one.prompt.tokens for one in recorded if one.prompt is not None]
+            self._passages = own_answers(self.model, self.tokenizer, prompts, self.options.max_tokens)
+        reference = perplexity(self.model, self._passages, layer)
         seed = self.options.seed
         if not defence.noise and defence.bits is None:
             return Utility(reference, reference)
-        changed = perplexity(self.model, prompts, layer, blur(defence, seed))
+        changed = perplexity(self.model, self._passages, layer, blur(defence, seed))
         endpoints = tuple(
             compare_answers(answers, layer, blur(defence, seed)).model_dump(mode="json")
             for answers in self.answers

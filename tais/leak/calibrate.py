@@ -110,7 +110,10 @@ def choose(traces: Sequence[Trace]) -> Calibration:
     tokens' distances and the nearest wrong one.
     """
     edges = np.unique(np.concatenate([[0.0], *(t.distance[np.isfinite(t.distance)] for t in traces)]))
-    # Threshold `upper[i]` takes what lies at or below edges[i]; 0 takes nothing before all was tried.
+    if _outcome(traces, 0.0)[0] < 1:
+        # Right and wrong overlap: few positions then say little, and stopping early only weakens the attack.
+        edges = edges[edges < min(_wrong(t) for t in traces)]
+    # Outcome i + 1 takes what lies at or below edges[i]; outcome 0 takes nothing before all was tried.
     outcomes = [_outcome(traces, 0.0), *(_outcome(traces, np.nextafter(e, np.inf)) for e in edges)]
     best = max(range(len(outcomes)), key=lambda i: (outcomes[i][0], -outcomes[i][1], -i))
     recovered, tried = outcomes[best]
@@ -124,6 +127,11 @@ def choose(traces: Sequence[Trace]) -> Calibration:
     high = min(above, default=max(low, _FLOOR) * _SLACK)
     threshold = float(np.sqrt(max(low, high * _FLOOR) * high))
     return Calibration(threshold, len(traces), recovered, tried)
+
+
+def _wrong(t: Trace) -> float:
+    """Return the smallest distance of a wrong candidate at one position."""
+    return float(min([t.wrong, *t.distance[t.right == 0]]))
 
 
 def _outcome(traces: Sequence[Trace], threshold: float) -> tuple[float, float]:

@@ -87,7 +87,7 @@ def _plot(layer: int, name: str, strength: _Number, label: str, cells: Sequence[
     title = f"Layer {layer}: recovery against {name}{beside}"
     caption = (
         "Above: share of the prompts' tokens that the attack reads at their place. Below: perplexity of the "
-        "model on the same prompts when it goes on with the changed states; shuffling costs none."
+        "model's own answers when it goes on with the changed states; shuffling costs none."
     )
     key = f"leak-{layer}-{name}-{fixed}".replace(".", "_")
     return Plot(key, title, caption, svg_of(figure, key, f"{title}. {'; '.join(words)}"))

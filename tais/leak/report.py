@@ -61,6 +61,7 @@ class Utility:
     """What is left to a receiver who computes on with the protected states."""
 
     perplexity: float | None
+    """Of the unchanged model's own answers to the prompts."""
     reference_perplexity: float | None
     endpoints: tuple[dict[str, Any], ...] = ()
     """As in the report of a screen, unchanged states as the reference."""

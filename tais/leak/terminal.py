@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tais.cli.console import printable, stderr_console
 from tais.leak.report import LeakReport
 from tais.leak.words import COLUMNS, SAYS_NOT, headline, rows, utility_rows
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 __all__ = ["print_leak"]
 
+_WIDTH = 120
 _UTILITY = ("layer", "change", "endpoint", "rates", "difference", "as a screen")
 
 
@@ -26,6 +32,8 @@ def print_leak(report: LeakReport, out: Path | None = None) -> None:
     from rich.text import Text
 
     console = stderr_console()
+    if not console.is_terminal:
+        console.width = _WIDTH
     console.print(Text(printable(f"{report.model}: {headline(report)}"), style="bold"))
     console.print(_table(COLUMNS, rows(report)))
     changed = list(utility_rows(report))
@@ -44,12 +52,12 @@ def print_leak(report: LeakReport, out: Path | None = None) -> None:
         console.print(Text(printable(f"report: {out / 'leak.html'}")))
 
 
-def _table(columns: tuple[str, ...], lines: object) -> object:
+def _table(columns: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> Table:
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
     table = Table(*columns, box=SIMPLE, show_edge=False)
-    for row in lines:  # type: ignore[attr-defined]
+    for row in lines:
         table.add_row(*(Text(printable(cell)) for cell in row))
     return table

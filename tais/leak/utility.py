@@ -1,5 +1,7 @@
 """What protected states are still good for: perplexity, and answers as TAIS's own scorers see them.
 
+Perplexity is that of the unchanged model's own answers, so that it needs no text beside the prompts.
+
 This is the utility for whoever computes on with the protected states (split inference). A draft that receives
 them costs acceptance instead: the target's own answers stay what they are.
 """
@@ -8,6 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +28,20 @@ from tais.report.model import EndpointReport
 from tais.scorers import Scorer, score_unique, scorer_label
 from tais.stats.endpoint import judge_endpoint
 
-__all__ = ["Answers", "compare_answers", "find_battery", "generate", "perplexity"]
+__all__ = [
+    "Answers",
+    "Passage",
+    "blur",
+    "compare_answers",
+    "find_battery",
+    "generate",
+    "own_answers",
+    "perplexity",
+]
 
 _TOGETHER = 64
+# exp of more is no float.
+_MOST_NATS = 700.0
 Change = Callable[[Any], Any]
 
 
@@ -39,44 +54,66 @@ def blur(defence: Defence, seed: int) -> Change:
     return lambda states: defence.blur(states, generator).to(states.dtype)
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A prompt and the unchanged model's own answer to it."""
+
+    tokens: tuple[int, ...]
+    start: int
+    """Where the answer begins."""
+
+
+def own_answers(
+    model: LeakModel, tokenizer: Any, prompts: Sequence[Sequence[int]], most: int
+) -> list[Passage]:
+    """Return prompts with the model's greedy answers, to their end or at most `most` tokens.
+
+    A prompt that leaves no position for an answer is left out.
+    """
+    ends, found = _ends(model, tokenizer), []
+    for tokens in prompts:
+        room = most if model.positions is None else min(most, model.positions - len(tokens))
+        if room > 0:
+            (new,) = _greedy(model, [tokens], room, ends)
+            stop = next((at + 1 for at, token in enumerate(new) if token in ends), len(new))
+            found.append(Passage((*tokens, *new[:stop]), len(tokens)))
+    return found
+
+
 def perplexity(
-    model: LeakModel, prompts: Sequence[Sequence[int]], layer: int, change: Change | None = None
+    model: LeakModel, passages: Sequence[Passage], layer: int, change: Change | None = None
 ) -> float | None:
-    """Return the perplexity of prompts when states at `layer` are changed.
+    """Return the perplexity of answers when states at `layer` are changed.
 
     Parameters
     ----------
     model
-        Teacher-forced on each prompt, one at a time.
-    prompts
-        Token ids.
+        Teacher-forced on each passage, one at a time.
+    passages
+        From :func:`own_answers`.
     layer, change
         What is changed where; None leaves the model as it is.
 
     Returns
     -------
     float or None
-        exp of the mean negative log-probability of every token but each prompt's first; None where no
-        prompt has two tokens.
+        exp of the mean negative log-probability of the answers' tokens; None without any.
     """
-    total, count = 0.0, 0
-    for tokens in prompts:
-        if len(tokens) > 1:
-            total += _surprise(model, tokens, layer, change)
-            count += len(tokens) - 1
-    return math.exp(min(total / count, 700.0)) if count else None
+    total = sum(_surprise(model, passage, layer, change) for passage in passages)
+    count = sum(len(passage.tokens) - passage.start for passage in passages)
+    return math.exp(min(total / count, _MOST_NATS)) if count else None
 
 
-def _surprise(model: LeakModel, tokens: Sequence[int], layer: int, change: Change | None) -> float:
-    ids = model.ids(tokens)
+def _surprise(model: LeakModel, passage: Passage, layer: int, change: Change | None) -> float:
+    ids, start = model.ids(passage.tokens), passage.start
     with torch.inference_mode(), failing(model.name):
-        if change is None:
+        with nullcontext() if change is None else model.perturbed(layer, change):
             logits = model.model(ids, use_cache=False).logits
-        else:
-            with model.perturbed(layer, change):
-                logits = model.model(ids, use_cache=False).logits
-        losses = torch.nn.functional.cross_entropy(logits[0, :-1].float(), ids[0, 1:], reduction="sum")
-    return float(losses)
+        told = torch.nn.functional.cross_entropy(
+            logits[0, start - 1 : -1].float(), ids[0, start:], reduction="sum"
+        )
+    # Changed states can overflow a narrow dtype: nothing is left of the answer then.
+    return float(told) if math.isfinite(float(told)) else _MOST_NATS * (len(passage.tokens) - start)
 
 
 def find_battery(name: str, limit: int | None) -> LoadedBattery:

@@ -12,9 +12,9 @@ COLUMNS = (
     "layer",
     "defence",
     "tokens read",
-    "prompts read exactly",
-    "distance of best, of second",
-    "candidates per token",
+    "prompts",
+    "best, second",
+    "tried per token",
     "no match",
     "seconds",
     "perplexity",
@@ -46,7 +46,7 @@ def _rate(rate: Rate | None) -> str:
     if rate is None:
         return "not known"
     low, high = rate.wilson
-    return f"{100 * rate.rate:.1f} % ({100 * low:.1f} to {100 * high:.1f}), {rate.count} of {rate.of}"
+    return f"{rate.count}/{rate.of} {100 * rate.rate:.1f} % [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 def rows(report: LeakReport) -> Iterator[tuple[str, ...]]:
