@@ -49,7 +49,7 @@ class Calibration:
     """A threshold and what it does on the held-out positions."""
 
     threshold: float
-    """L1 distance; 0 where a threshold came from no search, or helps nowhere."""
+    """L1 distance; 0 where stopping early would read less."""
     positions: int
     recovered: float
     """Share of held-out positions that it reads rightly behind the right prefix."""
@@ -115,7 +115,7 @@ def choose(traces: Sequence[Trace]) -> Calibration:
         edges = edges[edges < min(_wrong(t) for t in traces)]
     # Outcome i + 1 takes what lies at or below edges[i]; outcome 0 takes nothing before all was tried.
     outcomes = [_outcome(traces, 0.0), *(_outcome(traces, np.nextafter(e, np.inf)) for e in edges)]
-    best = max(range(len(outcomes)), key=lambda i: (outcomes[i][0], -outcomes[i][1], -i))
+    best = max(range(len(outcomes)), key=lambda i: (outcomes[i][0], -outcomes[i][1], i > 0, -i))
     recovered, tried = outcomes[best]
     if best == 0:
         return Calibration(0.0, len(traces), recovered, tried)

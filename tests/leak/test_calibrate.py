@@ -1,4 +1,4 @@
-"""The threshold: where right and wrong tokens are apart it lies between them, and else it stops nothing."""
+"""The threshold lies between right and wrong tokens; where they overlap, it stops at no wrong one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from tests.leak.tiny import random_model, random_prompts
 
 
 def trace(*seen: tuple[float, int], wrong: float) -> Trace:
-    distance, right = zip(*seen, strict=True)
     tried = np.arange(1, len(seen) + 1) * 16.0
-    return Trace(np.array(distance), np.array(right, float), tried, wrong)
+    return Trace(np.array([d for d, _ in seen]), np.array([r * 1.0 for _, r in seen]), tried, wrong)
 
 
 def test_threshold_is_the_geometric_middle_between_right_and_wrong() -> None:
@@ -36,7 +35,7 @@ def test_equal_states_leave_room_for_rounding() -> None:
 def test_where_right_and_wrong_overlap_everything_is_tried() -> None:
     # The wrong token lies nearer than the right one ever does.
     found = choose([trace((3.0, 0), (2.0, 0), wrong=2.0), trace((6.0, 0), (5.0, 1), wrong=6.0)])
-    assert found.threshold == 0
+    assert found.threshold < 2
     assert found.recovered == 0.5
     assert found.tried == 32
 

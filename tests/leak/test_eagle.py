@@ -40,12 +40,12 @@ def test_layers_are_those_that_vllm_hands_over(
 
 
 def test_a_draft_model_of_its_own_reads_tokens() -> None:
-    with pytest.raises(UsageError, match="reads no hidden states.*host reads the prompt"):
+    with pytest.raises(UsageError, match=r"reads no hidden states.*host reads the prompt"):
         capture_points({"architectures": ["LlamaForCausalLM"], "model_type": "llama"}, 32)
 
 
 def test_layers_beyond_the_target_are_another_targets() -> None:
-    with pytest.raises(UsageError, match="5 blocks.*made for"):
+    with pytest.raises(UsageError, match=r"5 blocks.*made for"):
         capture_points({**EAGLE3, IDS: [2, 16, 29]}, 5)
 
 
