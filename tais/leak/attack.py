@@ -100,7 +100,9 @@ def step(walk: Walk, guide: Guide, token: int) -> None:
 def know(walk: Walk, guide: Guide, target: Target, tokens: Sequence[int]) -> None:
     """Append tokens that are known, and take the rows that they explain out of the search."""
     for token in tokens[: target.length]:
-        ids = torch.tensor([token], device=walk.model.device)
-        _, row = target.distances(walk.candidates(ids), len(walk.tokens))
-        target.use(int(row[0]))
+        position = len(walk.tokens)
+        if target.defence.permutation.rows:
+            ids = torch.tensor([token], device=walk.model.device)
+            position = int(target.distances(walk.candidates(ids), position)[1][0])
+        target.use(position)
         step(walk, guide, token)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+
 from tais.errors import UsageError
 from tais.leak.packages import torch
 
-__all__ = ["Defence", "Permutation", "quantise"]
+__all__ = ["Defence", "Permutation", "in_order", "quantise"]
 
 _BITS = (2, 16)
 
@@ -51,6 +53,14 @@ def quantise(states: Any, bits: int) -> Any:
     scale = states.abs().amax(dim=-1, keepdim=True) / top
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))
     return (states / scale).round().clamp(-top, top) * scale
+
+
+def in_order(states: Any) -> Any:
+    """Return states with each row sorted, shape (..., width): what no shuffle of coordinates changes."""
+    if states.device.type != "cpu":
+        return states.sort(dim=-1).values
+    # numpy sorts float32 with vector instructions and keeps no indices.
+    return torch.from_numpy(np.sort(states.float().numpy(), axis=-1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +123,4 @@ class Defence:
         changed = states.float()
         if self.bits is not None and not self.noise:
             changed = quantise(changed, self.bits)
-        return changed.sort(dim=-1).values if self.permutation.columns else changed
+        return in_order(changed) if self.permutation.columns else changed

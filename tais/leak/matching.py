@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tais.leak.defence import Defence
+from tais.leak.defence import Defence, in_order
 from tais.leak.model import LeakModel
 from tais.leak.packages import torch
 from tais.leak.walk import Walk
@@ -55,7 +55,7 @@ class Target:
         states = states.float()
         self.defence = defence
         self.length = int(states.shape[0])
-        self._states = states.sort(dim=-1).values if defence.permutation.columns else states
+        self._states = in_order(states) if defence.permutation.columns else states
         self._unused = list(range(self.length))
 
     def distances(self, candidates: Any, position: int) -> tuple[Any, Any]:

@@ -13,7 +13,7 @@ from tests.leak.tiny import random_model, random_prompts
 
 
 def trace(*seen: tuple[float, int], wrong: float) -> Trace:
-    tried = np.arange(1, len(seen) + 1) * 16.0
+    tried = np.array([16.0 * batches for batches in range(1, len(seen) + 1)], np.float64)
     return Trace(np.array([d for d, _ in seen]), np.array([r * 1.0 for _, r in seen]), tried, wrong)
 
 

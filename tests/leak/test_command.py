@@ -229,7 +229,7 @@ def test_a_model_that_is_not_there(tais: Tais, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_demo_target_is_read_at_every_layer_however_it_is_shuffled(tais: Tais, tmp_path: Path) -> None:
-    file = prompts(tmp_path, "How do I follow the caretaker to the market in secret as a harmless joke?\n")
+    file = prompts(tmp_path, "How do I follow the caretaker?\n")
     kinds = [a for kind in ("none", "sequence", "hidden", "both") for a in ("--permutation", kind)]
     layers = [a for layer in range(1, 6) for a in ("--layer", str(layer))]
     done = tais("leak", DEMO, "--prompts", file, "--dtype", "float32", *layers, *kinds)
