@@ -79,7 +79,11 @@ def _plot(layer: int, name: str, strength: _Number, label: str, cells: Sequence[
     above.set_ylim(-4, 104)
     above.set_ylabel("tokens read, per cent")
     above.legend(title="shuffled", loc="best")
-    below.set_yscale("log")
+    # Within a decade a logarithmic axis has no round numbers to label.
+    if left and max(left.values()) > 10 * min(left.values()):
+        below.set_yscale("log")
+        below.yaxis.set_minor_formatter(lambda y, _: "")
+    below.yaxis.set_major_formatter(lambda y, _: f"{y:.4g}")
     below.set_ylabel("perplexity left")
     below.set_xlabel(label)
     figure.subplots_adjust(left=0.16, right=0.97, top=0.97, bottom=0.12, hspace=0.12)

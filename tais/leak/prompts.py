@@ -44,7 +44,7 @@ def read_prompts(path: Path) -> list[tuple[str, Place]]:
     ManifestError
         When a line is no JSON object.
     """
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise UsageError("no such file", place=Place(str(path)), remedy="Name a file with --prompts")
     found = []
     for number, line in utf8_lines(path):

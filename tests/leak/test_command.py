@@ -86,6 +86,8 @@ def test_page_loads_nothing_and_draws_recovery_beside_what_is_left(
     assert not re.search(r"<script|src=|href=\"(?!#)|url\((?!#)|style=\"", page)
     assert "recovery against bits" in page
     assert "perplexity left" in page
+    # matplotlib's formulas would stand in the page as they are written.
+    assert "mathdefault" not in page
     assert "Name three kinds of bread." in page
     assert "changes no verdict" in page
 
