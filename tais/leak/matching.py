@@ -6,7 +6,7 @@ are all compared and used up one by one; shuffled coordinates are sorted, which 
 
 References
 ----------
-Thomas, Choubey, Nasr et al. (2025), "Hidden No More", arXiv 2505.18332.
+Thomas et al. (2025), "Hidden No More", arXiv 2505.18332.
 """
 
 from __future__ import annotations

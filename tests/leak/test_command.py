@@ -48,7 +48,7 @@ def test_report_says_what_was_read_and_what_it_took(tais: Tais, small: Path, tmp
     for kind in ("none", "both"):
         plain = cells[kind, 0.0]
         assert plain["tokens"]["rate"] == plain["prompts"]["rate"] == 1
-        # Wilson (1927) for 2 of 2: z^2 / (2 + z^2) and so 0.342.
+        # Wilson (1927) for n of n: n / (n + z^2), here 2 / (2 + 1.96^2).
         assert plain["prompts"]["wilson"] == pytest.approx([0.342380, 1.0], abs=1e-5)
         assert plain["margins"]["best"] < plain["threshold"] < plain["margins"]["second"]
         assert plain["cost"]["tried_mean"] <= report["vocabulary"] == 1536
