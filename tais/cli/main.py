@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 
 from tais import __version__
-from tais.cli import adjudicate, audit, battery, compare, gate, keys, law, power, report, run, verify
+from tais.cli import (
+    adjudicate,
+    audit,
+    battery,
+    compare,
+    gate,
+    keys,
+    law,
+    leak,
+    power,
+    report,
+    run,
+    verify,
+)
 from tais.cli.console import say_error
 
 __all__ = ["app", "main", "run_command"]
@@ -53,6 +66,7 @@ app.command("run", rich_help_panel="Screen")(run.run)
 app.command("audit", rich_help_panel="Screen")(audit.audit)
 app.command("plan", rich_help_panel="Screen")(run.plan)
 app.command("power", rich_help_panel="Screen")(power.power)
+app.command("leak", rich_help_panel="Privacy")(leak.leak)
 app.add_typer(battery.app, name="battery", rich_help_panel="Batteries")
 app.add_typer(law.app, name="law", rich_help_panel="Screen")
 app.command("report", rich_help_panel="Results")(report.report)

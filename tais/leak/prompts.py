@@ -1,0 +1,107 @@
+"""Prompts as a model sees them, and which of their tokens nobody needs to steal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tais.battery_source import parse_json_line, utf8_lines
+from tais.errors import Place, UsageError
+
+__all__ = ["Prompt", "encode", "known_ends", "read_prompts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt in tokens."""
+
+    tokens: tuple[int, ...]
+    prefix: int = 0
+    """Tokens at the start that are the same in every prompt; given to the attack and not counted."""
+    suffix: int = 0
+    """The same at the end; not counted."""
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        """The tokens that the attack starts from."""
+        return self.tokens[: self.prefix]
+
+    @property
+    def counted(self) -> slice:
+        """Where the user's own tokens stand."""
+        return slice(self.prefix, len(self.tokens) - self.suffix)
+
+
+def read_prompts(path: Path) -> list[tuple[str, Place]]:
+    """Read prompts: one a line, or objects with the key ``prompt`` where the name ends in .jsonl.
+
+    Raises
+    ------
+    UsageError
+        When the file is missing, not UTF-8 or holds no prompt, or a prompt is empty.
+    ManifestError
+        When a line is no JSON object.
+    """
+    if not path.exists() or path.is_dir():
+        raise UsageError("no such file", place=Place(str(path)), remedy="Name a file with --prompts")
+    found = []
+    for number, line in utf8_lines(path):
+        place = Place(str(path), number)
+        text = _prompt(line, path, number) if path.suffix == ".jsonl" else line.rstrip("\r\n")
+        if not text.strip():
+            raise UsageError("the prompt is empty", place=place, remedy="Write a prompt, or delete the line")
+        found.append((text, place))
+    if not found:
+        raise UsageError("no prompts in it", place=Place(str(path)), remedy="Write one prompt a line")
+    return found
+
+
+def _prompt(line: str, path: Path, number: int) -> str:
+    text = parse_json_line(line, path, number).get("prompt")
+    if not isinstance(text, str):
+        what = "no text under the key 'prompt'"
+        raise UsageError(what, place=Place(str(path), number), remedy='Write {"prompt": "..."}')
+    return text
+
+
+def _ids(tokenizer: Any, text: str, chat: bool) -> list[int]:
+    if not chat:
+        return list(tokenizer(text)["input_ids"])
+    turn = [{"role": "user", "content": text}]
+    rendered = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+    return list(tokenizer(rendered, add_special_tokens=False)["input_ids"])
+
+
+def known_ends(tokenizer: Any, chat: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the tokens that begin and end every prompt: the template's, or those the tokenizer adds."""
+    one, other = _ids(tokenizer, "A", chat), _ids(tokenizer, "7", chat)
+    head = _common(one, other)
+    tail = _common(one[head:][::-1], other[head:][::-1])
+    return tuple(one[:head]), tuple(one[len(one) - tail :])
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    for index, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return index
+    return min(len(one), len(other))
+
+
+def encode(tokenizer: Any, text: str, place: Place, *, chat: bool) -> Prompt:
+    """Return a prompt in tokens, within the chat template where `chat` says so.
+
+    Raises
+    ------
+    UsageError
+        When nothing of the prompt is left to recover.
+    """
+    head, tail = known_ends(tokenizer, chat)
+    tokens = _ids(tokenizer, text, chat)
+    # The template's tokens may melt into the text's where a template has no special tokens.
+    prefix = _common(tokens, head)
+    suffix = _common(tokens[prefix:][::-1], tail[::-1])
+    if len(tokens) == prefix + suffix:
+        raise UsageError("the prompt has no tokens of its own", place=place, remedy="Write a longer prompt")
+    return Prompt(tuple(tokens), prefix, suffix)
