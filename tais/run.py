@@ -41,7 +41,11 @@ _BYTES_PER_TOKEN = 24
 _BYTES_PER_SAMPLE = 600
 _BYTES_SPARE = 64 << 20
 
-_PACKAGES = {"vllm": ("vllm", "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine")}
+_PACKAGES = {
+    "vllm": ("vllm", "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"),
+    "transformers": ("transformers", "pip install 'tais[transformers]'"),
+    "openai": ("httpx", "pip install 'tais[openai]'"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ Never asked of a speculating engine, where the drafter may overwrite the states 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tais.engines.base import EngineRefusal, ScoreRequest, TokenScores
+from tais.engines.prompts import prompt_digest
 from tais.engines.vllm import VllmEngine, preload
 from tais.manifest import Arm
 
@@ -108,7 +108,7 @@ class VllmScorer(VllmEngine):
         self.llm.llm_engine.add_request(number, {"prompt_token_ids": ids}, parameters)
 
     def _scores(self, request: ScoreRequest, output: Any) -> TokenScores:
-        prompt = np.asarray(self._render(request.request), dtype="<i4")
+        prompt = self._render(request.request)
         first = len(prompt) + request.first
         flat = output.prompt_logprobs
         starts = np.asarray(flat.start_indices[first:], dtype=np.int64)
@@ -117,7 +117,7 @@ class VllmScorer(VllmEngine):
         tokens = np.asarray(flat.token_ids, dtype=np.int32)[rows]
         return TokenScores(
             request=request,
-            prompt_digest=hashlib.sha256(prompt.tobytes()).hexdigest(),
+            prompt_digest=prompt_digest(prompt),
             given=scores[:, 0],
             top_tokens=tokens[:, 1:],
             top_scores=scores[:, 1:],

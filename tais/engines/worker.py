@@ -37,7 +37,7 @@ __all__ = ["Job", "main"]
 Job = dict[str, Any]
 
 _PR_SET_PDEATHSIG = 1
-_PRELOAD = {"vllm": "tais.engines.vllm"}
+_PRELOAD = {"transformers": "tais.engines.transformers", "vllm": "tais.engines.vllm"}
 # A pipe write of up to PIPE_BUF (4096) bytes is atomic, so that two processes may share the pipe.
 _EVENT_BYTES = 4000
 # An engine that is taken apart when its last reference goes costs seconds; the end of the process does not.

@@ -27,6 +27,7 @@ __all__ = ["ArmEvent", "LocalExecutor", "worker_environment"]
 
 _GRACE_SECONDS = 10.0
 _SMALL_MODEL_BYTES = 256 << 20
+_IN_PROCESS = ("vllm", "transformers")
 
 
 class ArmEvent(BaseModel):
@@ -248,7 +249,7 @@ def worker_environment(jobs: Sequence[Job]) -> dict[str, str]:
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
     }
     sizes = [_weight_bytes(Path(model)) for job in jobs for model in _models(job)]
-    if sizes and max(sizes) < _SMALL_MODEL_BYTES and not any(job["arm"]["engine"] != "vllm" for job in jobs):
+    if sizes and max(sizes) < _SMALL_MODEL_BYTES and all(job["arm"]["engine"] in _IN_PROCESS for job in jobs):
         # Threads that wait for each other cost a small model more than they bring it.
         defaults["OMP_NUM_THREADS"] = "1"
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
