@@ -18,7 +18,7 @@ from tais.engines.prompts import Renderer, prompt_digest, text_after
 from tais.engines.resolved import to_plain
 from tais.manifest import Arm, Sampling
 
-__all__ = ["TransformersEngine", "preload"]
+__all__ = ["TransformersEngine", "preload", "read_tokenizer"]
 
 _NOT_INSTALLED = "transformers is not installed. Install it with: pip install 'tais[transformers]'"
 _DTYPES = ("auto", "float32", "float16", "bfloat16", "float64")
@@ -109,7 +109,7 @@ class TransformersEngine:
         self.speculation = speculation(arm)
         self.device = _device(self.options.device)
         self.model = self._load(arm.model or "", arm.revision)
-        self.tokenizer = _tokenizer(arm)
+        self.tokenizer = read_tokenizer(arm)
         self.render = Renderer(self.tokenizer, arm)
         self.limit = self._limit()
         self.ends = _end_tokens(self.model, self.tokenizer)
@@ -266,7 +266,16 @@ def _device(asked: str | None) -> Any:
         raise EngineRefusal(f"no device {asked!r}: {_first_line(error)}") from error
 
 
-def _tokenizer(arm: Arm) -> Any:
+def read_tokenizer(arm: Arm) -> Any:
+    """Return the tokenizer of an arm: its own, else its model's.
+
+    Raises
+    ------
+    EngineRefusal
+        When it cannot be read.
+    """
+    if importlib.util.find_spec("transformers") is None:
+        raise EngineRefusal(_NOT_INSTALLED)
     from transformers import AutoTokenizer
 
     name = arm.tokenizer or arm.model or ""

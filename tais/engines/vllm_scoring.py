@@ -18,7 +18,7 @@ from tais.engines.prompts import prompt_digest
 from tais.engines.vllm import VllmEngine, preload
 from tais.manifest import Arm
 
-__all__ = ["VllmScorer"]
+__all__ = ["VllmScorer", "vocabulary_size"]
 
 # Rows times vocabulary that one step may score: 256 MB in float32, of which vLLM makes a few copies.
 _SCORES_PER_STEP = 1 << 26
@@ -32,7 +32,7 @@ class VllmScorer(VllmEngine):
         """Build the engine; see :class:`tais.engines.base.ScoringEngine`."""
         plain = arm.model_copy(update={"speculative_config": None})
         preload([])
-        vocabulary = _vocabulary(plain)
+        vocabulary = vocabulary_size(plain)
         self.top = min(top, vocabulary)
         chunk = min(max(_SCORES_PER_STEP // vocabulary, _CHUNK[0]), _CHUNK[1])
         own = {
@@ -124,7 +124,7 @@ class VllmScorer(VllmEngine):
         )
 
 
-def _vocabulary(arm: Arm) -> int:
+def vocabulary_size(arm: Arm) -> int:
     """Return the size of a model's vocabulary, before vLLM is told how much to score at once."""
     from transformers import AutoConfig
 

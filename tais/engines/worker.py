@@ -176,7 +176,7 @@ def run_arm(job: Job, events: Events) -> int:
 
     Every failure becomes one ``failed`` event with the phase in which it happened.
     """
-    from tais.engines.base import EngineRefusal
+    from tais.engines.base import EngineRefusal, ServerFailure
     from tais.errors import TaisError
 
     def stop(signum: int, frame: object) -> None:
@@ -193,6 +193,8 @@ def run_arm(job: Job, events: Events) -> int:
         return 0
     except EngineRefusal as error:
         return run.failed("refused", str(error))
+    except ServerFailure as error:
+        return run.failed("server", str(error))
     except TaisError as error:
         return run.failed("store", str(error))
     except MemoryError as error:
