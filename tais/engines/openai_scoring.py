@@ -40,6 +40,12 @@ class OpenaiScorer(OpenaiEngine):
         self.top = top
         plain = arm.model_copy(update={"speculative_config": None})
         resolved = self.connect(plain, self._served(plain, temperature))
+        if arm.attached and (arm.speculative_config or isinstance(resolved["speculative_config"], dict)):
+            self.close()
+            raise EngineRefusal(
+                "this server speculates, and a drafter may overwrite what is scored. Audit with an arm whose "
+                "server does not"
+            )
         mode = resolved.get("model_config", {}).get("logprobs_mode")
         if temperature > 0 and mode is not None and not str(mode).endswith("logprobs"):
             self.close()
