@@ -276,6 +276,10 @@ def read_tokenizer(arm: Arm) -> Any:
     """
     if importlib.util.find_spec("transformers") is None:
         raise EngineRefusal(_NOT_INSTALLED)
+    if importlib.util.find_spec("torch") is not None:
+        from tais.engines.vllm import hide_broken_packages
+
+        hide_broken_packages()
     from transformers import AutoTokenizer
 
     name = arm.tokenizer or arm.model or ""
