@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -248,10 +248,8 @@ def change(data: dict[str, Any]) -> None:
     ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def contrasts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
-    """One run of vLLM and transformers over the same items, by reference and candidate."""
-    folder = tmp_path_factory.mktemp("cross")
+def run(folder: Path, change: Callable[[dict[str, Any]], None]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Run an edited manifest that is too short to decide; return its contrasts by reference and candidate."""
     command = [sys.executable, "-m", "tais", "run", str(edited(folder, change)), "--out", str(folder)]
     done = subprocess.run(
         [*command, "--limit", str(LIMIT)],
@@ -263,6 +261,12 @@ def contrasts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str],
     )
     assert done.returncode == 3, done.stderr
     return {(c["reference"], c["candidate"]): c for c in read_report(folder)["contrasts"]}
+
+
+@pytest.fixture(scope="module")
+def contrasts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
+    """One run of vLLM and transformers over the same items, by reference and candidate."""
+    return run(tmp_path_factory.mktemp("cross"), change)
 
 
 @pytest.mark.engine
@@ -307,6 +311,30 @@ def test_speculation_drafts_and_changes_nothing(
     assert contrast["details"]["audit"]["candidate"]["rate"] == 1.0
     codes = {reason["code"] for reason in contrast["reasons"]}
     assert not codes & {"resolved_differs", "speculation_option_ignored"}
+
+
+def sampled(data: dict[str, Any]) -> None:
+    drafted = {**ASSISTED, "model": str(ROOT / "models" / "demo" / "adversarial")}
+    data["arms"] = {
+        "hf": {"engine": "transformers", "model": TARGET, "dtype": "float32"},
+        "assisted": {"extends": "hf", "speculative_config": drafted},
+    }
+    data["contrasts"] = [{"reference": "hf", "candidate": "assisted", "audit": True}]
+    data["sampling"] |= {"temperature": 0.8, "n": 2, "max_tokens": 48}
+
+
+@pytest.mark.engine
+def test_assisted_draws_follow_the_targets_law(tmp_path: Path) -> None:
+    contrast = run(tmp_path, sampled)["hf", "assisted"]
+    assert contrast["treatment"]["applied"] is True
+    assert "law_followed" in {reason["code"] for reason in contrast["reasons"]}
+    conformance = contrast["details"]["conformance"]
+    assert conformance["draft"] == "sampled"
+    assert conformance["candidate"]["tokens"] > 40 * LIMIT
+    # The draft is tuned to answer otherwise: what it drew would show.
+    assert conformance["candidate"]["leak"]["ci"][0] == 0.0
+    assert min(test["p"] for test in conformance["candidate"]["tests"]) > 1e-3
+    assert min(test["p"] for test in conformance["control"]["tests"]) > 1e-3
 
 
 @pytest.fixture
