@@ -137,9 +137,12 @@ def _last_error() -> str:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-400:] if log.is_file() else []
     except OSError:
         return ""
-    said = [line for line in lines if re.search(r"\b\w*(Error|error): \S", line)]
-    named = [line for line in said if "Value error" in line] or said
-    return f": {' '.join(named[-1].split())[-300:]}" if named else ""
+    # pydantic's own reason comes before the last line; a wrong argument is the parser's.
+    for reason in (r"Value error, (.+?)(?: \[type=|$)", r"\b\w*(?:Error|error): (\S.*)"):
+        found = [match[1] for line in lines if (match := re.search(reason, line))]
+        if found:
+            return f": {' '.join(found[-1].split())[:300]}"
+    return ""
 
 
 def _free_port() -> int:

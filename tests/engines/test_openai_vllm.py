@@ -23,7 +23,7 @@ from tais.engines.openai import OpenaiEngine
 from tais.engines.openai_scoring import OpenaiScorer
 from tais.engines.openai_server import arguments
 from tais.manifest import Arm, Sampling
-from tests.conftest import ROOT, environment
+from tests.conftest import ROOT, Tais, environment
 from tests.engines.test_vllm import edited, read_report
 
 LIMIT = 24
@@ -104,6 +104,27 @@ def test_an_audit_through_a_server_conforms(run: Path) -> None:
     assert engine["scores"] == "logits"
     assert engine["model_config"]["dtype"] == "torch.float32"
     assert engine["speculative_config"] is None
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"max_model_len": 100_000}, "max_model_len (100000)"), ({"no_such": 3}, "arguments: --no-such=3")],
+)
+def test_a_server_that_cannot_start_gives_its_own_reason(
+    tais: Tais, tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    def broken(data: dict[str, Any]) -> None:
+        change(data)
+        data["arms"] |= {"again": {"extends": "served"}}
+        data["contrasts"] = [{"reference": "served", "candidate": "again"}]
+        data["arms"]["served"]["engine_args"]["serve"] |= wrong
+
+    done = tais("run", edited(tmp_path, broken), "--out", tmp_path / "out", "--limit", 2)
+    assert done.returncode == 4
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("tais: error: arm 'served': the arm's vLLM server ended with status ")
+    assert said in last
 
 
 @dataclass
