@@ -36,6 +36,8 @@ UNAVAILABLE = "unavailable.json"
 
 # Where an engine does not say how deep its model is.
 _LAYERS = 32
+# Size of the logits behind log-probabilities, which do not tell it: rounding happened at that size.
+_LOGITS = 32.0
 
 
 def audit_folder(run_dir: Path, reference: str, stack: str) -> Path:
@@ -113,6 +115,8 @@ class StackAudit:
         for scored in read_scores(folder):
             if scored.key.arm == reference and scored.prompt_fits is not False:
                 control.add(scored)
+        if engine["resolved"].get("scores") == "logprobs":
+            control.scale = max(control.scale, _LOGITS)
         return cls(folder, dtype_of(engine), _layers(engine), control)
 
     def band(self, layout: RunLayout, candidate: str) -> Band:

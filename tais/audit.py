@@ -231,7 +231,10 @@ def _draft_stack(manifest: Manifest, contrast: Contrast) -> Arm | None:
     reference, candidate = manifest.arms[contrast.reference], manifest.arms[contrast.candidate]
     config = candidate.speculative_config or {}
     # Other methods' drafts read the target's hidden states and answer nothing alone.
-    if config.get("method") != "draft_model" or reference.engine not in SCORING_ENGINES:
+    if (
+        config.get("method") not in ("draft_model", "assistant_model")
+        or reference.engine not in SCORING_ENGINES
+    ):
         return None
     own = {k: v for k, v in reference.engine_args.items() if k not in ("quantization", "hf_overrides")}
     update = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tais.document import Document, Path_, show, suggest
+from tais.engines.options import wrong_option
 from tais.errors import ManifestError
 from tais.manifest import KNOWN_ENGINES, SCORING_ENGINES, Arm, Contrast, Manifest, Role
 
@@ -75,6 +76,9 @@ def _check_arm(arm: Arm, document: Document, role: str = "arms") -> None:
     if hidden and arm.engine != "fake":
         what, place = f"{hidden[0]} belongs to the arm", document.place((*at, "engine_args", hidden[0]))
         raise ManifestError(what, place=place, remedy="Write it one level up, beside engine_args")
+    wrong = wrong_option(arm)
+    if wrong is not None:
+        raise ManifestError(wrong.what, place=document.place((*at, *wrong.path)), remedy=wrong.remedy)
 
 
 def _check_import(arm: Arm, document: Document, at: Path_) -> None:

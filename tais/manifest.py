@@ -26,7 +26,7 @@ __all__ = [
     "load_manifest",
 ]
 
-SCORING_ENGINES = ("vllm", "fake")
+SCORING_ENGINES = ("vllm", "transformers", "openai", "fake")
 """Engines that can score given tokens, see :class:`tais.engines.base.ScoringEngine`."""
 
 KNOWN_ENGINES = ("vllm", "openai", "transformers", "reference", "fake", "import")
@@ -136,6 +136,11 @@ class Arm(_Strict):
     chat_template: Text | None = None
     """File with a template that takes the place of the tokenizer's."""
     system_prompt: str | None = None
+
+    @property
+    def attached(self) -> bool:
+        """Whether a server that runs already answers: `model` is then the name that it knows."""
+        return self.engine == "openai" and "serve" not in self.engine_args
 
 
 class JudgeArm(Arm):

@@ -195,8 +195,8 @@ def _located_arm(arm: ArmT, base: Path, document: Document, role: str = "arms") 
     for key in ("path", "chat_template"):
         if (text := getattr(arm, key)) is not None:
             update[key] = _file(text, base, document, (*at, key))
-    # The model of an `openai` arm is a name that its server knows, even where it looks like a path.
-    for key in ("tokenizer",) if arm.engine == "openai" else ("model", "tokenizer"):
+    # The model of a server that runs already is a name that it knows, even where it looks like a path.
+    for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
         if (text := getattr(arm, key)) is not None:
             update[key] = _local(text, base, document, (*at, key))
     speculation = arm.speculative_config or {}

@@ -41,8 +41,12 @@ _BYTES_PER_TOKEN = 24
 _BYTES_PER_SAMPLE = 600
 _BYTES_SPARE = 64 << 20
 
-_INSTALL = "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"
-_PACKAGES = {"reference": ("transformers", _INSTALL), "vllm": ("vllm", _INSTALL)}
+_PACKAGES = {
+    "vllm": ("vllm", "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"),
+    "reference": ("transformers", "pip install 'tais[transformers]'"),
+    "transformers": ("transformers", "pip install 'tais[transformers]'"),
+    "openai": ("httpx", "pip install 'tais[openai]'"),
+}
 
 
 @dataclass(frozen=True, slots=True)

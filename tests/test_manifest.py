@@ -104,11 +104,15 @@ def test_a_folder_beside_the_manifest_is_a_model(tmp_path: Path) -> None:
     (tmp_path / "org" / "model").mkdir(parents=True)
     (tmp_path / "battery.yaml").touch()
     arms = (
-        "  a: {engine: vllm, model: org/model, tokenizer: org/model}\n  b: {engine: openai, model: org/model}"
+        "  a: {engine: vllm, model: org/model, tokenizer: org/model}\n"
+        "  b: {engine: openai, model: org/model, engine_args: {base_url: 'http://localhost:8000'}}\n"
+        "  c: {engine: openai, model: org/model, engine_args: {serve: {}}}"
     )
     manifest = read(arms, base=tmp_path)
     assert manifest.arms["a"].model == manifest.arms["a"].tokenizer == str(tmp_path / "org" / "model")
+    # What a running server calls its model is no path; a server that TAIS starts loads it from one.
     assert manifest.arms["b"].model == "org/model"
+    assert manifest.arms["c"].model == str(tmp_path / "org" / "model")
 
 
 def test_a_name_too_long_for_a_file_is_the_name_of_a_model() -> None:

@@ -13,13 +13,17 @@ __all__ = ["ENGINES", "SCORERS", "create_engine", "create_scorer"]
 ENGINES: dict[str, str] = {
     "fake": "tais.engines.fake:FakeEngine",
     "import": "tais.engines.imported:ImportEngine",
+    "openai": "tais.engines.openai:OpenaiEngine",
     "reference": "tais.engines.reference:ReferenceEngine",
+    "transformers": "tais.engines.transformers:TransformersEngine",
     "vllm": "tais.engines.vllm:VllmEngine",
 }
 """Engine name to ``module:class``."""
 
 SCORERS: dict[str, str] = {
     "fake": "tais.engines.fake_scoring:FakeScorer",
+    "openai": "tais.engines.openai_scoring:OpenaiScorer",
+    "transformers": "tais.engines.transformers_scoring:TransformersScorer",
     "vllm": "tais.engines.vllm_scoring:VllmScorer",
 }
 """Engines that can also score given tokens."""

@@ -25,6 +25,7 @@ __all__ = [
     "SampleKey",
     "ScoreRequest",
     "ScoringEngine",
+    "ServerFailure",
     "TokenScores",
 ]
 
@@ -124,6 +125,10 @@ class TokenScores:
 
 class EngineRefusal(Exception):
     """The engine does not accept an arm's configuration or a prompt; the message is for the user."""
+
+
+class ServerFailure(Exception):
+    """A server that an engine speaks to does not answer; nothing is wrong with the arm's configuration."""
 
 
 class Engine(Protocol):

@@ -67,9 +67,11 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         # The draft's weights and cache take memory, and drafts take scheduler slots.
         r"speculative_config(\..*)?",
         rf"{_MEMORY}|speculative_config(\..*)?|observability_config\.per_request_spec_decode_metrics|"
-        r"scheduler_config\.(max_num_scheduled_tokens|max_num_batched_tokens)|runtime\.(drafter|rejection_sample.*)|"
+        r"scheduler_config\.(max_num_scheduled_tokens|max_num_batched_tokens)|runtime\.(drafter|batch_size|rejection_sample.*)|"
         r"compilation_config\.(cudagraph_.*|max_cudagraph_capture_size|compile_sizes)",
     ),
+    # Two engines say what they are in words of their own.
+    (r"engine", r".*"),
     (r"model|revision|tokenizer", rf"model_config(\..*)?|{_MEMORY}|quant_config(\..*)?|load_config(\..*)?"),
     (r"dtype", rf"model_config\.dtype|cache_config\..*dtype|mamba_config\..*dtype|{_MEMORY}"),
     (r"engine_args\.max_num_seqs", rf"scheduler_config\.max_num_seqs|compilation_config\..*|{_MEMORY}"),

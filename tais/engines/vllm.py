@@ -6,7 +6,6 @@ named where it is used.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import os
@@ -17,9 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tais.engines.base import Counters, EngineRefusal, Message, Request, Sample, SampleKey
+from tais.engines.base import Counters, EngineRefusal, Request, Sample, SampleKey
+from tais.engines.prompts import Renderer, prompt_digest
 from tais.engines.resolved import to_plain
 from tais.manifest import Arm, Sampling
 
@@ -146,8 +144,7 @@ class VllmEngine:
             raise EngineRefusal(f"vLLM refuses this arm: {_refusal(error)}") from error
         self.arm = arm
         self.tokenizer = self.llm.get_tokenizer()
-        self.template = Path(arm.chat_template).read_text(encoding="utf-8") if arm.chat_template else None
-        self._prompts: dict[tuple[tuple[Message, ...], bool], list[int]] = {}
+        self._render = Renderer(self.tokenizer, arm)
         self._totals = Counters()
         self.counters()
         return self._resolved()
@@ -198,25 +195,6 @@ class VllmEngine:
                     f"the model takes {limit} (max_model_len), prompt and answer together"
                 )
 
-    def _render(self, request: Request) -> list[int]:
-        """Return the prompt's token ids by the arm's own tokenizer and chat template."""
-        key = request.messages, request.chat
-        ids = self._prompts.get(key)
-        if ids is None:
-            ids = self._prompts[key] = self._tokenize(*key)
-        return ids
-
-    def _tokenize(self, messages: tuple[Message, ...], chat: bool) -> list[int]:
-        tokenizer = self.tokenizer
-        if chat and (self.template or getattr(tokenizer, "chat_template", None)):
-            turns = [{"role": message.role, "content": message.content} for message in messages]
-            rendered = tokenizer.apply_chat_template(
-                turns, chat_template=self.template, add_generation_prompt=True, tokenize=True
-            )
-            # transformers 5 returns a mapping where 4 returned the ids.
-            return list(rendered if isinstance(rendered, list) else rendered["input_ids"])
-        return list(tokenizer.encode("\n\n".join(message.content for message in messages)))
-
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
         """Keep the engine's queue full and yield samples as they finish."""
         engine = self.llm.llm_engine
@@ -265,12 +243,12 @@ class VllmEngine:
     def _sample(self, request: Request, output: Any, seconds: float) -> Sample:
         completion = output.outputs[0]
         ids = list(completion.token_ids)
-        prompt = np.asarray(output.prompt_token_ids, dtype="<i4")
+        prompt = output.prompt_token_ids
         top1, top2, other = _top_two(ids, completion.logprobs)
         metrics = completion.spec_decode_metrics
         return Sample(
             key=SampleKey(*request.key),
-            prompt_digest=hashlib.sha256(prompt.tobytes()).hexdigest(),
+            prompt_digest=prompt_digest(prompt),
             prompt_tokens=len(prompt),
             token_ids=ids,
             text=completion.text,

@@ -8,7 +8,6 @@ Never asked of a speculating engine, where the drafter may overwrite the states 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,10 +15,11 @@ import numpy as np
 
 from tais.engines.base import EngineRefusal, ScoreRequest, TokenScores
 from tais.engines.onset import onset_tokens
+from tais.engines.prompts import prompt_digest
 from tais.engines.vllm import VllmEngine, preload
 from tais.manifest import Arm
 
-__all__ = ["VllmScorer"]
+__all__ = ["VllmScorer", "vocabulary_size"]
 
 # Rows times vocabulary that one step may score: 256 MB in float32, of which vLLM makes a few copies.
 _SCORES_PER_STEP = 1 << 26
@@ -33,7 +33,7 @@ class VllmScorer(VllmEngine):
         """Build the engine; see :class:`tais.engines.base.ScoringEngine`."""
         plain = arm.model_copy(update={"speculative_config": None})
         preload([])
-        vocabulary = _vocabulary(plain)
+        vocabulary = vocabulary_size(plain)
         self.top = min(top, vocabulary)
         chunk = min(max(_SCORES_PER_STEP // vocabulary, _CHUNK[0]), _CHUNK[1])
         own = {
@@ -111,7 +111,7 @@ class VllmScorer(VllmEngine):
         self.llm.llm_engine.add_request(number, {"prompt_token_ids": ids}, parameters)
 
     def _scores(self, request: ScoreRequest, output: Any) -> TokenScores:
-        prompt = np.asarray(self._render(request.request), dtype="<i4")
+        prompt = self._render(request.request)
         first = len(prompt) + request.first
         flat = output.prompt_logprobs
         starts = np.asarray(flat.start_indices[first:], dtype=np.int64)
@@ -120,14 +120,14 @@ class VllmScorer(VllmEngine):
         tokens = np.asarray(flat.token_ids, dtype=np.int32)[rows]
         return TokenScores(
             request=request,
-            prompt_digest=hashlib.sha256(prompt.tobytes()).hexdigest(),
+            prompt_digest=prompt_digest(prompt),
             given=scores[:, 0],
             top_tokens=tokens[:, 1:],
             top_scores=scores[:, 1:],
         )
 
 
-def _vocabulary(arm: Arm) -> int:
+def vocabulary_size(arm: Arm) -> int:
     """Return the size of a model's vocabulary, before vLLM is told how much to score at once."""
     from transformers import AutoConfig
 

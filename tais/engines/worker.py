@@ -37,7 +37,11 @@ __all__ = ["Job", "main"]
 Job = dict[str, Any]
 
 _PR_SET_PDEATHSIG = 1
-_PRELOAD = {"reference": "tais.engines.reference", "vllm": "tais.engines.vllm"}
+_PRELOAD = {
+    "reference": "tais.engines.reference",
+    "transformers": "tais.engines.transformers",
+    "vllm": "tais.engines.vllm",
+}
 # A pipe write of up to PIPE_BUF (4096) bytes is atomic, so that two processes may share the pipe.
 _EVENT_BYTES = 4000
 # An engine that is taken apart when its last reference goes costs seconds; the end of the process does not.
@@ -176,7 +180,7 @@ def run_arm(job: Job, events: Events) -> int:
 
     Every failure becomes one ``failed`` event with the phase in which it happened.
     """
-    from tais.engines.base import EngineRefusal
+    from tais.engines.base import EngineRefusal, ServerFailure
     from tais.errors import TaisError
 
     def stop(signum: int, frame: object) -> None:
@@ -193,6 +197,8 @@ def run_arm(job: Job, events: Events) -> int:
         return 0
     except EngineRefusal as error:
         return run.failed("refused", str(error))
+    except ServerFailure as error:
+        return run.failed("server", str(error))
     except TaisError as error:
         return run.failed("store", str(error))
     except MemoryError as error:

@@ -27,6 +27,8 @@ __all__ = ["ArmEvent", "LocalExecutor", "worker_environment"]
 
 _GRACE_SECONDS = 10.0
 _SMALL_MODEL_BYTES = 256 << 20
+# What runs on the threads of this machine.
+_LOCAL = ("vllm", "transformers", "reference", "openai")
 
 
 class ArmEvent(BaseModel):
@@ -249,7 +251,7 @@ def worker_environment(jobs: Sequence[Job]) -> dict[str, str]:
     }
     sizes = [_weight_bytes(Path(model)) for job in jobs for model in _models(job)]
     engines = {job["arm"]["engine"] for job in jobs}
-    if sizes and max(sizes) < _SMALL_MODEL_BYTES and engines <= {"reference", "vllm"}:
+    if sizes and max(sizes) < _SMALL_MODEL_BYTES and engines <= set(_LOCAL):
         # Threads that wait for each other cost a small model more than they bring it.
         defaults["OMP_NUM_THREADS"] = "1"
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
@@ -290,8 +292,11 @@ def _failure(event: ArmEvent, log: Path) -> EngineError:
     remedies = {
         "refused": "Change the arm in the manifest",
         "memory": "Lower max_num_seqs, max_model_len or the cache size in the arm's engine_args",
+        "server": "See that the server is up and answers, then continue with --resume",
     }
-    said = {"refused": "", "store": "", "memory": "ran out of memory", "crashed": "failed"}[event.kind]
+    said = {"refused": "", "store": "", "server": "", "memory": "ran out of memory", "crashed": "failed"}[
+        event.kind
+    ]
     what = f"{said} in phase {event.phase!r}: {event.message}" if said else event.message
     # A failure of the store names its own remedy.
     remedy = None if event.kind == "store" else remedies.get(event.kind, _see(log))
