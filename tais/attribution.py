@@ -232,6 +232,7 @@ def fold_audit(
         ),
         attributions=tuple(causes),
         left_out=left_out,
+        downstream=sum(d.downstream for d in divergences),
         prompts_differ=found.prompts_differ,
         unavailable=lookup.unavailable,
     )

@@ -112,6 +112,8 @@ class Divergence:
     """How the candidate came by its token; None where its engine does not tell."""
     same_tokens: bool = False
     """Whether the tokens are the same and the text alone differs."""
+    downstream: int = 0
+    """Tokens of the candidate after this one: they follow from it, and are not looked at one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,8 @@ class AuditEvidence:
     attributions: tuple[Attribution, ...] = ()
     left_out: int = 0
     """Divergences that were not looked at."""
+    downstream: int = 0
+    """Tokens after the first difference of their answers."""
     prompts_differ: int = 0
     """Answers whose prompt the reference stack reads otherwise; they are not scored against it."""
     unscored: int = 0

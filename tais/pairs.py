@@ -144,4 +144,5 @@ def _divergence(entry: Differing, reference: Answer, candidate: Answer) -> Diver
         candidate_margin=candidate.margin(position) if by_token else None,
         proposed=candidate.proposed(position) if by_token else None,
         same_tokens=not by_token and known,
+        downstream=max(0, len(candidate.token_ids or ()) - position - 1) if by_token else 0,
     )

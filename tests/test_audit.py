@@ -48,6 +48,10 @@ def test_a_structural_divergence_fails_a_contrast_that_claims_to_be_lossless(
     differing = found["identity"]["n"] - found["identity"]["identical"]
     assert found["details"]["audit"]["causes"] == {"structural": differing}
     assert "structural divergence" in done.stderr
+    page, short = ((screen.run_dirs()[-1] / name).read_text() for name in ("report.html", "report.md"))
+    assert "Why answers diverge" in page
+    assert "Diverging tokens" in page
+    assert "Why answers diverge" in short
 
 
 def test_float32_clears_what_rounding_made(screen: Screen, tais: Tais) -> None:

@@ -29,7 +29,7 @@ def audit_tables(report: Report) -> list[WordTable]:
     tables = (
         WordTable(
             "Why answers diverge",
-            ("contrast", "scored", "in", "band", *_CAUSES, "draft's own choice"),
+            ("contrast", "scored", "in", "band", *_CAUSES, "tokens after", "draft's own choice"),
             tuple(_causes(report)),
         ),
         WordTable(
@@ -52,7 +52,16 @@ def audit_tables(report: Report) -> list[WordTable]:
         ),
         WordTable(
             "Sampled tokens against the target's law",
-            ("contrast", "tokens", "p", "drawn by the draft", "interval", "at most", "would have shown"),
+            (
+                "contrast",
+                "tokens",
+                "p",
+                "drawn by the draft",
+                "interval",
+                "at most",
+                "would have shown",
+                "log e-value",
+            ),
             tuple(_laws(report)),
         ),
         WordTable(
@@ -114,6 +123,7 @@ def _causes(report: Report) -> Iterator[tuple[str, ...]]:
             _said(audit.get("dtype")),
             _figure(audit.get("band")),
             *(_count(causes.get(cause, 0)) for cause in _CAUSES),
+            _count(audit.get("downstream")),
             own,
         )
 
@@ -158,6 +168,7 @@ def _laws(report: Report) -> Iterator[tuple[str, ...]]:
             f"[{percent(interval[0], 2)}, {percent(interval[1], 2)}]" if interval else NONE,
             percent(leak.get("upper"), 2) if leak else NONE,
             percent(leak.get("detectable"), 2) if leak.get("detectable") else NONE,
+            _figure(_mapping(tested.get("e_value")).get("log_e")),
         )
 
 

@@ -204,6 +204,7 @@ def audit_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, Any]:
             "control": _counts(audit.control),
             "candidate": _counts(audit.candidate),
             "causes": dict(sorted(causes.items())),
+            "downstream": audit.downstream,
             "draft_pull": _pull(audit),
             "batteries": [
                 {
