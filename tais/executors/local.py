@@ -121,7 +121,8 @@ class LocalExecutor:
                 start_new_session=True,
             )
         os.close(write_end)
-        self._events = read_end
+        self._events, self._buffer = read_end, b""
+        self._preloaded.clear()
 
     def _send(self, **command: Any) -> None:
         assert self._process is not None
