@@ -9,6 +9,9 @@ import pytest
 
 from tests.conftest import FAKE, Screen, Tais, without_times
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 
 def contrast(screen: Screen, candidate: str) -> dict[str, Any]:
     found: dict[str, Any] = next(c for c in screen.report()["contrasts"] if c["candidate"] == candidate)

@@ -14,6 +14,9 @@ import pytest
 
 from tests.conftest import FAKE, Screen, Tais, finish, start, without_times
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 N = 120
 RUBRIC = {"name": "judge_rubric", "judge": "small"}
 

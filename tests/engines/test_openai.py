@@ -19,6 +19,9 @@ from tais.manifest import Arm, Sampling
 from tests.conftest import Screen, Tais
 from tests.engines.hostile import FAULTS, KEY, MODEL, Hostile, answer_to, hostile, number_in
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 QUICK = {"backoff_seconds": 0.01, "timeout_seconds": 20.0, "concurrency": 6}
 GREEDY = Sampling(max_tokens=8)
 

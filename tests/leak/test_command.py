@@ -14,6 +14,9 @@ from tais.leak.packages import torch
 from tests.conftest import ROOT, Tais
 from tests.leak.tiny import random_model
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 DEMO = ROOT / "models" / "demo" / "target"
 PROMPTS = "Name three kinds of bread.\nWhat is the colour of rain?\n"
 

@@ -17,6 +17,9 @@ from tais.stats.paired import PairedTable
 from tais.stats.sequential import Boundary, Look
 from tests.stats.made import contrast, endpoint, outcomes
 
+# The whole file takes more than the unit tests may; CI runs it all the same.
+pytestmark = pytest.mark.slow
+
 PLANNED = (60, 120, 180)
 
 
