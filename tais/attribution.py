@@ -65,33 +65,33 @@ class _Tally:
 
     tokens: int = 0
     ties: int = 0
-    misses: int = 0
-    beyond: int = 0
     largest: float = 0.0
     scale: float = 0.0
     """Largest score seen, by magnitude."""
     margins: list[NDArray[np.float32]] = field(default_factory=list)
     """Of the misses."""
 
-    def add(self, scored: Scored, band: float | None = None) -> None:
+    def add(self, scored: Scored) -> None:
         margins = scored.margins
         if not len(margins):
             return
         self.tokens += len(margins)
         missed = margins[margins > 0]
         if len(missed):
-            self.misses += len(missed)
             self.margins.append(missed)
         if scored.top_scores.shape[1] > 1:
             tied = scored.top_scores[:, 0] == scored.top_scores[:, 1]
             self.ties += int(((margins == 0) & tied).sum())
-        if band is not None:
-            self.beyond += int((margins > band).sum())
         self.largest = max(self.largest, float(margins.max()))
         self.scale = max(self.scale, float(np.abs(scored.top_scores[:, 0]).max()))
 
-    def counts(self) -> AuditCounts:
-        return AuditCounts(self.tokens, self.ties, self.misses, self.beyond, self.largest)
+    def missed(self) -> NDArray[np.float32]:
+        """Return the margins of all misses."""
+        return np.concatenate([np.zeros(0, dtype=np.float32), *self.margins])
+
+    def counts(self, band: float) -> AuditCounts:
+        missed = self.missed()
+        return AuditCounts(self.tokens, self.ties, len(missed), int((missed > band).sum()), self.largest)
 
 
 @dataclass(slots=True)
@@ -126,9 +126,8 @@ class StackAudit:
         # Of a coarser candidate the control says nothing: its residual stream is rounded twice per layer,
         # its output once. Else the control has seen what depth does, and the output's rounding is left.
         eps = max(own, ROUNDOFF.get(dtype_of(layout.engine(candidate)), coarsest))
-        missed = np.concatenate([np.zeros(0, dtype=np.float32), *self.control.margins])
         return band(
-            missed,
+            self.control.missed(),
             eps,
             self.control.scale or 1.0,
             roundings=1 if eps == own else 2 * self.layers + 1,
@@ -153,7 +152,6 @@ class _Token:
     """What one stack says of one token of an answer."""
 
     margin: float
-    token_score: float
     top_tokens: NDArray[np.int32]
     top_scores: NDArray[np.float32]
 
@@ -163,7 +161,6 @@ class _Gathered:
     """One pass over the scores of the reference stack."""
 
     candidate: _Tally = field(default_factory=_Tally)
-    control: _Tally = field(default_factory=_Tally)
     prompts_differ: int = 0
     items: dict[str, set[str]] = field(default_factory=dict)
     beyond: dict[str, set[str]] = field(default_factory=dict)
@@ -215,7 +212,7 @@ def fold_audit(
     }
     whole = None if scope == "divergences" else _unlike(audit.folder, candidate)
     found = _gather(audit.folder, reference, candidate, limit.width, wanted, whole)
-    lookup = _Lookup(layout, contrast, found, limit.width, wanted)
+    lookup = _Lookup(layout, contrast, audit, found, limit.width, wanted)
     causes = [lookup.attribute(d) for d in divergences]
     known = {(SampleKey(c.battery, c.item_id, c.repeat), c.position) for c in causes}
     causes += [lookup.miss(*miss) for miss in found.misses if miss[:2] not in known]
@@ -224,8 +221,8 @@ def fold_audit(
         dtype=audit.dtype,
         band=limit.width,
         rounding=limit.rounding,
-        control=found.control.counts(),
-        candidate=found.candidate.counts(),
+        control=audit.control.counts(limit.width),
+        candidate=found.candidate.counts(limit.width),
         batteries=tuple(
             BatteryAudit(name, len(items), len(found.beyond.get(name, ())))
             for name, items in found.items.items()
@@ -272,8 +269,6 @@ def _gather(
         if scored.prompt_fits is False:
             found.prompts_differ += arm == candidate
             continue
-        if arm == reference:
-            found.control.add(scored, band)
         if unlike is not None and (arm == candidate or sample not in unlike):
             _add_whole(found, scored, band)
         for position in by_sample.get((arm, sample), ()):
@@ -289,7 +284,7 @@ def _unlike(folder: Path, candidate: str) -> Collection[SampleKey]:
 
 
 def _add_whole(found: _Gathered, scored: Scored, band: float) -> None:
-    found.candidate.add(scored, band)
+    found.candidate.add(scored)
     key = scored.sample
     found.items.setdefault(key.battery, set()).add(key.item_id)
     for index in np.flatnonzero(scored.margins > band):
@@ -301,7 +296,6 @@ def _add_whole(found: _Gathered, scored: Scored, band: float) -> None:
 def _token(scored: Scored, index: int) -> _Token:
     return _Token(
         float(scored.margins[index]),
-        float(scored.given[index]),
         scored.top_tokens[index].copy(),
         scored.top_scores[index].copy(),
     )
@@ -314,6 +308,7 @@ class _Lookup:
         self,
         layout: RunLayout,
         contrast: Mapping[str, Any],
+        own: StackAudit,
         found: _Gathered,
         width: float,
         wanted: set[tuple[str, SampleKey, int]],
@@ -324,13 +319,12 @@ class _Lookup:
         self.unavailable: str | None = None
         misses = {(self.candidate, key, position) for key, position, _, _ in found.misses}
         both = wanted | misses
-        own = StackAudit.read(run_dir, self.reference, "own")
-        self.own_is_float32 = own is not None and own.dtype == "float32"
+        self.own_is_float32 = own.dtype == "float32"
         self.float32 = self._stack(run_dir, "float32", both)
         self.draft = self._stack(run_dir, f"draft-{self.candidate}", wanted)
         exact = StackAudit.read(run_dir, self.reference, "float32")
         # Its scores have no control of their own: rounding alone, at the scale of the reference stack.
-        self.float32_width = _float32_width(exact, own) if exact and own else width
+        self.float32_width = _float32_width(exact, own) if exact else width
 
     def _stack(
         self, run_dir: Path, stack: str, wanted: set[tuple[str, SampleKey, int]]

@@ -58,8 +58,12 @@ class AuditPlanner:
 
     def stages(self) -> Iterator[list[Job]]:
         """Yield the jobs of each stage; a stage is planned when the one before it has run."""
+        if not self._audited():
+            return
+        # Samples stay as they are from stage to stage: they are read once.
+        work = _Work(RunLayout(self.run_dir, self.run_dir / "scores.parquet"), self.lock)
         for stage in (self._own, self._float32, self._drafts):
-            jobs = [job for job in stage() if job["total"]]
+            jobs = [job for job in stage(work) if job["total"]]
             if jobs:
                 yield jobs
 
@@ -67,9 +71,8 @@ class AuditPlanner:
         pairs = zip(self.manifest.contrasts, self.lock["contrasts"], strict=True)
         return [(c, fixed) for c, fixed in pairs if fixed.get("audit", "none") != "none"]
 
-    def _own(self) -> Iterator[Job]:
+    def _own(self, work: _Work) -> Iterator[Job]:
         """Score candidates, and the reference's own answers as the control, under the reference stack."""
-        work = _Work(RunLayout(self.run_dir, self.run_dir / "scores.parquet"), self.lock)
         entries: dict[str, list[Entry]] = {}
         for contrast, fixed in self._audited():
             own = entries.setdefault(contrast.reference, [])
@@ -81,11 +84,10 @@ class AuditPlanner:
             if wanted:
                 yield self._job(self.manifest.arms[reference], reference, "own", wanted, work)
 
-    def _float32(self) -> Iterator[Job]:
+    def _float32(self, work: _Work) -> Iterator[Job]:
         """Score what the reference stack would not have chosen once more in float32."""
         if self.lock["sampling"]["temperature"] > 0:
             return
-        work = _Work(RunLayout(self.run_dir, self.run_dir / "scores.parquet"), self.lock)
         for reference in dict.fromkeys(c.reference for c, _ in self._audited()):
             audit = StackAudit.read(self.run_dir, reference, "own")
             if audit is None or audit.dtype == "float32":
@@ -97,9 +99,8 @@ class AuditPlanner:
                 stack = self.manifest.arms[reference].model_copy(update={"dtype": "float32"})
                 yield self._job(stack, reference, "float32", wanted, work)
 
-    def _drafts(self) -> Iterator[Job]:
+    def _drafts(self, work: _Work) -> Iterator[Job]:
         """Score the diverging tokens under the draft alone."""
-        work = _Work(RunLayout(self.run_dir, self.run_dir / "scores.parquet"), self.lock)
         for contrast, fixed in self._audited():
             draft = _draft_stack(self.manifest, contrast)
             if draft is None:
@@ -150,6 +151,7 @@ class _Work:
         self.repeats = lock["sampling"]["n"]
         self.greedy = lock["sampling"]["temperature"] == 0
         self._tables: dict[str, ArmTable] = {}
+        self._found: dict[tuple[str, str], list[Divergence]] = {}
 
     def table(self, arm: str) -> ArmTable:
         if arm not in self._tables:
@@ -176,7 +178,7 @@ class _Work:
         if not found:
             return []
         diverging = dict.fromkeys(key for _, key, _ in found)
-        control = dict.fromkeys([*list(diverging)[:_CONTROL_DIVERGING], *self._first_keys(reference)])
+        control = dict.fromkeys([*list(diverging)[:_CONTROL_DIVERGING], *self._first_keys()])
         kept = list(control)[: max(_CONTROL, min(len(diverging), _CONTROL_DIVERGING))]
         whole: list[Entry] = [(reference, key, 0, None) for key in kept]
         scored = {key for _, key, _, _ in whole}
@@ -199,12 +201,10 @@ class _Work:
         tables = self.table(reference), self.table(candidate)
         for battery in self.lock["batteries"]:
             own = self.items.of(battery["name"])
-            bounds = own.first * self.repeats, (own.first + len(own.ids)) * self.repeats
-            sides = [table.between(*bounds) for table in tables]
-            yield battery["name"], Pair(sides[0], sides[1], own, self.repeats)
+            yield battery["name"], Pair.of_battery(*tables, own, self.repeats)
 
-    def _first_keys(self, arm: str) -> list[SampleKey]:
-        """Return the first answers of an arm, some of every battery."""
+    def _first_keys(self) -> list[SampleKey]:
+        """Return the first samples, some of every battery."""
         per_battery = -(-_CONTROL // len(self.lock["batteries"]))
         return [
             SampleKey(battery["name"], str(item), 0)
@@ -221,9 +221,12 @@ class _Work:
         ]
 
     def divergences(self, fixed: Mapping[str, Any]) -> list[Divergence]:
-        pairs = self._pairs(fixed["reference"], fixed["candidate"])
-        differing = [entry for name, pair in pairs for entry in pair.differing(name)]
-        return read_divergences(self.layout, self.items, self.repeats, fixed, differing)
+        """Return the first differences of a contrast's answers."""
+        arms = fixed["reference"], fixed["candidate"]
+        if arms not in self._found:
+            differing = [entry for name, pair in self._pairs(*arms) for entry in pair.differing(name)]
+            self._found[arms] = read_divergences(self.layout, self.items, self.repeats, fixed, differing)
+        return self._found[arms]
 
 
 def _draft_stack(manifest: Manifest, contrast: Contrast) -> Arm | None:

@@ -6,14 +6,25 @@ import errno
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from tais.errors import Place, StoreError
 
-__all__ = ["canonical_json", "json_digest", "sha256_file", "store_error", "write_atomic"]
+__all__ = [
+    "canonical_json",
+    "json_digest",
+    "remove_leftovers",
+    "sha256_file",
+    "store_error",
+    "sync_directory",
+    "temporary_path",
+    "write_atomic",
+]
 
 _CHUNK = 1 << 20
+_LEFTOVER = re.compile(r"\.[A-Za-z0-9._-]+\.\d+(\.tmp)?", re.ASCII)
 
 
 def store_error(error: OSError, path: Path) -> StoreError:
@@ -38,7 +49,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     StoreError
         When the directory is missing, full or not writable.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         try:
@@ -52,6 +63,18 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         sync_directory(path.parent)
     except OSError as error:
         raise store_error(error, path) from error
+
+
+def temporary_path(path: Path) -> Path:
+    """Return where `path` is written before it takes its name; `remove_leftovers` knows the form."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def remove_leftovers(run_dir: Path) -> None:
+    """Remove what a write that was killed left behind; it is no part of the run."""
+    for path in run_dir.rglob(".*"):
+        if _LEFTOVER.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 def sync_directory(directory: Path) -> None:

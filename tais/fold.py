@@ -106,10 +106,9 @@ def fold_run(
     looks = _looks(plan, items, repeats)
     for battery in lock["batteries"]:
         own = items.of(battery["name"])
-        bounds = own.first * repeats, (own.first + len(own.ids)) * repeats
         for contrast, found in zip(lock["contrasts"], gathered, strict=True):
-            sides = [tables[contrast[side]].between(*bounds) for side in ("reference", "candidate")]
-            pair = Pair(sides[0], sides[1], own, repeats)
+            reference, candidate = (tables[contrast[side]] for side in ("reference", "candidate"))
+            pair = Pair.of_battery(reference, candidate, own, repeats)
             looked_at = looks if plan is not None and plan.covers(contrast) else None
             found.add(battery, scorers[battery["name"]], pair, _most(contrast), looked_at)
     for contrast, found in zip(lock["contrasts"], gathered, strict=True):

@@ -311,9 +311,8 @@ class _Looking:
                 if battery["name"] not in scorers:
                     continue
                 items = self.items.of(battery["name"])
-                bounds = items.first * self.repeats, (items.first + len(items.ids)) * self.repeats
-                sides = [tables[contrast[side]].between(*bounds) for side in ("reference", "candidate")]
-                pair = Pair(sides[0], sides[1], items, self.repeats)
+                left, right = (tables[contrast[side]] for side in ("reference", "candidate"))
+                pair = Pair.of_battery(left, right, items, self.repeats)
                 endpoint = pair.endpoint(battery, self.scorers[battery["name"]])
                 if self.plan.covers(contrast):
                     endpoint = self.plan.evidence(endpoint, pair, self.numbers, self.repeats)

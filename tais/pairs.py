@@ -47,6 +47,12 @@ class Pair:
         same_tokens = self._same(reference.tokens, candidate.tokens)
         self.same = np.where(by_token, same_tokens, self.same_text).astype(np.bool_)
 
+    @classmethod
+    def of_battery(cls, reference: ArmTable, candidate: ArmTable, items: BatteryItems, repeats: int) -> Pair:
+        """Return the samples of one battery, from the tables of both arms."""
+        bounds = items.first * repeats, (items.first + len(items.ids)) * repeats
+        return cls(reference.between(*bounds), candidate.between(*bounds), items, repeats)
+
     def _same(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
         equal: NDArray[np.bool_] = (left[self.rows] == right[self.columns]).all(axis=1)
         return equal

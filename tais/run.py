@@ -19,7 +19,7 @@ from tais.attribution import UNAVAILABLE
 from tais.engines import ENGINES
 from tais.engines.resolved import Difference
 from tais.errors import EngineError, Interrupted, ManifestError, Place, StoreError, TaisError, UsageError
-from tais.files import canonical_json, sha256_file, store_error, write_atomic
+from tais.files import canonical_json, remove_leftovers, sha256_file, store_error, write_atomic
 from tais.guard import RunGuard
 from tais.judging import check_judges, judge_jobs, planned_judges
 from tais.ledger import LEDGER, append, attempts, read_ledger
@@ -205,6 +205,7 @@ def finish(
     # From here on the items stand in the run directory.
     plan = replace(plan, batteries=(), brought=bring is not None)
     with RunGuard(run_dir):
+        remove_leftovers(run_dir)
         if options.signer is not None:
             from tais.attest import sign_lock
 

@@ -236,19 +236,5 @@ def read_counters(arm_dir: Path) -> Counters | None:
             continue
         values = json.loads(metadata[_COUNTERS])
         part = Counters(**{**values, "accepted_per_position": tuple(values["accepted_per_position"])})
-        total = part if total is None else _add(total, part)
+        total = part if total is None else total + part
     return total
-
-
-def _add(left: Counters, right: Counters) -> Counters:
-    width = max(len(left.accepted_per_position), len(right.accepted_per_position))
-    padded = [
-        (*values, *(0,) * (width - len(values)))
-        for values in (left.accepted_per_position, right.accepted_per_position)
-    ]
-    return Counters(
-        left.drafts + right.drafts,
-        left.draft_tokens + right.draft_tokens,
-        left.accepted_tokens + right.accepted_tokens,
-        tuple(a + b for a, b in zip(*padded, strict=True)),
-    )

@@ -5,7 +5,6 @@ second_scores.parquet is the same of the scorers that only look on, for the batt
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tais.files import store_error, sync_directory
+from tais.files import store_error, sync_directory, temporary_path
 from tais.items import Items
 from tais.judging import Replies
 from tais.samples import read_batches
@@ -67,7 +66,7 @@ def score_arms(
     StoreError
         When samples cannot be read or scores not written, or a judge has not replied.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     try:
         with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
             for arm in sorted(arm_dirs):

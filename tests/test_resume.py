@@ -106,3 +106,18 @@ def test_a_damaged_part_is_named_with_the_remedy(screen: Screen, tais: Tais) -> 
     part.unlink()
     (screen.run_dirs()[0] / "report.json").unlink()
     assert tais("run", screen.path, "--out", screen.out, "--resume").returncode == 0
+
+
+def test_what_a_killed_write_left_is_gone_after_the_next_attempt(screen: Screen, tais: Tais) -> None:
+    assert tais("run", screen.path, "--out", screen.out).returncode == 0
+    run_dir = screen.run_dirs()[0]
+    leftovers = [
+        run_dir / ".scores.parquet.12345.tmp",
+        run_dir / "arms" / "spec" / ".part-00000.parquet.7.tmp",
+        run_dir / "arms" / "target" / ".part-00001.parquet.7",
+    ]
+    for leftover in leftovers:
+        leftover.write_bytes(b"PAR1")
+    (run_dir / ".keep").write_text("not ours")
+    assert tais("run", screen.path, "--out", screen.out, "--resume").returncode == 0
+    assert [path for path in run_dir.rglob(".*") if path.is_file()] == [run_dir / ".keep"]

@@ -20,7 +20,6 @@ __all__ = [
     "TEST_BUNDLE",
     "digest_files",
     "read_bytes",
-    "remove_leftovers",
     "sha256",
 ]
 
@@ -33,7 +32,6 @@ BUNDLES = frozenset({LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE})
 # What TAIS writes needs no other characters; a name that hides or leads elsewhere is none of its own.
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}", re.ASCII)
 _MAY_BE_EMPTY = {"arms", "logs"}
-_LEFTOVER = re.compile(r"\.[A-Za-z0-9._-]+\.\d+(\.tmp)?", re.ASCII)
 _MAX_DEPTH = 6
 _CHUNK = 1 << 20
 
@@ -72,13 +70,6 @@ def read_bytes(run_dir: Path, name: str, remedy: str | None = None) -> bytes:
     except OSError as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
         raise VerificationError(f"{name} {what}", place=Place(str(run_dir)), remedy=remedy) from error
-
-
-def remove_leftovers(run_dir: Path) -> None:
-    """Remove what a write that was killed left behind; it is no part of the run."""
-    for path in run_dir.rglob(".*"):
-        if _LEFTOVER.fullmatch(path.name) and path.is_file() and not path.is_symlink():
-            path.unlink()
 
 
 def _walk(folder: Path, root: Path, depth: int) -> list[str]:

@@ -15,7 +15,6 @@ from tais.attest.contents import (
     TEST_BUNDLE,
     digest_files,
     read_bytes,
-    remove_leftovers,
     sha256,
 )
 from tais.attest.keys import Signer
@@ -28,7 +27,7 @@ from tais.attest.statement import (
     test_statement,
 )
 from tais.errors import Place, UsageError, VerificationError
-from tais.files import sha256_file, write_atomic
+from tais.files import remove_leftovers, sha256_file, write_atomic
 from tais.lock import LOCK
 
 __all__ = ["sign_lock", "sign_run"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -89,6 +90,23 @@ class Counters:
     draft_tokens: int = 0
     accepted_tokens: int = 0
     accepted_per_position: tuple[int, ...] = field(default_factory=tuple)
+
+    def __add__(self, other: Counters) -> Counters:
+        """Return the sum of both."""
+        return self._with(other, 1)
+
+    def __sub__(self, other: Counters) -> Counters:
+        """Return the growth since an earlier reading."""
+        return self._with(other, -1)
+
+    def _with(self, other: Counters, sign: int) -> Counters:
+        pairs = zip_longest(self.accepted_per_position, other.accepted_per_position, fillvalue=0)
+        return Counters(
+            self.drafts + sign * other.drafts,
+            self.draft_tokens + sign * other.draft_tokens,
+            self.accepted_tokens + sign * other.accepted_tokens,
+            tuple(mine + sign * theirs for mine, theirs in pairs),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class OpenaiEngine:
             self.loop = asyncio.new_event_loop()
             self.client: Client = Client(root, key, self.options)
             return self._look_around()
-        except BaseException:
+        except BaseException:  # an interruption too must not leave a server behind
             self.close()
             raise
 
@@ -289,14 +289,7 @@ class OpenaiEngine:
         before, self._totals = self._totals, now
         if now is None or before is None:
             return None
-        width = len(now.accepted_per_position)
-        old = (*before.accepted_per_position, *(0,) * width)[:width]
-        return Counters(
-            now.drafts - before.drafts,
-            now.draft_tokens - before.draft_tokens,
-            now.accepted_tokens - before.accepted_tokens,
-            tuple(a - b for a, b in zip(now.accepted_per_position, old, strict=True)),
-        )
+        return now - before
 
     def close(self) -> None:
         """Stop the arm's own server, if it has one."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tais.engines.base import Counters, EngineRefusal, Message, Request, Sample
-from tais.engines.prompts import render
+from tais.engines.prompts import Renderer, render
 from tais.engines.vllm import hide_broken_packages
 from tais.errors import TaisError
 from tais.manifest import Arm, Sampling
@@ -79,8 +79,6 @@ class ReferenceEngine:
             if key not in _ENGINE_ARGS:
                 raise EngineRefusal(f"the reference engine has no option {key!r}, only {_ENGINE_ARGS}")
         self._total = Counters()
-        self._prompts: dict[tuple[tuple[Message, ...], bool], list[int]] = {}
-        self.template = Path(arm.chat_template).read_text(encoding="utf-8") if arm.chat_template else None
         self.how = dict(arm.speculative_config) if arm.speculative_config else None
         self.member: Member | None = None
         self.shape: Shape | None = None
@@ -128,6 +126,7 @@ class ReferenceEngine:
             self.tokenizer = AutoTokenizer.from_pretrained(
                 self.arm.tokenizer or name, revision=None if self.arm.tokenizer else revision
             )
+            self._render = Renderer(self.tokenizer, self.arm)
             self.target = CachedModel(self._model(name, revision))
             self.draft: CachedModel | None = None
             if self.how is not None:
@@ -179,7 +178,7 @@ class ReferenceEngine:
             raise EngineRefusal(f"antidistillation: {error}") from error
 
     def _prompt(self, text: str) -> list[int]:
-        return render(self.tokenizer, self.template, (Message("user", text),), True)
+        return render(self.tokenizer, self._render.template, (Message("user", text),), True)
 
     def _completion(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
@@ -217,12 +216,6 @@ class ReferenceEngine:
                     f"item {request.key.item_id!r} of battery {request.key.battery!r} has {size} tokens, "
                     f"the model takes {self.limit} (max_model_len), prompt and answer together"
                 )
-
-    def _render(self, request: Request) -> list[int]:
-        key = request.messages, request.chat
-        if key not in self._prompts:
-            self._prompts[key] = render(self.tokenizer, self.template, *key)
-        return self._prompts[key]
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
         """Answer one request after the other."""

@@ -267,14 +267,7 @@ class VllmEngine:
             return None
         now = _read_counters(self.llm.get_metrics())
         before, self._totals = self._totals, now
-        width = len(now.accepted_per_position)
-        old = (*before.accepted_per_position, *(0,) * width)[:width]
-        return Counters(
-            now.drafts - before.drafts,
-            now.draft_tokens - before.draft_tokens,
-            now.accepted_tokens - before.accepted_tokens,
-            tuple(a - b for a, b in zip(now.accepted_per_position, old, strict=True)),
-        )
+        return now - before
 
     def close(self) -> None:
         """Leave the engine to the end of the process, unless it has processes of its own to end.

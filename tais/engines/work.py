@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ __all__ = ["Work"]
 _PROGRESS_SECONDS = 0.2
 
 
-class Work:
+class Work(ABC):
     """The state of one job.
 
     Parameters
@@ -48,9 +49,9 @@ class Work:
         self.tally = {"done": 0, "tokens": 0}
         self._last_part = self._last_progress = time.monotonic()
 
+    @abstractmethod
     def execute(self) -> None:
         """Do the job."""
-        raise NotImplementedError
 
     def counters(self) -> Counters | None:
         """Return the engine's counters since the last part, where it has any."""
