@@ -185,7 +185,13 @@ def start(screen: Screen, *arguments: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
+        # A shell starts background jobs deaf to Ctrl-C, and children inherit that: tests must not.
+        preexec_fn=_hear_interrupts,
     )
+
+
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def finish(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
