@@ -30,15 +30,17 @@ import random
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 import train_demo_models as demo
 from antidistillation_figures import CONFIDENCE, Cell, against, draw, match, t_interval, table
 from demo_corpus import ROOT, Example, Lesson, Temper, held_out, write_choice
 from tokenizers import Tokenizer
+from transformers import LlamaForCausalLM
 
-import torch
 from tais.decoding.antidistillation import Proxies, completion_loss, decode, increase
 from tais.errors import TaisError, UsageError
 from tais.files import write_atomic
@@ -59,9 +61,9 @@ class Plan:
 
     lambdas: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0)
     temperature: float = 1.0
-    grid: tuple[float, ...] = (1.2, 1.4, 1.6, 1.8)
-    matched_on: int = 800
-    seeds: int = 5
+    grid: tuple[float, ...] = (1.25, 1.5, 1.75)
+    matched_on: int = 600
+    seeds: int = 3
     questions: int = 3000
     epochs: int = 2
     test: int = 300
@@ -80,7 +82,7 @@ def draw_questions(count: int, seed: int, excluded: Collection[str]) -> list[Exa
 
 
 def question_sets(plan: Plan) -> dict[str, list[Example]]:
-    """Draw the questions of the proxy's loss, of the test and of the training, disjoint from the battery's."""
+    """Draw the questions of the proxy's loss, the test and the training; the battery holds none of them."""
     excluded = set(held_out())
     sets: dict[str, list[Example]] = {}
     for name, count in (("loss", EXAMPLES), ("test", plan.test), ("train", plan.questions)):
@@ -111,12 +113,13 @@ class Lab:
         self._claim(out)
         self.tokenizer = Tokenizer.from_file(str(MODELS / "target" / "tokenizer.json"))
         self.teacher, self.proxy = (
-            demo.LlamaForCausalLM.from_pretrained(MODELS / name, dtype=torch.float32).eval()
+            LlamaForCausalLM.from_pretrained(MODELS / name, dtype=torch.float32).eval()
             for name in ("target", "draft")
         )
         self.sets = question_sets(plan)
         encoded = [demo.encode(self.tokenizer, example) for example in self.sets["loss"]]
-        loss = completion_loss([(ids[:start], ids[start:]) for ids, start in encoded])
+        # As the engine reads them, whose completions end without an end token.
+        loss = completion_loss([(ids[:start], ids[start:-1]) for ids, start in encoded])
         self.proxies = Proxies.build(self.proxy, loss, plan.epsilon, 0.0)
         self.halved = Proxies.build(self.proxy, loss, plan.epsilon / 2, 0.0)
 
@@ -191,7 +194,11 @@ class Lab:
         for at in range(0, len(test), ROWS):
             rows = self.prompts(test[at : at + ROWS])
             found += decode(
-                [student], lambda logits: logits[0].argmax(-1, keepdim=True), rows, max_tokens=LONGEST, ends=ENDS
+                [student],
+                lambda logits: logits[0].argmax(-1, keepdim=True),
+                rows,
+                max_tokens=LONGEST,
+                ends=ENDS,
             )
         encoded = [demo.encode(self.tokenizer, example) for example in test]
         with torch.no_grad():
@@ -202,7 +209,7 @@ class Lab:
         """Measure one way to sample."""
         answers = self.answers(strength, temperature, self.plan.questions)
         students = [
-            self.kept(f"student-{strength:g}-{temperature:.4f}-{seed}", lambda s=seed: self.student(answers, s))
+            self.kept(f"student-{strength:g}-{temperature:.4f}-{seed}", partial(self.student, answers, seed))
             for seed in range(1, self.plan.seeds + 1)
         ]
         return Cell(
@@ -288,7 +295,8 @@ def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Plan]:
         parser.add_argument(name, type=kind, default=field.default, help=f"default: {field.default}", **extra)
     options = parser.parse_args(arguments)
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(Plan)}
-    return options, Plan(**{key: tuple(v) if isinstance(v, list) else v for key, v in given.items()})
+    plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+    return options, Plan(**plain)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -302,7 +310,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lab = Lab(plan, options.out)
         cells = measure(lab)
         text = table(cells)
-        write_atomic(options.out / "experiment.json", json.dumps(report(lab, cells), indent=1).encode() + b"\n")
+        write_atomic(
+            options.out / "experiment.json", json.dumps(report(lab, cells), indent=1).encode() + b"\n"
+        )
         write_atomic(options.out / "experiment.md", text.encode())
         write_atomic(options.out / "experiment.svg", draw(cells))
     except TaisError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -16,6 +17,14 @@ from tais.stats.proportions import as_interval, wilson
 
 CONFIDENCE: Final = 0.95
 Interval = tuple[float, float]
+_HEAD: Final = (
+    "lambda",
+    "tau",
+    "teacher right (Wilson)",
+    "student right (t over seeds)",
+    "student's loss, nats",
+    "temperature minus lambda",
+)
 _SERIES: Final = (("antidistillation", "#0072b2", "o", "-"), ("temperature", "#d55e00", "s", "--"))
 
 
@@ -74,7 +83,7 @@ def match(target: float, curve: Sequence[tuple[float, float]]) -> float:
         Where the curve does not reach it.
     """
     ordered = sorted(curve)
-    for (one, high), (two, low) in zip(ordered, ordered[1:], strict=False):
+    for (one, high), (two, low) in itertools.pairwise(ordered):
         if high >= target >= low:
             return two if high == low else one + (two - one) * (high - target) / (high - low)
     remedy = "Give more --grid temperatures, or smaller lambdas"
@@ -106,8 +115,7 @@ def _with(value: float, bounds: Interval) -> str:
 
 def table(cells: Sequence[Cell]) -> str:
     """Return the Markdown table."""
-    head = "| lambda | tau | teacher right (Wilson) | student right (t over seeds) | student's loss, nats | temperature minus lambda |"
-    lines = [head, "|" + "---|" * 6]
+    lines = ["| " + " | ".join(_HEAD) + " |", "|" + "---|" * len(_HEAD)]
     for cell in cells:
         own = as_interval(wilson(cell.right, cell.answers, CONFIDENCE))
         found = against(cells, cell)
@@ -125,6 +133,7 @@ def table(cells: Sequence[Cell]) -> str:
 
 def draw(cells: Sequence[Cell]) -> bytes:
     """Return an SVG: accuracy of the students against that of their teacher, one line per way to sample."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
@@ -138,13 +147,19 @@ def draw(cells: Sequence[Cell]) -> bytes:
         axes.plot(x, means, color=colour, marker=mark, linestyle=line, label=name)
         for cell in own:
             jitter = [cell.teacher] * len(cell.accuracies)
-            axes.plot(jitter, cell.accuracies, color=colour, marker=mark, linestyle="", markersize=3, alpha=0.5)
+            axes.plot(
+                jitter, cell.accuracies, color=colour, marker=mark, linestyle="", markersize=3, alpha=0.5
+            )
         for cell, mean in zip(own, means, strict=True):
             said = f"{cell.strength:g}" if name != "temperature" else f"{cell.temperature:.2f}"
-            axes.annotate(said, (cell.teacher, mean), (5, 5), textcoords="offset points", fontsize=8, color=colour)
+            axes.annotate(
+                said, (cell.teacher, mean), (5, 5), textcoords="offset points", fontsize=8, color=colour
+            )
     axes.set(xlabel="teacher: share of its answers that are right", ylabel="students: share right")
     axes.set_title("Labels: lambda, and the temperature matched to it; small marks: seeds", fontsize=9)
     axes.legend()
     kept = io.BytesIO()
-    figure.savefig(kept, format="svg", metadata={"Date": None})
+    # The same measurements give the same file.
+    with rc_context({"svg.hashsalt": "antidistillation"}):
+        figure.savefig(kept, format="svg", metadata={"Date": None})
     return kept.getvalue()

@@ -27,6 +27,7 @@ __all__ = [
     "Proxies",
     "completion_loss",
     "decode",
+    "fitted",
     "increase",
     "law",
     "loss_gradient",
@@ -113,6 +114,15 @@ def increase(plus: torch.Tensor, minus: torch.Tensor, epsilon: float) -> torch.T
     return difference / (2 * epsilon)
 
 
+def fitted(grown: torch.Tensor, vocabulary: int) -> torch.Tensor:
+    """Return growths for a teacher's vocabulary, shape (..., vocabulary).
+
+    Models of one tokenizer pad their vocabularies to different sizes: what the proxy has too much is left
+    out, and what it lacks is not steered.
+    """
+    return torch.nn.functional.pad(grown, (0, vocabulary - grown.shape[-1]))
+
+
 def law(
     teacher: torch.Tensor, grown: torch.Tensor, strength: float, temperature: float = 1.0
 ) -> torch.Tensor:
@@ -181,7 +191,9 @@ class Proxies:
         generator = torch.Generator().manual_seed(seed)
 
         def choose(logits: Sequence[torch.Tensor]) -> torch.Tensor:
-            grown = increase(logits[1], logits[2], self.epsilon) if self.strength else logits[0].new_zeros(())
+            grown = logits[0].new_zeros(())
+            if self.strength:
+                grown = fitted(increase(logits[1], logits[2], self.epsilon), logits[0].shape[-1])
             weights = law(logits[0], grown, self.strength, temperature)
             return torch.multinomial(weights, 1, generator=generator)
 
