@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
+from tais.engines.steering import SteeringOptions, wrong_steering
 from tais.errors import ManifestError
 from tais.lock import build_lock
 from tais.manifest import load_manifest
@@ -126,6 +128,18 @@ def test_the_manifest_that_ships_says_what_its_doses_are() -> None:
     assert sorted(dose for dose in doses if dose) == [0.5, 1.0, 2.0, 4.0]
     claims = {c.candidate: made.is_lossless(c) for c in made.contrasts}
     assert [name for name, claim in claims.items() if claim] == ["target_again"]
+
+
+def test_the_page_lists_the_options_and_shows_an_arm_that_can_be(folder: Path) -> None:
+    page = (ROOT / "docs" / "antidistillation.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert named == set(SteeringOptions.model_fields)
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = folder / "shown.yaml"
+    path.write_text(f"name: shown\nbatteries: [demo_choice]\n{shown}")
+    guarded = load_manifest(path).arms["guarded"]
+    assert wrong_steering(guarded, 1.0) is None
 
 
 def samples(run_dir: Path, arm: str) -> dict[str, list[int]]:
