@@ -6,6 +6,7 @@ import re
 
 from tais.document import Document, Path_, show, suggest
 from tais.engines.options import wrong_option
+from tais.engines.steering import wrong_steering
 from tais.errors import ManifestError
 from tais.manifest import KNOWN_ENGINES, SCORING_ENGINES, Arm, Contrast, Manifest, Role
 
@@ -35,7 +36,7 @@ def check(manifest: Manifest, document: Document) -> None:
         remedy = "Write at least two, and a contrast between them"
         raise ManifestError("there are no arms", place=document.place(("arms",)), remedy=remedy)
     for arm in manifest.arms.values():
-        _check_arm(arm, document)
+        _check_arm(arm, document, temperature=manifest.sampling.temperature)
     for judge in manifest.judges.values():
         _check_judge(judge, document)
     _check_contrasts(manifest, document)
@@ -57,7 +58,7 @@ def _check_judge(judge: Arm, document: Document) -> None:
     _check_arm(judge, document, "judges")
 
 
-def _check_arm(arm: Arm, document: Document, role: str = "arms") -> None:
+def _check_arm(arm: Arm, document: Document, role: str = "arms", temperature: float = 0.0) -> None:
     at: Path_ = (role, arm.name)
     if arm.engine not in KNOWN_ENGINES:
         what, place = f"no engine named {show(arm.engine)}", document.place((*at, "engine"))
@@ -76,7 +77,7 @@ def _check_arm(arm: Arm, document: Document, role: str = "arms") -> None:
     if hidden and arm.engine != "fake":
         what, place = f"{hidden[0]} belongs to the arm", document.place((*at, "engine_args", hidden[0]))
         raise ManifestError(what, place=place, remedy="Write it one level up, beside engine_args")
-    wrong = wrong_option(arm)
+    wrong = wrong_option(arm) or wrong_steering(arm, temperature)
     if wrong is not None:
         raise ManifestError(wrong.what, place=document.place((*at, *wrong.path)), remedy=wrong.remedy)
 

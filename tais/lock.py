@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tais.engines.environment import package_versions
 from tais.engines.resolved import Difference, flatten
+from tais.engines.steering import KEY
 from tais.errors import ManifestError, Place, StoreError
 from tais.files import canonical_json, json_digest, sha256_file, write_atomic
 from tais.manifest import Arm, Manifest
@@ -93,8 +94,16 @@ def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, Any]:
         plain["speculative_config"]["model"] = _locked_model(draft, arm, digests)
     for key in ("path", "chat_template"):
         if plain[key] is not None:
-            plain[key] = {"file": Path(plain[key]).name, "sha256": sha256_file(Path(plain[key]))}
+            plain[key] = _locked_file(plain[key])
+    steering = plain["engine_args"].get(KEY) if arm.engine != "import" else None
+    if isinstance(steering, dict):
+        steering["proxy"] = _locked_model(steering.get("proxy"), arm, digests)
+        steering["examples"] = steering.get("examples") and _locked_file(steering["examples"])
     return plain
+
+
+def _locked_file(path: str) -> dict[str, str]:
+    return {"file": Path(path).name, "sha256": sha256_file(Path(path))}
 
 
 def _locked_model(model: str | None, arm: Arm, digests: dict[str, dict[str, str]]) -> Any:

@@ -31,8 +31,8 @@ SCORING_ENGINES = ("vllm", "transformers", "openai", "fake")
 
 KNOWN_ENGINES = ("vllm", "openai", "transformers", "reference", "fake", "import")
 
-# Engine arguments that load other weights from the same model and revision.
-_WEIGHT_ARGS = ("quantization", "hf_overrides")
+# Engine arguments that load other weights from the same model and revision, or sample another law.
+_WEIGHT_ARGS = ("quantization", "hf_overrides", "antidistillation")
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 

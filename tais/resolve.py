@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from tais.consistency import check, check_name
 from tais.document import Document, Path_, show, suggest
+from tais.engines.steering import KEY, steering_of
 from tais.errors import ManifestError, Place
 from tais.manifest import Arm, BatteryRef, Manifest
 from tais.resources import find_battery_file, names, share
@@ -203,6 +204,15 @@ def _located_arm(arm: ArmT, base: Path, document: Document, role: str = "arms") 
     if isinstance(draft := speculation.get("model"), str) and draft:
         found = _local(draft, base, document, (*at, "speculative_config", "model"))
         update["speculative_config"] = {**speculation, "model": found}
+    steering = steering_of(arm)
+    if isinstance(steering, dict):
+        inner: Path_ = (*at, "engine_args", KEY)
+        local = {
+            key: find(steering[key], base, document, (*inner, key))
+            for key, find in (("proxy", _local), ("examples", _file))
+            if steering.get(key) is not None
+        }
+        update["engine_args"] = {**arm.engine_args, KEY: {**steering, **local}}
     return arm.model_copy(update=update)
 
 

@@ -26,6 +26,8 @@ __all__ = [
     "Gradient",
     "Proxies",
     "completion_loss",
+    "decode",
+    "fitted",
     "increase",
     "law",
     "loss_gradient",
@@ -112,6 +114,15 @@ def increase(plus: torch.Tensor, minus: torch.Tensor, epsilon: float) -> torch.T
     return difference / (2 * epsilon)
 
 
+def fitted(grown: torch.Tensor, vocabulary: int) -> torch.Tensor:
+    """Return growths for a teacher's vocabulary, shape (..., vocabulary).
+
+    Models of one tokenizer pad their vocabularies to different sizes: what the proxy has too much is left
+    out, and what it lacks is not steered.
+    """
+    return torch.nn.functional.pad(grown, (0, vocabulary - grown.shape[-1]))
+
+
 def law(
     teacher: torch.Tensor, grown: torch.Tensor, strength: float, temperature: float = 1.0
 ) -> torch.Tensor:
@@ -175,25 +186,62 @@ class Proxies:
         list of list of int
             One answer per prompt, its end included.
         """
-        width = max(map(len, prompts))
-        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
-        ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts])
-        runs = [_Cached(model) for model in (teacher, self.plus, self.minus)]
+        # Without strength the copies would say nothing, at the price of their passes.
+        models = (teacher, self.plus, self.minus) if self.strength else (teacher,)
         generator = torch.Generator().manual_seed(seed)
-        answers: list[list[int]] = [[] for _ in prompts]
-        open_rows = set(range(len(prompts)))
-        for _ in range(max_tokens):
-            logits, plus, minus = (run.step(ids, mask) for run in runs)
-            grown = increase(plus, minus, self.epsilon)
-            drawn = torch.multinomial(law(logits, grown, self.strength, temperature), 1, generator=generator)
-            for row in sorted(open_rows):
-                answers[row].append(int(drawn[row]))
-                if int(drawn[row]) in ends:
-                    open_rows.discard(row)
-            if not open_rows:
-                break
-            ids, mask = drawn, torch.cat([mask, torch.ones_like(drawn)], 1)
-        return answers
+
+        def choose(logits: Sequence[torch.Tensor]) -> torch.Tensor:
+            grown = logits[0].new_zeros(())
+            if self.strength:
+                grown = fitted(increase(logits[1], logits[2], self.epsilon), logits[0].shape[-1])
+            weights = law(logits[0], grown, self.strength, temperature)
+            return torch.multinomial(weights, 1, generator=generator)
+
+        return decode(models, choose, prompts, max_tokens=max_tokens, ends=ends)
+
+
+def decode(
+    models: Sequence[Any],
+    choose: Callable[[Sequence[torch.Tensor]], torch.Tensor],
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_tokens: int,
+    ends: frozenset[int],
+) -> list[list[int]]:
+    """Answer several prompts at once, each model with a cache of its own.
+
+    Parameters
+    ----------
+    models
+        transformers causal language models with one vocabulary.
+    choose
+        Takes the logits of each model, shape (B, V), float64, and returns the tokens, shape (B, 1).
+    prompts
+        Token ids, B lists of different lengths.
+    max_tokens, ends
+        Longest answer, and the tokens that end one.
+
+    Returns
+    -------
+    list of list of int
+        One answer per prompt, its end included.
+    """
+    width = max(map(len, prompts))
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
+    ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts])
+    runs = [_Cached(model) for model in models]
+    answers: list[list[int]] = [[] for _ in prompts]
+    open_rows = set(range(len(prompts)))
+    for _ in range(max_tokens):
+        drawn = choose([run.step(ids, mask) for run in runs])
+        for row in sorted(open_rows):
+            answers[row].append(int(drawn[row]))
+            if int(drawn[row]) in ends:
+                open_rows.discard(row)
+        if not open_rows:
+            break
+        ids, mask = drawn, torch.cat([mask, torch.ones_like(drawn)], 1)
+    return answers
 
 
 class _Cached:

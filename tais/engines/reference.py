@@ -11,19 +11,19 @@ import importlib.util
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tais.engines.base import Counters, EngineRefusal, Message, Request, Sample
 from tais.engines.prompts import Renderer, render
+from tais.engines.steering import read_steering, steering_of, wrong_steering
 from tais.engines.vllm import hide_broken_packages
 from tais.errors import TaisError
 from tais.manifest import Arm, Sampling
 
 if TYPE_CHECKING:
-    from tais.decoding.antidistillation import Proxies
+    from tais.decoding.steered import Steering
     from tais.verification import Member, Shape
     from tais.verification.cached import CachedModel, TreeModel
     from tais.verification.decode import Decoder, Step
@@ -64,10 +64,12 @@ class ReferenceEngine:
     def start(self, arm: Arm) -> dict[str, Any]:
         """Load the models; see :class:`tais.engines.base.Engine`.
 
-        ``engine_args`` takes ``max_model_len``, ``device`` and ``antidistillation`` (``proxy``, a model;
-        ``examples``, a JSONL file of prompts and completions whose loss is to grow; ``strength``;
-        ``epsilon``), which changes the law on purpose. ``speculative_config`` takes ``method`` (a name of
-        ``tais.verification.VERIFIERS``), ``model``, ``revision`` and the shape of the draft: either
+        ``engine_args`` takes ``max_model_len``, ``device`` and ``antidistillation`` (see
+        :class:`tais.engines.steering.SteeringOptions`), which changes the law on purpose; it stands here and
+        not on the transformers engine, whose ``generate`` adds a processor's scores before the temperature,
+        while three models with a cache each are one more target to this decoder.
+        ``speculative_config`` takes ``method`` (a name of ``tais.verification.VERIFIERS``), ``model``,
+        ``revision`` and the shape of the draft: either
         ``num_speculative_tokens`` with ``paths`` and ``trunk`` (tokens before they part) or
         ``trunk_entropy`` (nats of the draft's law at which they part), or ``branching`` (children per
         level) with ``children`` (independent, distinct or topk). ``draft_temperature`` is the sampling
@@ -137,7 +139,7 @@ class ReferenceEngine:
         except (OSError, ValueError, ImportError, RuntimeError) as error:
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
             raise EngineRefusal(f"transformers cannot load the model: {reason}") from error
-        self.proxies = self._proxies()
+        self.steering = self._steering()
         model = self.target.model
         context = int(getattr(model.config, "max_position_embeddings", 0) or 1 << 20)
         self.limit = min(int(self.arm.engine_args.get("max_model_len", context)), context)
@@ -159,23 +161,37 @@ class ReferenceEngine:
         )
         return model.to(self.device).eval()
 
-    def _proxies(self) -> Proxies | None:
+    def _steering(self) -> Steering | None:
         """Differentiate the proxy's loss and make its copies, where the arm asks for antidistillation."""
-        given = self.arm.engine_args.get("antidistillation")
+        self._steered: dict[str, Any] | None = None
+        self._check_steering(None)
+        given = steering_of(self.arm)
         if given is None:
             return None
-        from tais.decoding.antidistillation import Proxies, completion_loss
-        from tais.decoding.steered import read_examples, read_options
+        from tais.decoding.steered import Steering
 
         try:
-            how = read_options(given)
-            examples = read_examples(Path(how["examples"]), self._prompt, self._completion)
-            loss = completion_loss(examples)
-            # In half precision the step would be rounded away, whatever the teacher runs in.
-            proxy = self._model(how["proxy"], None).float()
-            return Proxies.build(proxy, loss, float(how["epsilon"]), float(how["strength"]))
-        except (TaisError, OSError, ValueError) as error:
+            made = Steering.build(read_steering(given), self._proxy, self._prompt, self._completion)
+        except (TaisError, OSError, ValueError, ImportError, RuntimeError) as error:
             raise EngineRefusal(f"antidistillation: {error}") from error
+        self._steered = made.resolved()
+        return made
+
+    def _check_steering(self, temperature: float | None) -> None:
+        wrong = wrong_steering(self.arm, temperature)
+        if wrong is not None:
+            raise EngineRefusal(f"{'.'.join(map(str, wrong.path))}: {wrong.what}. {wrong.remedy}")
+        if self._steered is not None and temperature is not None:
+            # The engine's record is written after this: it then holds the tau that is sampled at.
+            self._steered["temperature"] = self._steered["temperature"] or temperature
+
+    def _proxy(self, name: str, revision: str | None) -> Any:
+        from transformers import AutoTokenizer
+
+        own = AutoTokenizer.from_pretrained(name, revision=revision)
+        if own.get_vocab() != self.tokenizer.get_vocab():
+            raise EngineRefusal(f"the proxy {name} has another vocabulary than the arm's model")
+        return self._model(name, revision)
 
     def _prompt(self, text: str) -> list[int]:
         return render(self.tokenizer, self._render.template, (Message("user", text),), True)
@@ -194,7 +210,7 @@ class ReferenceEngine:
                 "attention": str(model.config._attn_implementation),
             },
             "device": self.device,
-            "antidistillation": {"gradient_norm": self.proxies.norm} if self.proxies else None,
+            "antidistillation": self._steered,
             "speculative_config": self._resolved_speculation(),
         }
 
@@ -205,10 +221,7 @@ class ReferenceEngine:
 
     def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
         """Refuse a prompt that is empty or leaves no room, and steering where nothing is sampled."""
-        if self.proxies and sampling.temperature == 0:
-            raise EngineRefusal(
-                "antidistillation changes how tokens are sampled; it needs a temperature above 0"
-            )
+        self._check_steering(sampling.temperature)
         for request in requests:
             size = len(self._render(request))
             if not 0 < size < self.limit:
@@ -234,11 +247,7 @@ class ReferenceEngine:
             yield from self._answer(request, sampling, decoder)
 
     def _target(self, temperature: float) -> TreeModel:
-        if self.proxies is None:
-            return self.target
-        from tais.decoding.steered import SteeredModel
-
-        return SteeredModel(self.target, self.proxies, temperature)
+        return self.steering.target(self.target, temperature) if self.steering else self.target
 
     def _answer(self, request: Request, sampling: Sampling, decoder: Decoder) -> Iterator[Sample | None]:
         from tais.verification import SeededRng

@@ -80,6 +80,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         rf"scheduler_config\.max_.*|compilation_config\..*|{_MEMORY}",
     ),
     (r"engine_args\.max_model_len", rf"model_config\.max_model_len|scheduler_config\..*|{_MEMORY}"),
+    (r"engine_args\.antidistillation(\..*)?", r"antidistillation(\..*)?"),
     (r"engine_args\.enforce_eager", r"model_config\.enforce_eager|compilation_config\..*|kernel_config\..*"),
 )
 

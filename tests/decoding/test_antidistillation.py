@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 import torch
 
-from tais.decoding.antidistillation import Proxies, completion_loss, increase, law, loss_gradient, perturbed
+from tais.decoding.antidistillation import (
+    Proxies,
+    completion_loss,
+    fitted,
+    increase,
+    law,
+    loss_gradient,
+    perturbed,
+)
 from tais.errors import UsageError
 from tests.verification.models import tiny_llama
 
@@ -90,6 +98,25 @@ def test_the_law_moves_from_the_teachers_to_what_teaches_badly(
     strength: float, expected: tuple[float, ...]
 ) -> None:
     assert law(TEACHER, EXACT, strength).tolist() == pytest.approx(list(expected), abs=1e-8)
+
+
+def test_what_teaches_best_loses_mass_as_the_strength_grows() -> None:
+    """An exponential family: d p(x) / d strength = p(x) (growth(x) - mean growth)."""
+    step, before = 1e-5, 1.0
+    for strength in (0.0, 0.5, 1.0, 3.0, 10.0):
+        now = law(TEACHER, EXACT, strength)
+        slope = (law(TEACHER, EXACT, strength + step) - now) / step
+        expected = now * (EXACT - (now * EXACT).sum())
+        assert slope.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+        # The first token is the one that the loss wants learned.
+        assert float(now[0]) < before
+        before = float(now[0])
+
+
+def test_a_vocabulary_padded_to_another_size_is_cut_or_left_alone() -> None:
+    grown = torch.tensor([[1.0, 2.0, 3.0]])
+    assert fitted(grown, 2).tolist() == [[1.0, 2.0]]
+    assert fitted(grown, 4).tolist() == [[1.0, 2.0, 3.0, 0.0]]
 
 
 def test_temperature_divides_the_teacher_and_not_the_growth() -> None:
@@ -186,6 +213,33 @@ def test_an_answer_in_a_batch_goes_on_as_it_would_alone() -> None:
             with torch.no_grad():
                 assert int(teacher(torch.tensor([text])).logits[0, -1].argmax()) == token
             text.append(token)
+
+
+def test_without_strength_a_batch_is_plain_sampling_at_tau_draw_for_draw() -> None:
+    """Against whole passes without cache or padding, from a generator of the same seed; no copy is asked."""
+    teacher = tiny_llama(6, seed=3)
+    prompts = [[1, 4, 2, 5], [3], [0, 2]]
+    made = Proxies(plus=None, minus=None, epsilon=1e-3, strength=0.0, norm=1.0)
+    found = made.generate(teacher, prompts, max_tokens=8, temperature=0.7, ends=frozenset(), seed=5)
+    generator, texts = torch.Generator().manual_seed(5), [list(p) for p in prompts]
+    for _ in range(8):
+        with torch.no_grad():
+            rows = [teacher(torch.tensor([text])).logits[0, -1] for text in texts]
+        drawn = torch.multinomial(torch.softmax(torch.stack(rows) / 0.7, -1), 1, generator=generator)
+        for text, token in zip(texts, drawn.flatten().tolist(), strict=True):
+            text.append(token)
+    assert found == [text[len(p) :] for text, p in zip(texts, prompts, strict=True)]
+
+
+def test_a_token_costs_one_pass_of_each_model_over_one_column() -> None:
+    teacher, made = tiny_llama(6, seed=3), proxies(0.5)
+    widths: dict[str, list[int]] = {"teacher": [], "plus": [], "minus": []}
+    for name, model in (("teacher", teacher), ("plus", made.plus), ("minus", made.minus)):
+        model.register_forward_pre_hook(
+            lambda _, __, given, seen=widths[name]: seen.append(given["input_ids"].shape[1]), with_kwargs=True
+        )
+    made.generate(teacher, [[1, 4, 2], [5]], max_tokens=5, temperature=1.0, ends=frozenset(), seed=1)
+    assert widths == {name: [3, 1, 1, 1, 1] for name in widths}
 
 
 def test_an_answer_stops_at_its_end() -> None:

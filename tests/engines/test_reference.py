@@ -208,8 +208,10 @@ def test_a_steered_target_gives_the_law_of_the_formula(tmp_path: Path) -> None:
     from tais.verification.warp import Warp
 
     made = engine(engine_args={"antidistillation": steering(tmp_path, 0.2)})
-    assert made.proxies is not None
-    models = (made.target.model, made.proxies.plus, made.proxies.minus)
+    assert made.steering is not None
+    proxies = made.steering.proxies
+    assert proxies is not None
+    models = (made.target.model, proxies.plus, proxies.minus)
     steered, prompt = made._target(0.7), made._render(requests()[0])
     found = torch.cat([steered.begin(prompt)[None], steered.feed([5, 6, 7], [-1, 0, 0])])
     for row, tail in zip(Warp(0.7).law(found), ([], [5], [5, 6], [5, 7]), strict=True):
@@ -224,10 +226,12 @@ def test_a_steered_target_gives_the_law_of_the_formula(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"epsilon": 0}, "epsilon must be above 0"),
-        ({"strength": "much"}, "strength must be of type float"),
+        ({"epsilon": 0}, r"antidistillation\.epsilon: input should be greater than 0"),
+        ({"strength": "much"}, r"antidistillation\.strength: input should be a valid number"),
         ({"examples": "/no/such/file"}, "cannot be read"),
-        ({"lambda": 1.0}, "takes exactly"),
+        ({"lambda": 1.0}, "Here it is called strength"),
+        ({"proxy": str(DEMO.parent / "demo-judge")}, "has another vocabulary"),
+        ({"proxy": str(DEMO)}, "antidistillation: "),
     ],
 )
 def test_antidistillation_that_makes_no_sense_is_refused(
@@ -241,6 +245,42 @@ def test_antidistillation_needs_a_temperature(tmp_path: Path) -> None:
     made = engine(engine_args={"antidistillation": steering(tmp_path, 1.0)})
     with pytest.raises(EngineRefusal, match="temperature above 0"):
         made.check(requests(), GREEDY)
+
+
+def test_a_temperature_of_the_arms_own_is_that_of_its_law(tmp_path: Path) -> None:
+    """Sampled at 0.7, it draws what a plain arm sampled at 1.3 draws; with a strength, by the formula."""
+    from tais.decoding.antidistillation import increase, law
+    from tais.verification.warp import Warp
+
+    plain = answers(engine(), Sampling(temperature=1.3, max_tokens=12))
+    own = engine(engine_args={"antidistillation": {"strength": 0, "temperature": 1.3}})
+    found = answers(own, Sampling(temperature=0.7, max_tokens=12))
+    assert [s.token_ids for s in found] == [s.token_ids for s in plain]
+    assert own._resolved()["antidistillation"] == {
+        "strength": 0, "epsilon": 0.01, "temperature": 1.3, "proxy": None,
+    }  # fmt: skip
+    both = engine(engine_args={"antidistillation": {**steering(tmp_path, 0.2), "temperature": 1.3}})
+    assert both.steering is not None
+    made = both.steering.proxies
+    assert made is not None
+    ids = torch.tensor([both._render(requests()[0])])
+    with torch.no_grad():
+        logits = [m(ids).logits[0, -1].double() for m in (both.target.model, made.plus, made.minus)]
+    expected = law(logits[0], increase(logits[1], logits[2], 1e-3), 0.2, 1.3)
+    row = Warp(0.7).law(both._target(0.7).begin(ids[0].tolist())[None])[0]
+    assert (row - expected).abs().max() < 1e-3
+
+
+def test_a_steered_target_speculates_too(tmp_path: Path) -> None:
+    """A lossless verifier keeps the steered law: near temperature 0 the same tokens as without drafts."""
+    cold = Sampling(temperature=1e-3, max_tokens=16)
+    how = {"antidistillation": steering(tmp_path, 3.0)}
+    alone = [s.token_ids for s in answers(engine(engine_args=how), cold)]
+    drafted = engine(SPECULATION[0], engine_args=how)
+    assert [s.token_ids for s in answers(drafted, cold)] == alone
+    counted = drafted.counters()
+    assert counted is not None
+    assert counted.accepted_tokens > 0
 
 
 def manifest(folder: Path, arms: dict[str, Any]) -> Path:
