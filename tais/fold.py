@@ -27,6 +27,7 @@ from tais.items import Items
 from tais.layout import RunLayout
 from tais.looks import LookPlan, look_numbers
 from tais.manifest import Role, Rules
+from tais.origin import origin_of, same_source
 from tais.pairs import Differing, Pair, read_divergences
 from tais.scorers import ScorerBase
 from tais.treatment import speculation_findings, speculation_modes
@@ -161,6 +162,7 @@ def _evidence(
             *_prompt_findings(found, contrast),
             *speculation_findings(arm["speculative_config"], engines[1]),
             *_configuration_findings(engines, contrast),
+            *_origin_findings(layout, contrast),
         ),
         evidence="teacher_forced" if only else "matched",
         audit=audit,
@@ -210,6 +212,20 @@ def _prompt_findings(found: _Contrast, contrast: Mapping[str, Any]) -> Iterator[
         values={"items": total, "batteries": dict(found.drifted), "first": found.drifted_items},
         blocks_pass=not meant,
     )
+
+
+def _origin_findings(layout: RunLayout, contrast: Mapping[str, Any]) -> Iterator[Finding]:
+    """Say which arms ran elsewhere; two copies of the same answers are no evidence."""
+    sides = {contrast[side]: origin_of(layout.arm_dir(contrast[side])) for side in ("reference", "candidate")}
+    for arm, origin in sides.items():
+        if origin is not None:
+            where = f"{origin['run']} of {origin['date']} on {origin['machine']}"
+            yield Finding(
+                "reused_arm", f"{arm} came from the cache: it ran in run {where}", {"arm": arm, **origin}
+            )
+    if same_source(*(sides[contrast[side]] for side in ("reference", "candidate"))):
+        message = "both arms are copies of the same answers, which agree whatever the stacks do"
+        yield Finding("same_answers", message, blocks_pass=True)
 
 
 def _configuration_findings(

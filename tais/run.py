@@ -30,6 +30,7 @@ from tais.report.model import Report
 if TYPE_CHECKING:
     from tais.attest import Signer
     from tais.battery import LoadedBattery
+    from tais.cache.reuse import Reuse
     from tais.engines.worker import Job
     from tais.executors.local import ArmEvent, LocalExecutor
 
@@ -61,6 +62,8 @@ class RunOptions:
     part_seconds: float = 10.0
     signer: Signer | None = None
     """Signs lock and report; None leaves the run unsigned."""
+    cache: str | None = None
+    """Folder or URL of arms that ran already; None runs every arm."""
     redact: bool = False
     """Leave prompts and answers out of the report and its pages; ids and digests stay."""
 
@@ -363,13 +366,29 @@ class _Attempt:
 
         jobs = in_order([self._job(name) for name in self.plan.arms], self.plan.lock, self.run_dir)
         judges = planned_judges(self.plan.manifest, self.plan.lock, self.run_dir, jobs[0])
-        self.observer.started(self.run_dir, self.plan.arms, self.plan.samples_per_arm)
         logs, planned = self.run_dir / "logs", [*jobs, *judges]
+        reuse = self._reuse(planned)
+        ready = reuse.take(self.plan.arms) if reuse is not None else set()
+        missing = [name for name in self.plan.arms if name not in ready]
+        self.observer.started(self.run_dir, missing, self.plan.samples_per_arm)
         with LocalExecutor(logs, stall_seconds=self.options.stall_seconds, planned=planned) as executor:
-            asked = [job for job in jobs if not (self.plan.brought and "looks" in job)]
+            asked = [job for job in jobs if job["arm"]["name"] not in ready]
+            asked = [job for job in asked if not (self.plan.brought and "looks" in job)]
             executor.run(asked, self.clock.event)
+            if reuse is not None:
+                reuse.keep(missing)
             executor.run(judge_jobs(self.run_dir, self.plan.lock, self.plan.arms, judges), self.clock.event)
             self._audit(executor)
+
+    def _reuse(self, planned: Sequence[Job]) -> Reuse | None:
+        if self.options.cache is None:
+            return None
+        from tais.cache.reuse import Reuse
+        from tais.cache.store import CacheStore
+        from tais.executors.local import worker_environment
+
+        store, variables = CacheStore(self.options.cache), worker_environment(planned)
+        return Reuse(store, self.run_dir, self.plan.lock, variables, self.observer.note)
 
     def _audit(self, executor: LocalExecutor) -> None:
         """Score what the reference stacks must score, each stage from what the one before it left."""

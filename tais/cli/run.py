@@ -50,6 +50,14 @@ def run(
         bool,
         typer.Option("--redact", envvar="TAIS_REDACT", help="Keep prompts and answers out of the reports."),
     ] = False,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            "--cache",
+            envvar="TAIS_CACHE",
+            help="Folder or URL with arms that ran already; what may be taken from it does not run again.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every phase of every arm.")] = False,
 ) -> None:
@@ -72,6 +80,7 @@ def run(
         limit=limit,
         stall_seconds=stall_timeout,
         part_samples=part_samples,
+        cache=cache,
         redact=redact,
         signer=choose_signer(key, unsigned, say),
     )
