@@ -1,8 +1,8 @@
 """Simulate what a screen of the published study's size takes on several nodes. Nothing here is measured.
 
 ``python tools/simulate_scale.py`` prints a table by nodes and shards, from the rates below or from a file of
-rates (``--rates``, as ``tais plan --calibrate`` keeps it). The published study has 64,855 samples; here they are
-answers of three stacks of a 70B pair: target, target with a draft, and the target once more.
+rates (``--rates``, as ``tais plan --calibrate`` keeps it). The published study has 64,855 samples; here they
+are answers of three stacks of a 70B pair: target, target with a draft, and the target once more.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ NODES = (1, 2, 4, 8)
 SHARDS = (1, 2, 4, 8)
 
 # Declared: orders of magnitude for 70B in 16 bits on one node of eight GPUs with 80 GB, tensor-parallel over
-# all of them. 140 GB of weights at 0.6 GB/s from shared storage, and 60 s to capture graphs; 2,500 answer tokens
-# per second at full batch; a draft that makes an answer 1.5 times as fast at that batch.
+# all of them. 140 GB of weights at 0.6 GB/s from shared storage, and 60 s to capture graphs; 2,500 answer
+# tokens per second at full batch; a draft that makes an answer 1.5 times as fast at that batch.
 _TARGET: dict[str, Any] = {
     "load_seconds": 290,
     "warmup_seconds": 5,

@@ -108,9 +108,7 @@ def plan(
         Path | None, typer.Option("--rates", help="Declared rates (JSON): a simulation, without an engine.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Sets of devices that run at once.")] = 1,
-    shards: Annotated[
-        int, typer.Option("--shards", min=1, help="Parts of an arm that load for themselves.")
-    ] = 1,
+    shards: Annotated[int, typer.Option("--shards", min=1, help="Parts that an arm is divided into.")] = 1,
 ) -> None:
     """Show what a manifest would run, and what it would cost; no engine starts without --calibrate.
 

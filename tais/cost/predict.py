@@ -33,7 +33,7 @@ def predict(lock: Mapping[str, Any], rates: Rates, *, workers: int = 1, shards: 
     workers
         Sets of devices that each take one job at a time.
     shards
-        Parts into which an arm is divided; each loads the engine again.
+        Parts into which an arm is divided. A worker that goes on with the same arm keeps its engine.
 
     Returns
     -------
@@ -60,8 +60,9 @@ def predict(lock: Mapping[str, Any], rates: Rates, *, workers: int = 1, shards: 
         arms[name] = _arm(lock, own)
         fixed, work = own.load_seconds + own.warmup_seconds, arms[name]["tokens"] * own.seconds_per_token
         jobs += split(name, fixed, work, shards, first=name in references)
-    held = sum(job.seconds * arms[job.arm]["devices"] for job in jobs)
-    span = makespan(schedule(jobs, workers)) + (rates.import_seconds if jobs else 0.0)
+    done = schedule(jobs, workers)
+    held = sum((entry.end - entry.start) * arms[entry.job.arm]["devices"] for entry in done)
+    span = makespan(done) + (rates.import_seconds if jobs else 0.0)
     return {
         "source": rates.source,
         "said": rates.said,
