@@ -37,6 +37,10 @@ INSTALL = {
 MAX_TOKENS = 64
 
 
+class Failed(Exception):
+    """A program that did not do what it was asked."""
+
+
 class Peak:
     """Looks at the memory of a process and all its descendants until it is left."""
 
@@ -86,7 +90,8 @@ def timed(command: list[str], environment: Mapping[str, str], text: str = "") ->
             out, _ = process.communicate(text)
         if process.returncode not in (0, 1, 3):
             errors.seek(0)
-            sys.exit(f"{' '.join(command[:3])} ended with {process.returncode}: {errors.read()[-2000:]}")
+            words = " ".join(errors.read().split())[-600:]
+            raise Failed(f"{' '.join(command[:3])} ended with {process.returncode}: {words}")
     lines = out.strip().splitlines()
     return {
         "wall": time.monotonic() - begun,
@@ -236,7 +241,14 @@ def compare(items: int, peers: str) -> dict[str, Any]:
         runs += [("bare_again", runs[1][1]), ("tais_again", runs[0][1])]
         for label, call in runs:
             before = os.getloadavg()[0]
-            result[label] = {**call(), "load": round(before, 1)}
+            try:
+                result[label] = {**call(), "load": round(before, 1)}
+            except Failed as error:
+                if label.startswith(("tais", "bare")):
+                    sys.exit(str(error))
+                result[f"{label}_failed"] = str(error)
+                print(f"{label}: {error}", flush=True)
+                continue
             wall, peak = result[label]["wall"], result[label]["peak_mb"]
             print(f"{label:12}{wall:9.1f} s{peak:9.0f} MB   load {before:.1f}", flush=True)
     return result

@@ -73,8 +73,8 @@ def schedule(jobs: Iterable[Job], workers: int) -> list[Done]:
     -----
     Longest-first list scheduling takes at most 4/3 - 1/(3 workers) of the shortest possible time; putting the
     reference arms first can cost more, up to the bound of any list, 2 - 1/workers. The bounds are for jobs
-    that load for themselves. Shards of an arm stand side by side in the list, so that a worker mostly goes on with
-    the engine that it has.
+    that load for themselves. Shards of an arm stand side by side in the list, so that a worker mostly goes
+    on with the engine that it has.
 
     References
     ----------
