@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -76,7 +77,7 @@ class Peak:
 
 def timed(command: list[str], environment: Mapping[str, str], text: str = "") -> dict[str, Any]:
     """Run a program to its end; return wall time, peak memory and what it printed last."""
-    begun = time.monotonic()
+    begun, used = time.monotonic(), cpu_seconds()
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             command,
@@ -95,9 +96,16 @@ def timed(command: list[str], environment: Mapping[str, str], text: str = "") ->
     lines = out.strip().splitlines()
     return {
         "wall": time.monotonic() - begun,
+        "cpu": cpu_seconds() - used,
         "peak_mb": peak.bytes / 2**20,
         "last": lines[-1] if lines else "",
     }
+
+
+def cpu_seconds() -> float:
+    """Return the processor time of all programs that ended: other users of the machine change it little."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def write_screen(folder: Path, items: int, arms: int) -> Path:
@@ -195,13 +203,14 @@ def tais(manifest: Path) -> dict[str, Any]:
 
 def by_arm(script: str, manifest: Path, python: str) -> dict[str, Any]:
     """Run a program once per arm and sum: none of them shares anything between two arms."""
-    walls, peaks, arms = [], [], []
+    walls, cpus, peaks, arms = [], [], [], []
     for job in arm_jobs(manifest):
         found = timed([python, str(TOOLS / script)], environment(manifest), json.dumps(job))
         walls.append(found["wall"])
+        cpus.append(found["cpu"])
         peaks.append(found["peak_mb"])
         arms.append(json.loads(found["last"]))
-    return {"wall": sum(walls), "peak_mb": max(peaks), "arms": arms}
+    return {"wall": sum(walls), "cpu": sum(cpus), "peak_mb": max(peaks), "arms": arms}
 
 
 def installed(module: str, python: str) -> bool:
@@ -224,7 +233,7 @@ def facts() -> dict[str, Any]:
     }
 
 
-def compare(items: int, peers: str) -> dict[str, Any]:
+def compare(items: int, peers: str, *, once: bool) -> dict[str, Any]:
     """Run all on two arms; TAIS and the bare script before and after, as a busy machine changes."""
     result: dict[str, Any] = {"items": items}
     with tempfile.TemporaryDirectory() as name:
@@ -238,7 +247,8 @@ def compare(items: int, peers: str) -> dict[str, Any]:
                 runs.append((module, lambda script=script: by_arm(script, manifest, peers)))
             else:
                 print(f"{module}: not installed, skipped; {INSTALL[module]}")
-        runs += [("bare_again", runs[1][1]), ("tais_again", runs[0][1])]
+        if not once:
+            runs += [("bare_again", runs[1][1]), ("tais_again", runs[0][1])]
         for label, call in runs:
             before = os.getloadavg()[0]
             try:
@@ -249,8 +259,8 @@ def compare(items: int, peers: str) -> dict[str, Any]:
                 result[f"{label}_failed"] = str(error)
                 print(f"{label}: {error}", flush=True)
                 continue
-            wall, peak = result[label]["wall"], result[label]["peak_mb"]
-            print(f"{label:12}{wall:9.1f} s{peak:9.0f} MB   load {before:.1f}", flush=True)
+            wall, cpu, peak = (result[label][key] for key in ("wall", "cpu", "peak_mb"))
+            print(f"{label:12}{wall:9.1f} s{cpu:9.1f} s CPU{peak:9.0f} MB   load {before:.1f}", flush=True)
     return result
 
 
@@ -279,22 +289,29 @@ def main() -> None:
     parser.add_argument("--growth", type=numbers, default=[64, 640, 6400], help="prompts per arm, by commas")
     parser.add_argument("--arms", type=numbers, default=[2, 4, 8], help="numbers of arms, by commas")
     parser.add_argument("--peers", default=sys.executable, help="python of the environment with the peers")
+    parser.add_argument("--once", action="store_true", help="TAIS and the bare script once, not twice")
     parser.add_argument("--out", type=Path, default=TARGET)
     options = parser.parse_args()
-    result: dict[str, Any] = {"machine": facts(), "comparison": compare(options.items, options.peers)}
-    found = result["comparison"]
-    ours = (found["tais"]["wall"] + found["tais_again"]["wall"]) / 2
-    plain = (found["bare"]["wall"] + found["bare_again"]["wall"]) / 2
-    result["ratio_to_bare"] = ours / plain
-    print(f"ratio to bare: {ours / plain:.2f} (goal 1.05)")
-    others = [found[name]["wall"] for name in INSTALL if name in found]
-    if others:
-        result["ratio_to_faster_peer"] = ours / min(others)
-        print(f"ratio to the faster peer: {ours / min(others):.2f} (goal 0.7)")
+    found = compare(options.items, options.peers, once=options.once)
+    result: dict[str, Any] = {"machine": facts(), "comparison": found}
+    for key in ("wall", "cpu"):
+        ours, plain = (mean(found, name, key) for name in ("tais", "bare"))
+        result[f"{key}_ratio_to_bare"] = ours / plain
+        print(f"{key}: {ours / plain:.2f} of bare (goal 1.05)")
+        others = [found[name][key] for name in INSTALL if name in found]
+        if others:
+            result[f"{key}_ratio_to_faster_peer"] = ours / min(others)
+            print(f"{key}: {ours / min(others):.2f} of the faster peer (goal 0.7)")
     _keep(options.out, result)
     if options.growth:
         result["growth"] = growth(options.growth, options.arms)
         _keep(options.out, result)
+
+
+def mean(found: Mapping[str, Any], name: str, key: str) -> float:
+    """Return a measure of a program that ran once or twice."""
+    values = [found[label][key] for label in (name, f"{name}_again") if label in found]
+    return sum(values) / len(values)
 
 
 def _keep(path: Path, result: Mapping[str, Any]) -> None:
