@@ -16,6 +16,7 @@ from tais.judging import Replies, scorers_of, second_scorers_of
 from tais.layout import RunLayout
 from tais.lock import lock_digest, read_lock, run_arms
 from tais.opinions import with_opinions
+from tais.origin import origin_of
 from tais.report.items import with_items
 from tais.report.model import Report
 from tais.report.renderer import renderer
@@ -114,6 +115,7 @@ def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> dict[str
     fixed = lock["arms"][arm]
     model = fixed["model"]["folder"] if isinstance(fixed["model"], Mapping) else fixed["model"]
     environment = layout.engine(arm).get("environment", {})
+    origin = origin_of(layout.arm_dir(arm))
     return {
         "engine": fixed["engine"],
         "model": model,
@@ -128,4 +130,5 @@ def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> dict[str
         "timing": answer_seconds(layout.arm_dir(arm)),
         "hardware": environment.get("hardware"),
         "libraries": environment.get("libraries"),
+        **({"origin": origin} if origin is not None else {}),
     }

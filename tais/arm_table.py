@@ -209,7 +209,8 @@ def _scores(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     own, values, invalid = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], [np.zeros(0, dtype=np.bool_)]
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=65536):
+        columns = ["arm", "battery", "item_id", "repeat", "value", "invalid"]
+        for batch in file.iter_batches(batch_size=65536, row_groups=_groups(file, arm), columns=columns):
             part = batch.filter(pc.equal(batch.column("arm"), arm))
             own.append(_keys(part, items, repeats, path))
             values.append(part.column("value").to_numpy())
@@ -219,6 +220,17 @@ def _scores(
     if not np.array_equal(found[order], keys):
         raise StoreError("scores and samples do not belong together", place=Place(file=str(path)))
     return np.concatenate(values)[order], np.concatenate(invalid)[order]
+
+
+def _groups(file: pq.ParquetFile, arm: str) -> list[int]:
+    """Return the row groups that may hold rows of an arm: each was written for one, and says so."""
+    index = file.schema_arrow.get_field_index("arm")
+    kept = []
+    for group in range(file.num_row_groups):
+        told = file.metadata.row_group(group).column(index).statistics
+        if told is None or not told.has_min_max or told.min <= arm <= told.max:
+            kept.append(group)
+    return kept
 
 
 class Answer(NamedTuple):

@@ -22,6 +22,7 @@ from tais.files import canonical_json, json_digest, write_atomic
 from tais.judging import FOLDER, copy_replies
 from tais.lock import LOCK, read_lock, run_arms, write_lock
 from tais.manifest import Hypothesis, Role
+from tais.origin import origin_of, same_source
 from tais.report.model import Report
 from tais.report.redact import holds_redacted
 from tais.samples import stored_keys
@@ -90,6 +91,7 @@ def compare_runs(
     for side, lock in zip((reference, candidate), locks, strict=True):
         _check_side(side, lock)
     _check_alike(reference, candidate, *locks)
+    _check_sources(reference, candidate)
     return _Comparing(reference, candidate, locks, hypothesis, verified).write(out, signer)
 
 
@@ -112,6 +114,21 @@ def _check_whole(side: Side, lock: Mapping[str, Any]) -> None:
             f"arm {side.arm!r} was stopped early, after {stored} of {asked} answers",
             place=Place(str(side.run_dir)),
             remedy="Run it again without rules.sequential",
+        )
+
+
+def _check_sources(reference: Side, candidate: Side) -> None:
+    """Raise UsageError where a cache brought the answers of one side to the other."""
+    sides = []
+    for side in (reference, candidate):
+        own = {"run": side.run_dir.resolve().name, "arm": side.arm}
+        sides.append((origin_of(side.run_dir / "arms" / side.arm), own))
+    (old, own_old), (new, own_new) = sides
+    if (old is not None or new is not None) and same_source(old or own_old, new or own_new):
+        raise UsageError(
+            "both arms are copies of the same answers, which agree whatever the stacks do",
+            place=Place(str(candidate.run_dir)),
+            remedy="Run the candidate again without --cache",
         )
 
 

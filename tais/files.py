@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,12 @@ def temporary_path(path: Path) -> Path:
 
 def remove_leftovers(run_dir: Path) -> None:
     """Remove what a write that was killed left behind; it is no part of the run."""
-    for path in run_dir.rglob(".*"):
-        if _LEFTOVER.fullmatch(path.name) and path.is_file() and not path.is_symlink():
-            path.unlink(missing_ok=True)
+    for path in list(run_dir.rglob(".*")):
+        if _LEFTOVER.fullmatch(path.name) and not path.is_symlink():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def sync_directory(directory: Path) -> None:

@@ -1,6 +1,7 @@
 """A run directory folded into the evidence that the decision reads.
 
-Memory holds some dozens of bytes per sample: answers are compared by digest, and only those that differ
+Memory holds the tables of two arms at a time, some dozens of bytes per sample of theirs, and the paired
+outcomes of every contrast, nine bytes per pair: answers are compared by digest, and only those that differ
 are read again.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tais.arm_table import Telemetry, load_arm
+from tais.arm_table import ArmTable, Telemetry, load_arm
 from tais.attribution import fold_audit
 from tais.conforming import fold_conformance
 from tais.engines.resolved import compare_resolved
@@ -27,6 +28,7 @@ from tais.items import Items
 from tais.layout import RunLayout
 from tais.looks import LookPlan, look_numbers
 from tais.manifest import Role, Rules
+from tais.origin import origin_of, same_source
 from tais.pairs import Differing, Pair, read_divergences
 from tais.scorers import ScorerBase
 from tais.treatment import speculation_findings, speculation_modes
@@ -99,25 +101,43 @@ def fold_run(
         When samples and scores do not belong together.
     """
     repeats = lock["sampling"]["n"]
-    used = sorted({contrast[side] for contrast in lock["contrasts"] for side in ("reference", "candidate")})
-    tables = {arm: load_arm(arm, layout.arm_dir(arm), items, repeats, layout.scores) for arm in used}
-    gathered = [_Contrast() for _ in lock["contrasts"]]
+    tables = _Tables(layout, items, repeats)
     plan = LookPlan.of(lock)
     looks = _looks(plan, items, repeats)
-    for battery in lock["batteries"]:
-        own = items.of(battery["name"])
-        for contrast, found in zip(lock["contrasts"], gathered, strict=True):
-            reference, candidate = (tables[contrast[side]] for side in ("reference", "candidate"))
-            pair = Pair.of_battery(reference, candidate, own, repeats)
-            looked_at = looks if plan is not None and plan.covers(contrast) else None
-            found.add(battery, scorers[battery["name"]], pair, _most(contrast), looked_at)
-    for contrast, found in zip(lock["contrasts"], gathered, strict=True):
+    # One array each for all contrasts.
+    own = {battery["name"]: items.of(battery["name"]) for battery in lock["batteries"]}
+    contrasts = []
+    for contrast in lock["contrasts"]:
+        found = _Contrast()
+        reference, candidate = (tables.of(contrast[side]) for side in ("reference", "candidate"))
+        looked_at = looks if plan is not None and plan.covers(contrast) else None
+        for battery in lock["batteries"]:
+            name = battery["name"]
+            pair = Pair.of_battery(reference, candidate, own[name], repeats)
+            found.add(battery, scorers[name], pair, _most(contrast), looked_at)
         found.divergences = read_divergences(layout, items, repeats, contrast, found.differing)
-    contrasts = tuple(
-        _evidence(layout, lock, contrast, found, tables[contrast["candidate"]].telemetry)
-        for contrast, found in zip(lock["contrasts"], gathered, strict=True)
-    )
-    return ScreenEvidence(lock["name"], Rules.model_validate(lock["rules"]), contrasts, facts=facts)
+        found.differing.clear()
+        contrasts.append(_evidence(layout, lock, contrast, found, candidate.telemetry))
+    return ScreenEvidence(lock["name"], Rules.model_validate(lock["rules"]), tuple(contrasts), facts=facts)
+
+
+class _Tables:
+    """The tables of the last two arms that were asked for: contrasts mostly share their reference."""
+
+    def __init__(self, layout: RunLayout, items: Items, repeats: int) -> None:
+        self.layout, self.items, self.repeats = layout, items, repeats
+        self._kept: dict[str, ArmTable] = {}
+
+    def of(self, arm: str) -> ArmTable:
+        """Return the table of an arm, read again where it was let go."""
+        table = self._kept.pop(arm, None)
+        if table is None:
+            # The older one goes before the new one is read.
+            while len(self._kept) > 1:
+                del self._kept[next(iter(self._kept))]
+            table = load_arm(arm, self.layout.arm_dir(arm), self.items, self.repeats, self.layout.scores)
+        self._kept[arm] = table
+        return table
 
 
 def _looks(
@@ -161,6 +181,7 @@ def _evidence(
             *_prompt_findings(found, contrast),
             *speculation_findings(arm["speculative_config"], engines[1]),
             *_configuration_findings(engines, contrast),
+            *_origin_findings(layout, contrast),
         ),
         evidence="teacher_forced" if only else "matched",
         audit=audit,
@@ -210,6 +231,20 @@ def _prompt_findings(found: _Contrast, contrast: Mapping[str, Any]) -> Iterator[
         values={"items": total, "batteries": dict(found.drifted), "first": found.drifted_items},
         blocks_pass=not meant,
     )
+
+
+def _origin_findings(layout: RunLayout, contrast: Mapping[str, Any]) -> Iterator[Finding]:
+    """Say which arms ran elsewhere; two copies of the same answers are no evidence."""
+    sides = {contrast[side]: origin_of(layout.arm_dir(contrast[side])) for side in ("reference", "candidate")}
+    for arm, origin in sides.items():
+        if origin is not None:
+            where = f"{origin['run']} of {origin['date']} on {origin['machine']}"
+            yield Finding(
+                "reused_arm", f"{arm} came from the cache: it ran in run {where}", {"arm": arm, **origin}
+            )
+    if same_source(*(sides[contrast[side]] for side in ("reference", "candidate"))):
+        message = "both arms are copies of the same answers, which agree whatever the stacks do"
+        yield Finding("same_answers", message, blocks_pass=True)
 
 
 def _configuration_findings(

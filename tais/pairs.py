@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from tais.scorers import ScorerBase
 __all__ = ["Differing", "Pair", "read_divergences"]
 
 
+_Kind = TypeVar("_Kind", np.float64, np.bool_)
 # Answers held in memory at a time.
 _AT_ONCE = 5000
 
@@ -83,16 +84,18 @@ class Pair:
     def endpoint(self, battery: Mapping[str, Any], scorer: ScorerBase) -> EndpointEvidence:
         """Return the paired outcomes of the battery."""
         items = self.keys // self.repeats - self.items.first
+        # Where every item was answered once the arrays are shared by all contrasts, not copied for each.
+        whole = len(items) == len(self.items.ids) and self.repeats == 1
         return EndpointEvidence(
             battery=battery["name"],
             scorer=scorer.name,
             kind=scorer.kind,
-            item_ids=self.items.ids[items],
-            clusters=self.items.clusters[items],
-            reference=self.reference.values[self.rows],
-            candidate=self.candidate.values[self.columns],
-            reference_invalid=self.reference.invalid[self.rows],
-            candidate_invalid=self.candidate.invalid[self.columns],
+            item_ids=self.items.ids if whole else self.items.ids[items],
+            clusters=self.items.clusters if whole else self.items.clusters[items],
+            reference=_rows(self.reference.values, self.rows),
+            candidate=_rows(self.candidate.values, self.columns),
+            reference_invalid=_rows(self.reference.invalid, self.rows),
+            candidate_invalid=_rows(self.candidate.invalid, self.columns),
             reference_only=len(self.reference.keys) - len(self.keys),
             candidate_only=len(self.candidate.keys) - len(self.keys),
             margin=battery["margin"],
@@ -112,6 +115,11 @@ class Pair:
     def only_candidate(self) -> list[tuple[str, int]]:
         """Return item and repeat of what the candidate alone answered."""
         return [self._named(key) for key in np.setdiff1d(self.candidate.keys, self.keys).tolist()]
+
+
+def _rows(values: NDArray[_Kind], rows: NDArray[np.int64]) -> NDArray[_Kind]:
+    """Return some rows in ascending order; a view where they are all."""
+    return values if len(rows) == len(values) else values[rows]
 
 
 def read_divergences(

@@ -30,10 +30,21 @@ from tais.report.model import Report
 if TYPE_CHECKING:
     from tais.attest import Signer
     from tais.battery import LoadedBattery
+    from tais.cache.reuse import Reuse
     from tais.engines.worker import Job
     from tais.executors.local import ArmEvent, LocalExecutor
 
-__all__ = ["Observer", "Plan", "RunOptions", "RunOutcome", "finish", "make_plan", "new_run", "run"]
+__all__ = [
+    "Observer",
+    "Plan",
+    "RunOptions",
+    "RunOutcome",
+    "finish",
+    "make_plan",
+    "new_run",
+    "require_engines",
+    "run",
+]
 
 # Measured on the demo: a stored token takes about 12 bytes with its log-probabilities, zstd-compressed;
 # this is twice as much, and a sample's text and keys are added.
@@ -61,6 +72,8 @@ class RunOptions:
     part_seconds: float = 10.0
     signer: Signer | None = None
     """Signs lock and report; None leaves the run unsigned."""
+    cache: str | None = None
+    """Folder or URL of arms that ran already; None runs every arm."""
     redact: bool = False
     """Leave prompts and answers out of the report and its pages; ids and digests stay."""
 
@@ -175,7 +188,7 @@ def run(manifest_path: str | Path, options: RunOptions, observer: Observer | Non
     """
     watcher: Observer = observer or Silent()
     plan = make_plan(manifest_path, options.limit)
-    _require_engines(plan)
+    require_engines(plan)
     run_dir = _existing_run(plan, options) if options.resume else new_run(plan, options)
     return finish(plan, options, run_dir, watcher)
 
@@ -216,7 +229,8 @@ def finish(
         return _Attempt(plan, options, run_dir, observer).execute()
 
 
-def _require_engines(plan: Plan) -> None:
+def require_engines(plan: Plan) -> None:
+    """Raise ManifestError for an engine that does not exist, EngineError for one that is not installed."""
     arms, judges = plan.manifest.arms, plan.manifest.judges
     used = [(f"arms.{name}", arms[name]) for name in plan.arms]
     for key, arm in (*used, *((f"judges.{name}", judge) for name, judge in judges.items())):
@@ -363,13 +377,41 @@ class _Attempt:
 
         jobs = in_order([self._job(name) for name in self.plan.arms], self.plan.lock, self.run_dir)
         judges = planned_judges(self.plan.manifest, self.plan.lock, self.run_dir, jobs[0])
-        self.observer.started(self.run_dir, self.plan.arms, self.plan.samples_per_arm)
         logs, planned = self.run_dir / "logs", [*jobs, *judges]
+        reuse = self._reuse(planned)
+        ready = reuse.take(self.plan.arms) if reuse is not None else set()
+        missing = [name for name in self.plan.arms if name not in ready]
+        self._predict()
+        self.observer.started(self.run_dir, missing, self.plan.samples_per_arm)
         with LocalExecutor(logs, stall_seconds=self.options.stall_seconds, planned=planned) as executor:
-            asked = [job for job in jobs if not (self.plan.brought and "looks" in job)]
+            asked = [job for job in jobs if job["arm"]["name"] not in ready]
+            asked = [job for job in asked if not (self.plan.brought and "looks" in job)]
             executor.run(asked, self.clock.event)
+            if reuse is not None:
+                reuse.keep(missing)
             executor.run(judge_jobs(self.run_dir, self.plan.lock, self.plan.arms, judges), self.clock.event)
             self._audit(executor)
+
+    def _predict(self) -> None:
+        """Write down what the run is going to cost, where that can be known."""
+        from tais.cost.history import known_rates
+        from tais.cost.predict import PREDICTION, predict, write_prediction
+
+        if self.options.resume or self.plan.brought or (self.run_dir / PREDICTION).exists():
+            return
+        rates = known_rates(self.run_dir.parent, self.plan.lock)
+        if rates is not None:
+            write_prediction(self.run_dir, predict(self.plan.lock, rates))
+
+    def _reuse(self, planned: Sequence[Job]) -> Reuse | None:
+        if self.options.cache is None:
+            return None
+        from tais.cache.reuse import Reuse
+        from tais.cache.store import CacheStore
+        from tais.executors.local import worker_environment
+
+        store, variables = CacheStore(self.options.cache), worker_environment(planned)
+        return Reuse(store, self.run_dir, self.plan.lock, variables, self.observer.note)
 
     def _audit(self, executor: LocalExecutor) -> None:
         """Score what the reference stacks must score, each stage from what the one before it left."""
@@ -407,13 +449,28 @@ class _Attempt:
         from tais.report.redact import redacted
         from tais.report.render import write_views
 
-        report = analyse(self.run_dir, self._run_facts(), keep_scores=True)
+        begun = time.monotonic()
+        report = self._with_cost(analyse(self.run_dir, self._run_facts(), keep_scores=True), begun)
         if self.options.redact:
             report = redacted(report)
         write_views(report, self.run_dir)
         # Last of all: a run directory with a report is a finished one.
         write_atomic(self.run_dir / "report.json", report.to_json().encode())
         return report
+
+    def _with_cost(self, report: Report, begun: float) -> Report:
+        """Return the report with the time that deciding took, and the prediction beside the truth."""
+        from tais.cost.predict import compared, read_prediction
+
+        facts, run = report.facts, report.facts["run"]
+        seconds = round(time.monotonic() - begun, 3)
+        phases = {**run["phases"], "": {**run["phases"].get("", {}), "decide": seconds}}
+        run = {**run, "phases": phases}
+        prediction = None if self.options.resume else read_prediction(self.run_dir)
+        if prediction is not None:
+            tokens = {name: arm["tokens"] for name, arm in facts["arms"].items()}
+            run["cost"] = compared(prediction, phases, tokens, run["seconds"] + seconds)
+        return report.model_copy(update={"facts": {**facts, "run": run}})
 
     def _sign(self) -> None:
         if self.options.signer is not None:

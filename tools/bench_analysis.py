@@ -68,7 +68,7 @@ def _lock(names: list[str], items: int) -> dict[str, Any]:
         "arms": {name: {**arm, "order": "battery", "system_prompt": None} for name in names},
         "contrasts": [{**contrast, "candidate": name} for name in names[1:]],
         "batteries": [{**battery, "name": name} for name in BATTERIES],
-        "sampling": {"n": 1},
+        "sampling": {"n": 1, "temperature": 0, "seed": 42},
         "rules": {},
         "versions": {},
     }

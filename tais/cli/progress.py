@@ -57,7 +57,8 @@ class Lines:
     def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
         """Say what is about to run."""
         say(f"{len(arms)} arms of {samples_per_arm} samples, into {run_dir}")
-        say("importing the engine")
+        if arms:
+            say("importing the engine")
 
     def scoring(self, name: str, answers: int) -> None:
         """Say what is about to be scored."""

@@ -50,6 +50,14 @@ def run(
         bool,
         typer.Option("--redact", envvar="TAIS_REDACT", help="Keep prompts and answers out of the reports."),
     ] = False,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            "--cache",
+            envvar="TAIS_CACHE",
+            help="Folder or URL with arms that ran already; what may be taken from it does not run again.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every phase of every arm.")] = False,
 ) -> None:
@@ -72,6 +80,7 @@ def run(
         limit=limit,
         stall_seconds=stall_timeout,
         part_samples=part_samples,
+        cache=cache,
         redact=redact,
         signer=choose_signer(key, unsigned, say),
     )
@@ -83,12 +92,36 @@ def run(
     raise typer.Exit(outcome.report.exit_code)
 
 
-def plan(manifest: ManifestArgument, limit: LimitOption = None) -> None:
-    """Show what a manifest would run; no engine starts.
+def plan(
+    manifest: ManifestArgument,
+    limit: LimitOption = None,
+    out: Annotated[
+        Path, typer.Option("--out", envvar="TAIS_OUT", help="Where earlier runs lie, and measured rates.")
+    ] = Path("reports"),
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Time a few items of every arm on its engine first.")
+    ] = False,
+    calibrate_items: Annotated[
+        int | None, typer.Option(min=1, help="Items to time; by default what fills an arm's batch once.")
+    ] = None,
+    rates: Annotated[
+        Path | None, typer.Option("--rates", help="Declared rates (JSON): a simulation, without an engine.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Sets of devices that run at once.")] = 1,
+    shards: Annotated[int, typer.Option("--shards", min=1, help="Parts that an arm is divided into.")] = 1,
+) -> None:
+    """Show what a manifest would run, and what it would cost; no engine starts without --calibrate.
 
-    Example: [bold]tais plan manifests/demo.yaml[/bold]
+    The cost rests on the last calibration or finished run of the manifest, or on --rates.
+
+    Example: [bold]tais plan manifests/demo.yaml --calibrate[/bold]
     """
-    from tais.report.plan import print_plan
+    from tais.cli.console import say
+    from tais.cost.plan import rates_for
+    from tais.report.plan import print_cost, print_plan
     from tais.run import make_plan
 
-    print_plan(make_plan(manifest, limit))
+    planned = make_plan(manifest, limit)
+    print_plan(planned)
+    found = rates_for(planned, out, rates, say if calibrate else None, calibrate_items)
+    print_cost(planned, found, workers, shards)

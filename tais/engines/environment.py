@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,19 @@ def _gpus() -> list[dict[str, str]]:
     return [dict(zip(keys, row, strict=False)) for row in rows]
 
 
-def describe_environment() -> dict[str, Any]:
-    """Return hardware, libraries and relevant environment variables (JSON-ready)."""
+def describe_environment(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return hardware, libraries and relevant environment variables (JSON-ready).
+
+    Parameters
+    ----------
+    environment
+        Variables to choose from; None for those of this process.
+    """
     import psutil
 
     variables = {
         name: value
-        for name, value in sorted(os.environ.items())
+        for name, value in sorted((os.environ if environment is None else environment).items())
         if _VARIABLES.fullmatch(name) and not _SECRET.search(name)
     }
     return {

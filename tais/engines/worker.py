@@ -170,6 +170,10 @@ def _work(job: Job, events: Events) -> Work:
         from tais.engines.audit_run import AuditRun
 
         return AuditRun(job, events)
+    if job.get("kind") == "calibrate":
+        from tais.engines.calibrate_run import CalibrateRun
+
+        return CalibrateRun(job, events)
     from tais.engines.arm import ArmRun
 
     return ArmRun(job, events)

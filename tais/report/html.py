@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from tais.report.adjudicated import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
 from tais.report.audited import audit_tables
+from tais.report.cost import cost_tables
 from tais.report.headline import headline
 from tais.report.html_contrasts import ENDPOINT_COLUMNS, contrast_views
 from tais.report.html_items import count_lines, item_views
@@ -45,6 +46,7 @@ _SECTIONS = {
     "items": "Items",
     "people": "People",
     "configuration": "Configuration",
+    "cost": "Cost",
     "meaning": "What it says",
     "provenance": "Provenance",
 }
@@ -92,11 +94,13 @@ def _views(report: Report) -> dict[str, Any]:
     ]
     opinions = opinion_tables(report)
     audits = audit_tables(report)
+    costs = cost_tables(report)
     may_lack = (
         ("figures", plots),
         ("audit", audits),
         ("scorers", opinions),
         ("people", report.adjudication),
+        ("cost", costs),
     )
     absent = {key for key, there in may_lack if not there}
     return {
@@ -110,6 +114,7 @@ def _views(report: Report) -> dict[str, Any]:
         "endpoint_columns": ENDPOINT_COLUMNS,
         "audits": audits,
         "opinions": opinions,
+        "costs": costs,
         "details": detail_rows(report.details),
         "people": _people(report),
         "rules": detail_rows(report.rules.model_dump(mode="json")),

@@ -24,9 +24,9 @@ _MOST_ROWS = 160
 _MOST_VALUES = 12
 _VALUE_LENGTH = 300
 # What an arm did, which is no setting of it.
-_RESULTS = {"samples", "tokens", "truncated", "timing"}
+_RESULTS = {"samples", "tokens", "truncated", "timing", "origin"}
 # Shown as a figure or in a table of their own.
-_ELSEWHERE = {"curve", "sensitivity", "judges", "second_opinions", "bias", "audit", "conformance"}
+_ELSEWHERE = {"curve", "sensitivity", "judges", "second_opinions", "bias", "audit", "conformance", "cost"}
 
 Rows = list[tuple[str, str]]
 

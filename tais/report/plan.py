@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tais.battery import LoadedBattery
+    from tais.cost.rates import Rates
     from tais.run import Plan
 
-__all__ = ["print_plan"]
+__all__ = ["print_cost", "print_plan"]
 
 
 def print_plan(plan: Plan) -> None:
@@ -60,6 +61,31 @@ def print_plan(plan: Plan) -> None:
     ):
         if role not in roles:
             console.print(f"note: {missing}", style="dim")
+
+
+def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> None:
+    """Print what the run would cost, or how to learn it."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    from tais.cost.predict import predict
+    from tais.report.cost import prediction_lines, prediction_rows
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 110
+    if rates is None:
+        text = "cost: not known; --calibrate times a few items of every arm, and a finished run tells it too"
+        console.print(text, style="dim")
+        return
+    prediction = predict(plan.lock, rates, workers=workers, shards=shards)
+    table = Table("arm", "tokens", "load", "answers", "holds", box=SIMPLE, show_edge=False)
+    for row in prediction_rows(prediction):
+        table.add_row(*(printable(cell) for cell in row))
+    console.print(table)
+    for line in prediction_lines(prediction):
+        console.print(printable(line), markup=False)
 
 
 def _audits(plan: Plan, tokens: int) -> Iterator[str]:

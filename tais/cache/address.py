@@ -1,0 +1,181 @@
+"""The address of an arm: the digest of everything that decides what it answers.
+
+Two arms with one address are the same stack asked the same questions in the same order on the same kind
+of machine. What cannot be known before an engine starts has no address, and the arm is then not cached.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from tais.engines.environment import describe_environment
+from tais.files import json_digest, sha256_file
+
+__all__ = ["SCHEMA", "address_of", "items_digest", "machine_facts", "why_not"]
+
+SCHEMA = "tais/cache/v1"
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+# What renders prompts, speaks to engines and writes answers down. Any change makes other addresses: a
+# version number would have to be remembered.
+_ANSWERING = ("engines", "verification", "decoding", "items.py", "samples.py")
+# What an item is asked; what is expected of the answer is for the scorer.
+_ASKED = ("battery", "item_id", "messages", "chat")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def why_not(arm: Mapping[str, Any], *, looks: bool) -> str | None:
+    """Say why an arm cannot be cached; None where it can.
+
+    Parameters
+    ----------
+    arm
+        As the lock fixes it.
+    looks
+        Whether it may be stopped early.
+    """
+    engine = arm["engine"]
+    if looks:
+        return "it may stop early, so how much it answers depends on the arms beside it"
+    if engine == "import":
+        return "its answers exist already"
+    if engine == "openai" and "serve" not in arm["engine_args"]:
+        return "it is a server that runs elsewhere, whose state is not known"
+    if any("fault" in key and arm[key] for key in arm):
+        return "a fault is planted in it"
+    for what, model, revision in _models(arm):
+        if isinstance(model, str) and engine != "fake" and not _COMMIT.fullmatch(str(revision)):
+            return f"its {what} {model!r} is named without a commit, so its weights are not known"
+    return next((f"{key} names {value!r}, which the lock does not fix" for key, value in _loose(arm)), None)
+
+
+def _models(arm: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    yield "model", arm["model"], arm["revision"]
+    if arm["tokenizer"] is not None:
+        yield "tokenizer", arm["tokenizer"], arm["revision"]
+    config = arm["speculative_config"] or {}
+    if "model" in config:
+        yield "draft", config["model"], config.get("revision")
+
+
+def _loose(arm: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield settings that lead to code or files of which the lock holds no digest."""
+    config = {key: v for key, v in (arm["speculative_config"] or {}).items() if key != "model"}
+    for key, value in _strings({"engine_args": arm["engine_args"], "speculative_config": config}):
+        dotted = re.fullmatch(r"[A-Za-z_][\w.]*[:.][A-Za-z_]\w*", value) is not None
+        if (dotted and not value.startswith("torch.")) or os.sep in value:
+            yield key, value
+
+
+def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _strings(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _strings(inner, key)
+    elif isinstance(value, str):
+        yield key, value
+
+
+def machine_facts(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return what of this machine decides an answer: kind of processor and accelerator, threads, libraries.
+
+    Parameters
+    ----------
+    variables
+        Environment of the process in which arms run.
+
+    Notes
+    -----
+    Memory and kernel are left out: they decide how much runs at once and how fast, and differ between
+    machines of one kind. Two machines of one kind give the same address although no promise is made that
+    they round alike; the report says on which one an arm ran.
+    """
+    found = describe_environment(variables)
+    hardware = {key: found["hardware"][key] for key in ("machine", "cpu", "logical_cores", "gpus")}
+    return {
+        "hardware": {**hardware, "usable_cores": _usable_cores(), "instructions": _instructions()},
+        "libc": found["system"]["libc"],
+        "libraries": found["libraries"],
+        "variables": found["variables"],
+    }
+
+
+def _usable_cores() -> int | None:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _instructions() -> str:
+    """Return a digest of the instruction sets: a virtual machine may hide some from one host to the next."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor()
+    match = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    return hashlib.sha256(" ".join(sorted(match.group(1).split())).encode()).hexdigest() if match else ""
+
+
+def items_digest(path: Path) -> str:
+    """Return the sha256 (hex) of what items.parquet asks, in its order."""
+    digest = hashlib.sha256()
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=list(_ASKED)):
+            for row in zip(*(batch.column(name).to_pylist() for name in _ASKED), strict=True):
+                text = "\x1f".join(map(str, row)) + "\x1e"
+                digest.update(text.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+@cache
+def _answering() -> str:
+    files = [_PACKAGE / name for name in _ANSWERING]
+    found = [p for f in files for p in (sorted(f.rglob("*.py")) if f.is_dir() else [f])]
+    return json_digest({p.relative_to(_PACKAGE).as_posix(): sha256_file(p) for p in found})
+
+
+def address_of(
+    name: str, arm: Mapping[str, Any], sampling: Mapping[str, Any], items: str, machine: Mapping[str, Any]
+) -> str:
+    """Return the address of an arm.
+
+    Parameters
+    ----------
+    name, arm
+        As in the lock, weights by digest.
+    sampling
+        Of the lock.
+    items
+        Of :func:`items_digest`.
+    machine
+        Of :func:`machine_facts`.
+    """
+    return json_digest(
+        {
+            "schema": SCHEMA,
+            "arm": _nameless(arm),
+            # A shuffled order is drawn from the arm's name.
+            "name": name if arm["order"] == "shuffled" else None,
+            "sampling": dict(sampling),
+            "items": items,
+            "machine": dict(machine),
+            "answering": _answering(),
+        }
+    )
+
+
+def _nameless(value: Any) -> Any:
+    """Return a locked arm without the names of its folders and files, whose digests it holds."""
+    if not isinstance(value, Mapping):
+        return value
+    fixed = "files" in value or "sha256" in value
+    return {k: _nameless(v) for k, v in value.items() if not (fixed and k in ("folder", "file"))}

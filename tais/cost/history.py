@@ -1,0 +1,121 @@
+"""Rates from what an earlier run of the same manifest took."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tais.cost.rates import RATES, ArmRates, Rates, read_rates, stack_digest
+from tais.errors import TaisError
+from tais.ledger import LEDGER, read_ledger
+from tais.lock import read_lock, run_arms
+
+__all__ = ["known_rates", "rates_of_run"]
+
+_FINISHED = ("pass", "fail", "inconclusive")
+# Further back another machine or driver is likely.
+_LOOKED_AT = 10
+
+
+def known_rates(parent: Path, lock: Mapping[str, Any]) -> Rates | None:
+    """Return the rates that are at hand for a lock: of its last calibration or finished run, the newer.
+
+    Parameters
+    ----------
+    parent
+        Directory of the manifest's runs.
+    lock
+        What is about to run.
+
+    Returns
+    -------
+    Rates or None
+        None where nothing was measured on these stacks.
+    """
+    wanted = run_arms(lock)
+    path = parent / RATES
+    try:
+        calibrated, made = read_rates(path), path.stat().st_mtime
+    except (TaisError, OSError):
+        calibrated, made = None, 0.0
+    for run_dir in _finished(parent):
+        newer = (run_dir / "report.json").stat().st_mtime > made
+        found = rates_of_run(run_dir) if newer else None
+        if found is not None and all(found.of(arm, stack_digest(lock, arm)) for arm in wanted):
+            return found
+    if calibrated is None or not any(calibrated.of(arm, stack_digest(lock, arm)) for arm in wanted):
+        return None
+    return calibrated
+
+
+def _finished(parent: Path) -> list[Path]:
+    """Return finished runs, newest first."""
+    try:
+        entries = read_ledger(parent / LEDGER)
+    except TaisError:
+        return []
+    names = [e["run"] for e in entries if e.get("event") == "end" and e.get("outcome") in _FINISHED]
+    unique = list(dict.fromkeys(reversed(names)))[:_LOOKED_AT]
+    return [parent / name for name in unique if (parent / name / "report.json").is_file()]
+
+
+def rates_of_run(run_dir: Path) -> Rates | None:
+    """Return the rates that a finished run shows; None where it shows none.
+
+    Notes
+    -----
+    Warm-up stands in the time per token: a run tells no more than the sum. A run that was resumed timed
+    only a part of its answers, and an arm from a cache was timed elsewhere: neither gives rates.
+    """
+    try:
+        facts = json.loads((run_dir / "report.json").read_bytes())["facts"]
+        lock = read_lock(run_dir)
+        run, arms = facts["run"], facts["arms"]
+        if run["resumed"]:
+            return None
+        phases: dict[str, dict[str, float]] = run["phases"]
+        rates = {
+            name: _arm(phases[name], arms[name], stack_digest(lock, name))
+            for name in arms
+            if "generate" in phases.get(name, {}) and arms[name]["tokens"] and "origin" not in arms[name]
+        }
+        decide = phases.get("", {}).get("decide", 0.0)
+        told = sum(seconds for own in phases.values() for seconds in own.values()) - decide
+        gpu = any((arm.get("hardware") or {}).get("gpus") for arm in arms.values())
+        if not rates:
+            return None
+        return Rates(
+            source="run",
+            said=run["id"],
+            device="gpu" if gpu else "cpu",
+            import_seconds=phases.get("", {}).get("import", 0.0),
+            rest_seconds=max(0.0, round(run["seconds"] - told, 3)) + decide,
+            arms=rates,
+        )
+    except (TaisError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # a run of another version, or a damaged one, says nothing of what this one will take
+
+
+def _arm(phases: Mapping[str, float], facts: Mapping[str, Any], stack: str) -> ArmRates:
+    work = sum(phases.get(phase, 0.0) for phase in ("check", "generate", "close"))
+    return ArmRates(
+        load_seconds=phases.get("load", 0.0),
+        seconds_per_token=max(work, 1e-9) / facts["tokens"],
+        tokens_per_answer=facts["tokens"] / facts["samples"],
+        devices=devices_of(facts["engine_args"], facts.get("hardware")),
+        stack=stack,
+    )
+
+
+def devices_of(engine_args: Mapping[str, Any], hardware: Mapping[str, Any] | None) -> int:
+    """Return the GPUs that an arm holds, or the cores of the machine where it has none."""
+    if hardware is not None and not hardware.get("gpus"):
+        return int(hardware.get("logical_cores") or 1)
+    sizes = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+    product = 1
+    for key in sizes:
+        value = engine_args.get(key, 1)
+        product *= value if isinstance(value, int) and value > 0 else 1
+    return product

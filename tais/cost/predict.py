@@ -1,0 +1,164 @@
+"""What a run will cost, from rates; and how that compares with what it did cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tais.cost.rates import ArmRates, Rates, stack_digest
+from tais.cost.schedule import Job, makespan, schedule, split
+from tais.files import write_atomic
+from tais.lock import run_arms
+
+__all__ = ["PREDICTION", "compared", "predict", "read_prediction", "write_prediction"]
+
+PREDICTION = "prediction.json"
+"""Written before the first token."""
+
+# Phases of an arm that a prediction speaks of.
+_WORK = ("check", "generate", "close")
+
+
+def predict(lock: Mapping[str, Any], rates: Rates, *, workers: int = 1, shards: int = 1) -> dict[str, Any]:
+    """Return what a run will cost.
+
+    Parameters
+    ----------
+    lock
+        Of the run.
+    rates
+        Measured or declared.
+    workers
+        Sets of devices that each take one job at a time.
+    shards
+        Parts into which an arm is divided. A worker that goes on with the same arm keeps its engine.
+
+    Returns
+    -------
+    dict
+        JSON-ready: ``source``, ``said``, ``workers``, ``shards``, ``device``; ``arms`` (by name: ``answers``,
+        ``tokens``, ``load``, ``generate`` in seconds of one worker, ``devices``); ``tokens``;
+        ``device_hours`` (GPUs or cores that are held, times hours); ``wall_seconds``; ``unknown`` (arms
+        without rates, of which the sums say nothing).
+
+    Notes
+    -----
+    Judges, audits and an early stop are left out: they depend on the answers. An arm that may stop early
+    is predicted whole.
+    """
+    arms: dict[str, dict[str, Any]] = {}
+    jobs: list[Job] = []
+    references = {c["reference"] for c in lock["contrasts"]}
+    unknown = []
+    for name in run_arms(lock):
+        own = rates.of(name, stack_digest(lock, name))
+        if own is None:
+            unknown.append(name)
+            continue
+        arms[name] = _arm(lock, own)
+        fixed, work = own.load_seconds + own.warmup_seconds, arms[name]["tokens"] * own.seconds_per_token
+        jobs += split(name, fixed, work, shards, first=name in references)
+    done = schedule(jobs, workers)
+    held = sum((entry.end - entry.start) * arms[entry.job.arm]["devices"] for entry in done)
+    span = makespan(done) + (rates.import_seconds if jobs else 0.0)
+    return {
+        "source": rates.source,
+        "said": rates.said,
+        "workers": workers,
+        "shards": shards,
+        "device": rates.device,
+        "import_seconds": rates.import_seconds,
+        "rest_seconds": rates.rest_seconds,
+        "arms": arms,
+        "tokens": round(sum(arm["tokens"] for arm in arms.values())),
+        "device_hours": held / 3600,
+        "wall_seconds": span + (rates.rest_seconds or 0.0),
+        "unknown": unknown,
+    }
+
+
+def _arm(lock: Mapping[str, Any], own: ArmRates) -> dict[str, Any]:
+    repeats = lock["sampling"]["n"]
+    answers = {battery["name"]: battery["items"] * repeats for battery in lock["batteries"]}
+    tokens = sum(count * own.tokens(battery) for battery, count in answers.items())
+    return {
+        "answers": sum(answers.values()),
+        "tokens": round(tokens),
+        "load": round(own.load_seconds, 3),
+        "generate": round(own.warmup_seconds + tokens * own.seconds_per_token, 3),
+        "devices": own.devices,
+    }
+
+
+def write_prediction(run_dir: Path, prediction: Mapping[str, Any]) -> None:
+    """Write a prediction into a run directory, before anything in it is known."""
+    write_atomic(run_dir / PREDICTION, json.dumps(prediction, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def read_prediction(run_dir: Path) -> dict[str, Any] | None:
+    """Return the prediction of a run; None where there is none that can be read."""
+    try:
+        found: dict[str, Any] = json.loads((run_dir / PREDICTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def compared(
+    prediction: Mapping[str, Any],
+    phases: Mapping[str, Mapping[str, float]],
+    tokens: Mapping[str, int],
+    wall: float,
+) -> dict[str, Any]:
+    """Return a prediction beside what was measured.
+
+    Parameters
+    ----------
+    prediction
+        Of :func:`predict`.
+    phases
+        Seconds of each phase by arm; the empty name stands for the import.
+    tokens
+        Answer tokens by arm.
+    wall
+        Seconds of the whole run.
+    """
+    rows = list(_rows(prediction, phases, tokens))
+    # Arms that came from a cache or were stored before an interruption took no time here.
+    ran = [row for row in rows if row["measured"] is not None]
+    whole = len(ran) == len(rows) and not prediction["unknown"]
+    return {
+        "source": prediction["source"],
+        "said": prediction["said"],
+        "arms": rows,
+        "predicted_seconds": round(sum(row["predicted"]["seconds"] for row in ran), 3),
+        "measured_seconds": round(sum(row["measured"]["seconds"] for row in ran), 3),
+        "predicted_wall_seconds": round(prediction["wall_seconds"], 3) if whole else None,
+        "measured_wall_seconds": round(wall, 3),
+    }
+
+
+def _rows(
+    prediction: Mapping[str, Any], phases: Mapping[str, Mapping[str, float]], tokens: Mapping[str, int]
+) -> Iterator[dict[str, Any]]:
+    for name, arm in sorted(prediction["arms"].items()):
+        own = phases.get(name)
+        measured = None
+        # An arm without an engine has no phase in which it answers.
+        if own is not None and "generate" in own:
+            work = sum(own.get(phase, 0.0) for phase in _WORK)
+            load = own.get("load", 0.0)
+            measured = {
+                "tokens": tokens.get(name, 0),
+                "load": round(load, 3),
+                "generate": round(work, 3),
+                "seconds": round(load + work, 3),
+            }
+        told = {key: arm[key] for key in ("tokens", "load", "generate")}
+        yield {
+            "arm": name,
+            "predicted": {**told, "seconds": round(arm["load"] + arm["generate"], 3)},
+            "measured": measured,
+        }

@@ -1,0 +1,79 @@
+"""The analysis holds two arms at a time, and reads of the scores what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tais import fold
+from tais.arm_table import _groups, load_arm
+from tais.items import Items
+from tais.layout import RunLayout
+from tais.pairs import Pair
+from tais.scorers import get_scorer
+from tais.scoring import SCHEMA
+from tests.conftest import Screen, Tais
+
+
+def test_two_tables_at_a_time_and_the_reference_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def load(arm: str, *_: Any) -> Any:
+        assert len(tables._kept) <= 1, "the older table goes before the new one is read"
+        read.append(arm)
+        return object()
+
+    monkeypatch.setattr(fold, "load_arm", load)
+    nothing: Any = None
+    tables = fold._Tables(RunLayout(Path(), Path()), nothing, 1)
+    for candidate in ("a", "b", "c", "d"):
+        kept = tables.of("target"), tables.of(candidate)
+        assert len(set(map(id, kept))) == 2
+    assert read == ["target", "a", "b", "c", "d"]
+    assert len(tables._kept) == 2
+
+
+def test_groups_of_other_arms_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "scores.parquet"
+    with pq.ParquetWriter(path, SCHEMA) as writer:
+        for arms in (["a"], ["b", "b"], ["a", "c"]):
+            n = len(arms)
+            columns = [
+                arms,
+                *(["x"] * n for _ in range(2)),
+                [0] * n,
+                ["x"] * n,
+                [1.0] * n,
+                [False] * n,
+                ["x"] * n,
+            ]
+            writer.write_table(pa.table(columns, schema=SCHEMA))
+    with pq.ParquetFile(path) as file:
+        assert [_groups(file, arm) for arm in ("a", "b", "c", "d")] == [[0, 2], [1, 2], [2], []]
+
+
+def test_contrasts_share_the_names_of_their_items(screen: Screen, tais: Tais) -> None:
+    assert tais("run", screen.path, "--out", screen.out).returncode == 0
+    run_dir = screen.run_dirs()[-1]
+    items = Items(run_dir / "items.parquet")
+    target, leaky = (
+        load_arm(arm, run_dir / "arms" / arm, items, 1, run_dir / "scores.parquet")
+        for arm in ("target", "leaky")
+    )
+    own = items.of("mine")
+    battery = {"name": "mine", "margin": None}
+    scorer = get_scorer("refusal")
+    whole = Pair.of_battery(target, leaky, own, 1).endpoint(battery, scorer)
+    assert whole.item_ids is own.ids
+    assert whole.clusters is own.clusters
+    # An answer that is missing shifts every row behind it.
+    short = Pair.of_battery(target, leaky.between(1, 10**9), own, 1).endpoint(battery, scorer)
+    assert short.item_ids.tolist() == own.ids.tolist()[1:]
+    assert np.array_equal(short.reference, whole.reference[1:])
+    assert np.array_equal(short.candidate, whole.candidate[1:])
+    assert short.reference_only == 1

@@ -1,0 +1,66 @@
+"""One vLLM arm by lm-evaluation-harness, through its own Python interface; see ``bench_peers.py``.
+
+Reads the same JSON as ``bench_bare.py`` from standard input and prints times as JSON on its last line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    """Run one arm."""
+    begun = time.monotonic()
+    job = json.load(sys.stdin)
+    from lm_eval import simple_evaluate
+
+    arguments = dict(job["arguments"])
+    arguments["pretrained"] = arguments.pop("model")
+    with tempfile.TemporaryDirectory() as name:
+        data = Path(name) / "items.jsonl"
+        rows = (json.dumps({"prompt": prompt, "target": ""}) for prompt in job["prompts"])
+        data.write_text("\n".join(rows), encoding="utf-8")
+        task = {
+            "task": "bench",
+            "dataset_path": "json",
+            "dataset_kwargs": {"data_files": {"test": str(data)}, "cache_dir": str(Path(name) / "cache")},
+            "test_split": "test",
+            "output_type": "generate_until",
+            "doc_to_text": "{{prompt}}",
+            "doc_to_target": "{{target}}",
+            "generation_kwargs": {
+                "until": [],
+                "max_gen_toks": job["max_tokens"],
+                "do_sample": False,
+                "temperature": 0,
+            },
+            "metric_list": [{"metric": "bypass"}],
+        }
+        found = simple_evaluate(
+            model="vllm",
+            model_args=arguments,
+            tasks=[task],
+            apply_chat_template=True,
+            log_samples=True,
+            bootstrap_iters=0,
+            batch_size="auto",
+        )
+    answers = [sample["resps"][0][0] for sample in found["samples"]["bench"]]
+    print(
+        json.dumps(
+            {
+                "seconds": time.monotonic() - begun,
+                "answers": len(answers),
+                "characters": sum(map(len, answers)),
+            }
+        )
+    )
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
