@@ -81,6 +81,11 @@ def create_executor(
         return RayExecutor(run_dir, placement, stall_seconds=stall_seconds, planned=planned)
     from tais.executors.devices import visible_devices
     from tais.executors.local import LocalExecutor
+    from tais.executors.staging import STAGING, RunDepot, sweep
+
+    if (run_dir / STAGING).exists():
+        # A run on a cluster that was killed left answers uncollected.
+        sweep(run_dir, RunDepot(run_dir))
 
     devices = visible_devices() if placement.devices is None else placement.devices
     return LocalExecutor(run_dir / "logs", stall_seconds=stall_seconds, planned=planned, devices=devices)

@@ -22,7 +22,15 @@ from pydantic import BaseModel, ConfigDict
 from tais.engines.worker import Job
 from tais.errors import EngineError, Place
 
-__all__ = ["ArmEvent", "Listener", "WorkerProcess", "last_words", "models", "worker_environment"]
+__all__ = [
+    "ArmEvent",
+    "Listener",
+    "WorkerDeath",
+    "WorkerProcess",
+    "models",
+    "stop_all",
+    "worker_environment",
+]
 
 _GRACE_SECONDS = 10.0
 _SMALL_MODEL_BYTES = 256 << 20
@@ -82,6 +90,7 @@ class WorkerProcess:
         self.job: Job | None = None
         self._preloaded: set[str] = set()
         self._importing = False
+        self._waiting: dict[str, Any] | None = None
         self._failure: ArmEvent | None = None
         self._buffer = b""
         self._phase = "start"
@@ -119,6 +128,19 @@ class WorkerProcess:
         self._importing = True
         wanted = sorted({m for j in self.planned if j["arm"]["engine"] == engine for m in models(j)})
         self.send(op="preload", engine=engine, models=wanted, log=str(self.log))
+
+    def feed(self, shard: dict[str, Any]) -> None:
+        """Hand the running job one more shard."""
+        self._deadline = time.monotonic() + self.stall_seconds
+        if self._importing:
+            self._waiting = shard
+        else:
+            self.send(op="shard", shard=shard)
+
+    def close_feed(self) -> None:
+        """Tell the running job that there is no further shard."""
+        self._deadline = time.monotonic() + self.stall_seconds
+        self.send(op="close")
 
     def send(self, **command: Any) -> None:
         """Send one command.
@@ -160,7 +182,7 @@ class WorkerProcess:
         self.kill()
         raise EngineError(
             f"{who} made no progress for {self.stall_seconds:g} s while in phase "
-            f"{self._phase!r} and was stopped{last_words(log)}",
+            f"{self._phase!r} and was stopped{_last_words(log)}",
             remedy=f"{_see(log)}; a slow engine needs a longer --stall-timeout",
         )
 
@@ -180,6 +202,9 @@ class WorkerProcess:
         if event.event == "preloaded":
             self._importing = False
             self.send(op="run", job=self.job)
+            if self._waiting is not None:
+                self.send(op="shard", shard=self._waiting)
+                self._waiting = None
         elif event.event == "phase":
             self._phase, self._pid = event.phase, event.pid
         elif event.event == "failed":
@@ -203,7 +228,7 @@ class WorkerProcess:
                 how += " (out of memory?)"
         elif status is not None:
             how = f"ended with status {status}"
-        what = f"{who} {how} in phase {self._phase!r}{last_words(log)}"
+        what = f"{who} {how} in phase {self._phase!r}{_last_words(log)}"
         return WorkerDeath(what, remedy=_see(log))
 
     @property
@@ -303,7 +328,7 @@ def _see(log: Path) -> str:
     return f"See {log}"
 
 
-def last_words(log: Path) -> str:
+def _last_words(log: Path) -> str:
     """Return the last line of a log that says something, without control characters."""
     try:
         with log.open("rb") as file:
