@@ -151,7 +151,7 @@ class RayExecutor:
                 f"needs {needs} on one node, and the largest of {len(nodes)} has "
                 f"{Needs(most.gpus, most.cpus, most.memory)}",
                 place=place,
-                remedy="Lower the arm's resources or tensor_parallel_size, or add a node that is large enough",
+                remedy="Lower its resources or tensor_parallel_size, or add a node that is large enough",
             )
 
     def run(self, jobs: Sequence[Job], listener: Listener) -> None:

@@ -25,7 +25,7 @@ from tais.samples import part_files
 __all__ = ["SHARD_ITEMS", "ArmWork", "Unit", "divisible"]
 
 SHARD_ITEMS = 2048
-"""Answers per shard where nothing else is said: of a small model some minutes, so that a loss costs little."""
+"""Answers per shard where nothing else is said: some minutes of a small model, so a loss costs little."""
 
 _PATHS = ("items", "arm_dir", "log", "looks", "worklist", "arms_dir")
 
