@@ -10,6 +10,7 @@ run directory is the same whichever way its parts came.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ __all__ = ["STAGING", "Collector", "Depot", "RunDepot", "Shared", "merge_engine"
 STAGING = ".staging"
 _SAMPLE_KEY = ("battery", "item_id", "repeat")
 _AUDIT_KEY = ("arm", *_SAMPLE_KEY, "first")
+
+# An attempt's own number, the folder in the run directory, and the file; anything else is no answer.
+_STAGED = re.compile(r"[0-9a-f]{32}/(arms|judges|audits)/.+/(engine\.json|part-\d{5}\.parquet)")
 
 Key = tuple[Any, ...]
 
@@ -265,10 +269,9 @@ def open_depot(run_dir: Path, url: str | None) -> RunDepot | Shared:
 
 
 def staged(names: list[str]) -> Iterator[tuple[str, Path]]:
-    """Yield each staged file's name, and the folder, relative to the run directory, that it is meant for."""
+    """Yield what attempts left: a file's name, and the folder of the run directory that it is meant for."""
     for name in names:
-        folder = Path(*Path(name).parts[1:-1])
-        if folder.parts[:1] in (("arms",), ("judges",), ("audits",)) and ".." not in folder.parts:
+        if _STAGED.fullmatch(name) and ".." not in (folder := Path(*Path(name).parts[1:-1])).parts:
             yield name, folder
 
 
