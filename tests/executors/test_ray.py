@@ -238,7 +238,7 @@ def test_a_path_that_nodes_do_not_reach_is_named(nodes: Nodes, two: Screen, tais
     assert "all nodes read and write with --shared" in said
     unknown = tais("run", two.path, "--executor", "ray", "--shared", "nowhere://parts")
     assert unknown.returncode == 4
-    assert "--shared nowhere://parts: " in unknown.stderr
+    assert "Protocol not known: nowhere. Name a folder, or a URL such as s3://bucket/folder" in unknown.stderr
 
 
 def test_a_node_with_another_version_is_named(nodes: Nodes, two: Screen, tais: Tais) -> None:
