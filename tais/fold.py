@@ -254,7 +254,9 @@ def _configuration_findings(
         return
     declared = tuple(contrast["differences"])
     for part, what in (("resolved", "engine configuration"), ("environment", "environment")):
-        differing = compare_resolved(engines[0].get(part, {}), engines[1].get(part, {}), declared)
+        sides = (engine.get(part, {}) for engine in engines)
+        reference, candidate = ({k: v for k, v in side.items() if k != "hardware"} for side in sides)
+        differing = compare_resolved(reference, candidate, declared)
         if differing:
             first = differing[0]
             yield Finding(
@@ -263,3 +265,37 @@ def _configuration_findings(
                 f"first {first.key} ({first.reference!r} against {first.candidate!r})",
                 values={"fields": [difference._asdict() for difference in differing[:50]]},
             )
+    yield from _hardware_findings(engines, contrast)
+
+
+def _hardware_findings(
+    engines: tuple[dict[str, Any], dict[str, Any]], contrast: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Yield that the arms did not run on like machines; an arm in shards may have run on several."""
+    sides = [machines(engine) for engine in engines]
+    if set(sides[0]) == set(sides[1]) and len(set(sides[0])) == 1:
+        return
+    said = [" and ".join(dict.fromkeys(side)) for side in sides]
+    names = contrast["reference"], contrast["candidate"]
+    yield Finding(
+        code="hardware_differs",
+        message="the arms did not run on like hardware, and rounding may differ with it: "
+        + "; ".join(f"{name} on {side}" for name, side in zip(names, said, strict=True)),
+        values=dict(zip(("reference", "candidate"), (sorted(set(side)) for side in sides), strict=True)),
+    )
+
+
+def machines(engine: Mapping[str, Any]) -> list[str]:
+    """Return the machines on which an arm ran, in words: processor, GPUs with their driver, cores, memory."""
+    environments = [engine.get("environment", {}), *engine.get("other_environments", [])]
+    return [_machine(environment.get("hardware") or {}) for environment in environments]
+
+
+def _machine(hardware: Mapping[str, Any]) -> str:
+    gpus = [
+        f"{gpu.get('name')} ({gpu.get('memory')}, driver {gpu.get('driver')})"
+        for gpu in hardware.get("gpus") or ()
+    ]
+    counted = [f"{gpus.count(gpu)} x {gpu}" for gpu in dict.fromkeys(gpus)]
+    size = f"{hardware.get('logical_cores')} cores, {(hardware.get('memory_bytes') or 0) / 2**30:.0f} GiB"
+    return ", ".join([f"{hardware.get('cpu') or hardware.get('machine') or 'unknown'} ({size})", *counted])

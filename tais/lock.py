@@ -86,7 +86,8 @@ def run_arms(lock: Mapping[str, Any]) -> list[str]:
 
 
 def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, Any]:
-    plain = arm.model_dump(mode="json", exclude={"name"})
+    # Where an arm may run is no part of what it computes.
+    plain = arm.model_dump(mode="json", exclude={"name", "resources"})
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
         plain[key] = _locked_model(plain[key], arm, digests)
     if plain["speculative_config"] is not None and "model" in plain["speculative_config"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 __all__ = [
     "KNOWN_ENGINES",
+    "MEMORY",
     "SCORING_ENGINES",
     "Arm",
     "BatteryRef",
@@ -18,6 +20,7 @@ __all__ = [
     "Hypothesis",
     "JudgeArm",
     "Manifest",
+    "Resources",
     "Role",
     "Rules",
     "Sampling",
@@ -33,6 +36,8 @@ KNOWN_ENGINES = ("vllm", "openai", "transformers", "reference", "fake", "import"
 
 # Engine arguments that load other weights from the same model and revision, or sample another law.
 _WEIGHT_ARGS = ("quantization", "hf_overrides", "antidistillation")
+
+MEMORY = re.compile(r"([1-9]\d{0,9}) ?(MB|MiB|GB|GiB|TB|TiB)", re.ASCII)
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -117,6 +122,22 @@ class BatteryRef(_Strict):
     """They look at the same answers and decide nothing: agreement, and flips that they confirm."""
 
 
+class Resources(_Strict):
+    """What an arm takes of a machine; None follows from its engine's arguments."""
+
+    gpus: int | None = Field(None, ge=0, le=1024)
+    cpus: int | None = Field(None, ge=1, le=4096)
+    memory: str | None = None
+    """Main memory with its unit, such as ``64GiB``."""
+
+    @field_validator("memory")
+    @classmethod
+    def _with_a_unit(cls, value: str | None) -> str | None:
+        if value is not None and not MEMORY.fullmatch(value):
+            raise ValueError("must be an amount of memory with its unit, such as 64GiB")
+        return value
+
+
 class Arm(_Strict):
     """One serving stack, `extends` already resolved and local paths absolute."""
 
@@ -133,6 +154,8 @@ class Arm(_Strict):
     """Goes to the engine untouched, but that the path of a local draft becomes absolute."""
     path: Text | None = None
     """Outputs of an `import` arm."""
+    resources: Resources | None = None
+    """Decides where an arm can run, never what it computes; stands in no lock's arm."""
     chat_template: Text | None = None
     """File with a template that takes the place of the tokenizer's."""
     system_prompt: str | None = None
@@ -236,7 +259,8 @@ class Manifest(_Strict):
         list of (str, Any, Any)
             Dotted key and both values, None where an arm leaves the key out. Sorted by key.
         """
-        first, second = (self.arms[name].model_dump(exclude={"name"}) for name in (reference, candidate))
+        own = {"name", "resources"}
+        first, second = (self.arms[name].model_dump(exclude=own) for name in (reference, candidate))
         return sorted(_differences(first, second), key=lambda difference: difference[0])
 
 

@@ -19,6 +19,7 @@ from tais.attribution import UNAVAILABLE
 from tais.engines import ENGINES
 from tais.engines.resolved import Difference
 from tais.errors import EngineError, Interrupted, ManifestError, Place, StoreError, TaisError, UsageError
+from tais.executors import Executor, Placement, check_executor, create_executor, targets_first
 from tais.files import canonical_json, remove_leftovers, sha256_file, store_error, write_atomic
 from tais.guard import RunGuard
 from tais.judging import check_judges, judge_jobs, planned_judges
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tais.battery import LoadedBattery
     from tais.cache.reuse import Reuse
     from tais.engines.worker import Job
-    from tais.executors.local import ArmEvent, LocalExecutor
+    from tais.executors.process import ArmEvent
 
 __all__ = [
     "Observer",
@@ -76,6 +77,8 @@ class RunOptions:
     """Folder or URL of arms that ran already; None runs every arm."""
     redact: bool = False
     """Leave prompts and answers out of the report and its pages; ids and digests stay."""
+    placement: Placement = field(default_factory=Placement)
+    """On which machines and devices arms run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,13 @@ def run(manifest_path: str | Path, options: RunOptions, observer: Observer | Non
         Whatever stops the run; what was stored stays, and `resume` continues from it.
     """
     watcher: Observer = observer or Silent()
+    check_executor(options.placement)
+    if options.cache is not None and options.placement.executor != "local":
+        # An entry is addressed by the machine that ran it, and here only the cluster knows which will.
+        raise UsageError(
+            "a cache works with arms on this machine only",
+            remedy="Leave out --cache, or --executor ray",
+        )
     plan = make_plan(manifest_path, options.limit)
     require_engines(plan)
     run_dir = _existing_run(plan, options) if options.resume else new_run(plan, options)
@@ -312,17 +322,19 @@ class _Clock:
     def __init__(self, observer: Observer) -> None:
         self.observer = observer
         self.phases: dict[str, dict[str, float]] = {}
-        self._arm, self._phase, self._since = "", "", 0.0
+        self._running: dict[str, tuple[str, float]] = {}
 
     def event(self, event: ArmEvent) -> None:
         now = time.monotonic()
         if event.event == "preloaded":
             self.phases[""] = {"import": round(event.seconds, 3)}
         elif event.event in ("phase", "exit"):
-            if self._phase:
-                self.phases.setdefault(self._arm, {})[self._phase] = round(now - self._since, 3)
-            self._arm, self._since = event.arm, now
-            self._phase = event.phase if event.event == "phase" else ""
+            # Several arms may run at once.
+            phase, since = self._running.pop(event.arm, ("", now))
+            if phase:
+                self.phases.setdefault(event.arm, {})[phase] = round(now - since, 3)
+            if event.event == "phase":
+                self._running[event.arm] = (event.phase, now)
         self.observer.event(event)
 
 
@@ -372,18 +384,19 @@ class _Attempt:
         return self._line
 
     def _run_arms(self) -> None:
-        from tais.executors.local import LocalExecutor
         from tais.looks import in_order
 
-        jobs = in_order([self._job(name) for name in self.plan.arms], self.plan.lock, self.run_dir)
+        all_jobs = targets_first([self._job(name) for name in self.plan.arms], self.plan.lock)
+        jobs = in_order(all_jobs, self.plan.lock, self.run_dir)
         judges = planned_judges(self.plan.manifest, self.plan.lock, self.run_dir, jobs[0])
-        logs, planned = self.run_dir / "logs", [*jobs, *judges]
+        planned, stall = [*jobs, *judges], self.options.stall_seconds
         reuse = self._reuse(planned)
         ready = reuse.take(self.plan.arms) if reuse is not None else set()
         missing = [name for name in self.plan.arms if name not in ready]
         self._predict()
         self.observer.started(self.run_dir, missing, self.plan.samples_per_arm)
-        with LocalExecutor(logs, stall_seconds=self.options.stall_seconds, planned=planned) as executor:
+        where = self.options.placement
+        with create_executor(where, self.run_dir, stall_seconds=stall, planned=planned) as executor:
             asked = [job for job in jobs if job["arm"]["name"] not in ready]
             asked = [job for job in asked if not (self.plan.brought and "looks" in job)]
             executor.run(asked, self.clock.event)
@@ -408,12 +421,12 @@ class _Attempt:
             return None
         from tais.cache.reuse import Reuse
         from tais.cache.store import CacheStore
-        from tais.executors.local import worker_environment
+        from tais.executors.process import worker_environment
 
         store, variables = CacheStore(self.options.cache), worker_environment(planned)
         return Reuse(store, self.run_dir, self.plan.lock, variables, self.observer.note)
 
-    def _audit(self, executor: LocalExecutor) -> None:
+    def _audit(self, executor: Executor) -> None:
         """Score what the reference stacks must score, each stage from what the one before it left."""
         from tais.audit import AuditPlanner
 

@@ -23,7 +23,7 @@ MANIFEST = ROOT / "manifests" / "quick.yaml"
 def environment() -> dict[str, str]:
     """Return the workers' environment of TAIS, so that both sides run under the same settings."""
     from tais.engines.vllm import hide_broken_packages
-    from tais.executors.local import worker_environment
+    from tais.executors.process import worker_environment
     from tais.run import make_plan
 
     plan = make_plan(MANIFEST)

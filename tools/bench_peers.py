@@ -174,7 +174,7 @@ def arm_jobs(manifest: Path) -> list[dict[str, Any]]:
 def environment(manifest: Path) -> dict[str, str]:
     """Return the workers' environment of TAIS, so that all run under the same settings."""
     from tais.engines.vllm import hide_broken_packages
-    from tais.executors.local import worker_environment
+    from tais.executors.process import worker_environment
     from tais.run import make_plan
 
     plan = make_plan(manifest)

@@ -15,12 +15,13 @@ from tais.run import Observer, Silent
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from tais.executors.local import ArmEvent
+    from tais.executors.process import ArmEvent
 
 __all__ = ["make_observer"]
 
 _LINE_SECONDS = 10.0
 _PHASES = {
+    "wait": "waiting for room in the cluster",
     "load": "loading",
     "check": "checking prompts",
     "generate": "generating",
@@ -50,9 +51,11 @@ class Lines:
 
     def __init__(self, *, verbose: bool) -> None:
         self.verbose = verbose
-        self._total = 0
-        self._stored = 0
-        self._begun = self._last = time.monotonic()
+        # By arm: several may run at once.
+        self._total: dict[str, int] = {}
+        self._stored: dict[str, int] = {}
+        self._begun: dict[str, float] = {}
+        self._last: dict[str, float] = {}
 
     def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
         """Say what is about to run."""
@@ -73,16 +76,16 @@ class Lines:
         now = time.monotonic()
         if event.event == "phase":
             if event.phase == "load":
-                self._total, self._stored = event.total, event.done
+                self._total[event.arm], self._stored[event.arm] = event.total, event.done
                 kept = f", {event.done} of {event.total} already stored" if event.done else ""
                 say(f"{event.arm}: loading{kept}")
             elif event.phase in ("generate", "score"):
-                self._begun = self._last = now
+                self._begun[event.arm] = self._last[event.arm] = now
                 say(f"{event.arm}: {_PHASES[event.phase]}")
             elif self.verbose:
                 say(f"{event.arm}: {_PHASES.get(event.phase, event.phase)}")
-        elif event.event == "progress" and now - self._last >= _LINE_SECONDS:
-            self._last = now
+        elif event.event == "progress" and now - self._last.get(event.arm, now) >= _LINE_SECONDS:
+            self._last[event.arm] = now
             say(self._progress(event, now))
         elif event.event == "looked":
             say(f"{event.arm}: {event.message}")
@@ -92,9 +95,11 @@ class Lines:
             say(f"engine imported in {event.seconds:.1f} s")
 
     def _progress(self, event: ArmEvent, now: float) -> str:
-        rate = event.tokens / max(now - self._begun, 1e-9)
-        left = (self._total - self._stored - event.done) * (now - self._begun) / max(event.done, 1)
-        parts = [f"{self._stored + event.done}/{self._total}", f"{rate:.0f} tokens/s", _acceptance(event)]
+        total, done = self._total.get(event.arm, 0), self._stored.get(event.arm, 0) + event.done
+        seconds = now - self._begun[event.arm]
+        rate = event.tokens / max(seconds, 1e-9)
+        left = (total - done) * seconds / max(event.done, 1)
+        parts = [f"{done}/{total}", f"{rate:.0f} tokens/s", _acceptance(event)]
         return f"{event.arm}: {', '.join(filter(None, parts))}, {left:.0f} s left"
 
 
@@ -114,7 +119,7 @@ class Bars:
         )
         self._tasks: dict[str, TaskID] = {}
         self._stored: dict[str, int] = {}
-        self._begun = time.monotonic()
+        self._begun: dict[str, float] = {}
 
     def __enter__(self) -> Bars:
         """Start drawing."""
@@ -158,10 +163,11 @@ class Bars:
                 self._stored[event.arm] = event.done
                 changes["completed"] = event.done
             if event.phase in ("generate", "score"):
-                self._begun = time.monotonic()
+                self._begun[event.arm] = time.monotonic()
                 self._progress.start_task(task)
         elif event.event == "progress":
-            rate = event.tokens / max(time.monotonic() - self._begun, 1e-9)
+            begun = self._begun.setdefault(event.arm, time.monotonic())
+            rate = event.tokens / max(time.monotonic() - begun, 1e-9)
             changes["completed"] = self._stored.get(event.arm, 0) + event.done
             changes["say"] = ", ".join(filter(None, [f"{rate:.0f} tokens/s", _acceptance(event)]))
         elif event.event == "exit" and event.status == 0:

@@ -39,6 +39,38 @@ def run(
             min=1, envvar="TAIS_PART_SAMPLES", help="Samples per stored part: what a kill can cost at most."
         ),
     ] = 256,
+    executor: Annotated[
+        str, typer.Option("--executor", envvar="TAIS_EXECUTOR", help="Where arms run: local or ray.")
+    ] = "local",
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TAIS_DEVICES",
+            help="GPUs that arms share out, such as 0,1,2,3. Default: all that are visible.",
+        ),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TAIS_RAY_ADDRESS",
+            help="HOST:PORT of a running Ray cluster. Default: RAY_ADDRESS, else one is started here.",
+        ),
+    ] = None,
+    shared: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TAIS_SHARED",
+            help="Folder or fsspec URL that all nodes of the cluster reach. Default: the run directory.",
+        ),
+    ] = None,
+    shard_items: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            envvar="TAIS_SHARD_ITEMS",
+            help="Answers per shard. Default: 2048 for float32 arms, others stay whole.",
+        ),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option("--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) that signs the run."),
@@ -70,10 +102,13 @@ def run(
     from tais.attest import choose_signer
     from tais.cli.console import say
     from tais.cli.progress import make_observer
+    from tais.executors import Placement
+    from tais.executors.devices import parse_devices
     from tais.report.terminal import print_report
     from tais.run import RunOptions
     from tais.run import run as run_screen
 
+    named = parse_devices(devices) if devices is not None else None
     options = RunOptions(
         out=out,
         resume=resume,
@@ -83,6 +118,7 @@ def run(
         cache=cache,
         redact=redact,
         signer=choose_signer(key, unsigned, say),
+        placement=Placement(executor, named, ray_address, shared, shard_items),
     )
     with make_observer(quiet=quiet, verbose=verbose) as observer:
         outcome = run_screen(manifest, options, observer)

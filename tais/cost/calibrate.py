@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tais.cost.history import devices_of
 from tais.cost.rates import ArmRates, Rates, stack_digest
 from tais.errors import UsageError
-from tais.executors.local import ArmEvent, LocalExecutor
+from tais.executors.local import LocalExecutor
+from tais.executors.process import ArmEvent
 from tais.items import write_items
 
 if TYPE_CHECKING:

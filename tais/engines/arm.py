@@ -71,6 +71,10 @@ class ArmRun(Work):
         if self.arm.order == "shuffled":
             # The same shuffle on every attempt and machine; another one per arm.
             random.Random(f"{self.sampling.seed}/{self.name}").shuffle(missing)
+        self.take_all(missing)
+
+    def take_all(self, missing: list[Request]) -> None:
+        """Answer requests, storing parts as they fill."""
         for sample in self.engine.generate(missing, self.sampling):
             if sample is not None:
                 self._take(sample)

@@ -41,7 +41,7 @@ class AuditRun(Work):
         """Start the engine, score what is missing, store it."""
         folder = Path(self.job["arm_dir"])
         self.guard = exclusive(folder)
-        done = stored_audits(folder)
+        done = stored_audits(self.stored())
         self.enter("load", total=self.job["total"], done=len(done))
         if len(done) >= self.job["total"]:
             return

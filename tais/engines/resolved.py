@@ -55,7 +55,7 @@ def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 # Names of one process, not settings: they differ between any two runs.
 _VOLATILE = re.compile(
     r"instance_id|.*\b(port|_port|rpc_port|master_port|port_list|store_port)$|.*compilation_time|"
-    r"parallel_config\.(_.*|.*port.*)|.*debug_dump_path|variables\.TAIS_.*|"
+    r"parallel_config\.(_.*|.*port.*)|.*debug_dump_path|variables\.(TAIS_.*|(CUDA|HIP|ROCR)_VISIBLE_DEVICES)|"
     r"compilation_config\.(static_forward_context|traced_files|local_cache_dir|static_all_moe_layers|"
     r"enabled_custom_ops|disabled_custom_ops)(\..*)?"
 )

@@ -31,7 +31,8 @@ class Work(ABC):
     ----------
     job
         ``arm`` and ``sampling`` (as of the manifest), ``items`` (path), ``arm_dir``, ``log``,
-        ``part_samples`` and ``part_seconds``.
+        ``part_samples`` and ``part_seconds``. With ``stored``, that folder holds what is done already, and
+        every part in ``arm_dir`` is told of, so that it is collected from there.
     events
         Where progress goes.
     """
@@ -60,8 +61,10 @@ class Work(ABC):
     def keep_finished(self) -> None:
         """Store what is finished."""
         if self.writer is not None and len(self.writer):
-            self.writer.flush(self.counters())
+            path = self.writer.flush(self.counters())
             self._last_part = time.monotonic()
+            if path is not None and "stored" in self.job:
+                self.events.send("part", arm=self.name, path=str(path))
             self.events.send("progress", arm=self.name, **self.tally)
 
     def failed(self, kind: str, message: str) -> int:
@@ -87,6 +90,10 @@ class Work(ABC):
             self._last_progress = now
             self.events.send("progress", arm=self.name, **self.tally)
 
+    def stored(self) -> Path:
+        """Return the folder that holds what is done already."""
+        return Path(self.job["stored"] if "stored" in self.job else self.job["arm_dir"])
+
     def record(self, path: Path, now: dict[str, Any]) -> None:
         """Write engine.json, or make sure that a resumed job runs what the interrupted one ran."""
         if path.exists():
@@ -107,6 +114,8 @@ class Work(ABC):
                 )
         else:
             write_atomic(path, canonical_json(now) + b"\n")
+            if "stored" in self.job:
+                self.events.send("resolved", arm=self.name, path=str(path))
 
 
 def _first(differences: list[Difference]) -> str:

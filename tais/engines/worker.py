@@ -6,6 +6,9 @@
     import what arms will need, once;
 ``{"op": "run", "job": {...}}``
     fork a child for one arm, which inherits those imports;
+``{"op": "shard", ...}``, ``{"op": "close"}``
+    hand the running child one more part of its arm (:mod:`tais.engines.shards`), or tell it that there is
+    none left;
 ``{"op": "exit"}``
     end, as at end of file.
 
@@ -15,6 +18,7 @@ prints goes to the arm's log. Two engines in one process break vLLM, and a crash
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -27,7 +31,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from tais.engines.work import Work
@@ -50,6 +54,14 @@ _KEPT: list[object] = []
 
 class Stopped(BaseException):
     """The run asked this arm to end; what is finished is stored first."""
+
+
+class Child(NamedTuple):
+    """A job that runs."""
+
+    name: str
+    feed: int | None
+    """Where what it is handed while it runs is written."""
 
 
 class Events:
@@ -81,7 +93,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which then stops its arms
     die_with_parent()
     events = Events(int(sys.argv[1]))
-    children: dict[int, str] = {}
+    children: dict[int, Child] = {}
     buffer = b""
     open_input = True
     while open_input or children:
@@ -98,14 +110,31 @@ def main() -> None:
     os._exit(0)
 
 
-def _obey(command: dict[str, Any], events: Events, children: dict[int, str]) -> None:
+def _obey(command: dict[str, Any], events: Events, children: dict[int, Child]) -> None:
     if command["op"] == "preload":
         _preload(command, events)
     elif command["op"] == "run":
-        job = command["job"]
-        children[_fork(job, events)] = job["arm"]["name"]
+        pid, child = _fork(command["job"], events)
+        children[pid] = child
+    elif command["op"] in ("shard", "close"):
+        _feed(command, children)
     elif command["op"] == "exit":
         os._exit(0)
+
+
+def _feed(command: dict[str, Any], children: dict[int, Child]) -> None:
+    for pid, child in children.items():
+        if child.feed is None:
+            continue
+        if command["op"] == "close":
+            os.close(child.feed)
+            children[pid] = child._replace(feed=None)
+        else:
+            data = json.dumps(command["shard"]).encode() + b"\n"
+            # A child that is gone is reaped, and its end told.
+            with contextlib.suppress(BrokenPipeError):
+                while data:
+                    data = data[os.write(child.feed, data) :]
 
 
 def _preload(command: dict[str, Any], events: Events) -> None:
@@ -129,21 +158,30 @@ def _preload(command: dict[str, Any], events: Events) -> None:
     events.send("preloaded", seconds=time.monotonic() - begun, threads=threading.active_count())
 
 
-def _reap(events: Events, children: dict[int, str]) -> None:
+def _reap(events: Events, children: dict[int, Child]) -> None:
     for pid in list(children):
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
-            events.send("exit", arm=children.pop(pid), status=os.waitstatus_to_exitcode(status))
+            child = children.pop(pid)
+            if child.feed is not None:
+                os.close(child.feed)
+            events.send("exit", arm=child.name, status=os.waitstatus_to_exitcode(status))
 
 
-def _fork(job: Job, events: Events) -> int:
+def _fork(job: Job, events: Events) -> tuple[int, Child]:
+    ends = os.pipe() if job.get("kind") == "shards" else None
     pid = os.fork()
     if pid:
-        return pid
+        if ends is not None:
+            os.close(ends[0])
+        return pid, Child(job["arm"]["name"], None if ends is None else ends[1])
     status = 1
     try:
         die_with_parent()
         os.close(0)
+        if ends is not None:
+            os.close(ends[1])
+            job = {**job, "feed": ends[0]}
         _redirect(Path(job["log"]))
         status = run_arm(job, events)
     except BaseException:  # the last line of defence of a forked child: it must never return to main()
@@ -174,6 +212,10 @@ def _work(job: Job, events: Events) -> Work:
         from tais.engines.calibrate_run import CalibrateRun
 
         return CalibrateRun(job, events)
+    if job.get("kind") == "shards":
+        from tais.engines.shards import ShardRun
+
+        return ShardRun(job, events)
     from tais.engines.arm import ArmRun
 
     return ArmRun(job, events)

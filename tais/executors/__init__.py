@@ -1,1 +1,97 @@
-"""Where arms run: local processes."""
+"""Where arms run: local processes, or the actors of a Ray cluster. Looked up by name, imported when used."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tais.errors import EngineError, UsageError
+
+if TYPE_CHECKING:
+    from tais.engines.worker import Job
+    from tais.executors.process import Listener
+
+__all__ = ["EXECUTORS", "Executor", "Placement", "check_executor", "create_executor", "targets_first"]
+
+EXECUTORS = ("local", "ray")
+
+
+class Executor(AbstractContextManager["Executor"], Protocol):
+    """Runs jobs; ends whatever it started when its context ends."""
+
+    def run(self, jobs: Sequence[Job], listener: Listener) -> None:
+        """Run jobs to their end; may be called again for jobs that need what these left.
+
+        Raises
+        ------
+        EngineError
+            When an arm fails. What was stored stays.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where arms run, as the command line says it."""
+
+    executor: str = "local"
+    devices: tuple[str, ...] | None = None
+    """GPUs of this machine that arms share out; None takes all that are visible. Local only."""
+    address: str | None = None
+    """HOST:PORT of a running cluster, or ``auto``; None takes RAY_ADDRESS, else starts a cluster here."""
+    shared: str | None = None
+    """Folder or fsspec URL that all nodes reach; None takes the run directory."""
+    shard_items: int | None = None
+    """Answers per shard; None divides only arms whose answers do not depend on their batch."""
+
+
+def check_executor(placement: Placement) -> None:
+    """Raise a TaisError unless the executor is known and installed; nothing is imported."""
+    if placement.executor not in EXECUTORS:
+        raise UsageError(
+            f"no executor named {placement.executor!r}", remedy=f"Executors: {', '.join(EXECUTORS)}"
+        )
+    if placement.executor == "ray" and importlib.util.find_spec("ray") is None:
+        raise EngineError("ray is not installed", remedy="Install it: pip install 'tais[ray]'")
+
+
+def create_executor(
+    placement: Placement, run_dir: Path, *, stall_seconds: float, planned: Sequence[Job]
+) -> Executor:
+    """Return a new executor.
+
+    Parameters
+    ----------
+    placement
+        Which one, and where.
+    run_dir
+        The run directory.
+    stall_seconds
+        An arm that tells of no progress for so long is stopped.
+    planned
+        All jobs that may come.
+    """
+    if placement.executor == "ray":
+        from tais.executors.ray import RayExecutor
+
+        return RayExecutor(run_dir, placement, stall_seconds=stall_seconds, planned=planned)
+    from tais.executors.devices import visible_devices
+    from tais.executors.local import LocalExecutor
+    from tais.executors.staging import STAGING, RunDepot, sweep
+
+    if (run_dir / STAGING).exists():
+        # A run on a cluster that was killed left answers uncollected.
+        sweep(run_dir, RunDepot(run_dir))
+
+    devices = visible_devices() if placement.devices is None else placement.devices
+    return LocalExecutor(run_dir / "logs", stall_seconds=stall_seconds, planned=planned, devices=devices)
+
+
+def targets_first(jobs: Sequence[Job], lock: Mapping[str, Any]) -> list[Job]:
+    """Return jobs with those first that others are compared with, so that contrasts finish early."""
+    references = {contrast["reference"] for contrast in lock["contrasts"]}
+    return sorted(jobs, key=lambda job: job["arm"]["name"] not in references)
