@@ -26,6 +26,7 @@ from tais.report.opinions import opinion_tables
 from tais.report.plots import draw_plots
 from tais.report.redact import redacted
 from tais.report.says import says, says_not
+from tais.report.swept import sweep_tables
 from tais.report.visible import one_line, visible
 from tais.report.words import screens_first
 
@@ -39,6 +40,7 @@ _MARKS = {Verdict.passed: "✓", Verdict.failed: "✗", Verdict.inconclusive: "?
 _COMMAND = re.compile(r"^([ \t]*)::", re.MULTILINE)
 _SECTIONS = {
     "figures": "Figures",
+    "sweep": "Sweep",
     "contrasts": "Contrasts",
     "audit": "Audit",
     "scorers": "Scorers and judges",
@@ -92,8 +94,10 @@ def _views(report: Report) -> dict[str, Any]:
     ]
     opinions = opinion_tables(report)
     audits = audit_tables(report)
+    sweeps = sweep_tables(report)
     may_lack = (
         ("figures", plots),
+        ("sweep", sweeps),
         ("audit", audits),
         ("scorers", opinions),
         ("people", report.adjudication),
@@ -109,6 +113,7 @@ def _views(report: Report) -> dict[str, Any]:
         "contrasts": contrast_views(report),
         "endpoint_columns": ENDPOINT_COLUMNS,
         "audits": audits,
+        "sweeps": sweeps,
         "opinions": opinions,
         "details": detail_rows(report.details),
         "people": _people(report),

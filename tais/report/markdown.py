@@ -16,6 +16,7 @@ from tais.report.model import AdjudicationReport, ContrastReport, ItemReport, Re
 from tais.report.opinions import opinion_tables
 from tais.report.redact import redacted
 from tais.report.says import says, says_not
+from tais.report.swept import sweep_tables
 from tais.report.visible import one_line
 from tais.report.words import (
     NONE,
@@ -91,7 +92,7 @@ def _sections(report: Report) -> Iterator[str]:
         [_contrast_row(c) for c in report.contrasts],
     )
     yield _endpoints(report)
-    for found in (*audit_tables(report), *opinion_tables(report)):
+    for found in (*sweep_tables(report), *audit_tables(report), *opinion_tables(report)):
         if not found.folded:
             cells = [[_text(cell, _MESSAGE) for cell in row] for row in found.rows]
             yield _folded(found.title, _table(found.columns, cells))

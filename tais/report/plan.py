@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tais.battery import LoadedBattery
     from tais.run import Plan
+    from tais.swept import Swept
 
 __all__ = ["print_plan"]
 
@@ -37,6 +38,8 @@ def print_plan(plan: Plan) -> None:
         console.print(f"judge {printable(name)}: at most {questions:,} questions ({said})")
     for line in _audits(plan, tokens):
         console.print(line)
+    if plan.manifest.sweep is not None:
+        console.print(_sweep(plan.manifest.sweep))
     if plan.lock["contrasts"]:
         console.print(_contrasts(plan))
     if "sequential" in plan.lock:
@@ -77,6 +80,17 @@ def _audits(plan: Plan, tokens: int) -> Iterator[str]:
                 yield f"  {name} answers nothing itself: {tokens:,} tokens less to generate"
         elif "divergences" in scopes:
             yield f"audit under {name}: the tokens at which answers diverge, if any do"
+
+
+def _sweep(sweep: Swept) -> str:
+    targets = len({cell.reference for cell in sweep.cells})
+    candidates = len({cell.candidate for cell in sweep.cells})
+    covered = "every pair of values meets" if sweep.cover == "pairwise" else "every combination is there"
+    axes = "; ".join(f"{axis.name}: {', '.join(axis.values)}" for axis in sweep.axes)
+    return (
+        f"sweep: {len(sweep.cells)} of {sweep.combinations:,} combinations ({covered}), "
+        f"{candidates} candidates on {targets} target arms; {printable(axes)}"
+    )
 
 
 def _looks(lock: Mapping[str, Any]) -> str:
