@@ -84,11 +84,13 @@ def run(
 
 
 def plan(manifest: ManifestArgument, limit: LimitOption = None) -> None:
-    """Show what a manifest would run; no engine starts.
+    """Show what a manifest would run; no engine starts, and no weights are fetched.
+
+    A battery whose data is not at hand is named as such. HF_HUB_OFFLINE=1 does not ask the hub for it.
 
     Example: [bold]tais plan manifests/demo.yaml[/bold]
     """
     from tais.report.plan import print_plan
     from tais.run import make_plan
 
-    print_plan(make_plan(manifest, limit))
+    print_plan(make_plan(manifest, limit, incomplete=True))

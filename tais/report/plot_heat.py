@@ -47,7 +47,7 @@ def heat(report: Report) -> Iterator[Drawn]:
             axes.axhline(y, color=COLOURS["muted"], linewidth=0.8)
             before = row.axis
         name = one_line(f"{row.axis} {row.value}", 20)
-        axes.text(-0.08, y + 0.5, name, ha="right", va="center", fontsize=8.5)
+        axes.text(-0.08, y + 0.5, name, ha="right", va="center", fontsize=9)
         _identity(axes, y, row)
         for x, column in enumerate(columns, start=1):
             _difference(axes, x, y, row.endpoint(column))
@@ -72,7 +72,7 @@ def _header(axes: Axes, columns: Sequence[Column]) -> None:
     names = ["identical", *(one_line(battery, 18) for battery, _ in columns)]
     for x, name in enumerate(names):
         axes.text(
-            x + 0.4, -0.25, name, rotation=30, rotation_mode="anchor", ha="left", va="bottom", fontsize=8.5
+            x + 0.4, -0.25, name, rotation=30, rotation_mode="anchor", ha="left", va="bottom", fontsize=9
         )
 
 
@@ -84,7 +84,7 @@ def _cell(axes: Axes, x: int, y: int, text: str, colour: str, strength: float) -
     box.set_facecolor(colour)
     box.set_alpha(0.06 + 0.5 * min(1.0, strength))
     axes.add_patch(box)
-    axes.text(x + 0.5, y + 0.52, text, ha="center", va="center", fontsize=8.5)
+    axes.text(x + 0.5, y + 0.52, text, ha="center", va="center", fontsize=9)
 
 
 def _identity(axes: Axes, y: int, row: ValueRow) -> None:
