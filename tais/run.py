@@ -34,7 +34,17 @@ if TYPE_CHECKING:
     from tais.engines.worker import Job
     from tais.executors.local import ArmEvent, LocalExecutor
 
-__all__ = ["Observer", "Plan", "RunOptions", "RunOutcome", "finish", "make_plan", "new_run", "run"]
+__all__ = [
+    "Observer",
+    "Plan",
+    "RunOptions",
+    "RunOutcome",
+    "finish",
+    "make_plan",
+    "new_run",
+    "require_engines",
+    "run",
+]
 
 # Measured on the demo: a stored token takes about 12 bytes with its log-probabilities, zstd-compressed;
 # this is twice as much, and a sample's text and keys are added.
@@ -186,7 +196,7 @@ def run(manifest_path: str | Path, options: RunOptions, observer: Observer | Non
     """
     watcher: Observer = observer or Silent()
     plan = make_plan(manifest_path, options.limit)
-    _require_engines(plan)
+    require_engines(plan)
     run_dir = _existing_run(plan, options) if options.resume else new_run(plan, options)
     return finish(plan, options, run_dir, watcher)
 
@@ -227,7 +237,8 @@ def finish(
         return _Attempt(plan, options, run_dir, observer).execute()
 
 
-def _require_engines(plan: Plan) -> None:
+def require_engines(plan: Plan) -> None:
+    """Raise ManifestError or EngineError where an arm's engine is unknown or not installed."""
     arms, judges = plan.manifest.arms, plan.manifest.judges
     used = [(f"arms.{name}", arms[name]) for name in plan.arms]
     for key, arm in (*used, *((f"judges.{name}", judge) for name, judge in judges.items())):

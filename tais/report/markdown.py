@@ -31,7 +31,7 @@ from tais.report.words import (
     treatment_words,
 )
 
-__all__ = ["render_markdown"]
+__all__ = ["MARKS", "escaped", "render_markdown", "table"]
 
 _MOST_BYTES = 58_000
 _MOST_ROWS = 40
@@ -39,7 +39,7 @@ _MOST_ITEMS = 25
 _MOST_REASONS = 12
 _NAME = 80
 _MESSAGE = 300
-_MARKS = {Verdict.passed: "✅ pass", Verdict.failed: "❌ fail", Verdict.inconclusive: "❔ inconclusive"}
+MARKS = {Verdict.passed: "✅ pass", Verdict.failed: "❌ fail", Verdict.inconclusive: "❔ inconclusive"}
 
 # Whatever starts markup, a link, a mention or a reference, or is a command of a CI log ("::", "##[").
 _SPECIAL = re.compile(r"[\\`*_\[\]<>#|~&$@^]|:(?=[:/])|(?<=:):|(?<=www)\.", re.IGNORECASE)
@@ -83,7 +83,7 @@ def _fitted(sections: Sequence[str]) -> str:
 
 def _sections(report: Report) -> Iterator[str]:
     top = headline(report)
-    yield f"### {_MARKS[report.verdict]}: {_text(report.name)}\n\n{_text(top.claim, _MESSAGE)}\n"
+    yield f"### {MARKS[report.verdict]}: {_text(report.name)}\n\n{_text(top.claim, _MESSAGE)}\n"
     figures = (("compared", top.compared), ("decided by", top.decided), ("could have seen", top.seen))
     yield _list(f"**{term}**: **{_text(f.value)}** {_text(f.meaning, _MESSAGE)}" for term, f in figures)
     yield _reasons(report.reasons)
@@ -118,6 +118,16 @@ def _escape(match: re.Match[str]) -> str:
     return _ESCAPED.get(character) or _BROKEN.get(character) or f"\\{character}"
 
 
+def escaped(text: str, limit: int = _NAME) -> str:
+    """Return foreign text as one line of Markdown that starts no markup, link, mention or command."""
+    return _LEADING.sub("&#8203;", _text(text, limit))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of cells that are escaped already."""
+    return _table(columns, rows)
+
+
 def _list(lines: Iterable[str]) -> str:
     return "".join(f"- {_LEADING.sub('&#8203;', line)}\n" for line in lines)
 
@@ -145,7 +155,7 @@ def _contrast_row(contrast: ContrastReport) -> list[str]:
     return [
         _text(contrast_name(contrast)),
         ROLES[contrast.role],
-        _MARKS[contrast.verdict],
+        MARKS[contrast.verdict],
         f"{identity.identical:,} of {identity.n:,} ({percent(identity.rate, 2)})",
         _text(treatment_words(contrast), _MESSAGE),
     ]
@@ -167,7 +177,7 @@ def _endpoints(report: Report) -> str:
         [
             _text(contrast.candidate),
             _text(endpoint_name(endpoint)),
-            _MARKS[endpoint.verdict],
+            MARKS[endpoint.verdict],
             f"{endpoint.clusters:,}",
             percent(endpoint.reference_rate),
             percent(endpoint.candidate_rate),
