@@ -119,8 +119,8 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def escaped(text: str, limit: int = _NAME) -> str:
-    """Return foreign text as one line of Markdown that starts no markup, link, mention or command."""
-    return _LEADING.sub("&#8203;", _text(text, limit))
+    """Return foreign text for a cell: one line that starts no markup, link, mention or command."""
+    return _text(text, limit)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -28,7 +28,7 @@ def _sections(report: StudyReport) -> Iterator[str]:
     verdict = "incomplete" if report.verdict is None else _mark(report.verdict)
     yield f"## {verdict}: {escaped(report.title, _LONG)}\n"
     if report.source:
-        yield f"{escaped(report.source, _LONG)}\n"
+        yield f"Source: {escaped(report.source, _LONG)}\n"
     if report.rows:
         yield "### Published figures beside ours\n"
         rows = [
@@ -47,7 +47,7 @@ def _sections(report: StudyReport) -> Iterator[str]:
     yield table(("manifest", "run", "arms", "answers", "signed", "verdict"), rows)
     for run in report.runs:
         if run.error:
-            yield f"{escaped(run.name)}: {escaped(run.error, _LONG)}\n"
+            yield f"No verdict of {escaped(run.name)}: {escaped(run.error, _LONG)}\n"
     for run in report.runs:
         if run.contrasts:
             yield f"### {escaped(run.name)}\n"
