@@ -55,7 +55,7 @@ def _sections(report: StudyReport) -> Iterator[str]:
                 [*(escaped(cell, _LONG) for cell in contrast_cells(contrast)), _mark(contrast.verdict)]
                 for contrast in run.contrasts
             ]
-            yield table((*CONTRAST_COLUMNS, "verdict"), rows)
+            yield table((*map(escaped, CONTRAST_COLUMNS), "verdict"), rows)
     yield "### What this says\n"
     yield "".join(f"- {line}\n" for line in SAYS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tais.report.words import NONE, ROLES, number, percent, points
+from tais.report.words import NONE, ROLES, percent, points
 from tais.study.model import StudyContrast, StudyRow, StudyRun
 
 __all__ = ["CONTRAST_COLUMNS", "RUN_COLUMNS", "SAYS", "contrast_cells", "published", "run_cells"]
@@ -54,7 +54,7 @@ def contrast_cells(contrast: StudyContrast) -> tuple[str, ...]:
         _identical(contrast),
         f"{contrast.passed} of {contrast.endpoints}" if contrast.endpoints else NONE,
         _largest(contrast),
-        number(contrast.largest_h),
+        NONE if contrast.largest_h is None else f"{contrast.largest_h:.3f}",
         _accepted(contrast),
     )
 
@@ -71,7 +71,8 @@ def _identical(contrast: StudyContrast) -> str:
 def _largest(contrast: StudyContrast) -> str:
     if contrast.largest_difference is None:
         return NONE
-    return f"{points(contrast.largest_difference)} ({contrast.largest_difference_of})"
+    where = f" ({contrast.largest_difference_of})" if contrast.largest_difference else ""
+    return f"{points(contrast.largest_difference)}{where}"
 
 
 def _accepted(contrast: StudyContrast) -> str:

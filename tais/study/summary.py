@@ -10,7 +10,7 @@ from typing import Any
 from tais import __version__
 from tais.errors import Place, StoreError
 from tais.report.model import ContrastReport, Report, Verdict
-from tais.report.words import NONE, number, percent
+from tais.report.words import NONE, percent
 from tais.study.definition import Question, Study
 from tais.study.model import StudyContrast, StudyReport, StudyRow, StudyRun
 
@@ -187,7 +187,7 @@ def _equivalence(contrasts: Sequence[StudyContrast]) -> str:
 
 def _effect(contrasts: Sequence[StudyContrast]) -> str:
     sizes = [c.largest_h for c in contrasts if c.largest_h is not None]
-    return f"largest |h| {number(max(sizes))}" if sizes else NONE
+    return f"largest |h| {max(sizes):.3f}" if sizes else NONE
 
 
 def _caught(contrasts: Sequence[StudyContrast]) -> str:
