@@ -93,6 +93,7 @@ def _decide(
         "limit": lock["limit"],
         "batteries": lock["batteries"],
         "arms": {arm: _arm_facts(layout, lock, arm) for arm in arms},
+        **({"sweep": lock["sweep"]} if "sweep" in lock else {}),
     }
     report = decide(fold_run(layout, lock, items, scorers, facts))
     report = with_opinions(report, lock, arm_dirs, scores, replies)

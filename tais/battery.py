@@ -15,14 +15,14 @@ from tais.battery_hub import data_roots, read_hub
 from tais.battery_items import BadRow, Item, ItemMaker, Message, canonical_item
 from tais.battery_source import Rows, read_rows
 from tais.battery_template import MissingColumn, as_text, check_template, lookup
-from tais.errors import ManifestError, Place
+from tais.errors import ManifestError, MissingData, Place
 from tais.manifest import BatteryRef
 from tais.scorers import ScorerBase, find_scorer, scorer_label, scorer_spec
 
 if TYPE_CHECKING:
     from tais.yaml12 import Document
 
-__all__ = ["Battery", "Item", "LoadedBattery", "Message", "load_battery", "load_definition"]
+__all__ = ["Battery", "Item", "LoadedBattery", "Message", "file_of", "load_battery", "load_definition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
         Unknown battery, missing file or column, no items, duplicate ids, an expectation that the scorer
         cannot use, an empty prompt, or content other than the pinned; with file and line.
     """
-    path = _file_of(ref, manifest_dir)
+    path = file_of(ref, manifest_dir)
     battery, document = load_definition(path)
     loader = _Loader(path, battery, document)
     loader.take_scorers(ref, manifest_dir)
@@ -119,7 +119,8 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
     )
 
 
-def _file_of(ref: BatteryRef, manifest_dir: Path) -> Path:
+def file_of(ref: BatteryRef, manifest_dir: Path) -> Path:
+    """Return the file that defines a battery, as a manifest in `manifest_dir` names it."""
     if ref.path is None:
         from tais.resources import find_battery_file
 
@@ -188,7 +189,7 @@ class _Loader:
                 return read_rows(folder / name, source.format, source.records), str(folder / name)
         tried = ", ".join(str(folder / name) for folder in (self.path.parent, *roots))
         remedy = f"Looked for {tried}; TAIS_DATA may name another folder"
-        raise ManifestError(f"no file {name!r}", place=self.place("source", "path"), remedy=remedy)
+        raise MissingData(f"no file {name!r}", place=self.place("source", "path"), remedy=remedy)
 
     def items(self, rows: Rows) -> tuple[Item, ...]:
         kept = self._filtered(rows)

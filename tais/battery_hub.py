@@ -9,7 +9,7 @@ from typing import Any
 
 from tais.battery_definition import Source
 from tais.battery_source import FORMATS, Rows, read_rows
-from tais.errors import ManifestError, Place
+from tais.errors import ManifestError, MissingData, Place
 
 __all__ = ["data_roots", "find_local", "read_hub"]
 
@@ -110,7 +110,7 @@ def _through_datasets(
         import datasets
     except ImportError as error:
         what = f"reading {source.hub!r} needs the package 'datasets'"
-        raise ManifestError(what, place=place, remedy=f"pip install 'tais[hub]', or {remedy}") from error
+        raise MissingData(what, place=place, remedy=f"pip install 'tais[hub]', or {remedy}") from error
     try:
         data: Any = datasets.load_dataset(
             source.hub, config, split=source.split or "train", revision=source.revision or None
@@ -120,7 +120,7 @@ def _through_datasets(
     except Exception as error:
         reason = (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")
         what = f"cannot load {source.hub!r} from the hub: {reason}"
-        raise ManifestError(what, place=place, remedy=f"Check name and network, or {remedy}") from error
+        raise MissingData(what, place=place, remedy=f"Check name and network, or {remedy}") from error
 
 
 def _local_remedy(source: Source, config: str | None, roots: Sequence[Path]) -> str:

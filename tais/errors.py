@@ -5,6 +5,7 @@
     TaisError                 4  a run failed
     ├── UsageError            2  wrong command line
     ├── ManifestError         2  a manifest, battery or policy that cannot be used
+    │   └── MissingData       2  a data set that is not at hand
     ├── EngineError           4  an arm's engine refused, died, hung or ran out of memory
     ├── StoreError            4  the run directory cannot be read or written
     ├── VerificationError     5  a signature, digest or recomputed verdict does not hold
@@ -22,6 +23,7 @@ __all__ = [
     "EngineError",
     "Interrupted",
     "ManifestError",
+    "MissingData",
     "Place",
     "StoreError",
     "TaisError",
@@ -85,6 +87,10 @@ class ManifestError(TaisError):
     """A manifest, battery or policy file cannot be used."""
 
     exit_code = 2
+
+
+class MissingData(ManifestError):
+    """The data of a battery is not at hand: no such file here, or the hub does not give it."""
 
 
 class EngineError(TaisError):

@@ -72,6 +72,7 @@ def build_lock(
         **({"judges": judges} if judges else {}),
         **({"record": True} if manifest.record else {}),
         **({"sequential": looks} if looks else {}),
+        **({"sweep": manifest.sweep.model_dump(mode="json")} if manifest.sweep else {}),
     }
 
 

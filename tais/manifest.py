@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from tais.swept import Swept
+
 __all__ = [
     "KNOWN_ENGINES",
     "MEMORY",
@@ -199,6 +201,8 @@ class Manifest(_Strict):
     judges: dict[str, JudgeArm] = Field(default_factory=dict)
     record: bool = False
     """Run every arm, and do without a contrast to screen: a stored side for ``tais compare``."""
+    sweep: Swept | None = None
+    """What a sweep came to; its arms and contrasts stand among the others. See :mod:`tais.sweep`."""
     source: dict[str, Any] = Field(default_factory=dict, repr=False)
     """The file as written: `extends` not resolved, paths relative."""
 

@@ -60,7 +60,7 @@ def resolve(document: Document, base: Path) -> Manifest:
     if document.data is None:
         raise ManifestError("the file is empty", place=document.place())
     check_keys(document, (), document.data, _TOP_KEYS)
-    resolved = _with_judges(_with_batteries(_with_arms(document)))
+    resolved = _with_judges(_with_batteries(_with_sweep(_with_arms(document))))
     manifest = validate(Manifest, resolved.data, resolved)
     check(manifest, resolved)
     return _located(manifest, base, resolved).model_copy(update={"source": document.data})
@@ -86,6 +86,16 @@ def _with_arms(document: Document) -> Document:
             for path, line in own_lines[link].items():
                 lines.setdefault(("arms", name, *path), line)
     return Document({**document.data, "arms": arms}, lines, document.file)
+
+
+def _with_sweep(document: Document) -> Document:
+    """Return the document with the arms and contrasts of its sweep written out."""
+    if document.data.get("sweep") is None:
+        return document
+    # Most manifests have none, and it brings numpy.
+    from tais.sweep import expanded
+
+    return expanded(document)
 
 
 def _with_judges(document: Document) -> Document:

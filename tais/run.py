@@ -26,6 +26,7 @@ from tais.judging import check_judges, judge_jobs, planned_judges
 from tais.ledger import LEDGER, append, attempts, read_ledger
 from tais.lock import LOCK, build_lock, compare_locks, lock_digest, read_lock, run_arms, write_lock
 from tais.manifest import Arm, Manifest, find_manifest, load_manifest
+from tais.plan_batteries import MissingBattery, load_batteries
 from tais.report.model import Report
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class Plan:
     lock: dict[str, Any]
     brought: bool = False
     """Whether the answers come along: an arm that was stopped early is then not asked for more."""
+    missing: tuple[MissingBattery, ...] = ()
+    """Batteries that a plan can only name."""
 
     @property
     def arms(self) -> list[str]:
@@ -100,9 +103,9 @@ class Plan:
 
     @property
     def samples_per_arm(self) -> int:
-        """Number of samples that each arm gives."""
+        """Number of samples that each arm gives, as far as batteries are at hand or say their size."""
         items: int = sum(battery["items"] for battery in self.lock["batteries"])
-        return self.manifest.sampling.n * items
+        return self.manifest.sampling.n * (items + sum(battery.items or 0 for battery in self.missing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +152,23 @@ class Silent:
         self.notes.append(text)
 
 
-def make_plan(manifest_path: str | Path, limit: int | None = None) -> Plan:
+def make_plan(manifest_path: str | Path, limit: int | None = None, *, incomplete: bool = False) -> Plan:
     """Read a manifest and its batteries, and fix everything that can be fixed without an engine.
+
+    Parameters
+    ----------
+    manifest_path
+        A file, or the name of a manifest that ships with TAIS.
+    limit
+        First items of each battery only.
+    incomplete
+        Name batteries whose data is not at hand instead of failing: such a plan can be read, not run.
 
     Raises
     ------
     ManifestError
         When manifest, batteries or local models cannot be used.
     """
-    from tais.battery import load_battery
-
     path = find_manifest(manifest_path)
     manifest = load_manifest(path)
     refs = manifest.batteries
@@ -166,10 +176,11 @@ def make_plan(manifest_path: str | Path, limit: int | None = None) -> Plan:
         refs = tuple(
             ref.model_copy(update={"limit": min(limit, ref.limit) if ref.limit else limit}) for ref in refs
         )
-    batteries = tuple(load_battery(ref, path.parent) for ref in refs)
-    check_judges(manifest, batteries, path)
+    batteries, missing = load_batteries(refs, path.parent, incomplete=incomplete)
+    if not missing:
+        check_judges(manifest, batteries, path)
     lock = build_lock(manifest, sha256_file(path), batteries, limit)
-    return Plan(path, manifest, batteries, lock)
+    return Plan(path, manifest, batteries, lock, missing=missing)
 
 
 def run(manifest_path: str | Path, options: RunOptions, observer: Observer | None = None) -> RunOutcome:

@@ -23,6 +23,7 @@ from tais.cli import (
     power,
     report,
     run,
+    study,
     verify,
 )
 from tais.cli.console import say_error
@@ -65,6 +66,7 @@ def _root(
 app.command("run", rich_help_panel="Screen")(run.run)
 app.command("audit", rich_help_panel="Screen")(audit.audit)
 app.command("plan", rich_help_panel="Screen")(run.plan)
+app.command("study", rich_help_panel="Screen")(study.study)
 app.command("power", rich_help_panel="Screen")(power.power)
 app.command("leak", rich_help_panel="Privacy")(leak.leak)
 app.add_typer(battery.app, name="battery", rich_help_panel="Batteries")

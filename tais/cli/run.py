@@ -148,6 +148,9 @@ def plan(
 ) -> None:
     """Show what a manifest would run, and what it would cost; no engine starts without --calibrate.
 
+    No weights are fetched. A battery whose data is not at hand is named as such; HF_HUB_OFFLINE=1 does not
+    ask the hub for it.
+
     The cost rests on the last calibration or finished run of the manifest, or on --rates.
 
     Example: [bold]tais plan manifests/demo.yaml --calibrate[/bold]
@@ -157,7 +160,7 @@ def plan(
     from tais.report.plan import print_cost, print_plan
     from tais.run import make_plan
 
-    planned = make_plan(manifest, limit)
+    planned = make_plan(manifest, limit, incomplete=not calibrate)
     print_plan(planned)
     found = rates_for(planned, out, rates, say if calibrate else None, calibrate_items)
     print_cost(planned, found, workers, shards)

@@ -27,19 +27,21 @@ from tais.report.opinions import opinion_tables
 from tais.report.plots import draw_plots
 from tais.report.redact import redacted
 from tais.report.says import says, says_not
+from tais.report.swept import sweep_tables
 from tais.report.visible import one_line, visible
 from tais.report.words import screens_first
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["render_html"]
+__all__ = ["defused", "page_asset", "page_environment", "page_policy", "render_html"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MARKS = {Verdict.passed: "✓", Verdict.failed: "✗", Verdict.inconclusive: "?"}
 _COMMAND = re.compile(r"^([ \t]*)::", re.MULTILINE)
 _SECTIONS = {
     "figures": "Figures",
+    "sweep": "Sweep",
     "contrasts": "Contrasts",
     "audit": "Audit",
     "scorers": "Scorers and judges",
@@ -67,20 +69,24 @@ def render_html(report: Report, *, redact: bool = False) -> str:
     if redact:
         report = redacted(report)
     report = report.model_copy(update={"contrasts": screens_first(report)})
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = page_asset("page.css"), page_asset("page.js")
     items = item_views(report)
     page = (
-        _environment()
+        page_environment()
         .get_template("page.html")
         .render(
-            policy=_policy(style, script if items else None),
+            policy=page_policy(style, script if items else None),
             style=Markup(style),
             script=Markup(script),
             **_views(report),
             **_items(report, items),
         )
     )
-    # The same page; a CI log that shows its source would take these for commands.
+    return defused(page)
+
+
+def defused(page: str) -> str:
+    """Return the same page; a CI log that shows its source would take what changes for commands."""
     return _COMMAND.sub(r"\1&#58;:", page.replace("##[", "&#35;&#35;["))
 
 
@@ -95,8 +101,10 @@ def _views(report: Report) -> dict[str, Any]:
     opinions = opinion_tables(report)
     audits = audit_tables(report)
     costs = cost_tables(report)
+    sweeps = sweep_tables(report)
     may_lack = (
         ("figures", plots),
+        ("sweep", sweeps),
         ("audit", audits),
         ("scorers", opinions),
         ("people", report.adjudication),
@@ -113,6 +121,7 @@ def _views(report: Report) -> dict[str, Any]:
         "contrasts": contrast_views(report),
         "endpoint_columns": ENDPOINT_COLUMNS,
         "audits": audits,
+        "sweeps": sweeps,
         "opinions": opinions,
         "costs": costs,
         "details": detail_rows(report.details),
@@ -154,11 +163,12 @@ def _items(report: Report, items: list[Any]) -> dict[str, Any]:
     }
 
 
-def _asset(name: str) -> str:
+def page_asset(name: str) -> str:
+    """Return a file of the templates' folder."""
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str | None) -> str:
+def page_policy(style: str, script: str | None) -> str:
     """Return the content policy: one style sheet, at most one script, each by its digest."""
     allowed = f"script-src {_digest(script)}" if script is not None else "script-src 'none'"
     return (
@@ -172,7 +182,8 @@ def _digest(text: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return the template engine: everything is escaped, and hidden characters are named."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

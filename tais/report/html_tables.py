@@ -26,7 +26,17 @@ _VALUE_LENGTH = 300
 # What an arm did, which is no setting of it.
 _RESULTS = {"samples", "tokens", "truncated", "timing", "origin"}
 # Shown as a figure or in a table of their own.
-_ELSEWHERE = {"curve", "sensitivity", "judges", "second_opinions", "bias", "audit", "conformance", "cost"}
+_ELSEWHERE = {
+    "curve",
+    "sensitivity",
+    "judges",
+    "second_opinions",
+    "bias",
+    "audit",
+    "conformance",
+    "cost",
+    "sweep",
+}
 
 Rows = list[tuple[str, str]]
 

@@ -16,6 +16,7 @@ from tais.report.model import AdjudicationReport, ContrastReport, ItemReport, Re
 from tais.report.opinions import opinion_tables
 from tais.report.redact import redacted
 from tais.report.says import says, says_not
+from tais.report.swept import sweep_tables
 from tais.report.visible import one_line
 from tais.report.words import (
     NONE,
@@ -30,7 +31,7 @@ from tais.report.words import (
     treatment_words,
 )
 
-__all__ = ["render_markdown"]
+__all__ = ["MARKS", "escaped", "render_markdown", "table"]
 
 _MOST_BYTES = 58_000
 _MOST_ROWS = 40
@@ -38,7 +39,7 @@ _MOST_ITEMS = 25
 _MOST_REASONS = 12
 _NAME = 80
 _MESSAGE = 300
-_MARKS = {Verdict.passed: "✅ pass", Verdict.failed: "❌ fail", Verdict.inconclusive: "❔ inconclusive"}
+MARKS = {Verdict.passed: "✅ pass", Verdict.failed: "❌ fail", Verdict.inconclusive: "❔ inconclusive"}
 
 # Whatever starts markup, a link, a mention or a reference, or is a command of a CI log ("::", "##[").
 _SPECIAL = re.compile(r"[\\`*_\[\]<>#|~&$@^]|:(?=[:/])|(?<=:):|(?<=www)\.", re.IGNORECASE)
@@ -82,7 +83,7 @@ def _fitted(sections: Sequence[str]) -> str:
 
 def _sections(report: Report) -> Iterator[str]:
     top = headline(report)
-    yield f"### {_MARKS[report.verdict]}: {_text(report.name)}\n\n{_text(top.claim, _MESSAGE)}\n"
+    yield f"### {MARKS[report.verdict]}: {_text(report.name)}\n\n{_text(top.claim, _MESSAGE)}\n"
     figures = (("compared", top.compared), ("decided by", top.decided), ("could have seen", top.seen))
     yield _list(f"**{term}**: **{_text(f.value)}** {_text(f.meaning, _MESSAGE)}" for term, f in figures)
     yield _reasons(report.reasons)
@@ -91,7 +92,7 @@ def _sections(report: Report) -> Iterator[str]:
         [_contrast_row(c) for c in report.contrasts],
     )
     yield _endpoints(report)
-    for found in (*audit_tables(report), *opinion_tables(report)):
+    for found in (*sweep_tables(report), *audit_tables(report), *opinion_tables(report)):
         if not found.folded:
             cells = [[_text(cell, _MESSAGE) for cell in row] for row in found.rows]
             yield _folded(found.title, _table(found.columns, cells))
@@ -115,6 +116,16 @@ def _text(text: str, limit: int = _NAME) -> str:
 def _escape(match: re.Match[str]) -> str:
     character = match.group()
     return _ESCAPED.get(character) or _BROKEN.get(character) or f"\\{character}"
+
+
+def escaped(text: str, limit: int = _NAME) -> str:
+    """Return foreign text for a cell: one line that starts no markup, link, mention or command."""
+    return _text(text, limit)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of cells that are escaped already."""
+    return _table(columns, rows)
 
 
 def _list(lines: Iterable[str]) -> str:
@@ -144,7 +155,7 @@ def _contrast_row(contrast: ContrastReport) -> list[str]:
     return [
         _text(contrast_name(contrast)),
         ROLES[contrast.role],
-        _MARKS[contrast.verdict],
+        MARKS[contrast.verdict],
         f"{identity.identical:,} of {identity.n:,} ({percent(identity.rate, 2)})",
         _text(treatment_words(contrast), _MESSAGE),
     ]
@@ -166,7 +177,7 @@ def _endpoints(report: Report) -> str:
         [
             _text(contrast.candidate),
             _text(endpoint_name(endpoint)),
-            _MARKS[endpoint.verdict],
+            MARKS[endpoint.verdict],
             f"{endpoint.clusters:,}",
             percent(endpoint.reference_rate),
             percent(endpoint.candidate_rate),

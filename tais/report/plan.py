@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tais.cli.console import printable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tais.battery import LoadedBattery
     from tais.cost.rates import Rates
     from tais.run import Plan
+    from tais.swept import Swept
 
 __all__ = ["print_cost", "print_plan"]
 
@@ -38,19 +40,23 @@ def print_plan(plan: Plan) -> None:
         console.print(f"judge {printable(name)}: at most {questions:,} questions ({said})")
     for line in _audits(plan, tokens):
         console.print(line)
+    if plan.manifest.sweep is not None:
+        console.print(_sweep(plan.manifest.sweep))
     if plan.lock["contrasts"]:
         console.print(_contrasts(plan))
     if "sequential" in plan.lock:
         console.print(_looks(plan.lock))
-    for battery in plan.batteries:
-        have, need = _clusters(battery), _floor(plan, battery)
+    for name, own_margin, have in _sizes(plan):
+        need = _floor(plan, own_margin)
         if have < need:
-            margin = rules.margin if battery.margin is None else battery.margin
+            margin = rules.margin if own_margin is None else own_margin
             console.print(
-                f"warning: {battery.name} cannot pass at {100 * margin:g} pp even with identical outputs: "
+                f"warning: {name} cannot pass at {100 * margin:g} pp even with identical outputs: "
                 f"{have} independent items, {need} needed",
                 style="yellow",
             )
+    for line in _not_looked_up(plan):
+        console.print(line, style="yellow")
     roles = {contrast["role"] for contrast in plan.lock["contrasts"]}
     if "screen" not in roles:
         console.print(f"records {len(plan.arms)} arms for tais compare and screens nothing", style="dim")
@@ -105,6 +111,17 @@ def _audits(plan: Plan, tokens: int) -> Iterator[str]:
             yield f"audit under {name}: the tokens at which answers diverge, if any do"
 
 
+def _sweep(sweep: Swept) -> str:
+    targets = len({cell.reference for cell in sweep.cells})
+    candidates = len({cell.candidate for cell in sweep.cells})
+    covered = "every pair of values meets" if sweep.cover == "pairwise" else "every combination is there"
+    axes = "; ".join(f"{axis.name}: {', '.join(axis.values)}" for axis in sweep.axes)
+    return (
+        f"sweep: {len(sweep.cells)} of {sweep.combinations:,} combinations ({covered}), "
+        f"{candidates} candidates on {targets} target arms; {printable(axes)}"
+    )
+
+
 def _looks(lock: Mapping[str, Any]) -> str:
     from tais.looks import stop_without_flips
 
@@ -131,11 +148,41 @@ def _clusters(battery: LoadedBattery) -> int:
     return len({item.cluster for item in battery.items})
 
 
-def _floor(plan: Plan, battery: LoadedBattery) -> int:
+def _sizes(plan: Plan) -> Iterator[tuple[str, float | None, int]]:
+    """Yield name, own margin and independent items; of a battery that is not here, as many as it expects."""
+    for battery in plan.batteries:
+        yield battery.name, battery.margin, _clusters(battery)
+    for missing in plan.missing:
+        if missing.items is not None:
+            yield missing.name, missing.margin, missing.items
+
+
+def _not_looked_up(plan: Plan) -> Iterator[str]:
+    """Say what this plan takes on trust: data that is not here, and weights on a hub."""
+    for battery in plan.missing:
+        yield f"not here: {printable(battery.reason)}"
+    pinned: dict[str, str | None] = {}
+    manifest = plan.manifest
+    used = dict.fromkeys(
+        [*(side for c in manifest.contrasts for side in (c.reference, c.candidate)), *plan.arms]
+    )
+    for arm in (*(manifest.arms[name] for name in used), *manifest.judges.values()):
+        if arm.model is not None and not arm.attached and arm.engine not in ("fake", "import"):
+            pinned.setdefault(arm.model, arm.revision)
+        draft = (arm.speculative_config or {}).get("model")
+        if isinstance(draft, str) and arm.engine != "fake":
+            pinned.setdefault(draft, (arm.speculative_config or {}).get("revision"))
+    for model, revision in pinned.items():
+        if not Path(model).exists():
+            said = f"revision {revision}" if revision else "no revision: say one, so that it cannot move"
+            yield f"not looked up: {printable(f'{model}: not here, so a name on the hub ({said})')}"
+
+
+def _floor(plan: Plan, own_margin: float | None) -> int:
     from tais.stats.power import zero_discordance_floor
 
     rules = plan.manifest.rules
-    margin = rules.margin if battery.margin is None else battery.margin
+    margin = rules.margin if own_margin is None else own_margin
     return zero_discordance_floor(margin, rules.alpha, exact=rules.exact)
 
 
@@ -160,11 +207,15 @@ def _batteries(plan: Plan) -> Table:
             battery.name,
             str(len(battery.items)),
             str(_clusters(battery)),
-            str(_floor(plan, battery)),
+            str(_floor(plan, battery.margin)),
             ", ".join(scorer_label(scorer) for scorer in (battery.scorer, *battery.second_scorers)),
             f"{100 * margin:g} pp",
             printable(str(battery.definition.license or "not stated")),
         )
+    for missing in plan.missing:
+        margin = plan.manifest.rules.margin if missing.margin is None else missing.margin
+        items, need = f"{missing.items or '?'}", str(_floor(plan, missing.margin))
+        table.add_row(missing.name, items, "?", need, "not here", f"{100 * margin:g} pp", "")
     return table
 
 

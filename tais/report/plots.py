@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tais.report.model import Report
 from tais.report.plot_base import Drawn
 from tais.report.plot_curves import acceptance, contamination, divergences
+from tais.report.plot_heat import heat
 from tais.report.plot_rows import effect, forest, identity, rates, timing
 from tais.report.plot_svg import RC, svg_of
 
@@ -35,6 +36,7 @@ class Plot:
 _DRAWERS: tuple[tuple[str, Callable[[Report], Iterator[Drawn]]], ...] = (
     ("forest", forest),
     ("effect", effect),
+    ("sweep", heat),
     ("contamination", contamination),
     ("identity", identity),
     ("divergences", divergences),

@@ -1,0 +1,98 @@
+"""``tais study``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tais.cli.run import LimitOption
+
+if TYPE_CHECKING:
+    from tais.study.definition import Study
+
+__all__ = ["study"]
+
+_KEY_HELP = "Private key (PEM) that signs every run."
+_RESUME_HELP = "Take finished runs as they are, continue the one that was stopped, start what is missing."
+_STALL_HELP = "Seconds without progress until an arm is stopped."
+
+
+def study(
+    folder: Annotated[
+        str, typer.Argument(help="Folder of manifests, or the name of one that ships (paper, paper-mini).")
+    ],
+    out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where run directories go.")] = Path(
+        "reports"
+    ),
+    resume: Annotated[bool, typer.Option("--resume", help=_RESUME_HELP)] = False,
+    limit: LimitOption = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and run nothing.")] = False,
+    stall_timeout: Annotated[
+        float, typer.Option(min=1, envvar="TAIS_STALL_TIMEOUT", help=_STALL_HELP)
+    ] = 1800.0,
+    key: Annotated[str | None, typer.Option("--key", envvar="TAIS_SIGNING_KEY", help=_KEY_HELP)] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", envvar="TAIS_UNSIGNED", help="Sign nothing.")
+    ] = False,
+    redact: Annotated[
+        bool,
+        typer.Option("--redact", envvar="TAIS_REDACT", help="Keep prompts and answers out of the reports."),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every phase of every arm.")] = False,
+) -> None:
+    """Run every manifest of a folder, in order of their names, and write one report over all of them.
+
+    Each manifest is an ordinary run, signed and verified as usual. study.json, study.md and study.html
+    show the published figures beside ours.
+
+    Example: [bold]tais study paper-mini --out reports[/bold]
+
+    Exit codes: the worst of the runs, a fail first: 1 fail, 4 a run failed, 3 inconclusive, 0 pass;
+    2 usage or manifest error, 130 interrupted.
+    """
+    from tais.study.definition import find_folder, load_study
+
+    loaded = load_study(find_folder(folder))
+    if plan:
+        _print_plans(loaded, limit)
+        return
+    from tais.attest import choose_signer
+    from tais.cli.console import say
+    from tais.cli.progress import make_observer
+    from tais.report.study_markdown import study_lines
+    from tais.run import RunOptions
+    from tais.study.runner import run_study
+
+    options = RunOptions(
+        out=out,
+        resume=resume,
+        limit=limit,
+        stall_seconds=stall_timeout,
+        redact=redact,
+        signer=choose_signer(key, unsigned, say),
+    )
+    with make_observer(quiet=quiet, verbose=verbose) as observer:
+        outcome = run_study(loaded, options, observer)
+    if not quiet:
+        for line in study_lines(outcome.report):
+            say(line)
+    verdict = outcome.report.verdict.value if outcome.report.verdict else "incomplete"
+    typer.echo(f"{verdict}\t{outcome.folder}")
+    raise typer.Exit(outcome.report.exit_code)
+
+
+def _print_plans(study: Study, limit: int | None) -> None:
+    from tais.report.plan import print_plan
+    from tais.run import make_plan
+
+    arms = samples = 0
+    for path in study.manifests.values():
+        made = make_plan(path, limit, incomplete=True)
+        print_plan(made)
+        typer.echo("")
+        arms += len(made.arms)
+        samples += len(made.arms) * made.samples_per_arm
+    typer.echo(f"{len(study.manifests)} manifests, {arms} arms, {samples:,} answers in all")

@@ -1,0 +1,43 @@
+"""What a sweep came to: its axes, and which contrast stands for which combination of their values."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Swept", "SweptAxis", "SweptCell"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SweptAxis(_Strict):
+    """One setting that a sweep varies."""
+
+    key: str
+    """Dotted key of an arm; ``candidate`` where the arms themselves are varied."""
+    name: str
+    """Short name, as in the names of the arms."""
+    values: tuple[str, ...]
+    """Labels, in the order in which they were written."""
+
+
+class SweptCell(_Strict):
+    """One combination and the contrast that shows it."""
+
+    reference: str
+    candidate: str
+    values: tuple[str, ...]
+    """One label per axis."""
+
+
+class Swept(_Strict):
+    """An expanded sweep: what the lock keeps and the report draws."""
+
+    cover: Literal["pairwise", "full"]
+    combinations: int
+    """So many there are in all."""
+    axes: tuple[SweptAxis, ...]
+    cells: tuple[SweptCell, ...]
