@@ -70,6 +70,7 @@ def build_lock(
         "versions": package_versions(),
         **({"judges": judges} if judges else {}),
         **({"record": True} if manifest.record else {}),
+        **({"drill": True} if manifest.drill else {}),
         **({"sequential": looks} if looks else {}),
     }
 
@@ -85,7 +86,7 @@ def run_arms(lock: Mapping[str, Any]) -> list[str]:
 
 
 def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, Any]:
-    plain = arm.model_dump(mode="json", exclude={"name"})
+    plain = arm.model_dump(mode="json", exclude={"name"} if arm.fault else {"name", "fault"})
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
         plain[key] = _locked_model(plain[key], arm, digests)
     if plain["speculative_config"] is not None and "model" in plain["speculative_config"]:

@@ -136,6 +136,8 @@ class Arm(_Strict):
     chat_template: Text | None = None
     """File with a template that takes the place of the tokenizer's."""
     system_prompt: str | None = None
+    fault: dict[str, Any] | None = None
+    """In a drill: a fault to plant (``name`` and its parameters), see :mod:`tais.faults`."""
 
     @property
     def attached(self) -> bool:
@@ -176,6 +178,8 @@ class Manifest(_Strict):
     judges: dict[str, JudgeArm] = Field(default_factory=dict)
     record: bool = False
     """Run every arm, and do without a contrast to screen: a stored side for ``tais compare``."""
+    drill: bool = False
+    """Arms may have faults: the run shows what the screen sees, and says nothing of any stack."""
     source: dict[str, Any] = Field(default_factory=dict, repr=False)
     """The file as written: `extends` not resolved, paths relative."""
 
