@@ -117,7 +117,18 @@ def fold_run(
         _evidence(layout, lock, contrast, found, tables[contrast["candidate"]].telemetry)
         for contrast, found in zip(lock["contrasts"], gathered, strict=True)
     )
-    return ScreenEvidence(lock["name"], Rules.model_validate(lock["rules"]), contrasts, facts=facts)
+    rules = Rules.model_validate(lock["rules"])
+    return ScreenEvidence(lock["name"], rules, contrasts, tuple(_drill_findings(lock)), facts)
+
+
+def _drill_findings(lock: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what nobody may overlook in the report of a drill: no such run ever passes."""
+    if not lock.get("drill"):
+        return
+    faults = {name: arm["fault"]["name"] for name, arm in lock["arms"].items() if arm.get("fault")}
+    listed = ", ".join(f"{fault} in {arm}" for arm, fault in faults.items()) or "none"
+    message = f"THIS IS A DRILL: faults were planted on purpose ({listed}); it says nothing of any stack"
+    yield Finding("drill", message, {"faults": faults}, blocks_pass=True)
 
 
 def _looks(
@@ -161,6 +172,7 @@ def _evidence(
             *_prompt_findings(found, contrast),
             *speculation_findings(arm["speculative_config"], engines[1]),
             *_configuration_findings(engines, contrast),
+            *_fault_findings(arm),
         ),
         evidence="teacher_forced" if only else "matched",
         audit=audit,
@@ -210,6 +222,13 @@ def _prompt_findings(found: _Contrast, contrast: Mapping[str, Any]) -> Iterator[
         values={"items": total, "batteries": dict(found.drifted), "first": found.drifted_items},
         blocks_pass=not meant,
     )
+
+
+def _fault_findings(arm: Mapping[str, Any]) -> Iterator[Finding]:
+    if arm.get("fault"):
+        name = arm["fault"]["name"]
+        message = f"THIS IS A DRILL: the fault {name} was planted in this arm on purpose"
+        yield Finding("drill_fault", message, {"fault": dict(arm["fault"])})
 
 
 def _configuration_findings(

@@ -61,6 +61,8 @@ class RunOptions:
     part_seconds: float = 10.0
     signer: Signer | None = None
     """Signs lock and report; None leaves the run unsigned."""
+    only: tuple[str, ...] = ()
+    """Candidates, or faults of a drill, to which the contrasts are cut down; empty for all."""
     redact: bool = False
     """Leave prompts and answers out of the report and its pages; ids and digests stay."""
 
@@ -133,7 +135,7 @@ class Silent:
         self.notes.append(text)
 
 
-def make_plan(manifest_path: str | Path, limit: int | None = None) -> Plan:
+def make_plan(manifest_path: str | Path, limit: int | None = None, only: Sequence[str] = ()) -> Plan:
     """Read a manifest and its batteries, and fix everything that can be fixed without an engine.
 
     Raises
@@ -145,6 +147,10 @@ def make_plan(manifest_path: str | Path, limit: int | None = None) -> Plan:
 
     path = find_manifest(manifest_path)
     manifest = load_manifest(path)
+    if only:
+        from tais.drill.select import cut_down
+
+        manifest = cut_down(manifest, only, path)
     refs = manifest.batteries
     if limit is not None:
         refs = tuple(
@@ -174,7 +180,7 @@ def run(manifest_path: str | Path, options: RunOptions, observer: Observer | Non
         Whatever stops the run; what was stored stays, and `resume` continues from it.
     """
     watcher: Observer = observer or Silent()
-    plan = make_plan(manifest_path, options.limit)
+    plan = make_plan(manifest_path, options.limit, options.only)
     _require_engines(plan)
     run_dir = _existing_run(plan, options) if options.resume else new_run(plan, options)
     return finish(plan, options, run_dir, watcher)

@@ -14,7 +14,7 @@ class DtypeDrift(Fault):
 
     Stands for a kernel, an autocast or a cache that computes in half precision while the configuration says
     otherwise. Hooks ``vllm.v1.worker.gpu_model_runner.GPUModelRunner.initialize_kv_cache``, by which time
-    the target is loaded, and rounds what its layers with weights give. Acts on eager models only.
+    the target is loaded, and rounds what its modules give, the logits included. Acts on eager models only.
     """
 
     name = "dtype_drift"
@@ -32,8 +32,7 @@ class DtypeDrift(Fault):
         def faulty(*args: Any, **kwargs: Any) -> Any:
             runner = bound(original, args, kwargs)["self"]
             for module in runner.model.modules():
-                if next(module.parameters(recurse=False), None) is not None:
-                    module.register_forward_hook(self._round)
+                module.register_forward_hook(self._round)
             return original(*args, **kwargs)
 
         return faulty
