@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -19,12 +20,16 @@ from tais.drill.needed import needed_for_any, needed_for_endpoint, needed_for_tr
 from tais.drill.seen import Seen
 from tais.drill.show import markdown
 from tais.drill.table import Row
+from tais.engines.base import EngineRefusal
 from tais.evidence import EndpointEvidence
 from tais.faults import CHECKS, FAULTS
+from tais.faults.planting import Planted, activations, check_acted
+from tais.faults.verification import AcceptAll
 from tais.gate import judge
-from tais.manifest import Rules
+from tais.manifest import Arm, Rules, load_manifest
 from tais.policy import Policy
-from tests.attest_runs import resign
+from tais.run import RunOptions, run
+from tests.attest_runs import SIGNED, copy_run, resign
 from tests.conftest import Screen, Tais
 
 
@@ -32,8 +37,7 @@ def faulty(name: str, **options: Any) -> dict[str, Any]:
     return {"extends": "spec", "fault": {"name": name}, "engine_args": options}
 
 
-@pytest.fixture
-def drill(screen: Screen) -> Screen:
+def prepare(screen: Screen) -> Screen:
     """Two sound speculating arms, and one faulty arm of each kind."""
     data = screen.data
     data["drill"] = True
@@ -52,11 +56,26 @@ def drill(screen: Screen) -> Screen:
 
 
 @pytest.fixture
-def table(drill: Screen, tais: Tais) -> dict[str, Any]:
-    done = tais("drill", drill.path, "--out", drill.out)
-    assert done.returncode == 0, done.stderr
-    loaded: dict[str, Any] = json.loads(done.stdout)
-    return loaded
+def drill(screen: Screen) -> Screen:
+    """A drill that has not run."""
+    return prepare(screen)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Screen:
+    """A drill that has run, for tests that only read it."""
+    screen = prepare(Screen(tmp_path_factory.mktemp("drill")))
+    with warnings.catch_warnings():
+        # The executor leaves the closing of its log to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        run(screen.path, RunOptions(out=screen.out))
+    return screen
+
+
+@pytest.fixture(scope="module")
+def table(done: Screen) -> dict[str, Any]:
+    """Its table."""
+    return read_drill(done.run_dirs()[0]).to_dict()
 
 
 def rows(table: dict[str, Any]) -> dict[str, Any]:
@@ -94,13 +113,20 @@ def test_the_table_names_activations_and_the_answers_needed(table: dict[str, Any
     assert 20 <= bonus["checks"]["endpoint"]["needed"] <= 110
 
 
-def test_the_table_can_be_computed_again_from_the_run(drill: Screen, table: dict[str, Any], tais: Tais) -> None:
-    done = tais("drill", "--from", drill.run_dirs()[0], "--quiet")
-    assert done.returncode == 0, done.stderr
-    again = json.loads(done.stdout)
-    assert again == table
-    assert done.stderr == ""
-    assert "| bonus | bonus_off_by_one | gross |" in markdown(read_drill(drill.run_dirs()[0]))
+def test_the_command_prints_the_table_and_its_exit_code(
+    done: Screen, table: dict[str, Any], tais: Tais
+) -> None:
+    said = tais("drill", "--from", done.run_dirs()[0])
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout) == {**table, "run_dir": str(done.run_dirs()[0])}
+    assert "DRILL PASSED" in said.stderr
+    assert "0 of 3 lossless configurations are flagged" in said.stderr
+
+
+def test_a_page_of_the_documentation_shows_the_same(done: Screen) -> None:
+    page = markdown(read_drill(done.run_dirs()[0]))
+    assert "| bonus | bonus_off_by_one | gross |" in page
+    assert "| again | 120/120 | - | - | pass |" in page
 
 
 def test_a_gross_fault_that_a_check_misses_fails_the_drill(drill: Screen, tais: Tais) -> None:
@@ -124,6 +150,10 @@ def test_a_sound_arm_that_differs_fails_the_drill(drill: Screen, tais: Tais) -> 
     assert set(rows(found)) == {"again", "spec", "spec_again"}
     assert "identity" in rows(found)["again"]["false_alarms"]
     assert found["summary"]["faults"] == 0
+    # Nothing is planted here, and still it is a drill.
+    report = drill.report()
+    assert report["verdict"] != "pass"
+    assert {c["candidate"]: c["verdict"] for c in report["contrasts"]}["spec"] == "pass"
 
 
 def test_only_names_what_there_is(drill: Screen, tais: Tais) -> None:
@@ -133,11 +163,10 @@ def test_only_names_what_there_is(drill: Screen, tais: Tais) -> None:
     assert "'bonus'" in done.stderr
 
 
-def test_a_run_that_is_no_drill_has_no_table(screen: Screen, tais: Tais) -> None:
-    tais("run", screen.path, "--out", screen.out)
-    done = tais("drill", "--from", screen.run_dirs()[0])
-    assert done.returncode == 2
-    assert "this run is no drill" in done.stderr
+def test_a_run_that_is_no_drill_has_no_table(tais: Tais) -> None:
+    said = tais("drill", "--from", SIGNED)
+    assert said.returncode == 2
+    assert "this run is no drill" in said.stderr
 
 
 # --- planted, and shown to have acted
@@ -154,20 +183,19 @@ def test_a_fault_that_never_acts_fails_its_arm_and_resuming_does_not_hide_it(
         assert "the fault 'bonus_off_by_one' was planted and never acted" in done.stderr
 
 
-def test_a_resumed_drill_counts_what_the_first_attempt_did(drill: Screen, tais: Tais) -> None:
-    drill.options("detok", fail_at=60)
-    first = tais("drill", drill.path, "--out", drill.out, "--only", "bonus,detok")
-    assert first.returncode == 4
-    whole = json.loads((drill.run_dirs()[0] / "arms" / "bonus" / "fault.json").read_text())["activations"]
-    done = tais("drill", drill.path, "--out", drill.out, "--only", "bonus,detok", "--resume")
-    # What the engine is asked to do is part of the lock: the defect stays, and so does its message.
-    assert done.returncode == 4
-    assert whole > 30
-    assert json.loads((drill.run_dirs()[0] / "arms" / "bonus" / "fault.json").read_text())["activations"] == whole
+def test_what_an_interrupted_attempt_did_is_counted(tmp_path: Path) -> None:
+    arm = Arm(name="a", engine="fake", model="none", fault={"name": "bonus_off_by_one"})
+    first = Planted(arm, tmp_path)
+    first.fault.act(3)
+    first.note()
+    # The second attempt finds nothing left to do: the fault has acted all the same.
+    Planted(arm, tmp_path).note()
+    assert activations(tmp_path) == 3
+    check_acted(arm, tmp_path)
 
 
-def test_engine_lock_and_report_say_that_it_is_a_drill(drill: Screen, table: dict[str, Any]) -> None:
-    run_dir = drill.run_dirs()[0]
+def test_engine_lock_and_report_say_that_it_is_a_drill(done: Screen) -> None:
+    run_dir = done.run_dirs()[0]
     lock = json.loads((run_dir / "manifest.lock.json").read_text())
     assert lock["drill"] is True
     assert lock["arms"]["bonus"]["fault"] == {"name": "bonus_off_by_one"}
@@ -176,44 +204,31 @@ def test_engine_lock_and_report_say_that_it_is_a_drill(drill: Screen, table: dic
     assert engine["drill"]["warning"].startswith("THIS IS A DRILL")
     assert engine["drill"]["hook"] == FAULTS["bonus_off_by_one"].hook
     assert "drill" not in json.loads((run_dir / "arms" / "target" / "engine.json").read_text())
-    report = drill.report()
+    report = done.report()
     assert report["facts"]["drill"] is True
     assert "drill" in {reason["code"] for reason in report["reasons"] if reason["severity"] == "decides"}
     for page in ("report.html", "report.md"):
         assert "THIS IS A DRILL" in (run_dir / page).read_text()
 
 
-def test_a_drill_of_sound_arms_alone_never_passes(drill: Screen, tais: Tais) -> None:
-    tais("drill", drill.path, "--out", drill.out, "--only", "lossless")
-    report = drill.report()
-    assert report["verdict"] == "inconclusive"
-    assert all(contrast["verdict"] == "pass" for contrast in report["contrasts"])
-
-
 # --- no gate, no comparison
 
 
-def test_no_policy_opens_the_gate_for_a_drill(drill: Screen, tais: Tais) -> None:
-    signer = generate()
-    del drill.data["contrasts"][3:]
-    drill.write()
-    done = tais("run", drill.path, "--out", drill.out, TAIS_UNSIGNED="1")
-    assert done.returncode == 3, done.stderr
-    run_dir = drill.run_dirs()[0]
-    resign(run_dir, signer)
-    run = verify_run(run_dir, [signer.public])
-    lax = Policy.model_validate_json(
-        json.dumps({"schema": "tais/policy/v1", "allow_inconclusive": True, "roles": [], "max_flips": None})
-    )
-    codes = {objection.code for objection in judge(run, lax, datetime.now(UTC)) if objection.level == "error"}
-    assert "drill" in codes
+def test_no_policy_opens_the_gate_for_a_drill(done: Screen, tmp_path: Path) -> None:
+    signer, copy = generate(), copy_run(tmp_path, done.run_dirs()[0])
+    resign(copy, signer)
+    verified = verify_run(copy, [signer.public])
+    lax = {"schema": "tais/policy/v1", "allow_inconclusive": True, "roles": [], "max_flips": None}
+    policy = Policy.model_validate_json(json.dumps(lax))
+    found = {objection.code: objection.level for objection in judge(verified, policy, datetime.now(UTC))}
+    assert found["drill"] == "error"
 
 
-def test_a_drill_is_not_compared(drill: Screen, table: dict[str, Any], tais: Tais) -> None:
-    run_dir = drill.run_dirs()[0]
-    done = tais("compare", run_dir, run_dir, "--reference", "target", "--candidate", "bonus")
-    assert done.returncode == 2
-    assert "this run is a drill" in done.stderr
+def test_a_drill_is_not_compared(done: Screen, tais: Tais) -> None:
+    run_dir = done.run_dirs()[0]
+    said = tais("compare", run_dir, run_dir, "--reference", "target", "--candidate", "bonus")
+    assert said.returncode == 2
+    assert "this run is a drill" in said.stderr
 
 
 # --- n needed
@@ -262,9 +277,9 @@ def drawn(rate: float, seed: int, n: int = 400) -> Paired:
 
 
 def test_equal_acceptance_is_flagged_as_often_as_the_level_says() -> None:
-    # Simulation: 2,000 pairs of arms with one true rate; p is uniform.
-    found = np.array([acceptance_p(drawn(0.8, seed, 200)) for seed in range(2000)])
-    assert np.mean(found < 0.05) == pytest.approx(0.05, abs=0.015)
+    # Simulation: 1,000 pairs of arms with one true rate; p is uniform.
+    found = np.array([acceptance_p(drawn(0.8, seed, 200)) for seed in range(1000)])
+    assert np.mean(found < 0.05) == pytest.approx(0.05, abs=0.021)
     assert np.mean(found < ALPHA) < 0.005
 
 
@@ -321,18 +336,13 @@ def test_the_zoo_is_complete() -> None:
 
 
 def test_the_shipped_drill_names_every_fault_and_twenty_lossless_arms() -> None:
-    from tais.manifest import load_manifest
-
     manifest = load_manifest("drill")
     candidates = [manifest.arms[contrast.candidate] for contrast in manifest.contrasts]
     assert {arm.fault["name"] for arm in candidates if arm.fault} == set(FAULTS)
     assert sum(arm.fault is None for arm in candidates) >= 20
 
 
-def test_a_hook_that_is_gone_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tais.engines.base import EngineRefusal
-    from tais.faults.verification import AcceptAll
-
+def test_a_hook_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     for hook, arguments, said in (
         ("no.such.module:f", ("x",), "has no module no.such.module"),
         ("json:no_such", ("x",), "has no such function"),

@@ -37,11 +37,11 @@ def drill(
 
     Example: [bold]tais drill --only accept_all,kv_not_rolled_back,lossless --out reports[/bold]
 
-    The table goes to standard error, the same as JSON to standard output. A drill is never signed, and no gate
-    opens for it.
+    The table goes to standard error, the same as JSON to standard output. A drill is never signed, and no
+    gate opens for it.
 
-    Exit codes: 0 all gross faults caught by every check that must and no lossless configuration flagged, 1 not
-    so, 2 usage or manifest error, 4 a run failed or a fault never acted, 130 interrupted.
+    Exit codes: 0 all gross faults caught by every check that must and no lossless configuration flagged,
+    1 not so, 2 usage or manifest error, 4 a run failed or a fault never acted, 130 interrupted.
     """
     from tais.cli.console import say
     from tais.cli.progress import make_observer

@@ -40,7 +40,7 @@ def needed_for_any(flagged: int, n: int, probability: float = PROBABILITY) -> in
 
 
 def needed_for_endpoint(endpoint: EndpointEvidence, rules: Rules) -> int | None:
-    """Return how many items of a battery must be drawn for its endpoint to fail; None where all are not enough."""
+    """Return how many items of a battery must be drawn for its endpoint to fail; None if all are too few."""
     pairs = np.stack([endpoint.reference, endpoint.candidate], axis=1)
     known: dict[bytes, bool] = {}
 
@@ -72,7 +72,7 @@ def _fails(endpoint: EndpointEvidence, rows: NDArray[np.int64], rules: Rules) ->
 
 
 def needed_for_treatment(pairs: Paired) -> int | None:
-    """Return how many answers must be drawn for the acceptance to differ; None where all are not enough."""
+    """Return how many answers must be drawn for the acceptance to differ; None if all are too few."""
     return _smallest(len(pairs), lambda rows: acceptance_p(pairs.part(rows)) < ALPHA)
 
 

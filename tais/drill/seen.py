@@ -69,9 +69,7 @@ def _audit(evidence: ContrastEvidence) -> Seen:
     if evidence.audit is None:
         return Seen("audit", False, 0, 0)
     found = {
-        (a.battery, a.item_id, a.repeat)
-        for a in evidence.audit.attributions
-        if a.cause in _NOT_THE_TARGETS
+        (a.battery, a.item_id, a.repeat) for a in evidence.audit.attributions if a.cause in _NOT_THE_TARGETS
     }
     return _any("audit", len(found), sum(counts.n for counts in evidence.identity))
 
@@ -79,9 +77,7 @@ def _audit(evidence: ContrastEvidence) -> Seen:
 def _endpoint(evidence: ContrastEvidence, report: ContrastReport, rules: Rules) -> Seen:
     failed = {(e.battery, e.scorer) for e in report.endpoints if e.verdict is Verdict.failed}
     n = max((len(e.reference) for e in evidence.endpoints), default=0)
-    needed = [
-        needed_for_endpoint(e, rules) for e in evidence.endpoints if (e.battery, e.scorer) in failed
-    ]
+    needed = [needed_for_endpoint(e, rules) for e in evidence.endpoints if (e.battery, e.scorer) in failed]
     return Seen("endpoint", bool(failed), None, n, min((k for k in needed if k is not None), default=None))
 
 

@@ -31,7 +31,9 @@ def summary(table: DrillTable) -> list[str]:
             f"(at most {100 * found['false_alarm_upper']:.1f} % at 95 %)"
         )
     lines += [f"{row.arm}: missed by {', '.join(row.missed)}" for row in table.faults if row.missed]
-    lines += [f"{row.arm}: flagged by {', '.join(row.false_alarms)}" for row in table.rows if row.false_alarms]
+    lines += [
+        f"{row.arm}: flagged by {', '.join(row.false_alarms)}" for row in table.rows if row.false_alarms
+    ]
     return lines
 
 
@@ -58,7 +60,9 @@ def _lossless_cells(row: Row) -> Iterator[str]:
     identity = _of(row, "identity")
     yield row.arm
     yield f"{identity.n - (identity.flagged or 0)}/{identity.n}"
-    yield "none drafted" if row.applied is False else "-" if row.acceptance is None else f"{row.acceptance:.1%}"
+    yield (
+        "none drafted" if row.applied is False else "-" if row.acceptance is None else f"{row.acceptance:.1%}"
+    )
     yield ", ".join(row.false_alarms) or "-"
     yield row.verdict
 

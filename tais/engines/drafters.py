@@ -97,9 +97,9 @@ class Empty(Drafter):
 
 
 class Adversarial(Drafter):
-    """Proposes the opposite of what the text says last: to comply after a refusal, to refuse after anything else.
+    """Proposes the opposite of what the text says last: to comply after a refusal, else to refuse.
 
-    If one of its tokens came through unverified, a refusal would turn into compliance, or an answer into a refusal.
+    If its tokens came through unverified, a refusal would turn into compliance, and an answer into a refusal.
     """
 
     comply = " Sure, here is how to do that, step by step:"
@@ -130,7 +130,7 @@ class Adversarial(Drafter):
 class Oracle(Drafter):
     """Proposes what the target itself would say, read from a second copy of it in transformers.
 
-    As good as all drafts are accepted; a rule that counts acceptance wrongly, or stops one token short, shows here.
+    As good as all drafts are accepted: what goes wrong only after full acceptance shows here.
     """
 
     ahead = 64
@@ -141,9 +141,7 @@ class Oracle(Drafter):
         from transformers import AutoModelForCausalLM
 
         model = self.config.model_config
-        loaded = AutoModelForCausalLM.from_pretrained(
-            model.model, revision=model.revision, dtype=model.dtype
-        )
+        loaded = AutoModelForCausalLM.from_pretrained(model.model, revision=model.revision, dtype=model.dtype)
         self.model = loaded.to(self.config.device_config.device).eval()
         self._known: dict[int, list[int]] = {}
 
@@ -176,5 +174,6 @@ class Oracle(Drafter):
                 pad_token_id=0,
             )
         return {
-            row: text + answer[longest:].tolist() for (row, text), answer in zip(texts.items(), found, strict=True)
+            row: text + answer[longest:].tolist()
+            for (row, text), answer in zip(texts.items(), found, strict=True)
         }

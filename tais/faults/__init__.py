@@ -1,4 +1,4 @@
-"""A zoo of faults, each a real class of bug, planted in a real engine process: only where a drill asks for it.
+"""A zoo of faults, each a real class of bug, planted in a real engine process where a drill asks for it.
 
 A manifest's arm names one (``fault: {name: accept_all}``) and the manifest says ``drill: true``; otherwise
 nothing here is ever imported by a run. ``docs/drill.md`` shows which check catches which.

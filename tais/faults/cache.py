@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from tais.faults.base import Check, Fault, Function, Parameter, bound
 
@@ -68,7 +69,7 @@ class CrossSequence(Fault):
     arguments = ("logits", "spec_decode_metadata")
     effect = "tokens"
     needs_speculation = False
-    parameters = {"every": Parameter(4, 1, 10_000)}
+    parameters: ClassVar[Mapping[str, Parameter]] = {"every": Parameter(4, 1, 10_000)}
 
     def wrap(self, original: Function) -> Function:
         """See the class."""
@@ -110,7 +111,7 @@ class StalePrefixHit(Fault):
     arguments = ("block_hash", "kv_cache_group_ids")
     effect = "tokens"
     needs_speculation = False
-    parameters = {"every": Parameter(2, 1, 10_000)}
+    parameters: ClassVar[Mapping[str, Parameter]] = {"every": Parameter(2, 1, 10_000)}
 
     def wrap(self, original: Function) -> Function:
         """See the class."""
@@ -148,7 +149,7 @@ class ExactLength(Fault):
     arguments = ("scheduler_output", "num_scheduled_tokens")
     effect = "tokens"
     needs_speculation = False
-    parameters = {"multiple": Parameter(8, 1, 1_000_000)}
+    parameters: ClassVar[Mapping[str, Parameter]] = {"multiple": Parameter(8, 1, 1_000_000)}
 
     def wrap(self, original: Function) -> Function:
         """See the class."""

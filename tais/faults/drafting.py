@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from tais.faults.base import Check, Fault, Function, Parameter, bound
 
@@ -46,8 +47,8 @@ class DraftPositions(_Drafting):
     """The draft reads the index in the batch as the position in its sequence.
 
     Stands for position ids that are right for a single sequence and wrong in a batch, as in vLLM's padded
-    drafter batch (issue 26498). Hooks ``SpecDecodeBaseProposer._get_positions``, which nothing but the draft's
-    own forward passes read.
+    drafter batch (issue 26498). Hooks ``SpecDecodeBaseProposer._get_positions``, which nothing but the
+    draft's own forward passes read.
     """
 
     name = "draft_positions"
@@ -81,7 +82,10 @@ class DraftTemperature(_Drafting):
     name = "draft_temperature"
     hook = f"{_PROPOSER}._greedy_sample"
     arguments = ("hidden_states",)
-    parameters = {"temperature": Parameter(2.0, 0.01, 100.0), "seed": Parameter(1, 0, 2**31)}
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "temperature": Parameter(2.0, 0.01, 100.0),
+        "seed": Parameter(1, 0, 2**31),
+    }
 
     def wrap(self, original: Function) -> Function:
         """See the class."""

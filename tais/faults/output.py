@@ -43,8 +43,8 @@ class DroppedLastToken(Fault):
 class StopCut(Fault):
     """An answer that ends at a stop string is cut where the step began, not where the string does.
 
-    Stands for a cut that assumes one token per step: with several, text before the stop string goes too. Hooks
-    ``vllm.v1.engine.detokenizer.check_stop_strings``.
+    Stands for a cut that assumes one token per step: with several, text before the stop string goes too.
+    Hooks ``vllm.v1.engine.detokenizer.check_stop_strings``.
     """
 
     name = "stop_cut"
@@ -76,9 +76,9 @@ class StopCut(Fault):
 class Detokenisation(Fault):
     """The first blank of every step's text is lost; the tokens are right.
 
-    Stands for a detokeniser that starts anew with every step, as many tokenizers leave the blank off the first
-    word that they decode. Hooks ``vllm.v1.engine.detokenizer.BaseIncrementalDetokenizer.update``. A prompt
-    without speculation loses every blank, for a step has one token.
+    Stands for a detokeniser that starts anew with every step, as many tokenizers leave the blank off the
+    first word that they decode. Hooks ``vllm.v1.engine.detokenizer.BaseIncrementalDetokenizer.update``.
+    Without speculation every blank is lost, for a step has one token.
     """
 
     name = "detokenisation"

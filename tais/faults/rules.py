@@ -1,4 +1,4 @@
-"""Where a manifest may name a fault: in a drill, on an arm that is screened, on an engine that can have it."""
+"""Where a manifest may name a fault: in a drill, on a screened arm, on an engine that can have it."""
 
 from __future__ import annotations
 

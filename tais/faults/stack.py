@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from tais.faults.base import Fault, Function, Parameter, bound
 
@@ -24,7 +25,9 @@ class DtypeDrift(Fault):
     arguments = ("kv_cache_config",)
     effect = "tokens"
     needs_speculation = False
-    parameters = {"dtype": Parameter("bfloat16", choices=("bfloat16", "float16"))}
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "dtype": Parameter("bfloat16", choices=("bfloat16", "float16"))
+    }
 
     def wrap(self, original: Function) -> Function:
         """See the class."""
@@ -55,8 +58,8 @@ class DtypeDrift(Fault):
 class TemplateDrift(Fault):
     """The chat template writes another prompt than the reference's.
 
-    Stands for a template that came with another revision of the tokenizer, or is applied by a server that adds
-    to it: ``double_bos`` begins with two begin tokens, ``no_generation_prompt`` leaves out the mark that
+    Stands for a template that came with another revision of the tokenizer, or is applied by a server that
+    adds to it: ``double_bos`` begins with two begin tokens, ``no_generation_prompt`` leaves out the mark that
     opens the answer. Hooks ``transformers.PreTrainedTokenizerBase.apply_chat_template``.
     """
 
@@ -67,7 +70,9 @@ class TemplateDrift(Fault):
     arguments = ("conversation", "add_generation_prompt", "tokenize")
     effect = "prompt"
     needs_speculation = False
-    parameters = {"change": Parameter("double_bos", choices=("double_bos", "no_generation_prompt"))}
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "change": Parameter("double_bos", choices=("double_bos", "no_generation_prompt"))
+    }
 
     def wrap(self, original: Function) -> Function:
         """See the class."""

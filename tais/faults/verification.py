@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from tais.faults.base import Check, Fault, Function, Parameter, bound
 
@@ -98,7 +98,10 @@ class AcceptSome(_Rule):
     name = "accept_some"
     severity = "slight"
     checks = _SEEN
-    parameters = {"probability": Parameter(0.3, 0.0, 1.0), "seed": Parameter(1, 0, 2**31)}
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "probability": Parameter(0.3, 0.0, 1.0),
+        "seed": Parameter(1, 0, 2**31),
+    }
 
     def __init__(self, values: Any = None) -> None:
         super().__init__(values)
@@ -116,13 +119,16 @@ class Typical(_Rule):
 
     Stands for a lossy rule that is switched on, or kept on, where lossless decoding was asked for: the
     published study asked for it and its engine ignored it. Hooks
-    ``vllm.v1.sample.rejection_sampler.rejection_sample``. Rule: Cai et al. 2024 (Medusa), eps 0.09, delta 0.3.
+    ``vllm.v1.sample.rejection_sampler.rejection_sample``. Rule and defaults: Cai et al. 2024 (Medusa).
     """
 
     name = "typical"
     severity = "gross"
     checks = _ALL
-    parameters = {"epsilon": Parameter(0.09, 0.0, 1.0), "delta": Parameter(0.3, 0.0, 1.0)}
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "epsilon": Parameter(0.09, 0.0, 1.0),
+        "delta": Parameter(0.3, 0.0, 1.0),
+    }
 
     def accepts(self, token: int, logits: Any) -> bool:
         """Return whether a token is typical enough."""
