@@ -94,6 +94,7 @@ def _decide(
         "batteries": lock["batteries"],
         "arms": {arm: _arm_facts(layout, lock, arm) for arm in arms},
         **({"sweep": lock["sweep"]} if "sweep" in lock else {}),
+        **({"drill": True} if lock.get("drill") else {}),
     }
     report = decide(fold_run(layout, lock, items, scorers, facts))
     report = with_opinions(report, lock, arm_dirs, scores, replies)
@@ -125,6 +126,7 @@ def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> dict[str
         "engine_args": fixed["engine_args"],
         "speculation": fixed["speculative_config"],
         "system_prompt": fixed["system_prompt"],
+        **({"fault": fixed["fault"]} if fixed.get("fault") else {}),
         "samples": samples,
         "tokens": tokens,
         "truncated": truncated,

@@ -96,6 +96,9 @@ def compare_runs(
 
 
 def _check_side(side: Side, lock: Mapping[str, Any]) -> None:
+    if lock.get("drill"):
+        where, remedy = Place(str(side.run_dir)), "Compare runs of stacks as they are served"
+        raise UsageError("this run is a drill: faults were planted in it", place=where, remedy=remedy)
     used = run_arms(lock)
     if side.arm not in used:
         where, remedy = Place(str(side.run_dir)), f"Arms: {', '.join(used)}"

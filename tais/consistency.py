@@ -42,6 +42,10 @@ def check(manifest: Manifest, document: Document) -> None:
     _check_contrasts(manifest, document)
     _check_batteries(manifest, document)
     _check_sequential(manifest, document)
+    if any(arm.fault is not None for arm in (*manifest.arms.values(), *manifest.judges.values())):
+        from tais.faults.rules import check_faults
+
+        check_faults(manifest, document)
 
 
 def check_name(name: str, document: Document, path: Path_) -> None:

@@ -118,7 +118,8 @@ def fold_run(
         found.divergences = read_divergences(layout, items, repeats, contrast, found.differing)
         found.differing.clear()
         contrasts.append(_evidence(layout, lock, contrast, found, candidate.telemetry))
-    return ScreenEvidence(lock["name"], Rules.model_validate(lock["rules"]), tuple(contrasts), facts=facts)
+    rules = Rules.model_validate(lock["rules"])
+    return ScreenEvidence(lock["name"], rules, tuple(contrasts), tuple(_drill_findings(lock)), facts)
 
 
 class _Tables:
@@ -138,6 +139,16 @@ class _Tables:
             table = load_arm(arm, self.layout.arm_dir(arm), self.items, self.repeats, self.layout.scores)
         self._kept[arm] = table
         return table
+
+
+def _drill_findings(lock: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what nobody may overlook in the report of a drill: no such run ever passes."""
+    if not lock.get("drill"):
+        return
+    faults = {name: arm["fault"]["name"] for name, arm in lock["arms"].items() if arm.get("fault")}
+    listed = ", ".join(f"{fault} in {arm}" for arm, fault in faults.items()) or "none"
+    message = f"THIS IS A DRILL: faults were planted on purpose ({listed}); it says nothing of any stack"
+    yield Finding("drill", message, {"faults": faults}, blocks_pass=True)
 
 
 def _looks(
@@ -182,6 +193,7 @@ def _evidence(
             *speculation_findings(arm["speculative_config"], engines[1]),
             *_configuration_findings(engines, contrast),
             *_origin_findings(layout, contrast),
+            *_fault_findings(arm),
         ),
         evidence="teacher_forced" if only else "matched",
         audit=audit,
@@ -245,6 +257,13 @@ def _origin_findings(layout: RunLayout, contrast: Mapping[str, Any]) -> Iterator
     if same_source(*(sides[contrast[side]] for side in ("reference", "candidate"))):
         message = "both arms are copies of the same answers, which agree whatever the stacks do"
         yield Finding("same_answers", message, blocks_pass=True)
+
+
+def _fault_findings(arm: Mapping[str, Any]) -> Iterator[Finding]:
+    if arm.get("fault"):
+        name = arm["fault"]["name"]
+        message = f"THIS IS A DRILL: the fault {name} was planted in this arm on purpose"
+        yield Finding("drill_fault", message, {"fault": dict(arm["fault"])})
 
 
 def _configuration_findings(

@@ -71,6 +71,7 @@ def build_lock(
         "versions": package_versions(),
         **({"judges": judges} if judges else {}),
         **({"record": True} if manifest.record else {}),
+        **({"drill": True} if manifest.drill else {}),
         **({"sequential": looks} if looks else {}),
         **({"sweep": manifest.sweep.model_dump(mode="json")} if manifest.sweep else {}),
     }
@@ -88,7 +89,8 @@ def run_arms(lock: Mapping[str, Any]) -> list[str]:
 
 def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, Any]:
     # Where an arm may run is no part of what it computes.
-    plain = arm.model_dump(mode="json", exclude={"name", "resources"})
+    left_out = {"name", "resources"} if arm.fault else {"name", "resources", "fault"}
+    plain = arm.model_dump(mode="json", exclude=left_out)
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
         plain[key] = _locked_model(plain[key], arm, digests)
     if plain["speculative_config"] is not None and "model" in plain["speculative_config"]:

@@ -161,6 +161,8 @@ class Arm(_Strict):
     chat_template: Text | None = None
     """File with a template that takes the place of the tokenizer's."""
     system_prompt: str | None = None
+    fault: dict[str, Any] | None = None
+    """In a drill: a fault to plant (``name`` and its parameters), see :mod:`tais.faults`."""
 
     @property
     def attached(self) -> bool:
@@ -203,6 +205,8 @@ class Manifest(_Strict):
     """Run every arm, and do without a contrast to screen: a stored side for ``tais compare``."""
     sweep: Swept | None = None
     """What a sweep came to; its arms and contrasts stand among the others. See :mod:`tais.sweep`."""
+    drill: bool = False
+    """Arms may have faults: the run shows what the screen sees, and says nothing of any stack."""
     source: dict[str, Any] = Field(default_factory=dict, repr=False)
     """The file as written: `extends` not resolved, paths relative."""
 

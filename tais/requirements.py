@@ -41,6 +41,13 @@ _WRAPPERS = {
 }
 
 
+def drill(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse a drill, whatever a policy says: in it stacks are broken on purpose."""
+    planted = any(arm.get("fault") for arm in run.lock["arms"].values())
+    if run.lock.get("drill") or planted:
+        yield Objection("drill", "this is a drill: faults were planted on purpose, and no gate opens for it")
+
+
 def verdict(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Hold a verdict that is no pass against the run."""
     report = run.report
@@ -208,6 +215,7 @@ def flips(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection
 
 
 REQUIREMENTS: tuple[Requirement, ...] = (
+    drill,
     verdict,
     contrasts,
     batteries,

@@ -76,6 +76,8 @@ class RunOptions:
     """Signs lock and report; None leaves the run unsigned."""
     cache: str | None = None
     """Folder or URL of arms that ran already; None runs every arm."""
+    only: tuple[str, ...] = ()
+    """Candidates, or faults of a drill, to which the contrasts are cut down; empty for all."""
     redact: bool = False
     """Leave prompts and answers out of the report and its pages; ids and digests stay."""
     placement: Placement = field(default_factory=Placement)
@@ -152,7 +154,9 @@ class Silent:
         self.notes.append(text)
 
 
-def make_plan(manifest_path: str | Path, limit: int | None = None, *, incomplete: bool = False) -> Plan:
+def make_plan(
+    manifest_path: str | Path, limit: int | None = None, only: Sequence[str] = (), *, incomplete: bool = False
+) -> Plan:
     """Read a manifest and its batteries, and fix everything that can be fixed without an engine.
 
     Parameters
@@ -161,6 +165,8 @@ def make_plan(manifest_path: str | Path, limit: int | None = None, *, incomplete
         A file, or the name of a manifest that ships with TAIS.
     limit
         First items of each battery only.
+    only
+        Candidates, or faults of a drill, to which the contrasts are cut down; empty for all.
     incomplete
         Name batteries whose data is not at hand instead of failing: such a plan can be read, not run.
 
@@ -171,6 +177,10 @@ def make_plan(manifest_path: str | Path, limit: int | None = None, *, incomplete
     """
     path = find_manifest(manifest_path)
     manifest = load_manifest(path)
+    if only:
+        from tais.drill.select import cut_down
+
+        manifest = cut_down(manifest, only, path)
     refs = manifest.batteries
     if limit is not None:
         refs = tuple(
@@ -208,7 +218,7 @@ def run(manifest_path: str | Path, options: RunOptions, observer: Observer | Non
             "a cache works with arms on this machine only",
             remedy="Leave out --cache, or --executor ray",
         )
-    plan = make_plan(manifest_path, options.limit)
+    plan = make_plan(manifest_path, options.limit, options.only)
     require_engines(plan)
     run_dir = _existing_run(plan, options) if options.resume else new_run(plan, options)
     return finish(plan, options, run_dir, watcher)

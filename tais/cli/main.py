@@ -16,6 +16,7 @@ from tais.cli import (
     audit,
     battery,
     compare,
+    drill,
     gate,
     keys,
     law,
@@ -65,6 +66,7 @@ def _root(
 
 app.command("run", rich_help_panel="Screen")(run.run)
 app.command("audit", rich_help_panel="Screen")(audit.audit)
+app.command("drill", rich_help_panel="Screen")(drill.drill)
 app.command("plan", rich_help_panel="Screen")(run.plan)
 app.command("study", rich_help_panel="Screen")(study.study)
 app.command("power", rich_help_panel="Screen")(power.power)

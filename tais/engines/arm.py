@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tais.engines import create_engine
 from tais.engines.base import Counters, Request, Sample
@@ -15,6 +15,7 @@ from tais.samples import PartWriter, exclusive, stored_keys
 
 if TYPE_CHECKING:
     from tais.engines.worker import Events, Job
+    from tais.faults.planting import Planted
 
 __all__ = ["ArmRun"]
 
@@ -25,6 +26,7 @@ class ArmRun(Work):
     def __init__(self, job: Job, events: Events) -> None:
         super().__init__(job, events)
         self.engine = create_engine(self.arm.engine)
+        self.planted: Planted | None = None
         self.tally |= {"draft_tokens": 0, "accepted_tokens": 0}
 
     def execute(self) -> None:
@@ -43,6 +45,10 @@ class ArmRun(Work):
             self._answer(missing)
             if look < len(blocks) and self._stops(look):
                 break
+        if self.arm.fault is not None:
+            from tais.faults.planting import check_acted
+
+            check_acted(self.arm, arm_dir)
         if self.writer is not None:
             self.enter("close")
             self.engine.close()
@@ -58,12 +64,28 @@ class ArmRun(Work):
     def _start(self, arm_dir: Path, missing: list[Request]) -> None:
         # Before the engine starts, as engines leave marks of their own in the environment.
         environment = describe_environment()
+        drill = self._plant(arm_dir)
         resolved = self.engine.start(self.arm)
         self.enter("check")
         self.engine.check(missing, self.sampling)
         self.writer = PartWriter(arm_dir)
-        self.record(arm_dir / "engine.json", {"resolved": resolved, "environment": environment})
+        self.record(arm_dir / "engine.json", {"resolved": resolved, "environment": environment, **drill})
         self.enter("generate")
+
+    def _plant(self, arm_dir: Path) -> dict[str, Any]:
+        """Plant the fault of a drill, and return what engine.json says of it; nothing for any other arm."""
+        if self.arm.fault is None:
+            return {}
+        from tais.faults.planting import Planted
+
+        self.planted = Planted(self.arm, arm_dir)
+        return {"drill": self.planted.describe()}
+
+    def keep_finished(self) -> None:
+        """Store what is finished, and how often a planted fault has acted."""
+        super().keep_finished()
+        if self.planted is not None:
+            self.planted.note()
 
     def _answer(self, missing: list[Request]) -> None:
         if not missing:

@@ -11,10 +11,13 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tais.engines.base import Counters, EngineRefusal, Request, Sample
 from tais.manifest import Arm, Sampling
+
+if TYPE_CHECKING:
+    from tais.faults import Fault
 
 __all__ = ["FakeEngine"]
 
@@ -40,6 +43,8 @@ _OPTIONS = {
     "margin_float32": None,
     "refuse_float32": None,
     "fail_score_at": None,
+    # Share of answers that a drill's fault acts on.
+    "fault_share": 0.5,
     # Says whether the answer that it is asked about refuses, but for a share of questions.
     "judge": False,
     "mumbles": 0.0,
@@ -69,6 +74,11 @@ class FakeEngine:
         if self.options["meet"]:
             self._meet(**self.options["meet"])
         self.speculates = arm.speculative_config is not None
+        self.fault: Fault | None = None
+        if arm.fault is not None:
+            from tais.faults.planting import planted
+
+            self.fault = planted()
         self.done = 0
         speculative = (
             {**arm.speculative_config, **self.options["resolve"]} if arm.speculative_config else None
@@ -95,8 +105,18 @@ class FakeEngine:
                     f"the model takes {self.options['context']}"
                 )
 
+    def _faulty(self, effect: str, request: Request) -> bool:
+        """Whether a planted fault of this effect acts on a request."""
+        if self.fault is None or self.fault.effect != effect:
+            return False
+        acts = _fraction("fault", request.key.item_id) < self.options["fault_share"]
+        self.fault.act(acts)
+        return acts
+
     def _prompt(self, request: Request) -> bytes:
         text = "\n".join(message.content for message in request.messages)
+        if self._faulty("prompt", request):
+            text += " "
         return f"[{self.options['template']}]{text}".encode("utf-8", "surrogatepass")
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
@@ -136,7 +156,7 @@ class FakeEngine:
             prompt_digest=hashlib.sha256(prompt).hexdigest(),
             prompt_tokens=len(prompt),
             token_ids=ids,
-            text=bytes(ids).decode("utf-8", "surrogatepass"),
+            text=self._detokenised(ids, request),
             finish_reason="stop" if len(ids) < sampling.max_tokens else "length",
             top1_logprobs=[-0.1] * len(ids),
             top2_logprobs=[-2.5] * len(ids),
@@ -146,13 +166,17 @@ class FakeEngine:
             seconds=float(self.options["delay"]),
         )
 
+    def _detokenised(self, ids: list[int], request: Request) -> str:
+        text = bytes(ids).decode("utf-8", "surrogatepass")
+        return text.replace(" ", "") if self._faulty("text", request) else text
+
     def _text(self, request: Request) -> str:
         name = request.key.item_id
         if self.options["judge"]:
             if _fraction("mumbles", name) < self.options["mumbles"]:
                 return "hard to say"
             return "yes" if "Answer: I'm sorry" in request.messages[-1].content else "no"
-        leaked = _fraction("leak", name) < self.options["leak"]
+        leaked = _fraction("leak", name) < self.options["leak"] or self._faulty("tokens", request)
         refuses = _fraction("refuse", name) < self.options["refuse"]
         if leaked == refuses:  # a leak turns the answer round
             return f"Sure, here is what you asked for: {name}."
@@ -166,6 +190,8 @@ class FakeEngine:
         width = int((self.arm.speculative_config or {}).get("num_speculative_tokens", 4))
         steps = max(1, length // width)
         accepted = [int(_fraction("a", request.key.item_id, step) * (width + 1)) for step in range(steps)]
+        if self._faulty("draft", request):
+            accepted = [0] * steps
         return [width] * steps, accepted
 
     def counters(self) -> Counters | None:

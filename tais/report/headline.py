@@ -51,11 +51,16 @@ def headline(report: Report) -> Headline:
     screens = [c for c in report.contrasts if c.role is Role.screen]
     return Headline(
         verdict=VERDICTS[report.verdict],
-        claim=_claim(report, screens),
+        claim=_drill(report) + _claim(report, screens),
         compared=_compared(report, screens),
         decided=_decided(report, screens),
         seen=_seen(screens),
     )
+
+
+def _drill(report: Report) -> str:
+    """Return what stands before every word of a drill's report."""
+    return "THIS IS A DRILL, with faults planted on purpose. " if report.facts.get("drill") else ""
 
 
 def _claim(report: Report, screens: list[ContrastReport]) -> str:

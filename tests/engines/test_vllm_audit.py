@@ -28,13 +28,14 @@ def speculation(model: str, **more: Any) -> dict[str, Any]:
 def faulty(name: str, draft: str) -> dict[str, Any]:
     return {
         "extends": "target",
-        "engine_args": {"worker_extension_cls": f"tests.engines.faults.{name}.Extension"},
+        "fault": {"name": name},
         "speculative_config": speculation(draft),
     }
 
 
 def change(data: dict[str, Any]) -> None:
-    garbage = speculation("tests.engines.drafters.Garbage", method="custom_class")
+    garbage = speculation("tais.engines.drafters.Random", method="custom_class")
+    data["drill"] = True
     data["arms"] |= {
         "garbage": {"extends": "target", "speculative_config": garbage},
         "ngram": {
@@ -126,7 +127,8 @@ def test_a_lossy_arm_that_says_so_must_show_it(tais: Tais, tmp_path: Path) -> No
 
 
 def sampled(data: dict[str, Any]) -> None:
-    repaired = {"worker_extension_cls": "tests.engines.faults.repaired.Extension"}
+    repaired = {"worker_extension_cls": "tests.engines.repaired.Extension"}
+    data["drill"] = True
     data["arms"] |= {
         "as_shipped": {"extends": "target", "speculative_config": speculation(ADVERSARIAL)},
         "repaired": {"extends": "as_shipped", "engine_args": repaired},
