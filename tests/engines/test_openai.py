@@ -383,8 +383,8 @@ def test_llama_cpp_tells_token_ids_with_its_scores() -> None:
     drafted = read_answer({**value, "timings": {"draft_n": 4}}, chat=False)
     assert (drafted.token_ids, drafted.top1, drafted.other) == ([820], None, None)
     assert read_answer({**value, "timings": 3}, chat=False).top1 == [-0.9]
+    damaged = {"content": [{**LLAMA_ROW, "id": "820"}]}
     with pytest.raises(Malformed, match="no whole numbers"):
-        damaged = {"content": [{**LLAMA_ROW, "id": "820"}]}
         read_answer({"choices": [{"text": "Of", "logprobs": damaged}]}, chat=False)
 
 
