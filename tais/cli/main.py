@@ -16,6 +16,7 @@ from tais.cli import (
     audit,
     battery,
     compare,
+    draft,
     gate,
     keys,
     law,
@@ -66,6 +67,7 @@ app.command("run", rich_help_panel="Screen")(run.run)
 app.command("audit", rich_help_panel="Screen")(audit.audit)
 app.command("plan", rich_help_panel="Screen")(run.plan)
 app.command("power", rich_help_panel="Screen")(power.power)
+app.add_typer(draft.app, name="draft", rich_help_panel="Screen")
 app.command("leak", rich_help_panel="Privacy")(leak.leak)
 app.add_typer(battery.app, name="battery", rich_help_panel="Batteries")
 app.add_typer(law.app, name="law", rich_help_panel="Screen")
