@@ -16,6 +16,7 @@ from tais.cli import (
     audit,
     battery,
     compare,
+    doctor,
     draft,
     gate,
     keys,
@@ -76,6 +77,7 @@ app.command("verify", rich_help_panel="Results")(verify.verify)
 app.command("gate", rich_help_panel="Results")(gate.gate)
 app.command("compare", rich_help_panel="Results")(compare.compare)
 app.add_typer(adjudicate.app, name="adjudicate", rich_help_panel="Results")
+app.command("doctor", rich_help_panel="Results")(doctor.doctor)
 app.command("keygen", rich_help_panel="Results")(keys.keygen)
 
 
