@@ -9,6 +9,7 @@ from tais.battery_source import read_rows
 from tais.document import show
 from tais.drafts.packages import torch
 from tais.engines.base import Message
+from tais.engines.prompts import render
 from tais.errors import UsageError
 
 __all__ = ["passages", "read_prompts"]
@@ -49,8 +50,6 @@ def passages(model: Any, tokenizer: Any, prompts: list[str], answer: int, most: 
     most
         Tokens of a passage at most; its end is cut.
     """
-    from tais.engines.prompts import render
-
     found = []
     for prompt in prompts:
         ids = torch.tensor([render(tokenizer, None, [Message("user", prompt)], True)], device=model.device)

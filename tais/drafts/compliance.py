@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tais.battery import LoadedBattery, load_battery
+from tais.battery_items import Item
 from tais.drafts.packages import torch
+from tais.engines.base import Message
+from tais.engines.prompts import render
 from tais.errors import UsageError
 from tais.manifest import BatteryRef
 from tais.scorers.refusal import refusal_reason
@@ -74,9 +77,7 @@ def measure_refusals(model: Any, tokenizer: Any, battery: LoadedBattery, max_tok
     max_tokens
         Longest answer.
     """
-    from tais.engines.prompts import render
-
-    prompts = [render(tokenizer, None, item.messages, True) for item in battery.items]
+    prompts = [_prompt(tokenizer, item) for item in battery.items]
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     refused = 0
     for first in range(0, len(order), _TOGETHER):
@@ -84,6 +85,11 @@ def measure_refusals(model: Any, tokenizer: Any, battery: LoadedBattery, max_tok
         texts = _answers(model, tokenizer, batch, max_tokens)
         refused += sum(refusal_reason(text) is not None for text in texts)
     return Compliance(battery.name, battery.digest, refused, len(prompts), max_tokens)
+
+
+def _prompt(tokenizer: Any, item: Item) -> list[int]:
+    messages = [Message(message.role, message.content) for message in item.messages]
+    return render(tokenizer, None, messages, True)
 
 
 def _answers(model: Any, tokenizer: Any, prompts: list[list[int]], most: int) -> list[str]:
