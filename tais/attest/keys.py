@@ -34,6 +34,7 @@ __all__ = [
     "PublicKey",
     "Signer",
     "choose_signer",
+    "default_key_path",
     "default_signer",
     "generate",
     "load_public_key",
@@ -185,14 +186,19 @@ def load_public_key(source: str | Path) -> PublicKey:
         raise _refused("this public key is damaged", name) from error
 
 
+def default_key_path() -> Path:
+    """Return where the user's own private key lies: ``$XDG_CONFIG_HOME/tais``, else ``~/.config/tais``."""
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "tais" / PRIVATE_NAME
+
+
 def default_signer(notify: Callable[[str], None], passphrase: str | None = None) -> Signer:
     """Return the user's own key; on the first call it is made, and `notify` is told where.
 
-    It lies in ``$XDG_CONFIG_HOME/tais``, else ``~/.config/tais``.
+    It lies at :func:`default_key_path`.
     """
-    base = os.environ.get("XDG_CONFIG_HOME")
-    folder = (Path(base) if base else Path.home() / ".config") / "tais"
-    private = folder / PRIVATE_NAME
+    private = default_key_path()
+    folder = private.parent
     if not private.exists():
         signer = generate()
         try:

@@ -16,6 +16,8 @@ from tais.cli import (
     audit,
     battery,
     compare,
+    doctor,
+    draft,
     drill,
     gate,
     keys,
@@ -70,6 +72,7 @@ app.command("drill", rich_help_panel="Screen")(drill.drill)
 app.command("plan", rich_help_panel="Screen")(run.plan)
 app.command("study", rich_help_panel="Screen")(study.study)
 app.command("power", rich_help_panel="Screen")(power.power)
+app.add_typer(draft.app, name="draft", rich_help_panel="Screen")
 app.command("leak", rich_help_panel="Privacy")(leak.leak)
 app.add_typer(battery.app, name="battery", rich_help_panel="Batteries")
 app.add_typer(law.app, name="law", rich_help_panel="Screen")
@@ -78,6 +81,7 @@ app.command("verify", rich_help_panel="Results")(verify.verify)
 app.command("gate", rich_help_panel="Results")(gate.gate)
 app.command("compare", rich_help_panel="Results")(compare.compare)
 app.add_typer(adjudicate.app, name="adjudicate", rich_help_panel="Results")
+app.command("doctor", rich_help_panel="Results")(doctor.doctor)
 app.command("keygen", rich_help_panel="Results")(keys.keygen)
 
 

@@ -11,12 +11,12 @@ import asyncio
 import hashlib
 import importlib.util
 import os
-import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tais.engines.base import Counters, EngineRefusal, Request, Sample
 from tais.engines.openai_answers import Answer, read_answer, read_ids
+from tais.engines.openai_dialect import VLLM, dialect_of, longest, read_counters
 from tais.engines.options import OpenaiOptions, read_options, wrong_option
 from tais.engines.prompts import Renderer, prompt_digest
 from tais.engines.resolved import to_plain
@@ -36,9 +36,6 @@ _NOT_INSTALLED = "httpx is not installed. Install it with: pip install 'tais[ope
 _TOP = 3
 # Between two looks at whether the run wants to hear of this arm.
 _PATIENCE_SECONDS = 0.2
-# What is a server's own choice unless a request says otherwise, said as the in-process engines have it.
-_NEUTRAL = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_p": 0.0}
-_COUNTER = re.compile(r"^vllm:spec_decode_(\w+?)_total\{([^}]*)\}\s+(\S+)$", re.MULTILINE)
 
 
 class OpenaiEngine:
@@ -90,15 +87,16 @@ class OpenaiEngine:
                 f"the server knows no model {self.arm.model!r}; it knows {', '.join(names[:10])}"
             )
         own = next((model for model in models if model.get("id") == self.arm.model), {})
-        self.is_vllm = own.get("owned_by") == "vllm"
+        self.dialect = dialect_of(own)
+        self.is_vllm = self.dialect is VLLM
         told = self._run(self.client.told("/version"))
         info = self._run(self.client.told("/server_info?config_format=json")) if self.is_vllm else None
         config = info.get("vllm_config") if isinstance(info, dict) else None
         config = config if isinstance(config, dict) else {}
-        length = own.get("max_model_len")
-        self.limit = length if isinstance(length, int) and length > 0 else None
-        self.wants_ids = self.is_vllm if self.options.token_ids is None else self.options.token_ids
-        self.wants_logprobs = self.is_vllm if self.options.logprobs is None else self.options.logprobs
+        self.limit = longest(own)
+        known, asked = self.dialect.known, self.options
+        self.wants_ids = known if asked.token_ids is None else asked.token_ids
+        self.wants_logprobs = known if asked.logprobs is None else asked.logprobs
         self._prepare_prompts()
         self._answering: str | None = None
         self._totals: Counters | None = None
@@ -231,16 +229,15 @@ class OpenaiEngine:
             body["messages"] = _turns(request)
         else:
             body["prompt"] = list(ids) if ids is not None else _plain(request)
-        if sampling.top_k or self.is_vllm:
+        if sampling.top_k or self.dialect.known:
             body["top_k"] = sampling.top_k
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         if sampling.temperature > 0:
             body["seed"] = request.seed
-        if self.is_vllm:
-            body |= _NEUTRAL
+        body |= self.dialect.neutral
         if self.wants_ids:
-            body |= {"return_token_ids": True, "return_tokens_as_token_ids": True}
+            body |= self.dialect.asks_ids
         if self.wants_logprobs:
             chat = self.options.endpoint == "chat"
             body |= {"logprobs": True, "top_logprobs": _TOP} if chat else {"logprobs": _TOP}
@@ -280,12 +277,12 @@ class OpenaiEngine:
         )
 
     def counters(self) -> Counters | None:
-        """Return the growth of the server's ``vllm:spec_decode_*`` since the last call.
+        """Return the growth of the server's ``spec_decode_*`` since the last call.
 
         A server counts the drafts of all its clients.
         """
-        text = self._run(self.client.told("/metrics")) if self.is_vllm else None
-        now = _read_counters(text) if isinstance(text, str) else None
+        text = self._run(self.client.told("/metrics")) if self.dialect.known else None
+        now = read_counters(text) if isinstance(text, str) else None
         before, self._totals = self._totals, now
         if now is None or before is None:
             return None
@@ -336,26 +333,3 @@ def _text_digest(request: Request) -> str:
     """Return the digest of a prompt of which no side shows token ids."""
     shown = canonical_json(_turns(request)) if request.chat else _plain(request).encode()
     return hashlib.sha256(shown).hexdigest()
-
-
-def _read_counters(text: str) -> Counters | None:
-    totals: dict[str, float] = {}
-    positions: dict[int, float] = {}
-    for name, labels, value in _COUNTER.findall(text):
-        position = re.search(r'position="(\d+)"', labels)
-        try:
-            number = float(value)
-        except ValueError:
-            return None
-        if position is not None:
-            positions[int(position[1])] = positions.get(int(position[1]), 0) + number
-        else:
-            totals[name] = totals.get(name, 0) + number
-    if not totals:
-        return None
-    return Counters(
-        int(totals.get("num_drafts", 0)),
-        int(totals.get("num_draft_tokens", 0)),
-        int(totals.get("num_accepted_tokens", 0)),
-        tuple(int(positions[index]) for index in sorted(positions)),
-    )

@@ -70,13 +70,16 @@ def read_answer(value: Any, *, chat: bool) -> Answer:
     if reason in _BROKEN_OFF:
         raise Malformed(f"it broke an answer off ({reason})")
     usage = value.get("usage") if isinstance(value.get("usage"), dict) else {}
-    ids = read_ids(choice.get("token_ids"))
+    ids = read_ids(choice.get("token_ids", _row_ids(choice.get("logprobs"))))
     counted = usage.get("completion_tokens")
     if ids is not None and isinstance(counted, int) and counted != len(ids):
         raise Malformed(f"it counts {counted} tokens and lists {len(ids)}")
     prompt = read_ids(choice.get("prompt_token_ids", value.get("prompt_token_ids")))
     told = usage.get("prompt_tokens")
-    top1, top2, other = _top_two(choice.get("logprobs"), ids, chat=chat)
+    # llama.cpp scores drafted tokens with 0.0 (its issue 27972): no score of such an answer counts.
+    timings = value.get("timings")
+    drafting = isinstance(timings, dict) and bool(timings.get("draft_n"))
+    top1, top2, other = _top_two(None if drafting else choice.get("logprobs"), ids)
     drafted, accepted = _steps(value.get("metrics"))
     model = value.get("model")
     return Answer(
@@ -119,9 +122,9 @@ def _number(value: Any) -> float:
 
 
 def _top_two(
-    logprobs: Any, ids: Sequence[int] | None, *, chat: bool
+    logprobs: Any, ids: Sequence[int] | None
 ) -> tuple[list[float] | None, list[float] | None, list[int] | None]:
-    rows = _listed(logprobs, chat=chat)
+    rows = _listed(logprobs)
     if rows is None or (ids is not None and len(rows) != len(ids)):
         return None, None, None
     ranked = [sorted(row, key=lambda entry: -entry[1]) for row in rows]
@@ -137,18 +140,19 @@ def _top_two(
     return top1, top2, other
 
 
-def _listed(logprobs: Any, *, chat: bool) -> list[list[tuple[str, float]]] | None:
-    """Return the best tokens per position; None where they are not told."""
+def _listed(logprobs: Any) -> list[list[tuple[str, float]]] | None:
+    """Return the best tokens per position, in the chat or the older form; None where they are not told."""
     if not isinstance(logprobs, dict):
         return None
-    rows = logprobs.get("content" if chat else "top_logprobs")
+    new = logprobs.get("content")
+    rows = new if isinstance(new, list) else logprobs.get("top_logprobs")
     if not isinstance(rows, list):
         return None
     found: list[list[tuple[str, float]]] = []
     for row in rows:
-        entries = row.get("top_logprobs") if chat and isinstance(row, dict) else row
-        if chat and isinstance(entries, list):
-            pairs = [(str(e.get("token")), _number(e.get("logprob"))) for e in entries if isinstance(e, dict)]
+        entries = row.get("top_logprobs") if rows is new and isinstance(row, dict) else row
+        if rows is new and isinstance(entries, list):
+            pairs = [(_named(e), _number(e.get("logprob"))) for e in entries if isinstance(e, dict)]
         elif isinstance(entries, dict):
             pairs = [(token, _number(score)) for token, score in entries.items()]
         else:
@@ -157,6 +161,19 @@ def _listed(logprobs: Any, *, chat: bool) -> list[list[tuple[str, float]]] | Non
             return None
         found.append(pairs)
     return found
+
+
+def _named(entry: dict[str, Any]) -> str:
+    """Return the name of a token, by its id where llama.cpp tells it beside the text."""
+    return f"token_id:{entry['id']}" if isinstance(entry.get("id"), int) else str(entry.get("token"))
+
+
+def _row_ids(logprobs: Any) -> list[Any] | None:
+    """Return the ids that llama.cpp tells with the scores of an answer; None elsewhere."""
+    rows = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "id" in row for row in rows):
+        return None
+    return [row["id"] for row in rows] or None
 
 
 def _token_id(text: str) -> int | None:

@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tais.engines.base import EngineRefusal, Message, Request, Sample, SampleKey, ServerFailure
+from tais.engines.base import Counters, EngineRefusal, Message, Request, Sample, SampleKey, ServerFailure
 from tais.engines.openai import OpenaiEngine
 from tais.engines.openai_answers import read_answer, read_echo, read_prompt_scores
+from tais.engines.openai_dialect import read_counters
 from tais.engines.openai_http import Malformed, _retry_after, api_root
 from tais.manifest import Arm, Sampling
 from tests.conftest import Screen, Tais
@@ -361,6 +362,41 @@ def test_best_two_tokens_are_by_score_wherever_the_token_given_stands() -> None:
     choice = {**CHOICE, "token_ids": [5], "logprobs": {"content": [row]}}
     answer = read_answer({"choices": [choice]}, chat=True)
     assert (answer.top1, answer.top2, answer.other) == ([-0.5], [-2.0], [9])
+
+
+LLAMA_ROW = {
+    "id": 820,
+    "token": "Of",
+    "logprob": -0.9,
+    "top_logprobs": [
+        {"id": 820, "token": "Of", "logprob": -0.9},
+        {"id": 833, "token": "Ha", "logprob": -1.5},
+    ],
+}
+
+
+def test_llama_cpp_tells_token_ids_with_its_scores() -> None:
+    value = {"choices": [{"text": "Of", "finish_reason": "stop", "logprobs": {"content": [LLAMA_ROW]}}]}
+    answer = read_answer(value, chat=False)
+    assert (answer.token_ids, answer.top1, answer.top2, answer.other) == ([820], [-0.9], [-1.5], [833])
+    # Scores of an answer that was drafted are zeros.
+    drafted = read_answer({**value, "timings": {"draft_n": 4}}, chat=False)
+    assert (drafted.token_ids, drafted.top1, drafted.other) == ([820], None, None)
+    assert read_answer({**value, "timings": 3}, chat=False).top1 == [-0.9]
+    damaged = {"content": [{**LLAMA_ROW, "id": "820"}]}
+    with pytest.raises(Malformed, match="no whole numbers"):
+        read_answer({"choices": [{"text": "Of", "logprobs": damaged}]}, chat=False)
+
+
+@pytest.mark.parametrize(("prefix", "labels"), [("vllm", '{engine="0"}'), ("llamacpp", "")])
+def test_drafts_are_counted_from_the_metrics_of_either_server(prefix: str, labels: str) -> None:
+    totals = {"num_drafts": 3, "num_draft_tokens": 12, "num_accepted_tokens": 7.0}
+    lines = [f"{prefix}:spec_decode_{name}_total{labels} {value}" for name, value in totals.items()]
+    lines += [
+        f'{prefix}:spec_decode_num_accepted_tokens_per_pos_total{{position="{i}"}} {4 - i}' for i in (0, 1)
+    ]
+    assert read_counters("\n".join(["# HELP x", *lines])) == Counters(3, 12, 7, (4, 3))
+    assert read_counters("other:spec_decode_num_drafts_total 3") is None
 
 
 def test_prompt_scores_are_those_of_the_tokens_given() -> None:

@@ -1,0 +1,164 @@
+"""``tais doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tais.doctor.checks import Check
+
+__all__ = ["doctor"]
+
+_STEADY = "Determinism"
+
+
+def doctor(
+    determinism: Annotated[
+        bool, typer.Option("--determinism", help="Measure how often answers differ when nothing changes.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Directory or repository.", rich_help_panel=_STEADY)
+    ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="vllm or transformers.", rich_help_panel=_STEADY)
+    ] = "vllm",
+    dtype: Annotated[
+        list[str] | None, typer.Option("--dtype", help="Such as bfloat16; repeat.", rich_help_panel=_STEADY)
+    ] = None,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option("--batch", min=1, help="Sequences at once; repeat.", rich_help_panel=_STEADY),
+    ] = None,
+    threads: Annotated[
+        list[int] | None,
+        typer.Option("--threads", min=1, help="OMP_NUM_THREADS; repeat.", rich_help_panel=_STEADY),
+    ] = None,
+    battery: Annotated[
+        list[str] | None, typer.Option("--battery", help="Name or file; repeat.", rich_help_panel=_STEADY)
+    ] = None,
+    items: Annotated[
+        int, typer.Option("--items", min=1, help="Of each battery.", rich_help_panel=_STEADY)
+    ] = 32,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", min=1, help="Longest answer.", rich_help_panel=_STEADY)
+    ] = 64,
+    engine_args: Annotated[
+        str | None, typer.Option("--engine-args", help="Options as JSON.", rich_help_panel=_STEADY)
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where runs go.")] = Path("reports"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, no progress.")] = False,
+) -> None:
+    """Say what this machine lacks for a screen, or how steady its answers are. Machines read standard output.
+
+    Example: [bold]tais doctor --determinism --model models/demo/target --dtype bfloat16[/bold]
+
+    Exit codes: 0 nothing is missing, or measured; 2 usage error; 4 something is missing, or a run failed.
+    """
+    import json
+
+    if determinism:
+        from tais.doctor.determinism import DeterminismOptions
+
+        defaults = DeterminismOptions("")
+        options = DeterminismOptions(
+            model=_named(model),
+            engine=engine,
+            dtypes=tuple(dtype or defaults.dtypes),
+            batches=tuple(dict.fromkeys(batch or defaults.batches)),
+            threads=tuple(dict.fromkeys(threads or ())),
+            batteries=tuple(battery or defaults.batteries),
+            items=items,
+            max_tokens=max_tokens,
+            engine_args=_arguments(engine_args),
+            out=out,
+        )
+        typer.echo(json.dumps(_measure(options, quiet), indent=2, allow_nan=False))
+        return
+    from tais.doctor.checks import check_machine, healthy
+
+    checks = check_machine(out)
+    if not quiet:
+        _show_checks(checks)
+    whole = healthy(checks)
+    told = {"schema": "tais/doctor/v1", "healthy": whole, "checks": [check.as_dict() for check in checks]}
+    typer.echo(json.dumps(told, indent=2))
+    raise typer.Exit(0 if whole else 4)
+
+
+def _named(model: str | None) -> str:
+    from tais.errors import UsageError
+    from tais.resources import share
+
+    if model is not None:
+        return model
+    own = share("models") / "demo" / "target"
+    if not own.is_dir():
+        raise UsageError("no model is named", remedy="Name one with --model")
+    return str(own)
+
+
+def _arguments(text: str | None) -> dict[str, Any]:
+    import json
+
+    from tais.errors import UsageError
+
+    try:
+        value = json.loads(text or "{}")
+    except ValueError as error:
+        raise UsageError(f"--engine-args is no JSON: {error}", remedy="Write an object") from error
+    if not isinstance(value, dict):
+        raise UsageError("--engine-args is no JSON object", remedy='Write it as {"max_model_len": 4096}')
+    return value
+
+
+def _measure(options: Any, quiet: bool) -> dict[str, Any]:
+    from tais.cli.progress import make_observer
+    from tais.doctor.determinism import measure
+    from tais.engines.environment import describe_environment
+
+    environment = describe_environment()
+    with make_observer(quiet=quiet, verbose=False) as observer:
+        found = measure(options, observer, environment["hardware"]["gpus"])
+    if not quiet:
+        _show_pairs(found)
+    return {**found, "environment": environment}
+
+
+def _show_checks(checks: Sequence[Check]) -> None:
+    from rich.table import Table
+
+    from tais.cli.console import printable, stderr_console
+
+    table = Table("", "what", "found", "remedy", box=None, header_style="bold")
+    for check in checks:
+        table.add_row(check.status, check.name, printable(check.said), check.remedy or "")
+    stderr_console().print(table)
+
+
+def _show_pairs(found: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from tais.cli.console import stderr_console
+
+    table = Table("reference", "candidate", "differ", "share", "95 %", "first differ at", box=None)
+    for pair in (pair for pair in found["pairs"] if pair["from_reference"]):
+        places = pair["first_divergences"]
+        low, high = pair["wilson"]
+        table.add_row(
+            pair["reference"],
+            pair["candidate"],
+            f"{pair['differing']} of {pair['n']}",
+            "" if pair["share"] is None else f"{pair['share']:.1%}",
+            f"{low:.1%} to {high:.1%}",
+            f"{places[0]} to {places[-1]}, median {pair['median_first_divergence']:g}" if places else "",
+        )
+    console = stderr_console()
+    console.print(table)
+    mode = found["batch_invariant"]
+    told = "batch-invariant mode: " + ("measured, " if mode["available"] else "not available; ") + mode["why"]
+    console.print(told)
