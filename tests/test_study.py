@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tais.errors import ManifestError
-from tais.manifest import Role, load_manifest
+from tais.manifest import Role, find_manifest, load_manifest
 from tais.report.model import Verdict
 from tais.report.study_html import render_study_html
 from tais.report.study_markdown import render_study_markdown, study_lines
@@ -309,6 +309,13 @@ def test_every_manifest_of_the_mini_study_can_be_planned(tais: Tais, path: Path)
     done = tais("plan", path)
     assert done.returncode == 0, done.stderr
     assert "not here" not in done.stdout
+
+
+def test_a_manifest_of_a_study_is_found_by_name_from_anywhere(tmp_path: Path) -> None:
+    assert find_manifest(f"paper/{PAPER[0].stem}") == PAPER[0]
+    for name in ("paper/../demo", "/paper/x", "paper/nothing"):
+        with pytest.raises(ManifestError, match="no such manifest"):
+            find_manifest(name)
 
 
 def test_a_run_still_needs_its_data(tais: Tais) -> None:
