@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from ruamel.yaml import YAML
 
-from tais.errors import ManifestError
+from tais.battery_definition import Source
+from tais.errors import ManifestError, MissingData, Place
 from tais.manifest import Role, find_manifest, load_manifest
 from tais.report.model import Verdict
 from tais.report.study_html import render_study_html
@@ -302,6 +303,18 @@ def test_every_manifest_of_the_paper_can_be_planned_without_data_or_network(
     assert "of 953 samples" in done.stdout
     assert "not here: source.path" in done.stdout
     assert "not looked up:" in done.stdout
+
+
+def test_a_data_set_of_the_hub_that_does_not_answer_is_named(
+    tais: Tais, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(source: Source, roots: object, place: Place) -> NoReturn:
+        raise MissingData(f"cannot load {source.hub!r} from the hub: no network", place=place)
+
+    monkeypatch.setattr("tais.battery.read_hub", unreachable)
+    done = tais("plan", "sweep-gpu")
+    assert done.returncode == 0, done.stderr
+    assert "cannot load 'walledai/AdvBench' from the hub: no network" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize("path", MINI, ids=lambda path: path.stem)
