@@ -14,7 +14,7 @@ from tais.manifest import Arm, BatteryRef, Manifest
 from tais.resources import find_battery_file, names, share
 from tais.validation import check_keys, validate
 
-__all__ = ["find", "load", "resolve"]
+__all__ = ["OF_THE_MODEL", "find", "load", "resolve"]
 
 ArmT = TypeVar("ArmT", bound=Arm)
 _TOP_KEYS = tuple(key for key in Manifest.model_fields if key != "source")
@@ -23,7 +23,7 @@ _JUDGE_KEYS = (*_ARM_KEYS, "max_tokens")
 _RELATIVE = "Relative paths start from the folder of the manifest"
 MAX_CHAIN = 50
 # They belong to one set of weights; another model has its own.
-_OF_THE_MODEL = ("revision", "tokenizer")
+OF_THE_MODEL = ("revision", "tokenizer")
 
 
 def find(name_or_path: str | Path) -> Path:
@@ -36,6 +36,10 @@ def find(name_or_path: str | Path) -> Path:
     known = names("manifests")
     if name in known:
         return share("manifests") / f"{name}.yaml"
+    # "paper/1-llama32-3b-1b": of a study.
+    of_study = share("manifests") / f"{name}.yaml"
+    if ".." not in of_study.parts and name.count("/") == 1 and _exists(of_study):
+        return of_study
     remedy = suggest(name, known, "Manifests that ship with TAIS")
     raise ManifestError("no such manifest", place=Place(str(name_or_path)), remedy=remedy)
 
@@ -153,7 +157,7 @@ def _inherit(parent: dict[str, Any], child: dict[str, Any], *, root: bool) -> di
         # Inside engine_args a null may be what the engine is to get; on the arm it says nothing.
         return {key: deepcopy(value) for key, value in own.items() if value is not None}
     if "model" in own and own["model"] != parent.get("model"):
-        parent = {key: value for key, value in parent.items() if key not in _OF_THE_MODEL}
+        parent = {key: value for key, value in parent.items() if key not in OF_THE_MODEL}
     return _merge(parent, own)
 
 

@@ -20,6 +20,7 @@ from tais.cover import MOST_COMBINATIONS, Row, full, pairwise
 from tais.document import Document, Path_, show, suggest
 from tais.errors import ManifestError
 from tais.manifest import Arm
+from tais.resolve import OF_THE_MODEL
 from tais.sweep_names import Label, arm_name, labels_of, short_name
 from tais.swept import Swept, SweptAxis, SweptCell
 from tais.validation import validate
@@ -238,6 +239,9 @@ class _Writer:
         applied = []
         for axis, label in zip(self.axes, labels, strict=True):
             if axis.key != _CANDIDATE and (axis.of_target or not target):
+                if axis.key == "model" and settings.get("model") != label.value:
+                    # As in an arm that extends another: these belong to one set of weights.
+                    settings = {key: value for key, value in settings.items() if key not in OF_THE_MODEL}
                 _put(settings, axis.key.split("."), label.value)
                 applied.append((axis, label))
         # An arm that says no other than the written one is the written one.

@@ -11,13 +11,14 @@ import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from ruamel.yaml import YAML
 
-from tais.errors import ManifestError
-from tais.manifest import Role, load_manifest
+from tais.battery_definition import Source
+from tais.errors import ManifestError, MissingData, Place
+from tais.manifest import Role, find_manifest, load_manifest
 from tais.report.model import Verdict
 from tais.report.study_html import render_study_html
 from tais.report.study_markdown import render_study_markdown, study_lines
@@ -304,11 +305,30 @@ def test_every_manifest_of_the_paper_can_be_planned_without_data_or_network(
     assert "not looked up:" in done.stdout
 
 
+def test_a_data_set_of_the_hub_that_does_not_answer_is_named(
+    tais: Tais, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(source: Source, roots: object, place: Place) -> NoReturn:
+        raise MissingData(f"cannot load {source.hub!r} from the hub: no network", place=place)
+
+    monkeypatch.setattr("tais.battery.read_hub", unreachable)
+    done = tais("plan", "sweep-gpu")
+    assert done.returncode == 0, done.stderr
+    assert "cannot load 'walledai/AdvBench' from the hub: no network" in " ".join(done.stdout.split())
+
+
 @pytest.mark.parametrize("path", MINI, ids=lambda path: path.stem)
 def test_every_manifest_of_the_mini_study_can_be_planned(tais: Tais, path: Path) -> None:
     done = tais("plan", path)
     assert done.returncode == 0, done.stderr
     assert "not here" not in done.stdout
+
+
+def test_a_manifest_of_a_study_is_found_by_name_from_anywhere(tmp_path: Path) -> None:
+    assert find_manifest(f"paper/{PAPER[0].stem}") == PAPER[0]
+    for name in ("paper/../demo", "/paper/x", "paper/nothing"):
+        with pytest.raises(ManifestError, match="no such manifest"):
+            find_manifest(name)
 
 
 def test_a_run_still_needs_its_data(tais: Tais) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -134,12 +133,12 @@ def test_a_wide_list_is_refused_at_its_line(monkeypatch: pytest.MonkeyPatch) -> 
     assert str(caught.value) == "[9] (x.yaml:1): more than 10 values once aliases are expanded"
 
 
-def test_an_alias_bomb_costs_no_time() -> None:
+# Expanded, it would be 2**60 values: only a reader that does not expand it ends at all.
+@pytest.mark.timeout(60)
+def test_an_alias_bomb_is_refused_unexpanded() -> None:
     bomb = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60))
-    start = time.perf_counter()
     with pytest.raises(ManifestError, match="once aliases are expanded"):
         loads(bomb)
-    assert time.perf_counter() - start < 2
 
 
 PIECES = (

@@ -10,7 +10,10 @@ import typer
 __all__ = ["plan", "run"]
 
 ManifestArgument = Annotated[
-    str, typer.Argument(help="Manifest file, or the name of one that ships with TAIS (demo, quick, upgrade).")
+    str,
+    typer.Argument(
+        help="Manifest file, or the name of one that ships with TAIS (demo, quick, sweep, upgrade)."
+    ),
 ]
 LimitOption = Annotated[
     int | None,

@@ -28,7 +28,6 @@ def print_plan(plan: Plan) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 110
-    rules = plan.manifest.rules
     console.print(f"{printable(plan.manifest.name)}: {len(plan.arms)} arms of {plan.samples_per_arm} samples")
     console.print(_batteries(plan))
     tokens = plan.samples_per_arm * plan.manifest.sampling.max_tokens
@@ -46,16 +45,7 @@ def print_plan(plan: Plan) -> None:
         console.print(_contrasts(plan))
     if "sequential" in plan.lock:
         console.print(_looks(plan.lock))
-    for name, own_margin, have in _sizes(plan):
-        need = _floor(plan, own_margin)
-        if have < need:
-            margin = rules.margin if own_margin is None else own_margin
-            console.print(
-                f"warning: {name} cannot pass at {100 * margin:g} pp even with identical outputs: "
-                f"{have} independent items, {need} needed",
-                style="yellow",
-            )
-    for line in _not_looked_up(plan):
+    for line in (*_too_small(plan), *_not_looked_up(plan)):
         console.print(line, style="yellow")
     roles = {contrast["role"] for contrast in plan.lock["contrasts"]}
     if "screen" not in roles:
@@ -146,6 +136,18 @@ def _judges(battery: LoadedBattery) -> set[str]:
 
 def _clusters(battery: LoadedBattery) -> int:
     return len({item.cluster for item in battery.items})
+
+
+def _too_small(plan: Plan) -> Iterator[str]:
+    rules = plan.manifest.rules
+    for name, own_margin, have in _sizes(plan):
+        need = _floor(plan, own_margin)
+        if have < need:
+            margin = rules.margin if own_margin is None else own_margin
+            yield (
+                f"warning: {name} cannot pass at {100 * margin:g} pp even with identical outputs: "
+                f"{have} independent items, {need} needed"
+            )
 
 
 def _sizes(plan: Plan) -> Iterator[tuple[str, float | None, int]]:
