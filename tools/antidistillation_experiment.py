@@ -59,10 +59,10 @@ Ids = list[int]
 class Plan:
     """What is measured; the folder of another plan is refused."""
 
-    lambdas: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0)
+    lambdas: tuple[float, ...] = (0.0, 1.0, 2.0)
     temperature: float = 1.0
-    grid: tuple[float, ...] = (1.25, 1.5, 1.75)
-    matched_on: int = 600
+    grid: tuple[float, ...] = (1.4, 1.6, 1.8)
+    matched_on: int = 512
     seeds: int = 3
     questions: int = 3000
     epochs: int = 2

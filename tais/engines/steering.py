@@ -25,7 +25,8 @@ class SteeringOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     strength: float
-    """Lambda. 0 leaves the arm's own law, at `temperature`, and needs no proxy; below 0 it teaches well."""
+    """Lambda. 0 leaves the arm's own law, at `temperature`, and needs no proxy; below 0 it prefers what
+    lowers the proxy's loss."""
     proxy: str | None = Field(None, min_length=1)
     """Model that stands for the student: a folder, or a name on the hub. It has the arm's vocabulary."""
     proxy_revision: str | None = Field(None, min_length=1)
