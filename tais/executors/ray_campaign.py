@@ -70,7 +70,7 @@ class Campaign:
         return [worker for worker in self.executor.workers if worker.stream is not None]
 
     def _assign(self) -> None:
-        if any(worker.unit is not None and worker.unit.alone for worker in self._busy()):
+        if self._exclusive():
             return
         for worker in [one for one in self.executor.workers if one.stream is None]:
             unit = self._next(worker)
@@ -83,6 +83,12 @@ class Campaign:
                 return
             if node is not None:
                 self._begin(self.executor.start(node, unit.needs), unit)
+            if self._exclusive():
+                return
+
+    def _exclusive(self) -> bool:
+        """Return whether something runs beside which nothing else may."""
+        return any(worker.unit is not None and worker.unit.alone for worker in self._busy())
 
     def _next(self, worker: Worker | None) -> Unit | None:
         """Return what a worker, or a new one, does next: its own arm, then one that nobody works at."""
@@ -257,7 +263,8 @@ class Campaign:
             worker = streams[stream]
             try:
                 for told in self.ray.get(next(stream)):
-                    if "event" in told:
+                    # Why it ended is known: it was told to.
+                    if "event" in told or "log" in told:
                         self._take(worker, told)
             except (StopIteration, TaisError, self.ray.exceptions.RayError):
                 yield worker
