@@ -82,7 +82,7 @@ class Lines:
             elif event.phase in ("generate", "score"):
                 self._begun[event.arm] = self._last[event.arm] = now
                 say(f"{event.arm}: {_PHASES[event.phase]}")
-            elif self.verbose:
+            elif self.verbose or event.phase == "wait":
                 say(f"{event.arm}: {_PHASES.get(event.phase, event.phase)}")
         elif event.event == "progress" and now - self._last.get(event.arm, now) >= _LINE_SECONDS:
             self._last[event.arm] = now

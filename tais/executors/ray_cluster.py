@@ -87,7 +87,11 @@ def _join(ray: Any, address: str | None) -> None:
         _check_address(address, where, remedy)
     try:
         if address is None:
-            ray.init(address="local", include_dashboard=False, namespace="tais", **quiet)
+            # Only events pass through the object store; its default is a third of the memory.
+            store = 128 << 20
+            ray.init(
+                address="local", include_dashboard=False, namespace="tais", object_store_memory=store, **quiet
+            )
         else:
             ray.init(address=address, namespace="tais", **quiet)
     except Exception as error:  # Ray raises whatever its parts raise

@@ -181,6 +181,8 @@ class ArmWork:
         elif event.event == "phase":
             self.tell_phase(event.phase)
         elif event.event == "progress":
+            if host in self._tallies and event.done < self._tallies[host].done:
+                self._bank(host)  # a new engine on the same worker counts from nothing
             self._tallies[host] = event
             self._progress()
         elif event.event in ("failed", "looked"):
@@ -216,6 +218,12 @@ class ArmWork:
         self.depot.remove(unit.attempt)
         if host in self._tallies:
             self._tallies[host] = self._tallies[host].model_copy(update={"done": self._rows[host]})
+            self._bank(host)
+
+    def _bank(self, host: str) -> None:
+        """Keep what an engine that is gone has done, apart from what the next one on this worker does."""
+        self._tallies[f"{host}, engine {len(self._tallies)}"] = self._tallies.pop(host)
+        self._rows[host] = 0
 
     def ended(self) -> None:
         """Tell that the arm is done."""

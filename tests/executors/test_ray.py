@@ -203,7 +203,8 @@ def test_a_shard_that_ends_five_workers_is_named_and_the_run_resumes(
     assert "its last words: fake engine: about to crash" in said
     assert "continue with --resume" in said
     flag.unlink()
-    again = tais("run", two.path, "--out", two.out, *there, "--resume")
+    # Where it resumes is free: what is stored is stored.
+    again = tais("run", two.path, "--out", two.out, "--resume")
     assert again.returncode == 0, again.stderr
     assert set(stored(two.run_dirs()[0]).values()) == {1}
     assert len(stored(two.run_dirs()[0])) == 2 * 90
@@ -285,34 +286,56 @@ def test_without_ray_the_extra_is_named(two: Screen, tais: Tais, monkeypatch: py
     assert "no executor named 'slurm'. Executors: local, ray" in unknown.stderr
 
 
-def running(name: str) -> set[int]:
-    return {p.pid for p in psutil.process_iter(["name"]) if name in (p.info["name"] or "")}
-
-
-def test_ctrl_c_keeps_parts_and_leaves_nothing_running(two: Screen, tais: Tais) -> None:
+def test_ctrl_c_keeps_parts_and_leaves_nothing_running(two: Screen) -> None:
     two.options("target", delay=0.3)
-    before = running("raylet") | running("gcs_server")
     process = start(two, "--executor", "ray", "--part-samples", 2)
     try:
         wait_for(lambda: list(two.out.glob("*/*/arms/target/part-*")) or process.poll() is not None)
-        workers = psutil.Process(process.pid).children(recursive=True)
+        # The cluster, its workers and their engines.
+        started = psutil.Process(process.pid).children(recursive=True)
+        names = [one.name() for one in started]
         code, err = finish(process, signal.SIGINT)
     finally:
         process.kill()
         process.communicate()
     assert code == 130, err
     assert "Continue with --resume" in err
-    wait_for(lambda: not (running("raylet") | running("gcs_server")) - before)
-    wait_for(lambda: not psutil.wait_procs(workers, timeout=0)[1])
+    assert any("raylet" in name for name in names)
+    wait_for(lambda: not psutil.wait_procs(started, timeout=0)[1])
     [run_dir] = two.run_dirs()
     kept = stored(run_dir)
     assert set(kept.values()) == {1}
     assert not (run_dir / ".staging").exists()
-    # And goes on without a cluster: where arms run is no part of a run.
+
+
+def test_a_run_killed_beside_its_cluster_resumes(nodes: Nodes, two: Screen, tais: Tais) -> None:
+    """On GPUs that are only counted: each arm has one of its own."""
+    room = two.folder / "room"
+    room.mkdir()
+    two.options("target", delay=0.3, meet={"folder": str(room), "arms": 2})
+    two.options("spec", delay=0.3, meet={"folder": str(room), "arms": 2})
+    node = nodes.add(2, num_gpus=2)
+    process = start(two, "--executor", "ray", "--ray-address", nodes.address, "--part-samples", 3)
+    try:
+        wait_for(lambda: list(two.out.glob("*/*/arms/*/part-*")) or process.poll() is not None)
+        engines = engines_below(raylet(node))
+        assert process.poll() is None, process.communicate()
+        process.kill()
+        process.communicate()
+        wait_for(lambda: not psutil.wait_procs(engines, timeout=0)[1])
+    finally:
+        process.kill()
+        process.communicate()
+        nodes.remove(node)
+    assert len(engines) == 2
+    assert sorted(path.read_text() for path in room.iterdir()) == ["0", "1"]
+    [run_dir] = two.run_dirs()
     done = tais("run", two.path, "--out", two.out, "--resume")
     assert done.returncode == 0, done.stderr
-    assert f"target: loading, {len(kept)} of 90 already stored" in done.stderr
+    assert "already stored" in done.stderr
     assert set(stored(run_dir).values()) == {1}
+    assert len(stored(run_dir)) == 2 * 90
+    assert not (run_dir / ".staging").exists()
 
 
 def test_a_cache_is_for_this_machine_only(two: Screen, tais: Tais, tmp_path: Path) -> None:
