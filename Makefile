@@ -40,8 +40,10 @@ format: $(VENV)/ready-dev-$(KEY)  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/ready-dev-$(KEY)  ## Measure TAIS against a bare script, and the verifiers, on this machine
+bench: $(VENV)/ready-dev-$(KEY)  ## Measure TAIS against a bare script and other harnesses, and its parts, on this machine
 	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/bench_peers.py --peers $(or $(PEERS),$(BIN)/python)
+	$(BIN)/python tools/bench_startup.py
 	$(BIN)/python tools/bench_verification.py
 
 models: $(VENV)/ready-dev-$(KEY)  ## Train the demo models again (about 20 minutes)

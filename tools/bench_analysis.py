@@ -1,7 +1,8 @@
 """Measure the whole analysis (scoring, identity, statistics, verdict) of a made-up run, by size.
 
-``python tools/bench_analysis.py``; ``make bench`` runs it too. The samples are random: refusals and
-answers of about 256 tokens, with two per cent of each candidate's answers exchanged.
+``python tools/bench_analysis.py [--large]``; ``make bench`` runs it too, without the largest size (1 GB of
+disk). The samples are random: refusals and answers of 256 tokens, with two per cent of each candidate's
+answers exchanged. Time is processor time: reading and deciding are one thread at work.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ TOKENS = 256
 PART = 20_000
 # The published study's size: 64,855 samples, 27 contrasts.
 SIZES = ((64_855, 27), (648_550, 27), (1_000_000, 27))
+LARGE = ((10_000_000, 27),)
+TARGET = Path(__file__).resolve().parent.parent / "reports" / "bench" / "analysis.json"
 BATTERIES = ("one", "two", "three", "four")
 
 
@@ -120,32 +123,39 @@ def analyse_once(run_dir: str) -> None:
     import tais.screen  # noqa: F401
     from tais.analysis import recompute
 
-    begun = time.monotonic()
+    begun, wall = time.process_time(), time.monotonic()
     report = recompute(Path(run_dir))
-    seconds = time.monotonic() - begun
+    seconds = time.process_time() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "peak_mb": peak, "verdict": report.verdict.value}))
+    wall = time.monotonic() - wall
+    print(json.dumps({"seconds": seconds, "wall": wall, "peak_mb": peak, "verdict": report.verdict.value}))
 
 
-def main() -> None:
+def main(sizes: tuple[tuple[int, int], ...]) -> None:
     """Measure every size in a process of its own."""
+    from bench_peers import facts
+
+    kept: dict[str, Any] = {"machine": facts(), "tokens_per_answer": TOKENS, "sizes": []}
     print(f"{'samples':>10}{'contrasts':>11}{'seconds':>9}{'us/sample':>11}{'peak MB':>9}")
-    for samples, contrasts in SIZES:
+    for samples, contrasts in sizes:
         with tempfile.TemporaryDirectory() as name:
             make_run(Path(name), samples, contrasts)
             done = subprocess.run(
                 [sys.executable, __file__, name], capture_output=True, text=True, check=True
             )
         found = json.loads(done.stdout)
+        kept["sizes"].append({"samples": samples, "contrasts": contrasts, **found})
         cost = 1e6 * found["seconds"] / samples
         print(
             f"{samples:10}{contrasts:11}{found['seconds']:9.1f}{cost:11.1f}{found['peak_mb']:9.0f}",
             flush=True,
         )
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    TARGET.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        analyse_once(sys.argv[1])
+    if sys.argv[1:] in ([], ["--large"]):
+        main(SIZES + (LARGE if sys.argv[1:] else ()))
     else:
-        main()
+        analyse_once(sys.argv[1])

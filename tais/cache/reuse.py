@@ -80,21 +80,25 @@ class Reuse:
             Arms that need not run.
         """
         addresses = self._addresses(arms, self._refused())
-        used = {found["entry"] for arm in addresses if (found := origin_of(self._folder(arm))) is not None}
-        taken = {arm for arm in addresses if origin_of(self._folder(arm)) is not None}
+        there = {arm: origin_of(self._folder(arm)) for arm in addresses}
+        taken = {arm for arm, origin in there.items() if origin is not None}
+        # By where the answers were given: an entry may have been replaced since.
+        used = {(origin["run"], origin["arm"]) for origin in there.values() if origin is not None}
         for arm, address in addresses.items():
             if arm in taken or self._begun(arm):
                 continue
             try:
                 entry = self.store.find(address)
-                if entry is None or entry.digest in used or entry.origin.run == self.run_dir.name:
+                if entry is None or entry.origin.run == self.run_dir.name:
+                    continue
+                if (entry.origin.run, entry.origin.arm) in used:
                     continue
                 self._bring(arm, entry)
             except Damaged as error:
                 self._damaged.add(address)
                 self.note(f"{arm}: the cache has it, but {error}: it runs anew")
                 continue
-            used.add(entry.digest)
+            used.add((entry.origin.run, entry.origin.arm))
             taken.add(arm)
             self.note(f"{arm}: from the cache ({_where(entry.origin)})")
         return taken
@@ -114,6 +118,7 @@ class Reuse:
                     continue
                 files = [*part_files(folder), folder / "engine.json"]
                 self.store.put(address, files, self._asked(), resolved, self._origin(arm))
+                self._damaged.discard(address)
             except Damaged as error:
                 self.note(f"{arm}: not in the cache: {error}")
 

@@ -142,6 +142,8 @@ def _preload(command: dict[str, Any], events: Events) -> None:
 
     begun = time.monotonic()
     _redirect(Path(command["log"]))
+    # Importing makes objects that stay: looking for garbage among them took 1.5 of 12.9 seconds.
+    gc.disable()
     try:
         if command["engine"] in _PRELOAD:
             importlib.import_module(_PRELOAD[command["engine"]]).preload(command["models"])
@@ -152,6 +154,8 @@ def _preload(command: dict[str, Any], events: Events) -> None:
         traceback.print_exc()
         events.send("preload_failed", message=f"{type(error).__name__}: {error}")
         return
+    finally:
+        gc.enable()
     # What is imported stays: a child's collections pass over it, and its pages stay shared with the parent.
     gc.collect()
     gc.freeze()
