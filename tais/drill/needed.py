@@ -7,21 +7,21 @@ caught" means with probability 0.95 over the draw.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tais.drill.acceptance import ALPHA, Paired, acceptance_p
 from tais.evidence import EndpointEvidence
 from tais.manifest import Role, Rules
-from tais.report.model import Verdict
-from tais.stats.endpoint import judge_endpoint
+from tais.stats.decision import regions
+from tais.stats.endpoint import endpoint_setting
+from tais.stats.fold import fold
+from tais.stats.paired import PairedTable
 
 __all__ = ["PROBABILITY", "needed_for_any", "needed_for_endpoint", "needed_for_treatment"]
 
 PROBABILITY = 0.95
-_DRAWS = 200
+_DRAWS = 400
 _SEED = 20260625
 
 
@@ -33,61 +33,49 @@ def needed_for_any(flagged: int, n: int, probability: float = PROBABILITY) -> in
     missed = 1.0
     for drawn in range(n if flagged else 0):
         missed *= (n - flagged - drawn) / (n - drawn)
-        # Where all the rest is flagged, nothing can be missed.
         if missed <= 1 - probability + 1e-12:
             return drawn + 1
     return None
 
 
 def needed_for_endpoint(endpoint: EndpointEvidence, rules: Rules) -> int | None:
-    """Return how many items of a battery must be drawn for its endpoint to fail; None if all are too few."""
-    pairs = np.stack([endpoint.reference, endpoint.candidate], axis=1)
-    known: dict[bytes, bool] = {}
+    """Return how many items of a battery must be drawn for its endpoint to fail; None if all are too few.
 
-    def caught(rows: NDArray[np.int64]) -> bool:
-        # The verdict depends on the outcomes alone, in any order.
-        order = rows[np.lexsort(pairs[rows].T)]
-        key = pairs[order].tobytes()
-        if key not in known:
-            known[key] = _fails(endpoint, order, rules)
-        return known[key]
+    By the score test, on tables drawn from the endpoint's own. None also where it is continuous, or has
+    several rows per item, whose draws are no such tables.
+    """
+    folded = fold(endpoint)
+    if endpoint.kind != "binary" or folded.clustered:
+        return None
+    setting = endpoint_setting(endpoint, rules, Role.screen)
+    cells = [int(count) for count in folded.rows]
 
-    return _smallest(len(pairs), caught)
+    def caught(size: int, random: np.random.Generator) -> float:
+        drawn = random.multivariate_hypergeometric(cells, size, size=_DRAWS)
+        _, fails = regions(PairedTable(*drawn.T), setting)
+        return float(np.mean(fails))
 
-
-def _fails(endpoint: EndpointEvidence, rows: NDArray[np.int64], rules: Rules) -> bool:
-    part = replace(
-        endpoint,
-        item_ids=endpoint.item_ids[rows],
-        clusters=endpoint.clusters[rows],
-        reference=endpoint.reference[rows],
-        candidate=endpoint.candidate[rows],
-        reference_invalid=endpoint.reference_invalid[rows],
-        candidate_invalid=endpoint.candidate_invalid[rows],
-        reference_only=0,
-        candidate_only=0,
-        looks=None,
-    )
-    return judge_endpoint(part, rules, Role.screen).report.verdict is Verdict.failed
+    return _smallest(folded.n, caught)
 
 
 def needed_for_treatment(pairs: Paired) -> int | None:
     """Return how many answers must be drawn for the acceptance to differ; None if all are too few."""
-    return _smallest(len(pairs), lambda rows: acceptance_p(pairs.part(rows)) < ALPHA)
+
+    def caught(size: int, random: np.random.Generator) -> float:
+        draws = (np.sort(random.permutation(len(pairs))[:size]) for _ in range(_DRAWS))
+        return float(np.mean([acceptance_p(pairs.part(rows)) < ALPHA for rows in draws]))
+
+    return _smallest(len(pairs), caught)
 
 
-def _smallest(n: int, caught: Callable[[NDArray[np.int64]], bool]) -> int | None:
-    """Return the smallest draw that is caught often enough, by bisection: more answers never see less."""
+def _smallest(n: int, caught: Callable[[int, np.random.Generator], float]) -> int | None:
+    """Return the smallest draw that is caught often enough, by bisection: more answers never see less.
+
+    Where all are drawn there is but one table, so that a fault that is caught at all has a number.
+    """
 
     def enough(size: int) -> bool:
-        random = np.random.default_rng((_SEED, size))
-        draws = _DRAWS if size < n else 1
-        allowed = int(draws * (1 - PROBABILITY))
-        for _ in range(draws):
-            allowed -= not caught(np.sort(random.permutation(n)[:size]))
-            if allowed < 0:
-                return False
-        return True
+        return caught(size, np.random.default_rng((_SEED, size))) >= PROBABILITY
 
     if not n or not enough(n):
         return None

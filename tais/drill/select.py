@@ -15,11 +15,18 @@ __all__ = ["LOSSLESS", "cut_down", "twin_of"]
 LOSSLESS = "lossless"
 """Stands for all arms without a fault."""
 
-# What decides which drafts are accepted; batch sizes, order and cache must not.
+# What decides which drafts are accepted; batch sizes, order and prefix caching must not.
 _ALIKE = (
     "engine", "model", "revision", "tokenizer", "dtype", "chat_template", "system_prompt",
     "speculative_config",
 )  # fmt: skip
+
+# Where memory is short, a sequence that is put off goes on with a token that nobody drafted.
+_MEMORY = ("kv_cache_memory_bytes", "gpu_memory_utilization", "num_gpu_blocks_override")
+
+
+def _drafting(arm: Mapping[str, Any]) -> list[Any]:
+    return [*(arm.get(key) for key in _ALIKE), *(arm["engine_args"].get(key) for key in _MEMORY)]
 
 
 def twin_of(name: str, arms: Mapping[str, Mapping[str, Any]], candidates: Iterable[str]) -> str | None:
@@ -36,9 +43,9 @@ def twin_of(name: str, arms: Mapping[str, Mapping[str, Any]], candidates: Iterab
     """
     if arms[name]["speculative_config"] is None:
         return None
-    own = [arms[name].get(key) for key in _ALIKE]
+    own = _drafting(arms[name])
     sound = (c for c in candidates if c != name and not arms[c].get("fault"))
-    return next((c for c in sound if [arms[c].get(key) for key in _ALIKE] == own), None)
+    return next((c for c in sound if _drafting(arms[c]) == own), None)
 
 
 def cut_down(manifest: Manifest, only: Sequence[str], path: Path) -> Manifest:

@@ -109,7 +109,7 @@ class FakeEngine:
         """Whether a planted fault of this effect acts on a request."""
         if self.fault is None or self.fault.effect != effect:
             return False
-        acts = _fraction("fault", request.key.item_id) < self.options["fault_share"]
+        acts = _fraction("fault", request.key.item_id) < float(self.options["fault_share"])
         self.fault.act(acts)
         return acts
 

@@ -46,10 +46,11 @@ class Parameter:
         """Return what a value should be; None where it is fine."""
         if self.choices:
             return None if value in self.choices else f"one of {', '.join(self.choices)}"
-        kinds: tuple[type, ...] = (int,) if isinstance(self.default, int) else (int, float)
-        fine = isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high
-        word = "a whole number" if kinds == (int,) else "a number"
-        return None if fine else f"{word} from {self.low:g} to {self.high:g}"
+        whole = isinstance(self.default, int)
+        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+        if number and self.low <= value <= self.high:
+            return None
+        return f"{'a whole number' if whole else 'a number'} from {self.low:g} to {self.high:g}"
 
 
 class Fault(ABC):

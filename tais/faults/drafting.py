@@ -16,7 +16,7 @@ class _Drafting(Fault):
     """A fault of the draft model alone."""
 
     severity = "harmless"
-    checks: tuple[Check, ...] = ("treatment",)
+    checks: ClassVar[tuple[Check, ...]] = ("treatment",)
     effect = "draft"
 
 

@@ -111,7 +111,7 @@ class AcceptSome(_Rule):
 
     def accepts(self, token: int, logits: Any) -> bool:
         """Return True with the probability."""
-        return self._random.random() < self.values["probability"]
+        return self._random.random() < float(self.values["probability"])
 
 
 class Typical(_Rule):

@@ -102,7 +102,8 @@ def dose_response(
         return None
     covariance = _sandwich(design, outcome, beta, clusters)
     z = normal_quantile(1 - 2 * alpha)
-    error = float(np.sqrt(covariance[1, 1]))
+    # Where the variance is zero, rounding may leave it below.
+    error = float(np.sqrt(max(covariance[1, 1], 0.0)))
     first, last = float(expit(beta[0])), float(expit(beta.sum()))
     gradient = np.array([last * (1 - last) - first * (1 - first), last * (1 - last)])
     floor = float(zero_discordance_bound(int(clusters.max()) + 1, 1 - 2 * alpha))

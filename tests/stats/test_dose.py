@@ -63,3 +63,12 @@ def test_what_cannot_be_fitted_is_none(dose: list[float], outcome: list[float]) 
 def test_numbers_that_are_none_are_refused() -> None:
     with pytest.raises(TaisError, match="finite"):
         dose_response(np.array([1.0, np.nan]), np.array([0.0, 1.0]), np.array([0, 1]))
+
+
+def test_prompts_that_answer_alike_at_every_dose_have_an_error_of_zero() -> None:
+    # Here rounding leaves the variance of the slope at -9e-16; warnings are errors.
+    dose = np.repeat([4.0, 7.0, 9.0], 50)
+    result = dose_response(dose, np.tile(np.arange(50) < 49, 3).astype(float), np.tile(np.arange(50), 3))
+    assert result is not None
+    assert result.slope_error == 0.0
+    assert result.p == 1.0
