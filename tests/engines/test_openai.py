@@ -18,7 +18,7 @@ from tais.engines.openai_dialect import read_counters
 from tais.engines.openai_http import Malformed, _retry_after, api_root
 from tais.manifest import Arm, Sampling
 from tests.conftest import Screen, Tais
-from tests.engines.hostile import FAULTS, KEY, MODEL, Hostile, answer_to, hostile, number_in
+from tests.engines.hostile import FAULTS, KEY, MODEL, Hostile, answer_to, good, hostile, number_in
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def arm(server: Hostile | str, **options: Any) -> Arm:
 
 def patience(fault: str) -> dict[str, float]:
     """Short where the fault is that nothing comes to its end."""
-    return {"timeout_seconds": 1.5} if fault.startswith("drips") else {}
+    return {"timeout_seconds": 1.5} if fault.startswith(("drips", "never")) else {}
 
 
 def requests(n: int, repeats: int = 1) -> list[Request]:
@@ -99,6 +99,20 @@ def test_answers_that_come_in_another_order_stay_with_their_questions() -> None:
         found = answers(engine, asked)
     assert_whole(found, asked)
     assert [sample.key for sample in found] != [request.key for request in asked]
+
+
+def test_an_answer_to_other_tokens_than_were_sent_is_no_answer() -> None:
+    def behave(handler: Any, body: dict[str, Any], before: int) -> None:
+        value = good(body, handler.tag)
+        # Two requests crossed: the ids of the prompt give it away.
+        value["choices"][0]["prompt_token_ids"] = body["prompt"] if before else [9, 9]
+        handler.send(value)
+
+    with hostile() as server, started(arm(server, endpoint="completions")) as engine:
+        server.behave = behave
+        (sample,) = answers(engine, requests(1))
+        assert set(server.asked.values()) == {2}
+    assert sample.prompt_tokens == 3
 
 
 def test_no_more_requests_at_once_than_said() -> None:
