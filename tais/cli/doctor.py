@@ -68,10 +68,10 @@ def doctor(
         options = DeterminismOptions(
             model=_named(model),
             engine=engine,
-            dtypes=tuple(dtype or defaults.dtypes),
+            dtypes=tuple(dict.fromkeys(dtype or defaults.dtypes)),
             batches=tuple(dict.fromkeys(batch or defaults.batches)),
             threads=tuple(dict.fromkeys(threads or ())),
-            batteries=tuple(battery or defaults.batteries),
+            batteries=tuple(dict.fromkeys(battery or defaults.batteries)),
             items=items,
             max_tokens=max_tokens,
             engine_args=_arguments(engine_args),

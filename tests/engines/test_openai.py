@@ -14,7 +14,7 @@ import pytest
 from tais.engines.base import Counters, EngineRefusal, Message, Request, Sample, SampleKey, ServerFailure
 from tais.engines.openai import OpenaiEngine
 from tais.engines.openai_answers import read_answer, read_echo, read_prompt_scores
-from tais.engines.openai_dialect import read_counters
+from tais.engines.openai_dialect import longest, read_counters
 from tais.engines.openai_http import Malformed, _retry_after, api_root
 from tais.manifest import Arm, Sampling
 from tests.conftest import Screen, Tais
@@ -239,6 +239,31 @@ def test_what_a_request_says() -> None:
         other = server.bodies[-1]
     # A server that is not known gets nothing that OpenAI's own would refuse.
     assert other.keys() == {"model", "messages", "temperature", "top_p", "max_completion_tokens"}
+
+
+def test_a_llama_cpp_server_is_asked_with_neutral_settings() -> None:
+    with hostile(owner="llamacpp") as server, started(arm(server)) as engine:
+        answers(engine, requests(1), Sampling(temperature=0.7, max_tokens=8))
+        body = server.bodies[-1]
+    # Its own defaults are 0.05 and 40.
+    assert (body["min_p"], body["top_k"], body["repeat_penalty"]) == (0.0, 0, 1.0)
+    # Ids of tokens come with their scores.
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 3)
+    assert "return_token_ids" not in body
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [
+        ({"max_model_len": 64}, 64),
+        ({"meta": {"n_ctx": 512}}, 512),
+        ({"meta": None}, None),
+        ({"max_model_len": "64"}, None),
+        ({}, None),
+    ],
+)
+def test_the_longest_sequence_is_read_where_a_server_tells(model: dict[str, Any], tokens: int | None) -> None:
+    assert longest(model) == tokens
 
 
 def test_a_prompt_without_room_is_refused_before_the_first_token() -> None:
