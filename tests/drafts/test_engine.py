@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed"),
 ]
-LIMIT = 12
+LIMIT = 8
 
 
 def command(*arguments: object, codes: tuple[int, ...] = (0,)) -> str:

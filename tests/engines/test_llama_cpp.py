@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(bool(_ABSENT), reason=f"not installed: {', '.join(_ABSENT)}"),
 ]
 
-LIMIT = 8
+LIMIT = 6
 TARGET = ROOT / "models" / "demo" / "target"
 NAME = "demo"
 DRAFTED = {"method": "draft-simple", "num_speculative_tokens": 4}
