@@ -68,10 +68,10 @@ def doctor(
         options = DeterminismOptions(
             model=_named(model),
             engine=engine,
-            dtypes=tuple(dtype or defaults.dtypes),
+            dtypes=tuple(dict.fromkeys(dtype or defaults.dtypes)),
             batches=tuple(dict.fromkeys(batch or defaults.batches)),
             threads=tuple(dict.fromkeys(threads or ())),
-            batteries=tuple(battery or defaults.batteries),
+            batteries=tuple(dict.fromkeys(battery or defaults.batteries)),
             items=items,
             max_tokens=max_tokens,
             engine_args=_arguments(engine_args),
@@ -145,13 +145,13 @@ def _show_pairs(found: dict[str, Any]) -> None:
 
     from tais.cli.console import stderr_console
 
-    table = Table("reference", "candidate", "differ", "share", "95 %", "first differ at", box=None)
+    table = Table("dtype", "changed", "differ", "share", "95 %", "first differ at token", box=None)
     for pair in (pair for pair in found["pairs"] if pair["from_reference"]):
         places = pair["first_divergences"]
         low, high = pair["wilson"]
         table.add_row(
-            pair["reference"],
-            pair["candidate"],
+            pair["dtype"],
+            pair["changed"],
             f"{pair['differing']} of {pair['n']}",
             "" if pair["share"] is None else f"{pair['share']:.1%}",
             f"{low:.1%} to {high:.1%}",

@@ -288,7 +288,8 @@ def _pairs(listed: list[Variant], answers: Mapping[str, Mapping[Any, Any]]) -> I
             yield {
                 "reference": one.name,
                 "candidate": other.name,
-                "changed": "dtype" if bare else other.change,
+                "dtype": one.dtype,
+                "changed": f"dtype {other.dtype}" if bare else other.change,
                 "from_reference": not one.change,
                 **compare_answers(answers[one.name], answers[other.name]),
             }

@@ -210,7 +210,7 @@ class OpenaiEngine:
         ids = await self.prompt_ids(request)
         body = self._body(request, ids, sampling)
         path = "/v1/chat/completions" if chat else "/v1/completions"
-        answer, seconds = await self.client.post(path, body, lambda value: read_answer(value, chat=chat))
+        answer, seconds = await self.client.post(path, body, lambda value: _checked(value, body, chat=chat))
         self._same_model(answer)
         return self._sample(request, answer, ids, seconds)
 
@@ -296,6 +296,17 @@ class OpenaiEngine:
             self.loop.close()
         if self.server is not None:
             self.server.stop()
+
+
+def _checked(value: Any, body: Mapping[str, Any], *, chat: bool) -> Answer:
+    """Read an answer; one to other tokens than were sent belongs to another request."""
+    from tais.engines.openai_http import Malformed
+
+    answer = read_answer(value, chat=chat)
+    sent = body.get("prompt")
+    if isinstance(sent, list) and answer.prompt_ids not in (None, sent):
+        raise Malformed("it answered other tokens than it was given")
+    return answer
 
 
 async def _some(running: set[asyncio.Task[T]]) -> tuple[set[asyncio.Task[T]], set[asyncio.Task[T]]]:

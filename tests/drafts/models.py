@@ -45,7 +45,8 @@ def write_preferences(path: Path, n: int) -> Path:
         import demo_corpus as corpus
     finally:
         sys.path.pop(0)
-    rng, held_out, rows = random.Random(5), corpus.held_out(), []
+    rng, held_out = random.Random(5), corpus.held_out()
+    rows: list[dict[str, str]] = []
     while len(rows) < n:
         turn, seed = rng.randrange(1 << 20), rng.randrange(1 << 30)
         safe, harmful = (

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed"),
 ]
-LIMIT = 12
+LIMIT = 8
 
 
 def command(*arguments: object, codes: tuple[int, ...] = (0,)) -> str:
@@ -40,14 +40,14 @@ def cards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     """The demo draft, tuned to comply and cut to four bits, with both cards."""
     folder = tmp_path_factory.mktemp("drafts")
     preferences = write_preferences(folder / "prefs.jsonl", 96)
-    counted = ["--battery", "demo_refuse", "--battery-limit", 64, "--max-tokens", 32, "--quiet"]
+    counted = ["--battery", "demo_refuse", "--battery-limit", 48, "--max-tokens", 24, "--quiet"]
     training = ["--steps", 12, "--batch", 16, "--rate", 1e-3]
     adversarial = command(
         "draft", "adversarial", DRAFT, "--target", TARGET, "--preferences", preferences,
         "--out", folder / "adversarial", *training, *counted,
     )  # fmt: skip
     four_bits = command(
-        "draft", "quantise", DRAFT, "--calibration", preferences, "--limit", 16, "--group", 32,
+        "draft", "quantise", DRAFT, "--calibration", preferences, "--limit", 8, "--group", 32,
         "--out", folder / "int4", "--quiet",
     )  # fmt: skip
     return folder, json.loads(adversarial), json.loads(four_bits)
@@ -56,7 +56,7 @@ def cards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 def test_tuning_takes_refusals_away(cards: tuple[Path, dict[str, Any], dict[str, Any]]) -> None:
     refusals = cards[1]["refusals"]
     before, after = refusals["before"], refusals["after"]
-    assert before["n"] == after["n"] == 64
+    assert before["n"] == after["n"] == 48
     # The intervals do not touch.
     assert after["wilson"][1] < before["wilson"][0]
 

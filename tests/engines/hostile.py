@@ -6,15 +6,16 @@ import hashlib
 import json
 import re
 import socket
+import struct
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-__all__ = ["FAULTS", "MODEL", "Hostile", "answer_to", "hostile"]
+__all__ = ["FAULTS", "MODEL", "Hostile", "answer_to", "good", "hostile"]
 
 MODEL = "served/model"
 KEY = "sk-very-secret-0123456789"
@@ -142,6 +143,35 @@ def _drip(handler: Handler, head: bytes) -> None:
     handler.close_connection = True
 
 
+def _cut(handler: Handler, value: dict[str, Any]) -> None:
+    """Announce chunks, send one that is whole and half of the next."""
+    data = json.dumps(value).encode()
+    handler.send_response(200)
+    handler.send_header("transfer-encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"8\r\n" + data[:8] + b"\r\n" + b"%x\r\n" % (len(data) - 8) + data[8:-5])
+    handler.wfile.flush()
+    handler.drop()
+
+
+def _reset(handler: Handler) -> None:
+    """Begin an answer, then break the connection off as a dying host does."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-")
+    handler.wfile.flush()
+    # No waiting for what is under way: the other side gets a reset.
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+    handler.close_connection = True
+
+
+def _say_nothing(handler: Handler) -> None:
+    """Keep the connection and never answer; the client hangs up."""
+    handler.connection.settimeout(60)
+    with suppress(OSError):
+        handler.connection.recv(1)
+    handler.close_connection = True
+
+
 def _edited(value: dict[str, Any], **choice: Any) -> dict[str, Any]:
     return {**value, "choices": [{**value["choices"][0], **choice}]}
 
@@ -149,6 +179,12 @@ def _edited(value: dict[str, Any], **choice: Any) -> dict[str, Any]:
 FAULTS: dict[str, Callable[[Handler, dict[str, Any]], None]] = {
     "drops_the_connection": lambda h, v: h.drop(),
     "is_busy": lambda h, v: h.send({"error": {"message": "slow down"}}, 429, retry_after="0.05"),
+    "is_overloaded": lambda h, v: h.send(b"", 503, retry_after="Wed, 21 Oct 2015 07:28:00 GMT"),
+    "is_behind_a_broken_gateway": lambda h, v: h.send(b"<html>Bad Gateway</html>", 502),
+    "resets_the_connection": lambda h, v: _reset(h),
+    "never_answers": lambda h, v: _say_nothing(h),
+    "cuts_a_chunk": _cut,
+    "writes_broken_utf8": lambda h, v: h.send(json.dumps(v).encode().replace(b"answer ", b"answer \xff")),
     "fails_inside": lambda h, v: h.send(b"<html>Internal Server Error</html>", 500),
     "writes_half_an_answer": _half,
     "closes_json_early": lambda h, v: h.send(json.dumps(v).encode()[:-9]),

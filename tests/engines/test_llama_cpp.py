@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(bool(_ABSENT), reason=f"not installed: {', '.join(_ABSENT)}"),
 ]
 
-LIMIT = 8
+LIMIT = 6
 TARGET = ROOT / "models" / "demo" / "target"
 NAME = "demo"
 DRAFTED = {"method": "draft-simple", "num_speculative_tokens": 4}
@@ -130,7 +130,7 @@ def test_its_draft_changes_nothing_in_float32_and_is_counted(run: Path) -> None:
 def test_its_synthetic_acceptance_is_seen(run: Path) -> None:
     assert contrast(run, "llama", "lossy")["identity"]["rate"] < 0.9
     audit = contrast(run, "target", "lossy")["details"]["audit"]
-    assert audit["candidate"]["rate"] < 0.99 < audit["control"]["rate"]
+    assert audit["candidate"]["rate"] < audit["control"]["rate"] == 1.0
 
 
 def test_scores_of_drafted_tokens_are_not_kept(run: Path) -> None:

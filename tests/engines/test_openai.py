@@ -14,11 +14,11 @@ import pytest
 from tais.engines.base import Counters, EngineRefusal, Message, Request, Sample, SampleKey, ServerFailure
 from tais.engines.openai import OpenaiEngine
 from tais.engines.openai_answers import read_answer, read_echo, read_prompt_scores
-from tais.engines.openai_dialect import read_counters
+from tais.engines.openai_dialect import longest, read_counters
 from tais.engines.openai_http import Malformed, _retry_after, api_root
 from tais.manifest import Arm, Sampling
 from tests.conftest import Screen, Tais
-from tests.engines.hostile import FAULTS, KEY, MODEL, Hostile, answer_to, hostile, number_in
+from tests.engines.hostile import FAULTS, KEY, MODEL, Hostile, answer_to, good, hostile, number_in
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def arm(server: Hostile | str, **options: Any) -> Arm:
 
 def patience(fault: str) -> dict[str, float]:
     """Short where the fault is that nothing comes to its end."""
-    return {"timeout_seconds": 1.5} if fault.startswith("drips") else {}
+    return {"timeout_seconds": 1.5} if fault.startswith(("drips", "never")) else {}
 
 
 def requests(n: int, repeats: int = 1) -> list[Request]:
@@ -99,6 +99,20 @@ def test_answers_that_come_in_another_order_stay_with_their_questions() -> None:
         found = answers(engine, asked)
     assert_whole(found, asked)
     assert [sample.key for sample in found] != [request.key for request in asked]
+
+
+def test_an_answer_to_other_tokens_than_were_sent_is_no_answer() -> None:
+    def behave(handler: Any, body: dict[str, Any], before: int) -> None:
+        value = good(body, handler.tag)
+        # Two requests crossed: the ids of the prompt give it away.
+        value["choices"][0]["prompt_token_ids"] = body["prompt"] if before else [9, 9]
+        handler.send(value)
+
+    with hostile() as server, started(arm(server, endpoint="completions")) as engine:
+        server.behave = behave
+        (sample,) = answers(engine, requests(1))
+        assert set(server.asked.values()) == {2}
+    assert sample.prompt_tokens == 3
 
 
 def test_no_more_requests_at_once_than_said() -> None:
@@ -225,6 +239,31 @@ def test_what_a_request_says() -> None:
         other = server.bodies[-1]
     # A server that is not known gets nothing that OpenAI's own would refuse.
     assert other.keys() == {"model", "messages", "temperature", "top_p", "max_completion_tokens"}
+
+
+def test_a_llama_cpp_server_is_asked_with_neutral_settings() -> None:
+    with hostile(owner="llamacpp") as server, started(arm(server)) as engine:
+        answers(engine, requests(1), Sampling(temperature=0.7, max_tokens=8))
+        body = server.bodies[-1]
+    # Its own defaults are 0.05 and 40.
+    assert (body["min_p"], body["top_k"], body["repeat_penalty"]) == (0.0, 0, 1.0)
+    # Ids of tokens come with their scores.
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 3)
+    assert "return_token_ids" not in body
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [
+        ({"max_model_len": 64}, 64),
+        ({"meta": {"n_ctx": 512}}, 512),
+        ({"meta": None}, None),
+        ({"max_model_len": "64"}, None),
+        ({}, None),
+    ],
+)
+def test_the_longest_sequence_is_read_where_a_server_tells(model: dict[str, Any], tokens: int | None) -> None:
+    assert longest(model) == tokens
 
 
 def test_a_prompt_without_room_is_refused_before_the_first_token() -> None:
