@@ -7,7 +7,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,11 @@ def synthetic_bench(question: SyntheticQuestion, chosen: Sequence[str]) -> list[
         for index, (name, verify) in enumerate(verifiers.items()):
             rng = SeededRng(_seed(question.seed, number, index))
             lengths[name].append(len(verify(draft, rng)))
-    setting = {"divergence": question.divergence, "temperature": question.temperature}
+    setting = {
+        "divergence": question.divergence,
+        "peak": question.peak,
+        "temperature": question.temperature,
+    }
     points = []
     for name in chosen:
         found = lengths[name]
@@ -176,8 +180,8 @@ class PairQuestion:
     ----------
     target, draft
         Folders or names on the hub.
-    batteries, items
-        Prompts: so many of each battery.
+    batteries, items, skip
+        Prompts: so many of each battery, behind those skipped.
     temperature, max_tokens, seed
         How tokens are drawn.
     dtype
@@ -188,6 +192,7 @@ class PairQuestion:
     draft: str
     batteries: tuple[str, ...]
     items: int = 8
+    skip: int = 0
     temperature: float = 1.0
     max_tokens: int = 64
     seed: int = 0
@@ -241,7 +246,8 @@ def pair_bench(
                 "task": battery,
                 "temperature": question.temperature,
             }
-            yield _pair_point(name, str(engine.shape or "none"), setting, samples, seconds)
+            shape = "selector" if engine.selector else str(engine.shape or "none")
+            yield _pair_point(name, shape, setting, samples, seconds)
         engine.close()
 
 
@@ -269,16 +275,10 @@ def _pair_point(
 
 
 def _requests(battery: str, question: PairQuestion) -> Iterator[Any]:
-    from tais.battery import load_battery
-    from tais.engines.base import Message, Request, SampleKey
-    from tais.manifest import BatteryRef
+    from tais.verification.selector.pair import battery_requests
 
-    loaded = load_battery(BatteryRef(name=battery, limit=question.items), Path())
-    for item in loaded.items[: question.items]:
-        key = SampleKey(battery, item.id, 0)
-        messages = tuple(Message(turn.role, turn.content) for turn in item.messages)
-        chat = loaded.definition.chat is not False
-        yield Request(key, messages, _seed(question.seed, *key), chat)
+    for asked in battery_requests([battery], question.items, question.skip):
+        yield replace(asked, seed=_seed(question.seed, *asked.key))
 
 
 def configuration(shape: Shape, *, single: bool) -> dict[str, Any]:

