@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -32,6 +33,8 @@ TemperatureOption = Annotated[
 ]
 _PEAK_HELP = "Standard deviation of the target's logits, on made-up laws: the higher, the surer it is."
 PeakOption = Annotated[list[float] | None, typer.Option("--peak", min=0.0, help=_PEAK_HELP)]
+_ONSET_HELP = "Tokens for which the draft agrees with the target, on made-up laws; repeat."
+OnsetOption = Annotated[list[int] | None, typer.Option("--onset", min=0, help=_ONSET_HELP)]
 _OUT_HELP = "Folder for bench.json and bench.svg."
 
 
@@ -47,6 +50,7 @@ def bench(
     skip: Annotated[int, typer.Option("--skip", min=0, help="Prompts of each battery to pass over.")] = 0,
     temperature: TemperatureOption = None,
     peak: PeakOption = None,
+    onset: OnsetOption = None,
     selector: SelectorOption = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=2)] = 64,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
@@ -72,8 +76,8 @@ def bench(
     for heat in temperature or [1.0]:
         if rounds:
             made_up = {"rounds": rounds, "seed": seed, "temperature": heat or 1.0}
-            for size in peak or [2.0]:
-                laws = {**made_up, "peak": size}
+            for size, first in product(peak or [2.0], onset or [0]):
+                laws = {**made_up, "peak": size, "onset": first}
                 points += _synthetic(shapes, verifier, divergence or [0.25, 0.5, 1.0], laws)
         if items:
             question: dict[str, Any] = {

@@ -96,6 +96,8 @@ class SyntheticQuestion:
         Standard deviation of the target's logits; the larger, the surer the target.
     temperature
         Of both.
+    onset
+        Tokens for which the draft agrees with the target; behind them it diverges.
     """
 
     shape: Shape
@@ -105,6 +107,7 @@ class SyntheticQuestion:
     seed: int = 0
     peak: float = 2.0
     temperature: float = 1.0
+    onset: int = 0
 
 
 def synthetic_bench(question: SyntheticQuestion, chosen: Sequence[str]) -> list[Point]:
@@ -124,6 +127,7 @@ def synthetic_bench(question: SyntheticQuestion, chosen: Sequence[str]) -> list[
         "divergence": question.divergence,
         "peak": question.peak,
         "temperature": question.temperature,
+        "onset": question.onset,
     }
     points = []
     for name in chosen:
@@ -150,7 +154,8 @@ def _made_up(question: SyntheticQuestion, number: int) -> Draft:
         generator = torch.Generator().manual_seed(seed)
         clean, noise = torch.randn(2, question.vocabulary, generator=generator, dtype=torch.float64)
         heat = question.peak / question.temperature
-        return heat * clean, heat * (clean + question.divergence * noise)
+        apart = question.divergence if tree.depth[node] >= question.onset else 0.0
+        return heat * clean, heat * (clean + apart * noise)
 
     def laws(tree: Tree, nodes: Sequence[int]) -> torch.Tensor:
         return torch.softmax(torch.stack([logits(tree, node)[1] for node in nodes]), -1)

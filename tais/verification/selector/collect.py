@@ -40,7 +40,7 @@ class Collection:
     max_tokens
         Of an answer.
     probes
-        Drafted trees per root, over which a label is a mean.
+        Drafted trees per root, each a row of its own.
     every
         Probe every so many steps.
     seed
@@ -67,7 +67,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One root.
+    """One drafted tree at one root.
 
     Attributes
     ----------
@@ -81,6 +81,9 @@ class Row:
         Shape (features,), float32.
     labels
         Expected accepted tokens of each choice, shape (actions,), float32.
+    entropies
+        Nats of the draft's law behind each node of the probe's trunk, shape (trunk + 1,), float32: what the
+        entropy policy goes by. A selector sees only that of the root.
     """
 
     prompt: str
@@ -88,6 +91,7 @@ class Row:
     temperature: float
     features: torch.Tensor
     labels: torch.Tensor
+    entropies: torch.Tensor
 
 
 class _Wanderer:
@@ -155,31 +159,29 @@ def _answer(
     wanderer = _Wanderer(how.grid, seed)
     idle = Shape("chain", length=0)
     speculation = Speculation(pair.draft, warp, idle, wanderer._verifier, wanderer, taps)
-    text, labels = list(prompt), None
+    text, probes = list(prompt), list[tuple[torch.Tensor, torch.Tensor]]()
     decoder = Decoder(pair.target, warp, speculation)
     for step, made in enumerate(decoder.steps(prompt, room, SeededRng(seed))):
-        if labels is not None and wanderer.root is not None:
-            yield Row(name, step, heat, describe(wanderer.root, warp), labels.to(torch.float32))
+        if probes and wanderer.root is not None:
+            features = describe(wanderer.root, warp)
+            yield from (Row(name, step, heat, features, *probe) for probe in probes)
         text.extend(made.tokens)
         # The last token of the room is decoded without a draft, so there is no root there.
         if any(t in pair.ends for t in made.tokens) or len(text) >= len(prompt) + room - 1:
             return
-        labels = None
+        probes = []
         if step == 0:
             # The decoder starts its draft when it goes on; the first root is probed before.
             pair.draft.begin(prompt)
         if step % how.every == 0:
-            labels = _probe(pair, text, warp, how, seed_of(seed, step))
+            rng = SeededRng(seed_of(seed, step))
+            probes = [_probe(pair, text, warp, how.grid, rng) for _ in range(how.probes)]
 
 
-def _probe(pair: LoadedPair, text: Sequence[int], warp: Warp, how: Collection, seed: int) -> torch.Tensor:
-    """Return the mean labels over several drafts behind a text; the caches are left as they were."""
-    rng = SeededRng(seed)
-    drawn = [_drawn(pair, text, warp, how.grid, rng) for _ in range(how.probes)]
-    return torch.stack(drawn).mean(0)
-
-
-def _drawn(pair: LoadedPair, text: Sequence[int], warp: Warp, grid: Grid, rng: SeededRng) -> torch.Tensor:
+def _probe(
+    pair: LoadedPair, text: Sequence[int], warp: Warp, grid: Grid, rng: SeededRng
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return labels of one drafted tree and entropies of its trunk; the caches are left as they were."""
     unseen = text[pair.draft.committed :]
     rows = {0: len(unseen) - 1}
     first = pair.draft.feed(unseen, range(-1, len(unseen) - 1))[-1:]
@@ -199,7 +201,10 @@ def _drawn(pair: LoadedPair, text: Sequence[int], warp: Warp, grid: Grid, rng: S
     logits = pair.target.feed([text[-1], *probe.tree.tokens[1:]], probe.tree.parent)
     pair.draft.commit([])
     pair.target.commit([])
-    return Labels(grid, probe, warp.law(logits), pair.ends).all()
+    labels = Labels(grid, probe, warp.law(logits), pair.ends).all()
+    trunk = torch.stack([probe.q[node] for node in probe.trunk])
+    entropies = -torch.xlogy(trunk, trunk).sum(-1)
+    return labels.to(torch.float32), entropies.to(torch.float32)
 
 
 def seed_of(*parts: object) -> int:

@@ -29,6 +29,7 @@ _SCHEMA = pa.schema(
         pa.field("temperature", pa.float32()),
         pa.field("features", pa.list_(pa.float32())),
         pa.field("labels", pa.list_(pa.float32())),
+        pa.field("entropies", pa.list_(pa.float32())),
     ]
 )
 
@@ -41,8 +42,8 @@ class Data:
     ----------
     prompts
         Of each row.
-    features, labels
-        Shapes (rows, features) and (rows, actions), float32.
+    features, labels, entropies
+        Shapes (rows, features), (rows, actions) and (rows, trunk + 1), float32.
     grid
         The choices that labels are of.
     facts
@@ -52,6 +53,7 @@ class Data:
     prompts: list[str]
     features: torch.Tensor
     labels: torch.Tensor
+    entropies: torch.Tensor
     grid: Grid
     facts: dict[str, Any]
 
@@ -104,6 +106,7 @@ def _table(rows: list[Row]) -> pa.Table:
         "temperature": [row.temperature for row in rows],
         "features": [row.features.numpy() for row in rows],
         "labels": [row.labels.numpy() for row in rows],
+        "entropies": [row.entropies.numpy() for row in rows],
     }
     return pa.table(columns, schema=_SCHEMA)
 
@@ -125,14 +128,17 @@ def read_data(path: Path) -> Data:
         if version != VERSION:
             raise StoreError(f"these data have version {version}, not {VERSION}", place=place, remedy=remedy)
         grid = Grid.from_json(facts.pop("grid"))
-        features, labels = (_matrix(table.column(name)) for name in ("features", "labels"))
+        features, labels, entropies = (
+            _matrix(table.column(name)) for name in ("features", "labels", "entropies")
+        )
     except OSError as error:
         raise store_error(error, path) from error
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise StoreError("this is no training data of a selector", place=place, remedy=remedy) from error
-    if labels.shape[1] != len(grid.actions) or not bool(torch.isfinite(features).all()):
+    sizes = labels.shape[1], entropies.shape[1]
+    if sizes != (len(grid.actions), grid.trunk + 1) or not bool(torch.isfinite(features).all()):
         raise StoreError("the rows do not fit what the file says of them", place=place, remedy=remedy)
-    return Data(table.column("prompt").to_pylist(), features, labels, grid, facts)
+    return Data(table.column("prompt").to_pylist(), features, labels, entropies, grid, facts)
 
 
 def _matrix(column: Any) -> torch.Tensor:

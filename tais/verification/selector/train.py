@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from tais.errors import UsageError
+from tais.verification.selector.baselines import EntropyRule, best_choice, entropy_rules
 from tais.verification.selector.data import Data
 from tais.verification.selector.latency import Latency
 from tais.verification.selector.net import make_net
@@ -198,10 +199,18 @@ def _rates(selector: Selector, data: Data, fit: torch.Tensor) -> dict[str, float
 def _outcomes(
     selector: Selector, data: Data, fit: torch.Tensor, test: torch.Tensor
 ) -> list[tuple[str, float, float]]:
-    """Return how fixed choices, the selector and one that knew the labels do on prompts not seen."""
+    """Return how fixed choices, entropy rules, the selector and one that knew the labels do.
+
+    All are judged on prompts not seen; the best fixed choice and the best entropy rule of each method are
+    those of the prompts that were fitted.
+    """
     seconds = selector.latency.seconds(selector.grid)
     tokens = data.labels[test].double() + 1
-    speeds = (data.labels[fit].double() + 1).sum(0) / (seconds * len(fit))
+    seen, unsure = data.labels[fit].double() + 1, data.entropies[fit]
+
+    def speed(rule: EntropyRule) -> float:
+        chosen = rule.choose(data.grid, unsure)
+        return float(seen.gather(1, chosen[:, None]).sum() / seconds[chosen].sum())
 
     def outcome(name: str, chosen: torch.Tensor, more: float = 0.0) -> tuple[str, float, float]:
         got = tokens.gather(1, chosen[:, None])
@@ -209,9 +218,11 @@ def _outcomes(
 
     found = []
     for method in selector.grid.methods:
-        mine = torch.tensor(selector.grid.only(method))
-        best = int(mine[speeds[mine].argmax()])
+        best = best_choice(seen, seconds, data.grid.only(method))
         found.append(outcome(f"fixed: {selector.grid.actions[best]}", torch.full_like(test, best)))
+        if rules := list(entropy_rules(data.grid, method)):
+            rule = max(rules, key=speed)
+            found.append(outcome(f"entropy: {rule}", rule.choose(data.grid, data.entropies[test])))
         chosen = selector.values(selector.expected(data.features[test]), method).argmax(1)
         found.append(outcome(f"selector: {method}", chosen, selector.latency.choosing))
     chosen = selector.values(selector.expected(data.features[test])).argmax(1)
