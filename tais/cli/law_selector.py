@@ -134,7 +134,7 @@ def train(
     held_out: Annotated[
         float, typer.Option("--held-out", min=0.05, max=0.5, help="Share of the prompts that stop training.")
     ] = 0.2,
-    rounds: Annotated[int, typer.Option("--rounds", min=2, help="Steps timed per shape.")] = 8,
+    rounds: Annotated[int, typer.Option("--rounds", min=2, help="Steps timed per shape.")] = 12,
     device: DeviceOption = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     threads: ThreadsOption = 1,
@@ -185,7 +185,7 @@ def latency(
     selector: SelectorArgument,
     target: TargetOption = None,
     draft: DraftOption = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=2, help="Steps timed per shape.")] = 8,
+    rounds: Annotated[int, typer.Option("--rounds", min=2, help="Steps timed per shape.")] = 12,
     device: DeviceOption = None,
     threads: ThreadsOption = 1,
 ) -> None:

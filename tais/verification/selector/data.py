@@ -121,6 +121,8 @@ def read_data(path: Path) -> Data:
     """
     place = Place(str(path))
     remedy = "Make it with tais law data"
+    if not path.is_file():
+        raise StoreError("no such file", place=place, remedy=remedy)
     try:
         table = pq.read_table(path)
         facts = json.loads((table.schema.metadata or {})[_META])
