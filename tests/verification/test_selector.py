@@ -21,6 +21,7 @@ from tais.verification import VERIFIERS, Draft, Rng, SeededRng, Tree
 from tais.verification.audit import _enumerate, checked
 from tais.verification.cached import CachedModel
 from tais.verification.decode import Decoder, Speculation
+from tais.verification.draft import Verifier
 from tais.verification.laws import Pair, random_pair
 from tais.verification.policy import Root, Tap
 from tais.verification.replay import outcomes
@@ -173,8 +174,8 @@ def test_a_text_that_the_selector_drafts_for_has_the_targets_law() -> None:
         exact = longer
     decoder, rng, seen = Decoder(target, Warp(), how), SeededRng(0), Counter[tuple[int, ...]]()
     for _ in range(runs):
-        text = [token for step in decoder.steps(prompt, 6, rng) for token in step.tokens]
-        seen[tuple(text[:4])] += 1
+        drawn = [token for step in decoder.steps(prompt, 6, rng) for token in step.tokens]
+        seen[tuple(drawn[:4])] += 1
     assert sum(exact.values()) == pytest.approx(1, abs=1e-12)
     for text, probability in exact.items():
         spread = math.sqrt(runs * probability * (1 - probability))
@@ -190,7 +191,7 @@ def test_features_at_a_root_are_those_of_plain_passes() -> None:
     how, target, chooser = pair_of_models(size)
 
     class Watched:
-        def choose(self, root: Root) -> tuple[Shape, object]:
+        def choose(self, root: Root) -> tuple[Shape, Verifier]:
             asked.append(describe(root, Warp(0.8)))
             return chooser.choose(root)
 

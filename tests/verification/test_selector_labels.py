@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
 import torch
 
 from tais.errors import UsageError
-from tais.verification import VERIFIERS, Draft, SeededRng, parse_shape
+from tais.verification import VERIFIERS, Draft, SeededRng, Tree, parse_shape
 from tais.verification.audit import audit
 from tais.verification.laws import Pair, random_pair
 from tais.verification.replay import outcomes
@@ -18,10 +19,13 @@ from tais.verification.selector.labels import Labels, Probe, cut_tree, draw_prob
 GRID = Grid(("token", "block", "naive", "specinfer", "kseq", "traversal", "gbv"), (2, 3), 1, 2)
 
 
+def rows_of(pair: Pair, laws: Sequence[torch.Tensor], tree: Tree, nodes: Sequence[int]) -> torch.Tensor:
+    return torch.stack([pair.row(laws, tree.context(node)) for node in nodes])
+
+
 def probed(pair: Pair, seed: int, grid: Grid = GRID) -> tuple[Probe, torch.Tensor]:
-    rows = lambda laws, tree, nodes: torch.stack([pair.row(laws, tree.context(n)) for n in nodes])  # noqa: E731
-    probe = draw_probe(grid, partial(rows, pair.draft), SeededRng(seed))
-    return probe, rows(pair.target, probe.tree, range(len(probe.tree.tokens)))
+    probe = draw_probe(grid, partial(rows_of, pair, pair.draft), SeededRng(seed))
+    return probe, rows_of(pair, pair.target, probe.tree, range(len(probe.tree.tokens)))
 
 
 def walked(name: str, draft: Draft, ends: set[int]) -> float:
