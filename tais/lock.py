@@ -96,6 +96,11 @@ def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, Any]:
     if plain["speculative_config"] is not None and "model" in plain["speculative_config"]:
         draft = plain["speculative_config"]["model"]
         plain["speculative_config"]["model"] = _locked_model(draft, arm, digests)
+    chooser = (plain["speculative_config"] or {}).get("selector")
+    if isinstance(chooser, str) and Path(chooser).is_dir():
+        files = sorted(path for path in Path(chooser).glob("selector.*") if path.is_file())
+        digest = {path.name: sha256_file(path) for path in files}
+        plain["speculative_config"]["selector"] = {"folder": Path(chooser).name, "files": digest}
     for key in ("path", "chat_template"):
         if plain[key] is not None:
             plain[key] = _locked_file(plain[key])

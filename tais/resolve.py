@@ -217,7 +217,10 @@ def _located_arm(arm: ArmT, base: Path, document: Document, role: str = "arms") 
     speculation = arm.speculative_config or {}
     if isinstance(draft := speculation.get("model"), str) and draft:
         found = _local(draft, base, document, (*at, "speculative_config", "model"))
-        update["speculative_config"] = {**speculation, "model": found}
+        speculation = update["speculative_config"] = {**speculation, "model": found}
+    if isinstance(selector := speculation.get("selector"), str) and selector:
+        found = _local(selector, base, document, (*at, "speculative_config", "selector"))
+        update["speculative_config"] = {**speculation, "selector": found}
     steering = steering_of(arm)
     if isinstance(steering, dict):
         inner: Path_ = (*at, "engine_args", KEY)

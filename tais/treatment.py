@@ -13,7 +13,7 @@ UNKNOWN = "unknown"
 # vLLM resolves every multi-token-prediction name ("deepseek_mtp", "qwen3_next_mtp" ...) to one.
 _MTP = "mtp"
 # Paths are made absolute by the engine, and a draft's own settings may be filled in.
-_NOT_COMPARED = {"model", "revision", "quantization", "method"}
+_NOT_COMPARED = {"model", "revision", "quantization", "method", "selector"}
 
 
 def speculation_modes(

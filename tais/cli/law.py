@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tais.cli import law_bench
+from tais.cli import law_bench, law_selector
 
 if TYPE_CHECKING:
     from tais.verification.audit import Audit
@@ -29,6 +29,10 @@ LimitOption = Annotated[int, typer.Option("--limit", min=1, envvar="TAIS_LAW_LIM
 
 # `tais law bench`.
 app.command("bench")(law_bench.bench)
+# A selector for delayed trees: its data, its training, its table of latencies.
+app.command("data")(law_selector.data)
+app.command("train")(law_selector.train)
+app.command("latency")(law_selector.latency)
 
 
 @app.callback()

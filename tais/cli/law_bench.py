@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,6 +25,16 @@ VerifierOption = Annotated[list[str] | None, typer.Option("--verifier", help="Al
 _DRAFT_HELP = "Draft model, more than once for several; the demo's drafts by default."
 DraftOption = Annotated[list[str] | None, typer.Option("--draft", help=_DRAFT_HELP)]
 BatteryOption = Annotated[list[str] | None, typer.Option("--battery", help="Prompts for the pair of models.")]
+_SELECTOR_HELP = "Also draft what this folder of tais law train chooses; the pair must be its own."
+SelectorOption = Annotated[Path | None, typer.Option("--selector", help=_SELECTOR_HELP)]
+_TEMPERATURE_HELP = "1 by default; repeat for several."
+TemperatureOption = Annotated[
+    list[float] | None, typer.Option("--temperature", min=0.0, help=_TEMPERATURE_HELP)
+]
+_PEAK_HELP = "Standard deviation of the target's logits, on made-up laws: the higher, the surer it is."
+PeakOption = Annotated[list[float] | None, typer.Option("--peak", min=0.0, help=_PEAK_HELP)]
+_ONSET_HELP = "Tokens for which the draft agrees with the target, on made-up laws; repeat."
+OnsetOption = Annotated[list[int] | None, typer.Option("--onset", min=0, help=_ONSET_HELP)]
 _OUT_HELP = "Folder for bench.json and bench.svg."
 
 
@@ -36,7 +47,11 @@ def bench(
     draft: DraftOption = None,
     battery: BatteryOption = None,
     items: Annotated[int, typer.Option("--items", min=0, help="Prompts of each battery; 0 for none.")] = 8,
-    temperature: Annotated[float, typer.Option("--temperature", min=0.0)] = 1.0,
+    skip: Annotated[int, typer.Option("--skip", min=0, help="Prompts of each battery to pass over.")] = 0,
+    temperature: TemperatureOption = None,
+    peak: PeakOption = None,
+    onset: OnsetOption = None,
+    selector: SelectorOption = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=2)] = 64,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of torch.")] = 1,
@@ -58,18 +73,22 @@ def bench(
     torch.set_num_threads(threads)
     shapes = shape or ["paths:3x4", "delayed:2,3,2"]
     points: list[Point] = []
-    if rounds:
-        heat = temperature or 1.0
-        points += _synthetic(shapes, verifier, divergence or [0.25, 0.5, 1.0], rounds, heat, seed)
-    if items:
-        question: dict[str, Any] = {
-            "batteries": tuple(battery or _BATTERIES),
-            "items": items,
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "seed": seed,
-        }
-        points += _pairs(shapes, verifier, target, draft, question)
+    for heat in temperature or [1.0]:
+        if rounds:
+            made_up = {"rounds": rounds, "seed": seed, "temperature": heat or 1.0}
+            for size, first in product(peak or [2.0], onset or [0]):
+                laws = {**made_up, "peak": size, "onset": first}
+                points += _synthetic(shapes, verifier, divergence or [0.25, 0.5, 1.0], laws)
+        if items:
+            question: dict[str, Any] = {
+                "batteries": tuple(battery or _BATTERIES),
+                "items": items,
+                "skip": skip,
+                "temperature": heat,
+                "max_tokens": max_tokens,
+                "seed": seed,
+            }
+            points += _pairs(shapes, verifier, target, draft, question, selector)
     _table(points)
     text = json.dumps({"points": [point.to_json() for point in points]}, indent=2)
     if out is not None:
@@ -102,9 +121,7 @@ def _synthetic(
     shapes: list[str],
     verifier: list[str] | None,
     divergences: list[float],
-    rounds: int,
-    temperature: float,
-    seed: int,
+    laws: dict[str, Any],
 ) -> list[Point]:
     from tais.cli.console import say
     from tais.verification import parse_shape
@@ -115,9 +132,7 @@ def _synthetic(
         chosen = _chosen(shape, verifier)
         for divergence in divergences:
             say(f"made-up laws, {shape}, divergence {divergence:g}")
-            question = SyntheticQuestion(
-                parse_shape(shape), divergence, rounds=rounds, seed=seed, temperature=temperature
-            )
+            question = SyntheticQuestion(parse_shape(shape), divergence, **laws)
             points += synthetic_bench(question, chosen)
     return points
 
@@ -128,6 +143,7 @@ def _pairs(
     target: str | None,
     drafts: list[str] | None,
     question: dict[str, Any],
+    selector: Path | None,
 ) -> list[Point]:
     from tais.cli.console import say
     from tais.resources import share
@@ -141,11 +157,23 @@ def _pairs(
             how = (name, configuration(parse_shape(shape), single=VERIFIERS[name].single))
             if how not in settings:
                 settings.append(how)
+    if selector is not None:
+        settings += _chosen_by(selector, verifier)
     points: list[Point] = []
     for draft in drafts or [str(demo / "draft"), str(demo / "adversarial")]:
         asked = PairQuestion(target or str(demo / "target"), draft, **question)
         points += pair_bench(asked, settings, say)
     return points
+
+
+def _chosen_by(selector: Path, verifier: list[str] | None) -> list[tuple[str, dict[str, Any]]]:
+    """Return the settings of a selector: any method that it knows, and each one alone."""
+    from tais.verification.selector.choose import AUTO
+    from tais.verification.selector.store import Selector
+
+    known = Selector.load(selector).grid.methods
+    methods = [AUTO, *(name for name in known if verifier is None or name in verifier)]
+    return [(name, {"selector": str(selector)}) for name in methods]
 
 
 def _table(points: list[Point]) -> None:

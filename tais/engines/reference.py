@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from tais.decoding.steered import Steering
     from tais.verification import Member, Shape
     from tais.verification.cached import CachedModel, TreeModel
-    from tais.verification.decode import Decoder, Step
+    from tais.verification.decode import Decoder, Speculation, Step
+    from tais.verification.policy import Tap
+    from tais.verification.selector.choose import Chooser
+    from tais.verification.selector.store import Selector
 
 __all__ = ["ReferenceEngine", "preload"]
 
@@ -43,7 +46,9 @@ _SPECULATION = {
     "branching": list,
     "children": str,
     "draft_temperature": float,
+    "selector": str,
 }
+_SHAPES = {"num_speculative_tokens", "paths", "trunk", "trunk_entropy", "branching", "children"}
 _CHILDREN = {"independent": "tree", "distinct": "distinct", "topk": "topk"}
 
 
@@ -72,8 +77,9 @@ class ReferenceEngine:
         ``revision`` and the shape of the draft: either
         ``num_speculative_tokens`` with ``paths`` and ``trunk`` (tokens before they part) or
         ``trunk_entropy`` (nats of the draft's law at which they part), or ``branching`` (children per
-        level) with ``children`` (independent, distinct or topk). ``draft_temperature`` is the sampling
-        temperature unless given.
+        level) with ``children`` (independent, distinct or topk); or ``selector``, a folder, which chooses
+        the shape at each root and, where the method is ``auto``, the method. ``draft_temperature`` is the
+        sampling temperature unless given.
         """
         preload([])
         self.arm = arm
@@ -84,6 +90,8 @@ class ReferenceEngine:
         self.how = dict(arm.speculative_config) if arm.speculative_config else None
         self.member: Member | None = None
         self.shape: Shape | None = None
+        self.selector: Selector | None = None
+        self.chooser: Chooser | None = None
         if self.how is not None:
             self._read_speculation(self.how)
         self._load()
@@ -105,6 +113,8 @@ class ReferenceEngine:
                 )
         if "method" not in how or "model" not in how:
             raise EngineRefusal("speculative_config needs a method and a model")
+        if "selector" in how:
+            return self._read_selector(how)
         try:
             self.member = find_verifier(how["method"])
             self.shape = shape_of(how)
@@ -113,6 +123,17 @@ class ReferenceEngine:
         if not self.member.supports(self.shape):
             kinds = ", ".join(self.member.kinds)
             raise EngineRefusal(f"{self.member.name} makes no claim for {self.shape}; its shapes are {kinds}")
+        return None
+
+    def _read_selector(self, how: dict[str, Any]) -> None:
+        from tais.verification.selector.choose import load_selector
+
+        if clash := sorted(_SHAPES & how.keys()):
+            raise EngineRefusal(f"speculative_config: {clash[0]} does not go with selector, which chooses it")
+        try:
+            self.selector = load_selector(how["selector"], how["method"])
+        except TaisError as error:
+            raise EngineRefusal(f"speculative_config.selector: {error}") from error
 
     def _load(self) -> None:
         import torch
@@ -139,6 +160,7 @@ class ReferenceEngine:
         except (OSError, ValueError, ImportError, RuntimeError) as error:
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
             raise EngineRefusal(f"transformers cannot load the model: {reason}") from error
+        self.taps = self._tapped()
         self.steering = self._steering()
         model = self.target.model
         context = int(getattr(model.config, "max_position_embeddings", 0) or 1 << 20)
@@ -146,6 +168,20 @@ class ReferenceEngine:
         ends = getattr(model.generation_config, "eos_token_id", None)
         ends = self.tokenizer.eos_token_id if ends is None else ends
         self.ends = set(ends) if isinstance(ends, list | tuple) else {ends}
+
+    def _tapped(self) -> tuple[Tap, Tap] | None:
+        """Read the hidden states that the selector looks at."""
+        if self.selector is None or self.draft is None:
+            return None
+        from tais.verification.policy import Tap
+
+        try:
+            taps = Tap(self.target.model), Tap(self.draft.model)
+            sides = (self.target.model, self.draft.model)
+            self.selector.check([int(m.get_output_embeddings().weight.shape[1]) for m in sides])
+        except (TaisError, ValueError) as error:
+            raise EngineRefusal(f"speculative_config.selector: {error}") from error
+        return taps
 
     def _model(self, name: str, revision: str | None) -> Any:
         import torch
@@ -193,6 +229,10 @@ class ReferenceEngine:
             raise EngineRefusal(f"the proxy {name} has another vocabulary than the arm's model")
         return self._model(name, revision)
 
+    def render(self, request: Request) -> list[int]:
+        """Return the token ids of a request's prompt."""
+        return list(self._render(request))
+
     def _prompt(self, text: str) -> list[int]:
         return render(self.tokenizer, self._render.template, (Message("user", text),), True)
 
@@ -215,6 +255,9 @@ class ReferenceEngine:
         }
 
     def _resolved_speculation(self) -> dict[str, Any] | None:
+        if self.how is not None and self.selector is not None:
+            grid, found = self.selector.grid.to_json(), self.selector.digest()
+            return {**self.how, "claim": "lossless", "choices": grid, "selector_sha256": found}
         if self.how is None or self.member is None:
             return None
         return {**self.how, "claim": self.member.claim.value, "shape": str(self.shape)}
@@ -232,19 +275,36 @@ class ReferenceEngine:
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
         """Answer one request after the other."""
-        from tais.verification.decode import Decoder, Speculation
+        from tais.verification.decode import Decoder
         from tais.verification.warp import Warp
 
         warp = Warp(sampling.temperature, sampling.top_k, sampling.top_p)
-        speculation = None
-        if self.how is not None and self.draft and self.shape and self.member:
-            heat = float(self.how.get("draft_temperature", sampling.temperature))
-            # Chosen tokens are ranked, not drawn; at temperature 0 all but one would be ruled out.
-            draft_warp = Warp(heat, sampling.top_k, sampling.top_p) if self.shape.is_random else Warp()
-            speculation = Speculation(self.draft, draft_warp, self.shape, self.member.load())
+        speculation = self._speculation(sampling)
         decoder = Decoder(self._target(sampling.temperature), warp, speculation)
         for request in requests:
             yield from self._answer(request, sampling, decoder)
+
+    def _speculation(self, sampling: Sampling) -> Speculation | None:
+        from tais.verification import Shape, find_verifier
+        from tais.verification.decode import Speculation
+        from tais.verification.warp import Warp
+
+        if self.how is None or self.draft is None:
+            return None
+        heat = float(self.how.get("draft_temperature", sampling.temperature))
+        draft_warp = Warp(heat, sampling.top_k, sampling.top_p)
+        if self.selector is not None:
+            from tais.verification.selector.choose import Chooser
+
+            warp = Warp(sampling.temperature, sampling.top_k, sampling.top_p)
+            self.chooser = Chooser(self.selector, warp, self.how["method"])
+            none, token = Shape("chain"), find_verifier("token").load()
+            return Speculation(self.draft, draft_warp, none, token, self.chooser, self.taps)
+        assert self.shape is not None
+        assert self.member is not None
+        # Chosen tokens are ranked, not drawn; at temperature 0 all but one would be ruled out.
+        draft_warp = draft_warp if self.shape.is_random else Warp()
+        return Speculation(self.draft, draft_warp, self.shape, self.member.load())
 
     def _target(self, temperature: float) -> TreeModel:
         return self.steering.target(self.target, temperature) if self.steering else self.target
@@ -280,6 +340,7 @@ class ReferenceEngine:
 
     def _count(self, drafted: Sequence[int], accepted: Sequence[int]) -> None:
         depth = self.shape.depth if self.shape else 0
+        depth = self.selector.grid.depth if self.selector else depth
         before = self._total.accepted_per_position or (0,) * depth
         self._total = Counters(
             self._total.drafts + len(drafted),

@@ -7,7 +7,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,8 @@ class SyntheticQuestion:
         Standard deviation of the target's logits; the larger, the surer the target.
     temperature
         Of both.
+    onset
+        Tokens for which the draft agrees with the target; behind them it diverges.
     """
 
     shape: Shape
@@ -105,6 +107,7 @@ class SyntheticQuestion:
     seed: int = 0
     peak: float = 2.0
     temperature: float = 1.0
+    onset: int = 0
 
 
 def synthetic_bench(question: SyntheticQuestion, chosen: Sequence[str]) -> list[Point]:
@@ -120,7 +123,12 @@ def synthetic_bench(question: SyntheticQuestion, chosen: Sequence[str]) -> list[
         for index, (name, verify) in enumerate(verifiers.items()):
             rng = SeededRng(_seed(question.seed, number, index))
             lengths[name].append(len(verify(draft, rng)))
-    setting = {"divergence": question.divergence, "temperature": question.temperature}
+    setting = {
+        "divergence": question.divergence,
+        "peak": question.peak,
+        "temperature": question.temperature,
+        "onset": question.onset,
+    }
     points = []
     for name in chosen:
         found = lengths[name]
@@ -146,7 +154,8 @@ def _made_up(question: SyntheticQuestion, number: int) -> Draft:
         generator = torch.Generator().manual_seed(seed)
         clean, noise = torch.randn(2, question.vocabulary, generator=generator, dtype=torch.float64)
         heat = question.peak / question.temperature
-        return heat * clean, heat * (clean + question.divergence * noise)
+        apart = question.divergence if tree.depth[node] >= question.onset else 0.0
+        return heat * clean, heat * (clean + apart * noise)
 
     def laws(tree: Tree, nodes: Sequence[int]) -> torch.Tensor:
         return torch.softmax(torch.stack([logits(tree, node)[1] for node in nodes]), -1)
@@ -176,8 +185,8 @@ class PairQuestion:
     ----------
     target, draft
         Folders or names on the hub.
-    batteries, items
-        Prompts: so many of each battery.
+    batteries, items, skip
+        Prompts: so many of each battery, behind those skipped.
     temperature, max_tokens, seed
         How tokens are drawn.
     dtype
@@ -188,6 +197,7 @@ class PairQuestion:
     draft: str
     batteries: tuple[str, ...]
     items: int = 8
+    skip: int = 0
     temperature: float = 1.0
     max_tokens: int = 64
     seed: int = 0
@@ -241,7 +251,8 @@ def pair_bench(
                 "task": battery,
                 "temperature": question.temperature,
             }
-            yield _pair_point(name, str(engine.shape or "none"), setting, samples, seconds)
+            shape = "selector" if engine.selector else str(engine.shape or "none")
+            yield _pair_point(name, shape, setting, samples, seconds)
         engine.close()
 
 
@@ -269,16 +280,10 @@ def _pair_point(
 
 
 def _requests(battery: str, question: PairQuestion) -> Iterator[Any]:
-    from tais.battery import load_battery
-    from tais.engines.base import Message, Request, SampleKey
-    from tais.manifest import BatteryRef
+    from tais.verification.selector.pair import battery_requests
 
-    loaded = load_battery(BatteryRef(name=battery, limit=question.items), Path())
-    for item in loaded.items[: question.items]:
-        key = SampleKey(battery, item.id, 0)
-        messages = tuple(Message(turn.role, turn.content) for turn in item.messages)
-        chat = loaded.definition.chat is not False
-        yield Request(key, messages, _seed(question.seed, *key), chat)
+    for asked in battery_requests([battery], question.items, question.skip):
+        yield replace(asked, seed=_seed(question.seed, *asked.key))
 
 
 def configuration(shape: Shape, *, single: bool) -> dict[str, Any]:

@@ -23,20 +23,24 @@ def draw(points: Sequence[Point]) -> bytes:
     from matplotlib.figure import Figure
 
     together = pooled(points)
-    made_up = [point for point in together if "divergence" in point.setting]
-    pairs = [point for point in together if "draft" in point.setting]
-    shapes = list(dict.fromkeys(point.shape for point in made_up))
-    drafts = list(dict.fromkeys(str(point.setting["draft"]) for point in pairs))
-    panels = max(1, len(shapes) + len(drafts))
-    figure = Figure(figsize=(5.2 * panels, 4.6), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    for panel, shape in zip(axes, shapes, strict=False):
-        _curves(panel, [point for point in made_up if point.shape == shape], f"made-up laws, {shape}")
-    for panel, draft in zip(axes[len(shapes) :], drafts, strict=False):
-        _bars(panel, [p for p in pairs if p.setting["draft"] == draft], f"draft model: {draft}")
+    panels: dict[str, list[Point]] = {}
+    for point in together:
+        panels.setdefault(_title(point), []).append(point)
+    figure = Figure(figsize=(5.2 * max(1, len(panels)), 4.6), layout="constrained")
+    axes = figure.subplots(1, max(1, len(panels)), squeeze=False)[0]
+    for panel, (title, mine) in zip(axes, panels.items(), strict=False):
+        (_curves if "divergence" in mine[0].setting else _bars)(panel, mine, title)
     kept = io.BytesIO()
     figure.savefig(kept, format="svg", metadata={"Date": None})
     return kept.getvalue()
+
+
+def _title(point: Point) -> str:
+    """Name the panel of a point: all of its setting but the divergence, which is an axis."""
+    setting = point.setting
+    rest = [f"{key} {setting[key]:g}" for key in ("temperature", "peak", "onset") if key in setting]
+    where = f"made-up laws, {point.shape}" if "divergence" in setting else f"draft model: {setting['draft']}"
+    return f"{where}\n{', '.join(rest)}"
 
 
 def _curves(axes: Axes, points: Sequence[Point], title: str) -> None:

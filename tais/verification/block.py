@@ -8,6 +8,7 @@ Sun et al. (2025), Block Verification Accelerates Speculative Decoding, arXiv 24
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 
@@ -15,20 +16,26 @@ from tais.verification.arithmetic import excess_mass, ratio, sample_excess
 from tais.verification.draft import Draft
 from tais.verification.rng import Rng
 
-__all__ = ["verify", "verify_path"]
+__all__ = ["first_path", "verify", "verify_path"]
 
 
 def verify(draft: Draft, rng: Rng) -> list[int]:
     """Accept the longest prefix of the first path whose own flip succeeds."""
+    nodes, weights, law = first_path(draft)
+    tokens = [draft.tokens[node] for node in nodes[1:]]
+    return verify_path(tokens, weights, lambda i: draft.p[nodes[i]], law, rng)
+
+
+def first_path(draft: Draft) -> tuple[list[int], list[float], Callable[[int], torch.Tensor]]:
+    """Return the nodes of the first path, the root first, their weights and the law of each next token."""
     nodes, node = [0], 0
     while draws := draft.draws(node):
         node = draws[0]
         nodes.append(node)
-    tokens = [draft.tokens[node] for node in nodes[1:]]
     weights = [1.0]
-    for node, token in zip(nodes, tokens, strict=False):
-        weights.append(ratio(draft.p[node], draft.q[node], token, weights[-1]))
-    return verify_path(tokens, weights, lambda i: draft.p[nodes[i]], lambda i: draft.q[nodes[i]], rng)
+    for node, child in pairwise(nodes):
+        weights.append(ratio(draft.p[node], draft.q[node], draft.tokens[child], weights[-1]))
+    return nodes, weights, lambda i: draft.q[nodes[i]]
 
 
 def verify_path(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from tais.verification.cached import TreeModel
 from tais.verification.draft import Draft, Tree, Verifier
+from tais.verification.policy import Policy, Tap, Watch
 from tais.verification.rng import Rng
 from tais.verification.shapes import Shape, grow
 from tais.verification.warp import Warp
@@ -30,12 +31,30 @@ class Speculation:
         What it drafts.
     verifier
         Who decides.
+    policy
+        Chooses shape and verifier anew at each root, in place of these two.
+    taps
+        Hidden states of target and draft for the policy.
     """
 
     draft: TreeModel
     warp: Warp
     shape: Shape
     verifier: Verifier
+    policy: Policy | None = None
+    taps: tuple[Tap, Tap] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Drafted:
+    """A drafted tree, its laws, the draft's cache row of each node that has one, and who judges it."""
+
+    tree: Tree
+    verifier: Verifier
+    unseen: int
+    """Tokens of the text, the root last, that the draft's cache had not seen."""
+    q: dict[int, torch.Tensor] = field(default_factory=dict)
+    rows: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +95,7 @@ class Decoder:
         self.warp = warp
         self.speculation = speculation
         self._vocabulary = 0
+        self._watch: Watch | None = None
 
     def steps(self, prompt: Sequence[int], room: int, rng: Rng) -> Iterator[Step]:
         """Yield steps until `room` tokens are there; the last step may bring more.
@@ -94,7 +114,7 @@ class Decoder:
         text = [*prompt, rng.categorical(self.warp.law(logits)[0])]
         yield Step(text[-1:], logits, None, None)
         if self.speculation is not None and room > 1:
-            self.speculation.draft.begin(prompt)
+            self._begin_draft(self.speculation, prompt, logits)
         limit = len(prompt) + room
         while len(text) < limit:
             step = self._step(text, limit - len(text), rng)
@@ -106,49 +126,61 @@ class Decoder:
             logits = self.target.feed(text[-1:], [-1])
             self.target.commit([0])
             return Step([rng.categorical(self.warp.law(logits)[0])], logits, None, None)
-        tree, q, drafted_rows, fed = self._draft(self.speculation, text, room - 1, rng)
+        made = self._draft(self.speculation, text, room - 1, rng)
+        tree = made.tree
         # One pass over the pending token, which is the root, and all that was drafted.
         logits = self.target.feed([text[-1], *tree.tokens[1:]], tree.parent)
         p = self.warp.law(logits)
         law = torch.full_like(p, torch.nan)
-        for node, row in q.items():
+        for node, row in made.q.items():
             law[node] = row
-        tokens = list(self.speculation.verifier(Draft(tree, p, law), rng))
+        tokens = list(made.verifier(Draft(tree, p, law), rng))
         path = _path(tree, tokens[:-1])
+        if self._watch is not None:
+            self._watch.target(logits, path[-1])
+            self._watch.accepted(path[-1])
         self.target.commit(path)
         self.speculation.draft.commit(
-            [*range(fed - 1), *(drafted_rows[n] for n in path if n in drafted_rows)]
+            [*range(made.unseen - 1), *(made.rows[node] for node in path if node in made.rows)]
         )
         return Step(tokens, logits[path], len(tree.tokens) - 1, len(tokens) - 1)
 
-    def _draft(
-        self, how: Speculation, text: Sequence[int], room: int, rng: Rng
-    ) -> tuple[Tree, dict[int, torch.Tensor], dict[int, int], int]:
-        """Draft at most `room` tokens deep.
+    def _begin_draft(self, how: Speculation, prompt: Sequence[int], logits: torch.Tensor) -> None:
+        self._watch = Watch(how.taps) if how.policy is not None else None
+        if self._watch is not None:
+            self._watch.target(logits, 0)
+        first = how.draft.begin(prompt)[None]
+        if self._watch is not None:
+            self._watch.draft([0], first)
+            self._watch.accepted(0)
 
-        Returns the tree, its laws, the draft's cache row of each node that has one, and how many tokens of
-        the text, the root last, its cache had not seen.
-        """
+    def _draft(self, how: Speculation, text: Sequence[int], room: int, rng: Rng) -> _Drafted:
+        """Draft at most `room` tokens deep."""
         model = how.draft
         unseen = text[model.committed :]
-        rows: dict[int, int] = {}
-        count = len(unseen)
+        first = model.feed(unseen, range(-1, len(unseen) - 1))
+        shape, verifier = how.shape, how.verifier
+        if how.policy is not None and self._watch is not None:
+            # Nothing of this draft exists yet, so whatever the policy looks at lies in the past.
+            shape, verifier = how.policy.choose(self._watch.root(len(text), first))
+            self._watch.draft([0], first)
+        made = _Drafted(Tree(), verifier, len(unseen), rows={0: len(unseen) - 1})
 
         def laws(tree: Tree, nodes: Sequence[int]) -> torch.Tensor:
-            nonlocal count
-            if nodes[0] == 0:
-                logits = model.feed(unseen, range(-1, len(unseen) - 1))[-1:]
-                rows[0] = len(unseen) - 1
-            else:
-                logits = model.feed([tree.tokens[n] for n in nodes], [rows[tree.parent[n]] for n in nodes])
-                rows.update((node, count + i) for i, node in enumerate(nodes))
-                count += len(nodes)
+            logits = first[-1:]
+            if nodes[0] != 0:
+                count = len(made.rows) + len(unseen) - 1
+                parents = [made.rows[tree.parent[node]] for node in nodes]
+                logits = model.feed([tree.tokens[node] for node in nodes], parents)
+                made.rows.update((node, count + i) for i, node in enumerate(nodes))
+                if self._watch is not None:
+                    self._watch.draft(nodes, logits)
             law = how.warp.law(logits[:, : self._vocabulary])
             # Vocabularies are padded to different sizes; what one model lacks it never draws.
             return torch.nn.functional.pad(law, (0, self._vocabulary - law.shape[-1]))
 
-        tree, q = grow(how.shape.cut(room), laws, rng)
-        return tree, q, rows, len(unseen)
+        made.tree, made.q = grow(shape.cut(room), laws, rng)
+        return made
 
 
 def _path(tree: Tree, tokens: Sequence[int]) -> list[int]:

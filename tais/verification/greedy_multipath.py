@@ -18,7 +18,7 @@ from tais.verification.block import verify_path
 from tais.verification.draft import Draft
 from tais.verification.rng import Rng
 
-__all__ = ["verify"]
+__all__ = ["picked", "verify"]
 
 
 def verify(draft: Draft, rng: Rng) -> list[int]:
@@ -27,6 +27,13 @@ def verify(draft: Draft, rng: Rng) -> list[int]:
     The tree must be made of paths. Below the trunk of a delayed tree all is as at the root of a plain one;
     in the trunk nothing was picked, and the law is the draft's.
     """
+    nodes, weights, law = picked(draft)
+    tokens = [draft.tokens[node] for node in nodes[1:]]
+    return verify_path(tokens, weights, lambda i: draft.p[nodes[i]], law, rng)
+
+
+def picked(draft: Draft) -> tuple[list[int], list[float], Callable[[int], torch.Tensor]]:
+    """Return the nodes of the picked path, the root first, their weights and the law of each next token."""
     nodes = _pick(draft)
     tokens = [draft.tokens[node] for node in nodes[1:]]
     paths = len(draft.tree.paths)
@@ -38,8 +45,8 @@ def verify(draft: Draft, rng: Rng) -> list[int]:
             weights.append(ratio(p, q, token, weights[-1]))
             continue
         below = q[_order_before(p, q, token)].sum()
-        picked, handed = _picked_law(q[token], below, share, paths)
-        weights.append(ratio(p[token : token + 1], picked.reshape(1), 0, weights[-1]))
+        chance, handed = _picked_law(q[token], below, share, paths)
+        weights.append(ratio(p[token : token + 1], chance.reshape(1), 0, weights[-1]))
         share = float(handed)
 
     def law(i: int) -> torch.Tensor:
@@ -47,7 +54,7 @@ def verify(draft: Draft, rng: Rng) -> list[int]:
             return draft.q[nodes[i]]
         return _picked_row(draft.p[nodes[i]], draft.q[nodes[i]], shares[i], paths)
 
-    return verify_path(tokens, weights, lambda i: draft.p[nodes[i]], _once(law), rng)
+    return nodes, weights, _once(law)
 
 
 def _pick(draft: Draft) -> list[int]:

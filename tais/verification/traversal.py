@@ -40,7 +40,7 @@ def _visit(draft: Draft, node: int, weight: float, rng: Rng) -> list[int] | None
         if mass <= 0:
             weight = 1.0 if node == 0 else 0.0
             break
-        weight = mass / (mass + 1 - weight)
+        weight = mass / (mass + (1 - weight))
         p = left.div_(mass)
         if i + 1 < len(children):
             rest = 1 - float(q[token])

@@ -1,0 +1,212 @@
+"""``tais law data``, ``tais law train`` and ``tais law latency``: a selector for delayed trees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from tais.cli.law_bench import need_torch
+
+if TYPE_CHECKING:
+    from tais.verification.selector.train import Trained
+
+__all__ = ["data", "latency", "train"]
+
+_BATTERIES = ("demo_refuse", "demo_answer", "demo_choice", "demo_json")
+_CHOICES = "What can be chosen"
+_METHOD_HELP = "Lossless algorithm among the choices; repeat."
+MethodOption = Annotated[
+    list[str] | None, typer.Option("--method", help=_METHOD_HELP, rich_help_panel=_CHOICES)
+]
+_PATHS_HELP = "Number of paths of a delayed tree, from 2; repeat."
+PathsOption = Annotated[
+    list[int] | None, typer.Option("--paths", min=2, help=_PATHS_HELP, rich_help_panel=_CHOICES)
+]
+TargetOption = Annotated[str | None, typer.Option("--target", help="The demo's target by default.")]
+DraftOption = Annotated[str | None, typer.Option("--draft", help="The demo's draft by default.")]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="cuda where there is one, else cpu.")]
+ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Of torch.")]
+SelectorArgument = Annotated[Path, typer.Argument(help="Folder that tais law train wrote.")]
+
+
+def data(
+    out: Annotated[Path, typer.Argument(help="Parquet file to write.")],
+    target: TargetOption = None,
+    draft: DraftOption = None,
+    battery: Annotated[list[str] | None, typer.Option("--battery", help="Prompts; repeat.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", help="Prompts instead: one a line, or .jsonl with prompt.")
+    ] = None,
+    items: Annotated[int, typer.Option("--items", min=1, help="Of each battery.")] = 60,
+    skip: Annotated[int, typer.Option("--skip", min=0, help="Items of each battery to pass over.")] = 0,
+    temperature: Annotated[
+        list[float] | None, typer.Option("--temperature", min=0.0, help="Repeat for several; 1 by default.")
+    ] = None,
+    top_k: Annotated[int, typer.Option("--top-k", min=0)] = 0,
+    top_p: Annotated[float, typer.Option("--top-p", min=1e-6, max=1.0)] = 1.0,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=2)] = 64,
+    method: MethodOption = None,
+    paths: PathsOption = None,
+    trunk: Annotated[
+        int,
+        typer.Option("--trunk", min=0, help="Most tokens that paths share.", rich_help_panel=_CHOICES),
+    ] = 3,
+    length: Annotated[
+        int, typer.Option("--length", min=1, help="Most tokens behind.", rich_help_panel=_CHOICES)
+    ] = 4,
+    probes: Annotated[int, typer.Option("--probes", min=1, help="Drafted trees per root.")] = 1,
+    every: Annotated[int, typer.Option("--every", min=1, help="Look at every so many roots.")] = 1,
+    dtype: Annotated[str, typer.Option("--dtype", help="Of both models.")] = "float32",
+    device: DeviceOption = None,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    threads: ThreadsOption = 1,
+) -> None:
+    """Make training data for a selector: what is known at each root, and what each choice would accept there.
+
+    Example: [bold]tais law data demo.parquet --temperature 1 --temperature 1.5 --items 40[/bold]
+    """
+    need_torch()
+    import torch
+
+    from tais.cli.console import say
+    from tais.verification.selector.actions import METHODS, Grid
+    from tais.verification.selector.collect import Collection, collect
+    from tais.verification.selector.data import write_data
+    from tais.verification.selector.pair import load_pair
+
+    torch.set_num_threads(threads)
+    how = Collection(
+        Grid(tuple(method or METHODS), tuple(paths or (2, 4)), trunk, length),
+        tuple(temperature or (1.0,)),
+        top_k,
+        top_p,
+        max_tokens,
+        probes,
+        every,
+        seed,
+    )
+    requests = _requests(prompts, battery, items, skip)
+    first, second = _demo(target, draft)
+    pair = load_pair(first, second, dtype, device)
+    answers = len(requests) * len(how.temperatures)
+    say(f"{answers} answers, {len(how.grid.actions)} choices at each root")
+
+    def tell(done: int, rows: int) -> None:
+        if done == answers or done % max(1, answers // 20) == 0:
+            say(f"{done}/{answers} answers, {rows} roots")
+
+    collected = {"temperatures": list(how.temperatures), "top_k": top_k, "top_p": top_p, "seed": seed}
+    facts = {"pair": pair.facts, "collected": {**collected, "probes": probes, "every": every}}
+    written = write_data(out, collect(pair, requests, how, tell), how.grid, facts)
+    say(f"written: {out}, {written} roots")
+
+
+def _requests(prompts: Path | None, battery: list[str] | None, items: int, skip: int) -> list[Any]:
+    from tais.errors import UsageError
+    from tais.leak.prompts import read_prompts
+    from tais.verification.selector.pair import battery_requests, file_requests
+
+    if prompts is None:
+        return list(battery_requests(battery or _BATTERIES, items, skip))
+    if battery is not None:
+        raise UsageError("--prompts and --battery do not go together", remedy="Give one of the two")
+    return list(file_requests([text for text, _ in read_prompts(prompts)], prompts.name))
+
+
+def _demo(target: str | None, draft: str | None) -> tuple[str, str]:
+    from tais.resources import share
+
+    demo = share("models") / "demo"
+    return target or str(demo / "target"), draft or str(demo / "draft")
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="File that tais law data wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the selector.")],
+    objective: Annotated[
+        Literal["ratio", "rate"],
+        typer.Option("--objective", help="ratio: tokens per second of this step; rate: of the whole text."),
+    ] = "ratio",
+    hidden: Annotated[int, typer.Option("--hidden", min=1, help="Width of both layers.")] = 64,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="At most.")] = 200,
+    held_out: Annotated[
+        float, typer.Option("--held-out", min=0.05, max=0.5, help="Share of the prompts that stop training.")
+    ] = 0.2,
+    rounds: Annotated[int, typer.Option("--rounds", min=2, help="Steps timed per shape.")] = 12,
+    device: DeviceOption = None,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    threads: ThreadsOption = 1,
+) -> None:
+    """Measure what each choice takes on this device, and train a selector; prints a JSON summary.
+
+    Example: [bold]tais law train demo.parquet --out selector[/bold]
+    """
+    need_torch()
+    import json
+
+    import torch
+
+    from tais.cli.console import say
+    from tais.verification.selector.data import read_data
+    from tais.verification.selector.latency import measure
+    from tais.verification.selector.pair import load_pair
+    from tais.verification.selector.train import Training, train
+
+    torch.set_num_threads(threads)
+    read = read_data(data)
+    facts = read.facts["pair"]
+    pair = load_pair(facts["target"]["model"], facts["draft"]["model"], facts["dtype"], device)
+    prompts = len(set(read.prompts))
+    say(f"{len(read.prompts)} roots of {prompts} prompts; timing {len(read.grid.shapes)} shapes")
+    table = measure(pair, read.grid, rounds, hidden)
+    made = train(read, table, Training(objective, hidden, epochs, held_out, seed), say)
+    made.selector.save(out)
+    say(f"written: {out}")
+    _summary(made)
+    typer.echo(json.dumps(made.to_json(), indent=2))
+
+
+def _summary(made: Trained) -> None:
+    from rich.table import Table
+
+    from tais.cli.console import printable, stderr_console
+
+    table = Table(title="Held-out prompts, by exact labels and measured times")
+    for name in ("policy", "tokens/step", "tokens/s"):
+        table.add_column(name, justify="left" if name == "policy" else "right")
+    for name, tokens, speed in made.outcomes:
+        table.add_row(printable(name), f"{tokens:.3f}", f"{speed:.0f}")
+    stderr_console().print(table)
+
+
+def latency(
+    selector: SelectorArgument,
+    target: TargetOption = None,
+    draft: DraftOption = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=2, help="Steps timed per shape.")] = 12,
+    device: DeviceOption = None,
+    threads: ThreadsOption = 1,
+) -> None:
+    """Measure again, on this machine, what each choice of a selector takes, and store it there.
+
+    Example: [bold]tais law latency selector --device cuda[/bold]
+    """
+    need_torch()
+    import torch
+
+    from tais.cli.console import say
+    from tais.verification.selector.latency import measure
+    from tais.verification.selector.pair import load_pair
+    from tais.verification.selector.store import Selector
+
+    torch.set_num_threads(threads)
+    kept = Selector.load(selector)
+    facts = kept.facts["pair"]
+    pair = load_pair(
+        target or facts["target"]["model"], draft or facts["draft"]["model"], facts["dtype"], device
+    )
+    kept.check(pair.states)
+    kept.timed(measure(pair, kept.grid, rounds, kept.hidden)).save(selector)
+    say(f"written: {selector}")
