@@ -201,7 +201,9 @@ class ReferenceEngine:
     def _resolved_speculation(self) -> dict[str, Any] | None:
         if self.how is None or self.member is None:
             return None
-        return {**self.how, "claim": self.member.claim.value, "shape": str(self.shape)}
+        drawn = "probabilistic" if self.shape and self.shape.is_random else "greedy"
+        told = {"claim": self.member.claim.value, "shape": str(self.shape), "draft_sample_method": drawn}
+        return {**self.how, **told}
 
     def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
         """Refuse a prompt that is empty or leaves no room, and steering where nothing is sampled."""

@@ -102,6 +102,6 @@ def _succeeds(
 
 
 def _success(p: torch.Tensor, law: torch.Tensor, factor: float, weight: float) -> float:
-    """Return the success of a level where the draft's law is `factor` times `law`; it falls with the factor."""
+    """Return a level's success where the law is `factor` times `law`; it falls with the factor."""
     mass = factor * excess_mass(p, law, weight / factor) if factor > 0 else weight
     return mass / (mass + 1 - weight)
