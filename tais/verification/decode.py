@@ -1,19 +1,20 @@
-"""Decoding with any verifier and any shape of draft, one text at a time."""
+"""Decoding with any verifier and any shape of draft; :mod:`tais.verification.batched` takes several texts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from tais.verification.cached import TreeModel
 from tais.verification.draft import Draft, Tree, Verifier
 from tais.verification.rng import Rng
-from tais.verification.shapes import Shape, grow
+from tais.verification.shapes import Shape, growing
 from tais.verification.warp import Warp
 
-__all__ = ["Decoder", "Speculation", "Step"]
+__all__ = ["Ask", "Decoder", "Speculation", "Step", "Talk", "Text"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +59,23 @@ class Step:
     accepted: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one text wants of a model: to begin with a prompt, to look at drafted rows, or to keep some.
+
+    The fields are the arguments of the method of that name of :class:`tais.verification.cached.TreeModel`.
+    """
+
+    side: Literal["target", "draft"]
+    method: Literal["begin", "feed", "commit"]
+    tokens: Sequence[int]
+    parents: Sequence[int] = ()
+
+
+Talk = Generator["Ask | Step", "torch.Tensor | None", None]
+"""Decodes one text: yields steps, and asks that are answered with logits (with None where rows are kept)."""
+
+
 class Decoder:
     """Target, and perhaps a draft.
 
@@ -75,7 +93,6 @@ class Decoder:
         self.target = target
         self.warp = warp
         self.speculation = speculation
-        self._vocabulary = 0
 
     def steps(self, prompt: Sequence[int], room: int, rng: Rng) -> Iterator[Step]:
         """Yield steps until `room` tokens are there; the last step may bring more.
@@ -89,66 +106,123 @@ class Decoder:
         rng
             Takes every decision.
         """
-        logits = self.target.begin(prompt)[None]
+        talk = Text(self.warp, self.speculation, prompt, room, rng).talk()
+        said = next(talk, None)
+        while said is not None:
+            answer = None
+            if isinstance(said, Step):
+                yield said
+            else:
+                answer = self._ask(said)
+            try:
+                said = talk.send(answer)
+            except StopIteration:
+                return
+
+    def _ask(self, ask: Ask) -> torch.Tensor | None:
+        assert ask.side == "target" or self.speculation is not None
+        model = self.speculation.draft if ask.side == "draft" and self.speculation else self.target
+        if ask.method == "commit":
+            model.commit(ask.tokens)
+            return None
+        return model.begin(ask.tokens) if ask.method == "begin" else model.feed(ask.tokens, ask.parents)
+
+
+class Text:
+    """One text under decoding, whoever passes its asks to the models.
+
+    Parameters
+    ----------
+    warp, speculation
+        As of :class:`Decoder`; the models are not touched here.
+    prompt, room, rng
+        As of :meth:`Decoder.steps`.
+    """
+
+    def __init__(
+        self, warp: Warp, speculation: Speculation | None, prompt: Sequence[int], room: int, rng: Rng
+    ) -> None:
+        self.warp = warp
+        self.speculation = speculation
+        self.text = list(prompt)
+        self.limit = len(prompt) + room
+        self.rng = rng
+        self._vocabulary = 0
+        # Tokens of the text in the draft's cache.
+        self._seen = 0
+
+    def talk(self) -> Talk:
+        """Decode; see :data:`Talk`."""
+        prompt = tuple(self.text)
+        logits = _answer((yield Ask("target", "begin", prompt)))[None]
         self._vocabulary = logits.shape[-1]
-        text = [*prompt, rng.categorical(self.warp.law(logits)[0])]
-        yield Step(text[-1:], logits, None, None)
-        if self.speculation is not None and room > 1:
-            self.speculation.draft.begin(prompt)
-        limit = len(prompt) + room
-        while len(text) < limit:
-            step = self._step(text, limit - len(text), rng)
-            text.extend(step.tokens)
+        self.text.append(self.rng.categorical(self.warp.law(logits)[0]))
+        yield Step(self.text[-1:], logits, None, None)
+        if self.speculation is not None and self.limit - len(prompt) > 1:
+            yield Ask("draft", "begin", prompt)
+            self._seen = len(prompt)
+        while (room := self.limit - len(self.text)) > 0:
+            step = yield from self._step(room)
+            self.text.extend(step.tokens)
             yield step
 
-    def _step(self, text: Sequence[int], room: int, rng: Rng) -> Step:
+    def _step(self, room: int) -> Generator[Ask | Step, torch.Tensor | None, Step]:
         if self.speculation is None or room < 2:
-            logits = self.target.feed(text[-1:], [-1])
-            self.target.commit([0])
-            return Step([rng.categorical(self.warp.law(logits)[0])], logits, None, None)
-        tree, q, drafted_rows, fed = self._draft(self.speculation, text, room - 1, rng)
+            logits = _answer((yield Ask("target", "feed", self.text[-1:], [-1])))
+            yield Ask("target", "commit", [0])
+            return Step([self.rng.categorical(self.warp.law(logits)[0])], logits, None, None)
+        tree, q, rows, fed = yield from self._draft(self.speculation, room - 1)
         # One pass over the pending token, which is the root, and all that was drafted.
-        logits = self.target.feed([text[-1], *tree.tokens[1:]], tree.parent)
+        tokens = [self.text[-1], *tree.tokens[1:]]
+        logits = _answer((yield Ask("target", "feed", tokens, tree.parent)))
         p = self.warp.law(logits)
         law = torch.full_like(p, torch.nan)
         for node, row in q.items():
             law[node] = row
-        tokens = list(self.speculation.verifier(Draft(tree, p, law), rng))
-        path = _path(tree, tokens[:-1])
-        self.target.commit(path)
-        self.speculation.draft.commit(
-            [*range(fed - 1), *(drafted_rows[n] for n in path if n in drafted_rows)]
-        )
-        return Step(tokens, logits[path], len(tree.tokens) - 1, len(tokens) - 1)
+        out = list(self.speculation.verifier(Draft(tree, p, law), self.rng))
+        path = _path(tree, out[:-1])
+        yield Ask("target", "commit", path)
+        kept = [*range(fed - 1), *(rows[n] for n in path if n in rows)]
+        yield Ask("draft", "commit", kept)
+        self._seen += len(kept)
+        return Step(out, logits[path], len(tree.tokens) - 1, len(out) - 1)
 
     def _draft(
-        self, how: Speculation, text: Sequence[int], room: int, rng: Rng
-    ) -> tuple[Tree, dict[int, torch.Tensor], dict[int, int], int]:
+        self, how: Speculation, room: int
+    ) -> Generator[
+        Ask | Step, torch.Tensor | None, tuple[Tree, dict[int, torch.Tensor], dict[int, int], int]
+    ]:
         """Draft at most `room` tokens deep.
 
         Returns the tree, its laws, the draft's cache row of each node that has one, and how many tokens of
         the text, the root last, its cache had not seen.
         """
-        model = how.draft
-        unseen = text[model.committed :]
-        rows: dict[int, int] = {}
-        count = len(unseen)
-
-        def laws(tree: Tree, nodes: Sequence[int]) -> torch.Tensor:
-            nonlocal count
+        unseen = self.text[self._seen :]
+        rows = {0: len(unseen) - 1}
+        asking = growing(how.shape.cut(room), self.rng)
+        count, laws = 0, None
+        while True:
+            try:
+                tree, nodes = asking.send(laws)
+            except StopIteration as done:
+                tree, q = done.value
+                return tree, q, rows, len(unseen)
             if nodes[0] == 0:
-                logits = model.feed(unseen, range(-1, len(unseen) - 1))[-1:]
-                rows[0] = len(unseen) - 1
+                ask = Ask("draft", "feed", unseen, range(-1, len(unseen) - 1))
             else:
-                logits = model.feed([tree.tokens[n] for n in nodes], [rows[tree.parent[n]] for n in nodes])
+                above = [rows[tree.parent[n]] for n in nodes]
+                ask = Ask("draft", "feed", [tree.tokens[n] for n in nodes], above)
                 rows.update((node, count + i) for i, node in enumerate(nodes))
-                count += len(nodes)
-            law = how.warp.law(logits[:, : self._vocabulary])
+            count += len(ask.tokens)
+            logits = _answer((yield ask))
+            law = how.warp.law(logits[-len(nodes) :, : self._vocabulary])
             # Vocabularies are padded to different sizes; what one model lacks it never draws.
-            return torch.nn.functional.pad(law, (0, self._vocabulary - law.shape[-1]))
+            laws = torch.nn.functional.pad(law, (0, self._vocabulary - law.shape[-1]))
 
-        tree, q = grow(how.shape.cut(room), laws, rng)
-        return tree, q, rows, len(unseen)
+
+def _answer(logits: torch.Tensor | None) -> torch.Tensor:
+    assert logits is not None
+    return logits
 
 
 def _path(tree: Tree, tokens: Sequence[int]) -> list[int]:
