@@ -28,7 +28,7 @@ class ReferenceScorer(TransformersScorer):
         unknown = sorted(arm.engine_args.keys() - set(_SHARED))
         if "antidistillation" in unknown:
             raise EngineRefusal(
-                "antidistillation changes the law of this arm on purpose, so its model alone cannot judge others"
+                "antidistillation changes this arm's law on purpose: its model alone cannot judge others"
             )
         if unknown:
             raise EngineRefusal(f"the reference engine has no option {unknown[0]!r}, only {list(_SHARED)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,6 +93,7 @@ class Decoder:
         self.target = target
         self.warp = warp
         self.speculation = speculation
+        self._stopped = -1
 
     def steps(self, prompt: Sequence[int], room: int, rng: Rng) -> Iterator[Step]:
         """Yield steps until `room` tokens are there; the last step may bring more.
@@ -118,6 +119,20 @@ class Decoder:
                 said = talk.send(answer)
             except StopIteration:
                 return
+
+    def run(self, texts: Iterable[tuple[Sequence[int], int, Rng]]) -> Iterator[tuple[int, Step | None]]:
+        """Decode one text after the other; see :meth:`tais.verification.batched.BatchDecoder.run`."""
+        for number, text in enumerate(texts):
+            for step in self.steps(*text):
+                yield number, step
+                if self._stopped == number:
+                    break
+            else:
+                yield number, None
+
+    def stop(self, number: int) -> None:
+        """End the text that is being decoded, by its number."""
+        self._stopped = number
 
     def _ask(self, ask: Ask) -> torch.Tensor | None:
         assert ask.side == "target" or self.speculation is not None
