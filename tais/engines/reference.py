@@ -256,7 +256,7 @@ class ReferenceEngine:
         from tais.verification.batched import BatchDecoder, BatchedModel
         from tais.verification.decode import Decoder
 
-        if self.proxies is not None:
+        if self.proxies is not None or self.batch_size == 1:
             return Decoder(self._target(warp.temperature), warp, speculation)
         draft = BatchedModel(self.draft.model) if self.draft else None
         return BatchDecoder(BatchedModel(self.target.model), warp, speculation, draft, size=self.batch_size)
