@@ -43,6 +43,7 @@ format: $(VENV)/ready-dev-$(KEY)  ## Format the code
 bench: $(VENV)/ready-dev-$(KEY)  ## Measure TAIS against a bare script, and the verifiers, on this machine
 	$(BIN)/python tools/bench.py
 	$(BIN)/python tools/bench_verification.py
+	$(BIN)/python tools/bench_reference.py
 
 models: $(VENV)/ready-dev-$(KEY)  ## Train the demo models again (about 20 minutes)
 	$(BIN)/python tools/train_demo_models.py

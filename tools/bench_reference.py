@@ -50,7 +50,9 @@ def requests(count: int) -> list[Request]:
     return [Request(SampleKey("b", str(i), 0), (Message("user", t),), seed=i) for i, t in enumerate(texts)]
 
 
-def measure(made: ReferenceEngine, asked: list[Request], sampling: Sampling) -> tuple[float, float, list[Any]]:
+def measure(
+    made: ReferenceEngine, asked: list[Request], sampling: Sampling
+) -> tuple[float, float, list[Any]]:
     """Return microseconds of the processor and of the clock per token, and the answers."""
     begun, clock = time.process_time(), time.perf_counter()
     found = {s.key: s.token_ids for s in made.generate(asked, sampling) if s is not None}
