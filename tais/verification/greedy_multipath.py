@@ -157,9 +157,10 @@ def _terms(high: torch.Tensor, low: torch.Tensor, count: int) -> torch.Tensor:
     """
     total = None
     while count % 2 == 0:
-        both = high + low if total is None else torch.add(high, low).mul_(total)
-        total, count = both, count // 2
-        if count > 1:
+        last = count == 2
+        both = torch.add(high, low, out=high if last else None)
+        total, count = both if total is None else both.mul_(total), count // 2
+        if not last:
             high.square_()
             low.square_()
     if count > 1:
