@@ -45,6 +45,7 @@ bench: $(VENV)/ready-dev-$(KEY)  ## Measure TAIS against a bare script and other
 	$(BIN)/python tools/bench_peers.py --peers $(or $(PEERS),$(BIN)/python)
 	$(BIN)/python tools/bench_startup.py
 	$(BIN)/python tools/bench_verification.py
+	$(BIN)/python tools/bench_reference.py
 
 models: $(VENV)/ready-dev-$(KEY)  ## Train the demo models again (about 20 minutes)
 	$(BIN)/python tools/train_demo_models.py

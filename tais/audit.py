@@ -33,6 +33,8 @@ _TOP = 4
 # Answers of the reference that are scored whole as the control, where nothing else asks for more.
 _CONTROL = 64
 _CONTROL_DIVERGING = 256
+# Engine arguments that are about the target's weights.
+_OF_THE_TARGET = ("quantization", "hf_overrides", "antidistillation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +235,12 @@ def _draft_stack(manifest: Manifest, contrast: Contrast) -> Arm | None:
     """Return the draft of a candidate as a stack of its own; None where it has no model of its own."""
     reference, candidate = manifest.arms[contrast.reference], manifest.arms[contrast.candidate]
     config = candidate.speculative_config or {}
-    # Other methods' drafts read the target's hidden states and answer nothing alone.
-    if (
-        config.get("method") not in ("draft_model", "assistant_model")
-        or reference.engine not in SCORING_ENGINES
-    ):
+    # The reference engine's method says who verifies; its draft is always a model. Elsewhere drafts of other
+    # methods read the target's hidden states and answer nothing alone.
+    model = candidate.engine == "reference" or config.get("method") in ("draft_model", "assistant_model")
+    if not config.get("model") or not model or reference.engine not in SCORING_ENGINES:
         return None
-    own = {k: v for k, v in reference.engine_args.items() if k not in ("quantization", "hf_overrides")}
+    own = {k: v for k, v in reference.engine_args.items() if k not in _OF_THE_TARGET}
     update = {
         "model": config.get("model"),
         "revision": config.get("revision"),

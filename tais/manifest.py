@@ -31,7 +31,7 @@ __all__ = [
     "load_manifest",
 ]
 
-SCORING_ENGINES = ("vllm", "transformers", "openai", "fake")
+SCORING_ENGINES = ("vllm", "transformers", "openai", "reference", "fake")
 """Engines that can score given tokens, see :class:`tais.engines.base.ScoringEngine`."""
 
 KNOWN_ENGINES = ("vllm", "openai", "transformers", "reference", "fake", "import")

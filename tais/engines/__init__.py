@@ -23,6 +23,7 @@ ENGINES: dict[str, str] = {
 SCORERS: dict[str, str] = {
     "fake": "tais.engines.fake_scoring:FakeScorer",
     "openai": "tais.engines.openai_scoring:OpenaiScorer",
+    "reference": "tais.engines.reference_scoring:ReferenceScorer",
     "transformers": "tais.engines.transformers_scoring:TransformersScorer",
     "vllm": "tais.engines.vllm_scoring:VllmScorer",
 }

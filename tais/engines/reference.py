@@ -1,22 +1,19 @@
 """The reference engine: any verification algorithm and any shape of draft, on transformers and torch.
 
-Built to be plain, not fast: one text at a time, every algorithm of :mod:`tais.verification` as it is
-audited by ``tais law``. It is looked up by name, so that nothing else of TAIS needs that package.
+Every algorithm of :mod:`tais.verification` as it is audited by ``tais law``: passes of the models are
+batched, decisions are taken text by text. It is looked up by name, so that nothing else of TAIS needs it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tais.engines.base import Counters, EngineRefusal, Message, Request, Sample
 from tais.engines.prompts import Renderer, render
+from tais.engines.reference_answer import Answer
 from tais.engines.steering import read_steering, steering_of, wrong_steering
 from tais.engines.vllm import hide_broken_packages
 from tais.errors import TaisError
@@ -24,17 +21,19 @@ from tais.manifest import Arm, Sampling
 
 if TYPE_CHECKING:
     from tais.decoding.steered import Steering
-    from tais.verification import Member, Shape
+    from tais.verification import Member, Rng, Shape
+    from tais.verification.batched import BatchDecoder
     from tais.verification.cached import CachedModel, TreeModel
-    from tais.verification.decode import Decoder, Speculation, Step
+    from tais.verification.decode import Decoder, Speculation
     from tais.verification.policy import Tap
     from tais.verification.selector.choose import Chooser
     from tais.verification.selector.store import Selector
+    from tais.verification.warp import Warp
 
 __all__ = ["ReferenceEngine", "preload"]
 
 _NOT_INSTALLED = "the reference engine needs torch and transformers: pip install 'tais[cpu]', or 'tais[gpu]'"
-_ENGINE_ARGS = ("max_model_len", "device", "antidistillation")
+_ENGINE_ARGS = ("batch_size", "max_model_len", "device", "antidistillation")
 _SPECULATION = {
     "method": str,
     "model": str,
@@ -69,12 +68,12 @@ class ReferenceEngine:
     def start(self, arm: Arm) -> dict[str, Any]:
         """Load the models; see :class:`tais.engines.base.Engine`.
 
-        ``engine_args`` takes ``max_model_len``, ``device`` and ``antidistillation`` (see
-        :class:`tais.engines.steering.SteeringOptions`), which changes the law on purpose; it stands here and
-        not on the transformers engine, whose ``generate`` adds a processor's scores before the temperature,
-        while three models with a cache each are one more target to this decoder.
-        ``speculative_config`` takes ``method`` (a name of ``tais.verification.VERIFIERS``), ``model``,
-        ``revision`` and the shape of the draft: either
+        ``engine_args`` takes ``batch_size`` (texts at once, 16), ``max_model_len``, ``device`` and
+        ``antidistillation`` (see :class:`tais.engines.steering.SteeringOptions`), which changes the law on
+        purpose; it stands here and not on the transformers engine, whose ``generate`` adds a processor's
+        scores before the temperature, while three models with a cache each are one more target to this
+        decoder. ``speculative_config`` takes ``method`` (a name of ``tais.verification.VERIFIERS``),
+        ``model``, ``revision`` and the shape of the draft: either
         ``num_speculative_tokens`` with ``paths`` and ``trunk`` (tokens before they part) or
         ``trunk_entropy`` (nats of the draft's law at which they part), or ``branching`` (children per
         level) with ``children`` (independent, distinct or topk); or ``selector``, a folder, which chooses
@@ -86,6 +85,9 @@ class ReferenceEngine:
         for key in arm.engine_args:
             if key not in _ENGINE_ARGS:
                 raise EngineRefusal(f"the reference engine has no option {key!r}, only {_ENGINE_ARGS}")
+        self.batch_size = arm.engine_args.get("batch_size", 16)
+        if not isinstance(self.batch_size, int) or isinstance(self.batch_size, bool) or self.batch_size < 1:
+            raise EngineRefusal(f"batch_size must be a whole number above 0, not {self.batch_size!r}")
         self._total = Counters()
         self.how = dict(arm.speculative_config) if arm.speculative_config else None
         self.member: Member | None = None
@@ -250,6 +252,7 @@ class ReferenceEngine:
                 "attention": str(model.config._attn_implementation),
             },
             "device": self.device,
+            "batch_size": 1 if self._one_by_one else self.batch_size,
             "antidistillation": self._steered,
             "speculative_config": self._resolved_speculation(),
         }
@@ -260,7 +263,9 @@ class ReferenceEngine:
             return {**self.how, "claim": "lossless", "choices": grid, "selector_sha256": found}
         if self.how is None or self.member is None:
             return None
-        return {**self.how, "claim": self.member.claim.value, "shape": str(self.shape)}
+        drawn = "probabilistic" if self.shape and self.shape.is_random else "greedy"
+        told = {"claim": self.member.claim.value, "shape": str(self.shape), "draft_sample_method": drawn}
+        return {**self.how, **told}
 
     def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
         """Refuse a prompt that is empty or leaves no room, and steering where nothing is sampled."""
@@ -274,15 +279,52 @@ class ReferenceEngine:
                 )
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
-        """Answer one request after the other."""
-        from tais.verification.decode import Decoder
+        """Answer up to ``batch_size`` requests at once; no answer depends on another.
+
+        Where the target is steered, three models decode as one, and a selector reads hidden states of the
+        last pass: texts are then taken one by one.
+        """
         from tais.verification.warp import Warp
 
         warp = Warp(sampling.temperature, sampling.top_k, sampling.top_p)
         speculation = self._speculation(sampling)
-        decoder = Decoder(self._target(sampling.temperature), warp, speculation)
-        for request in requests:
-            yield from self._answer(request, sampling, decoder)
+        answers: dict[int, Answer] = {}
+        decoder = self._decoder(warp, speculation)
+        for number, step in decoder.run(self._texts(requests, sampling, answers)):
+            answer = answers[number]
+            if step is not None and not answer.finish:
+                answer.take(step)
+            if answer.finish:
+                decoder.stop(number)
+                self._count(answer.drafted, answer.accepted)
+                request = requests[number]
+                yield answers.pop(number).sample(request, self._render(request), drafts=bool(self.how))
+            yield None
+
+    @property
+    def _one_by_one(self) -> bool:
+        return self.steering is not None or self.selector is not None or self.batch_size == 1
+
+    def _decoder(self, warp: Warp, speculation: Speculation | None) -> BatchDecoder | Decoder:
+        from tais.verification.batched import BatchDecoder, BatchedModel
+        from tais.verification.decode import Decoder
+
+        if self._one_by_one:
+            return Decoder(self._target(warp.temperature), warp, speculation)
+        draft = BatchedModel(self.draft.model) if self.draft else None
+        return BatchDecoder(BatchedModel(self.target.model), warp, speculation, draft, size=self.batch_size)
+
+    def _texts(
+        self, requests: Sequence[Request], sampling: Sampling, answers: dict[int, Answer]
+    ) -> Iterator[tuple[Sequence[int], int, Rng]]:
+        """Yield prompt, room and decisions of one request after the other, and open its answer."""
+        from tais.verification import SeededRng
+
+        for number, request in enumerate(requests):
+            prompt = self._render(request)
+            room = min(sampling.max_tokens, self.limit - len(prompt))
+            answers[number] = Answer(self.tokenizer, self.ends, sampling, room)
+            yield prompt, room, SeededRng(request.seed)
 
     def _speculation(self, sampling: Sampling) -> Speculation | None:
         from tais.verification import Shape, find_verifier
@@ -309,35 +351,6 @@ class ReferenceEngine:
     def _target(self, temperature: float) -> TreeModel:
         return self.steering.target(self.target, temperature) if self.steering else self.target
 
-    def _answer(self, request: Request, sampling: Sampling, decoder: Decoder) -> Iterator[Sample | None]:
-        from tais.verification import SeededRng
-
-        begun = time.monotonic()
-        prompt = self._render(request)
-        answer = _Answer(self.tokenizer, self.ends, sampling)
-        room = min(sampling.max_tokens, self.limit - len(prompt))
-        for step in decoder.steps(prompt, room, SeededRng(request.seed)):
-            answer.take(step, room)
-            if answer.finish:
-                break
-            yield None
-        self._count(answer.drafted, answer.accepted)
-        ids = np.asarray(prompt, dtype="<i4")
-        yield Sample(
-            key=request.key,
-            prompt_digest=hashlib.sha256(ids.tobytes()).hexdigest(),
-            prompt_tokens=len(prompt),
-            token_ids=answer.ids,
-            text=answer.text(),
-            finish_reason=answer.finish,
-            top1_logprobs=answer.best,
-            top2_logprobs=answer.second,
-            top2_tokens=answer.other,
-            step_drafted=answer.drafted if self.how else None,
-            step_accepted=answer.accepted if self.how else None,
-            seconds=time.monotonic() - begun,
-        )
-
     def _count(self, drafted: Sequence[int], accepted: Sequence[int]) -> None:
         depth = self.shape.depth if self.shape else 0
         depth = self.selector.grid.depth if self.selector else depth
@@ -359,54 +372,6 @@ class ReferenceEngine:
     def close(self) -> None:
         """Release the models."""
         del self.target, self.draft
-
-
-class _Answer:
-    """An answer as it grows."""
-
-    def __init__(self, tokenizer: Any, ends: set[int], sampling: Sampling) -> None:
-        self.tokenizer = tokenizer
-        self.ends = ends
-        self.stops = sampling.stop
-        self.ids: list[int] = []
-        self.best: list[float] = []
-        self.second: list[float] = []
-        self.other: list[int] = []
-        self.drafted: list[int] = []
-        self.accepted: list[int] = []
-        self.finish = ""
-
-    def take(self, step: Step, room: int) -> None:
-        """Add a step's tokens up to the first that ends the answer."""
-        import torch
-
-        if step.drafted is not None and step.accepted is not None:
-            self.drafted.append(step.drafted)
-            self.accepted.append(step.accepted)
-        two = torch.log_softmax(step.logits.float(), -1).topk(2, dim=-1)
-        for token, scores, best in zip(step.tokens, two.values.tolist(), two.indices.tolist(), strict=True):
-            self.ids.append(token)
-            self.best.append(scores[0])
-            self.second.append(scores[1])
-            self.other.append(best[1] if best[0] == token else best[0])
-            if token in self.ends or (self.stops and self._stop() is not None):
-                self.finish = "stop"
-                return
-            if len(self.ids) >= room:
-                self.finish = "length"
-                return
-
-    def _decoded(self) -> str:
-        return str(self.tokenizer.decode(self.ids, skip_special_tokens=True))
-
-    def _stop(self) -> int | None:
-        text = self._decoded()
-        places = [place for stop in self.stops if (place := text.find(stop)) >= 0]
-        return min(places) if places else None
-
-    def text(self) -> str:
-        """Return the text, cut before the first stop string."""
-        return self._decoded()[: self._stop()]
 
 
 def shape_of(how: dict[str, Any]) -> Shape:

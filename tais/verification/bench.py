@@ -223,7 +223,7 @@ def pair_bench(
     Notes
     -----
     Answers differ between algorithms at a temperature above 0, so the comparison is unpaired. Speeds are
-    those of this engine, which decodes one text at a time; loading is not counted.
+    those of this engine, one text at a time; loading is not counted.
     """
     from tais.engines.reference import ReferenceEngine
     from tais.manifest import Arm, Sampling
@@ -239,6 +239,8 @@ def pair_bench(
             model=question.target,
             dtype=question.dtype,
             speculative_config=how,
+            # Tokens per second are those of one text, which is what speculation is for.
+            engine_args={"batch_size": 1},
         )
         engine.start(arm)
         for battery, asked in requests.items():

@@ -16,7 +16,9 @@ from tais.verification.arithmetic import excess_mass, ratio, sample_excess
 from tais.verification.draft import Draft
 from tais.verification.rng import Rng
 
-__all__ = ["first_path", "verify", "verify_path"]
+__all__ = ["Near", "first_path", "verify", "verify_path"]
+
+Near = Callable[[int], tuple[torch.Tensor, float, float]]
 
 
 def verify(draft: Draft, rng: Rng) -> list[int]:
@@ -44,6 +46,7 @@ def verify_path(
     p: Callable[[int], torch.Tensor],
     q: Callable[[int], torch.Tensor],
     rng: Rng,
+    near: Near | None = None,
 ) -> list[int]:
     """Verify one path of L tokens that were drawn from the chain `q`.
 
@@ -57,6 +60,9 @@ def verify_path(
         Law of target and draft after i tokens, shape (V,); `q` is not asked for i = L.
     rng
         Takes the decisions.
+    near
+        Where rows of `q` are dear: a cheaper law and two factors, after i tokens, with low law <= q <= high
+        law elementwise. They decide most levels.
 
     Notes
     -----
@@ -71,17 +77,38 @@ def verify_path(
     if rng.flip(weights[last]):
         return [*tokens, rng.categorical(p(last))]
     for i in range(last - 1, 0, -1):
-        if _succeeds(p, q, i, weights[i], rng):
+        if _succeeds(p, q, i, weights[i], rng, near):
             return [*tokens[:i], sample_excess(p(i), q(i), rng, weights[i])]
     return [sample_excess(p(0), q(0), rng)]
 
 
 def _succeeds(
-    p: Callable[[int], torch.Tensor], q: Callable[[int], torch.Tensor], i: int, weight: float, rng: Rng
+    p: Callable[[int], torch.Tensor],
+    q: Callable[[int], torch.Tensor],
+    i: int,
+    weight: float,
+    rng: Rng,
+    near: Near | None,
 ) -> bool:
     if weight >= 1:
         return True
     if not rng.flip(weight):
         return False
-    mass = excess_mass(p(i), q(i), weight)
-    return rng.flip(min(1.0, mass / (mass + 1 - weight) / weight))
+    least, most = 0.0, weight
+    if near is not None:
+        law, low, high = near(i)
+        most = min(weight, _success(p(i), law, low, weight))
+        if not rng.flip(most / weight):
+            return False
+        least = _success(p(i), law, high, weight) if high > low else most
+        if rng.flip(min(1.0, least / most)):
+            return True
+    # Here the level succeeds if a number that is uniform between the bounds lies below its success.
+    success = _success(p(i), q(i), 1.0, weight)
+    return rng.flip(min(1.0, max(0.0, (success - least) / (most - least))))
+
+
+def _success(p: torch.Tensor, law: torch.Tensor, factor: float, weight: float) -> float:
+    """Return a level's success where the law is `factor` times `law`; it falls with the factor."""
+    mass = factor * excess_mass(p, law, weight / factor) if factor > 0 else weight
+    return mass / (mass + 1 - weight)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import torch
 
-__all__ = ["CachedModel", "NotCacheable", "TreeModel"]
+__all__ = ["CachedModel", "NotCacheable", "TreeModel", "refuse_other_caches"]
 
 
 class NotCacheable(ValueError):
@@ -74,10 +74,7 @@ class CachedModel:
         self._cache = DynamicCache(config=self.model.config)
         self._parents, self._depths, self._committed = [], [], 0
         logits = self._pass(tokens, None, None, last=True)
-        layers = self._cache.layers
-        if any(getattr(layer, "is_sliding", False) or not hasattr(layer, "keys") for layer in layers):
-            name = type(self.model).__name__
-            raise NotCacheable(f"{name} does not keep every key and value, so its cache cannot hold a tree")
+        refuse_other_caches(self.model, self._cache)
         self._committed = len(tokens)
         return logits[-1]
 
@@ -135,3 +132,10 @@ class CachedModel:
         with torch.no_grad():
             out = self.model(input_ids=ids, past_key_values=self._cache, use_cache=True, **arguments)
         return out.logits[0]
+
+
+def refuse_other_caches(model: Any, cache: Any) -> None:
+    """Raise NotCacheable unless a cache, after a first pass, keeps every key and value."""
+    if any(getattr(layer, "is_sliding", False) or not hasattr(layer, "keys") for layer in cache.layers):
+        name = type(model).__name__
+        raise NotCacheable(f"{name} does not keep every key and value, so its cache cannot hold a tree")

@@ -30,11 +30,12 @@ def rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng) -> i
         above, below = float(p[token]), rho * float(q[token])
         if rng.flip(1.0 if above >= below > 0 else above / below if below > 0 else 0.0):
             return token
-    common = torch.minimum(p / rho, q)
+    common = torch.div(p, rho)
+    torch.minimum(common, q, out=common)
     beta = float(common.sum())
     if beta <= 0:
         return rng.categorical(p)
-    left = (p - common * (_accepted(beta, len(tokens)) / beta)).clamp_(min=0)
+    left = torch.sub(p, common, alpha=_accepted(beta, len(tokens)) / beta, out=common).clamp_(min=0)
     return rng.categorical(left if float(left.sum()) > 0 else p)
 
 
@@ -46,9 +47,12 @@ def discount(p: torch.Tensor, q: torch.Tensor, draws: int) -> float:
     Any larger rho is valid and accepts less; a smaller one leaves a negative residual, so the root is
     rounded up.
     """
+    room = torch.empty_like(p)
 
     def slack(rho: float) -> float:
-        beta = float(torch.minimum(p / rho, q).sum())
+        # Asked for some ten times: in place, and without a division.
+        torch.minimum(torch.mul(q, rho, out=room), p, out=room)
+        beta = float(room.sum()) / rho
         return rho * beta - _accepted(beta, draws)
 
     low, high = 1.0, float(draws)

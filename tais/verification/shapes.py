@@ -7,7 +7,7 @@ before them alone, so that they are independent draws from the draft's law given
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,7 +16,7 @@ from tais.errors import UsageError
 from tais.verification.draft import Tree
 from tais.verification.rng import Rng
 
-__all__ = ["KINDS", "Laws", "Shape", "grow", "parse_shape"]
+__all__ = ["KINDS", "Laws", "Shape", "grow", "growing", "parse_shape"]
 
 Laws = Callable[[Tree, Sequence[int]], torch.Tensor]
 """Law of the draft after each of some nodes, shape (nodes, V)."""
@@ -144,18 +144,33 @@ def grow(shape: Shape, laws: Laws, rng: Rng) -> tuple[Tree, dict[int, torch.Tens
     (Tree, dict)
         The tree, and the law that the children of each inner node were drawn from.
     """
+    asking = growing(shape, rng)
+    answer = None
+    while True:
+        try:
+            answer = laws(*asking.send(answer))
+        except StopIteration as done:
+            grown: tuple[Tree, dict[int, torch.Tensor]] = done.value
+            return grown
+
+
+Growing = Generator[tuple[Tree, Sequence[int]], torch.Tensor | None, tuple[Tree, dict[int, torch.Tensor]]]
+
+
+def growing(shape: Shape, rng: Rng) -> Growing:
+    """Draft a tree as :func:`grow` does: yield the tree and the nodes of a level, be sent their laws."""
     tree = Tree()
     rows: dict[int, torch.Tensor] = {}
     if shape.branching:
         level = [0]
         for width in shape.branching:
-            rows.update(zip(level, laws(tree, level), strict=True))
+            rows.update(zip(level, _sent((yield tree, level)), strict=True))
             level = [child for node in level for child in _family(tree, node, rows[node], width, shape, rng)]
         return tree, rows
     tree.paths, apart = [[]], False
     for step in range(shape.depth):
         level = list(dict.fromkeys(path[-1] if path else 0 for path in tree.paths))
-        rows.update(zip(level, laws(tree, level), strict=True))
+        rows.update(zip(level, _sent((yield tree, level)), strict=True))
         if not apart:
             apart, tree.trunk = shape.parts_after(step, rows[level[0]]), step
             tree.paths = [list(tree.paths[0]) for _ in range(shape.paths if apart else 1)]
@@ -165,6 +180,11 @@ def grow(shape: Shape, laws: Laws, rng: Rng) -> tuple[Tree, dict[int, torch.Tens
     if not apart:
         tree.trunk = shape.depth
     return tree, rows
+
+
+def _sent(laws: torch.Tensor | None) -> torch.Tensor:
+    assert laws is not None
+    return laws
 
 
 def _family(tree: Tree, node: int, law: torch.Tensor, width: int, shape: Shape, rng: Rng) -> list[int]:

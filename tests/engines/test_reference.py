@@ -51,7 +51,9 @@ def requests(prompts: list[str] = PROMPTS) -> list[Request]:
 
 
 def answers(made: ReferenceEngine, sampling: Sampling = GREEDY) -> list[Sample]:
-    return [sample for sample in made.generate(requests(), sampling) if sample is not None]
+    """In the order of the requests; they finish in another."""
+    found = {sample.key: sample for sample in made.generate(requests(), sampling) if sample is not None}
+    return [found[request.key] for request in requests()]
 
 
 SPECULATION: list[dict[str, Any]] = [
@@ -101,8 +103,21 @@ def test_the_same_seed_gives_the_same_answer_and_another_seed_another() -> None:
     first, again = ([s.token_ids for s in answers(made, sampled)] for _ in "ab")
     assert first == again
     other = [Request(r.key, r.messages, seed=r.seed + 100) for r in requests()]
-    third = [s.token_ids for s in made.generate(other, sampled) if s is not None]
-    assert third != first
+    third = {s.key: s.token_ids for s in made.generate(other, sampled) if s is not None}
+    assert [third[r.key] for r in other] != first
+
+
+@pytest.mark.parametrize("how", [None, SPECULATION[1], SPECULATION[2], SPECULATION[6]])
+def test_no_answer_depends_on_the_batch(how: dict[str, Any] | None) -> None:
+    """In float64: one at a time, five at once, and in another order, drawn at temperature 1 and greedy."""
+    alone, together = (engine(how, dtype="float64", engine_args={"batch_size": n}) for n in (1, 5))
+    for sampling in (Sampling(temperature=1, top_p=0.95, max_tokens=16), GREEDY):
+        sides = []
+        for made, asked in ((alone, requests()), (together, requests()), (together, requests()[::-1])):
+            found = {s.key: s for s in made.generate(asked, sampling) if s is not None}
+            sides.append([(found[r.key].token_ids, found[r.key].step_accepted) for r in requests()])
+        assert sides[0] == sides[1] == sides[2]
+        assert len({tuple(tokens or ()) for tokens, _ in sides[0]}) > 1
 
 
 def test_a_stop_string_ends_the_answer_and_is_cut_off() -> None:
@@ -150,6 +165,8 @@ def test_a_configuration_that_makes_no_sense_is_refused(how: dict[str, Any], sai
     ("arguments", "said"),
     [
         ({"engine_args": {"max_num_seqs": 4}}, "no option 'max_num_seqs'"),
+        ({"engine_args": {"batch_size": 0}}, "batch_size must be a whole number above 0, not 0"),
+        ({"engine_args": {"batch_size": True}}, "batch_size must be a whole number above 0, not True"),
         ({"dtype": "float7"}, "no dtype 'float7'"),
         ({"model": str(DEMO)}, "cannot load the model"),
     ],

@@ -41,9 +41,9 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def edited(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    """The two-arm manifest with a change, for other folders."""
-    data = YAML(typ="safe").load(ROOT / "manifests" / "quick.yaml")
+def edited(tmp_path: Path, change: Callable[[dict[str, Any]], None], name: str = "quick") -> Path:
+    """A ready manifest, the one of two arms unless said otherwise, with a change, for other folders."""
+    data = YAML(typ="safe").load(ROOT / "manifests" / f"{name}.yaml")
     for arm in data["arms"].values():
         for holder in (arm, arm.get("speculative_config", {})):
             if "model" in holder:

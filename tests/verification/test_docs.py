@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -47,3 +48,15 @@ def test_the_keys_of_the_reference_engine_are_all_named() -> None:
     section = PAGE.split("## The reference engine")[1]
     for key in _SPECULATION:
         assert f"`{key}`" in section
+
+
+def test_every_figure_is_shown_with_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    pictures = importlib.import_module("verification_figures").PICTURES
+
+    shown = {path: " ".join(said.split()) for said, path in re.findall(r"!\[([^]]*)\]\(([^)]*)\)", PAGE)}
+    assert shown == {f"figures/verification-{name}.svg": made.about for name, made in pictures.items()}
+    for path in shown:
+        drawn = (ROOT / "docs" / path).read_text(encoding="utf-8")
+        assert shown[path] in " ".join(drawn.split())
+        assert len(drawn) < 30_000

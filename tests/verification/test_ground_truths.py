@@ -146,3 +146,21 @@ def test_the_threshold_of_typical_acceptance() -> None:
     # min(0.09, 0.3 exp(-ln 4)) = 0.075 for four equal tokens; 0.09 for a sure one.
     assert threshold(torch.full((4,), 0.25, dtype=torch.float64)) == pytest.approx(0.075, abs=1e-12)
     assert threshold(torch.tensor([1.0, 0.0], dtype=torch.float64)) == 0.09
+
+
+def test_the_entropy_is_taken_in_full_only_where_its_bounds_leave_the_choice_open() -> None:
+    """What passes is what the threshold says, on laws from nearly flat to nearly sure."""
+    from tais.verification.typical import EPSILON, _between
+
+    generator = torch.Generator().manual_seed(0)
+    for spread in (0.1, 1.0, 3.0, 10.0):
+        for _ in range(20):
+            logits = spread * torch.randn(500, generator=generator, dtype=torch.float64)
+            p = torch.softmax(logits, 0)
+            p[:7] = 0
+            exact = threshold(p := p / p.sum())
+            chances = [float(x) for x in p if 0 < x <= EPSILON]
+            # Together, one by one, and just beside the threshold.
+            for asked in (chances, *([x] for x in chances[:20]), [exact * 0.9999], [exact * 1.0001]):
+                limit = _between(p, asked)
+                assert [x > limit for x in asked] == [x > exact for x in asked]

@@ -185,7 +185,7 @@ class Labels:
 
     def _whole_path(self, draft: Draft, cuts: Sequence[int], *, picked: bool) -> dict[int, float]:
         if picked:
-            nodes, weights, law = greedy_multipath.picked(draft)
+            nodes, weights, law, _ = greedy_multipath.picked(draft)
         else:
             nodes, weights, law = block.first_path(draft)
         worth = self._worth(draft.tree)
