@@ -10,7 +10,14 @@ from tais.engines.worker import Job
 from tais.errors import EngineError, Place
 from tais.executors.devices import Devices
 from tais.executors.needs import gpus_of
-from tais.executors.process import ArmEvent, Listener, WorkerProcess, stop_all, worker_environment
+from tais.executors.process import (
+    ArmEvent,
+    Listener,
+    WorkerDeath,
+    WorkerProcess,
+    stop_all,
+    worker_environment,
+)
 
 __all__ = ["ArmEvent", "LocalExecutor", "worker_environment"]
 
@@ -72,14 +79,22 @@ class LocalExecutor:
             while pending or self._running():
                 self._start_what_fits(pending, jobs)
                 self._listen(listener)
+        except WorkerDeath as death:
+            self._stop()
+            # On one machine nobody takes over: a death is a failure like any other.
+            raise EngineError(death.what, place=death.place, remedy=death.remedy) from None
         except (KeyboardInterrupt, EngineError):
-            running = self._running()
-            stop_all(running)
-            for worker in running:
-                worker.kill()
+            self._stop()
             raise
         finally:
             self._forget_ended()
+
+    def _stop(self) -> None:
+        """Let running arms store what they have finished, and end them."""
+        running = self._running()
+        stop_all(running)
+        for worker in running:
+            worker.kill()
 
     def _check_room(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
