@@ -159,11 +159,11 @@ def pair_of_models(size: int) -> tuple[Speculation, CachedModel, Chooser]:
 
 @pytest.mark.slow
 def test_a_text_that_the_selector_drafts_for_has_the_targets_law() -> None:
-    """Four tokens by 4,000 runs on a tiny model against the target's own law: five sigma."""
-    size, runs, prompt = 3, 4000, [1, 2, 0]
+    """Three tokens by 1,200 runs on a tiny model against the target's own law: five sigma."""
+    size, runs, prompt = 3, 1200, [1, 2, 0]
     how, target, chooser = pair_of_models(size)
     exact: dict[tuple[int, ...], float] = {(): 1.0}
-    for _ in range(4):
+    for _ in range(3):
         longer: dict[tuple[int, ...], float] = defaultdict(float)
         for text, chance in exact.items():
             ids = torch.tensor([[*prompt, *text]])
@@ -174,14 +174,14 @@ def test_a_text_that_the_selector_drafts_for_has_the_targets_law() -> None:
         exact = longer
     decoder, rng, seen = Decoder(target, Warp(), how), SeededRng(0), Counter[tuple[int, ...]]()
     for _ in range(runs):
-        drawn = [token for step in decoder.steps(prompt, 6, rng) for token in step.tokens]
-        seen[tuple(drawn[:4])] += 1
+        drawn = [token for step in decoder.steps(prompt, 4, rng) for token in step.tokens]
+        seen[tuple(drawn[:3])] += 1
     assert sum(exact.values()) == pytest.approx(1, abs=1e-12)
     for text, probability in exact.items():
         spread = math.sqrt(runs * probability * (1 - probability))
         # Bernstein's term for cells that expect a handful.
         assert abs(seen[text] - runs * probability) < 5 * spread + 25 / 3, text
-    assert len(chooser.chosen) >= 3
+    assert len(chooser.chosen) >= 2
 
 
 @pytest.mark.slow

@@ -189,3 +189,17 @@ def test_a_file_that_is_no_data_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1 nothing PAR1")
     with pytest.raises(StoreError, match="no training data"):
         read_data(tmp_path / "x.parquet")
+
+
+def test_the_lock_holds_the_files_of_a_selector(made: Path) -> None:
+    from tais.lock import _arm
+    from tais.treatment import speculation_findings
+
+    how = {"method": "auto", "model": "org/draft", "selector": str(made / "one")}
+    arm = Arm.model_validate(
+        {"name": "a", "engine": "reference", "model": "org/target", "speculative_config": how}
+    )
+    locked = _arm(arm, {})["speculative_config"]
+    assert set(locked["selector"]["files"]) == {"selector.json", "selector.safetensors"}
+    # What the lock calls by its digests the engine calls by its path: no option that was ignored.
+    assert not list(speculation_findings(locked, {"resolved": {"speculative_config": how}}))
