@@ -36,7 +36,7 @@ from typing import Any, Final
 
 import torch
 import train_demo_models as demo
-from antidistillation_figures import CONFIDENCE, Cell, against, draw, match, t_interval, table
+from antidistillation_figures import CONFIDENCE, Cell, against, draw, losses_of, match, t_interval, table
 from demo_corpus import ROOT, Example, Lesson, Temper, held_out, write_choice
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
@@ -260,11 +260,11 @@ def report(lab: Lab, cells: Sequence[Cell]) -> dict[str, Any]:
     """Return everything that was measured."""
     rows = []
     for cell in cells:
-        found = against(cells, cell)
+        found, loss = against(cells, cell), against(cells, cell, losses_of)
         rows.append(
             dataclasses.asdict(cell)
             | {"student_interval": t_interval(cell.accuracies)}
-            | ({"temperature_minus_lambda": found[0], "interval": found[1]} if found else {})
+            | ({"temperature_minus_lambda": {"right": found, "loss": loss}} if found else {})
         )
     return {
         "plan": dataclasses.asdict(lab.plan),

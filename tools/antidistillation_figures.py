@@ -6,7 +6,7 @@ import io
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,8 @@ _HEAD: Final = (
     "teacher right (Wilson)",
     "student right (t over seeds)",
     "student's loss, nats",
-    "temperature minus lambda",
+    "temperature minus lambda: right",
+    "loss",
 )
 _SERIES: Final = (("antidistillation", "#0072b2", "o", "-"), ("temperature", "#d55e00", "s", "--"))
 
@@ -90,18 +91,39 @@ def match(target: float, curve: Sequence[tuple[float, float]]) -> float:
     raise UsageError(f"no temperature of the grid brings the teacher to {target:.3f}", remedy=remedy)
 
 
-def against(cells: Sequence[Cell], cell: Cell) -> tuple[float, Interval] | None:
-    """Return the students' accuracy under the matched temperature minus that under lambda, by seed.
+def accuracies_of(cell: Cell) -> Sequence[float]:
+    """Return the students' accuracies, for :func:`against`."""
+    return cell.accuracies
+
+
+def losses_of(cell: Cell) -> Sequence[float]:
+    """Return the students' losses, for :func:`against`."""
+    return cell.losses
+
+
+def against(
+    cells: Sequence[Cell], cell: Cell, values: Callable[[Cell], Sequence[float]] = accuracies_of
+) -> tuple[float, Interval] | None:
+    """Return what students have under the matched temperature minus what they have under lambda, by seed.
+
+    Parameters
+    ----------
+    cells
+        All that was measured.
+    cell
+        The one under lambda.
+    values
+        What is compared, one number per seed.
 
     Returns
     -------
     (float, Interval) or None
-        Mean over seeds and its t interval; above 0, antidistillation taught less than temperature did. None
-        where no temperature was matched to the cell.
+        Mean over seeds and its t interval; of accuracies, above 0 where antidistillation taught less than
+        temperature did. None where no temperature was matched to the cell.
     """
     for other in cells:
         if cell.matches is None and other.matches == cell.strength:
-            pairs = zip(other.accuracies, cell.accuracies, strict=True)
+            pairs = zip(values(other), values(cell), strict=True)
             differences = [theirs - own for theirs, own in pairs]
             return statistics.fmean(differences), t_interval(differences)
     return None
@@ -118,14 +140,15 @@ def table(cells: Sequence[Cell]) -> str:
     lines = ["| " + " | ".join(_HEAD) + " |", "|" + "---|" * len(_HEAD)]
     for cell in cells:
         own = as_interval(wilson(cell.right, cell.answers, CONFIDENCE))
-        found = against(cells, cell)
+        right, loss = against(cells, cell), against(cells, cell, losses_of)
         columns = [
             f"{cell.strength:g}",
             f"{cell.temperature:.2f}",
             _with(cell.teacher, own),
             _with(statistics.fmean(cell.accuracies), t_interval(cell.accuracies)),
             _with(statistics.fmean(cell.losses), t_interval(cell.losses)),
-            _with(*found) if found else "",
+            _with(*right) if right else "",
+            _with(*loss) if loss else "",
         ]
         lines.append("| " + " | ".join(columns) + " |")
     return "\n".join(lines) + "\n"

@@ -68,6 +68,9 @@ def test_students_are_compared_seed_by_seed_with_those_of_the_matched_temperatur
     assert found[0] == pytest.approx(0.3)
     expected = stats.ttest_1samp([0.2, 0.4], 0).confidence_interval(0.95)
     assert found[1] == pytest.approx((expected.low, expected.high))
+    loss = figures.against(cells(), cells()[1], figures.losses_of)
+    assert loss is not None
+    assert loss[0] == pytest.approx(-0.45)
     assert figures.against(cells(), cells()[0]) is None
     assert figures.against(cells(), cells()[2]) is None
 
