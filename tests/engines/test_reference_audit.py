@@ -55,15 +55,15 @@ def test_a_stack_that_cannot_judge_is_refused(options: dict[str, Any], said: str
         ReferenceScorer().start_scoring(arm(engine_args=options), 1.0, 4)
 
 
-def test_sampled_trees_follow_the_law_and_lossy_rules_do_not(tais: Tais, tmp_path: Path) -> None:
+def test_sampled_trees_follow_the_law_and_a_lossy_rule_does_not(tais: Tais, tmp_path: Path) -> None:
     """The ready manifest on a few items per battery: too few to pass, enough for the law."""
 
     def change(data: dict[str, Any]) -> None:
         data["sampling"] |= {"max_tokens": 32, "n": 3}
-        # A draft this hot leaves the target further than the manifest's own, so that fewer tokens show it.
-        data["arms"]["typical"]["speculative_config"]["draft_temperature"] = 2.0
-        data["contrasts"] = [c for c in data["contrasts"] if c["candidate"] not in ("target_again", "token")]
-        del data["arms"]["target_again"]
+        # Typical acceptance leaks a tenth here, which takes more tokens to see: the nightly test has them.
+        kept = ("traversal", "delayed", "accept_all")
+        data["contrasts"] = [c for c in data["contrasts"] if c["candidate"] in kept]
+        data["arms"] = {n: arm for n, arm in data["arms"].items() if n not in ("target_again", "typical")}
 
     manifest = edited(tmp_path, change, "trees-sampled")
     done = tais("run", manifest, "--out", tmp_path / "out", "--limit", 10, timeout=900)
@@ -78,9 +78,8 @@ def test_sampled_trees_follow_the_law_and_lossy_rules_do_not(tais: Tais, tmp_pat
         assert law["candidate"]["tokens"] > 1500
         assert min(test["p"] for test in law["candidate"]["tests"]) > 1e-4
         assert law["candidate"]["leak"]["ci"][0] == 0.0
-    for name in ("typical", "accept_all"):
-        assert "law_not_followed" in {reason["code"] for reason in found[name]["reasons"]}
-        assert found[name]["verdict"] == "fail"
+    assert "law_not_followed" in {reason["code"] for reason in found["accept_all"]["reasons"]}
+    assert found["accept_all"]["verdict"] == "fail"
     # Whatever is drafted is written: the leak is the share of drafted tokens.
     leak = found["accept_all"]["details"]["conformance"]["candidate"]["leak"]
     assert leak["ci"][0] > 0.3
