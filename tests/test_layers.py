@@ -10,7 +10,13 @@ import tais
 PACKAGE = Path(tais.__file__).parent
 ABOVE = ("tais.verification", "tais.decoding", "tais.leak")
 # Looked up by name when an arm or a command asks for it, never imported by the core.
-MAY_IMPORT = {"cli/law.py", "cli/law_bench.py", "cli/leak.py", "engines/reference.py"}
+MAY_IMPORT = {
+    "cli/law.py",
+    "cli/law_bench.py",
+    "cli/leak.py",
+    "engines/reference.py",
+    "engines/reference_answer.py",
+}
 
 
 def imported(file: Path) -> set[str]:
