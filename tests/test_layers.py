@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "cli/law_selector.py",
     "cli/leak.py",
     "engines/reference.py",
+    "engines/reference_answer.py",
 }
 
 

@@ -55,30 +55,31 @@ def test_a_stack_that_cannot_judge_is_refused(options: dict[str, Any], said: str
         ReferenceScorer().start_scoring(arm(engine_args=options), 1.0, 4)
 
 
-def test_sampled_trees_follow_the_law_and_lossy_rules_do_not(tais: Tais, tmp_path: Path) -> None:
+def test_sampled_trees_follow_the_law_and_a_lossy_rule_does_not(tais: Tais, tmp_path: Path) -> None:
     """The ready manifest on a few items per battery: too few to pass, enough for the law."""
 
     def change(data: dict[str, Any]) -> None:
-        data["sampling"] |= {"max_tokens": 32, "n": 4}
-        del data["arms"]["target_again"]
-        data["contrasts"] = [c for c in data["contrasts"] if c["candidate"] != "target_again"]
+        data["sampling"] |= {"max_tokens": 32, "n": 3}
+        # Typical acceptance leaks a tenth here, which takes more tokens to see: the nightly test has them.
+        kept = ("traversal", "delayed", "accept_all")
+        data["contrasts"] = [c for c in data["contrasts"] if c["candidate"] in kept]
+        data["arms"] = {n: arm for n, arm in data["arms"].items() if n not in ("target_again", "typical")}
 
     manifest = edited(tmp_path, change, "trees-sampled")
-    done = tais("run", manifest, "--out", tmp_path / "out", "--limit", 16, timeout=900)
+    done = tais("run", manifest, "--out", tmp_path / "out", "--limit", 10, timeout=900)
     assert done.returncode == 3, done.stderr
     report = json.loads(next(tmp_path.glob("out/*/*/report.json")).read_text())
     found = {contrast["candidate"]: contrast for contrast in report["contrasts"]}
-    for name in ("token", "traversal", "delayed"):
+    for name in ("traversal", "delayed"):
         law = found[name]["details"]["conformance"]
         assert "law_followed" in {reason["code"] for reason in found[name]["reasons"]}
         assert found[name]["treatment"]["accepted_tokens"] > 0
         assert law["draft"] == "sampled"
-        assert law["candidate"]["tokens"] > 2000
+        assert law["candidate"]["tokens"] > 1500
         assert min(test["p"] for test in law["candidate"]["tests"]) > 1e-4
         assert law["candidate"]["leak"]["ci"][0] == 0.0
-    for name in ("typical", "accept_all"):
-        assert "law_not_followed" in {reason["code"] for reason in found[name]["reasons"]}
-        assert found[name]["verdict"] == "fail"
+    assert "law_not_followed" in {reason["code"] for reason in found["accept_all"]["reasons"]}
+    assert found["accept_all"]["verdict"] == "fail"
     # Whatever is drafted is written: the leak is the share of drafted tokens.
     leak = found["accept_all"]["details"]["conformance"]["candidate"]["leak"]
     assert leak["ci"][0] > 0.3
@@ -103,3 +104,14 @@ def test_a_screen_without_a_target_arm(tais: Tais, tmp_path: Path) -> None:
     assert "law_followed" in {reason["code"] for reason in token["reasons"]}
     assert "law_not_followed" in {reason["code"] for reason in everything["reasons"]}
     assert not list(tmp_path.glob("out/*/*/arms/target/part-*"))
+
+
+@pytest.mark.nightly
+def test_the_ready_manifest_tells_lossless_from_lossy_rules(tais: Tais, tmp_path: Path) -> None:
+    """All 520 items; endpoints that are drawn anew differ too often to be decided by so few."""
+    done = tais("run", "trees-sampled", "--out", tmp_path / "out", timeout=1500)
+    assert done.returncode == 3, done.stderr
+    report = json.loads(next(tmp_path.glob("out/*/*/report.json")).read_text())
+    codes = {c["candidate"]: {reason["code"] for reason in c["reasons"]} for c in report["contrasts"]}
+    assert all("law_followed" in codes[name] for name in ("token", "traversal", "delayed"))
+    assert all("law_not_followed" in codes[name] for name in ("typical", "accept_all"))

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tais.verification import VERIFIERS, SeededRng, parse_shape
+from tais.verification.batched import BatchDecoder, BatchedModel
 from tais.verification.cached import CachedModel
 from tais.verification.decode import Decoder, Speculation
 from tais.verification.laws import Pair, draw
@@ -113,10 +114,11 @@ def laws_after(model: Any, prefix: Sequence[int], depth: int, size: int) -> tupl
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "shape"), [("block", "chain:2"), ("kseq", "paths:2x2"), ("gbv", "delayed:1,2,1")]
+    ("name", "shape"),
+    [("block", "chain:2"), ("kseq", "paths:2x2"), ("gbv", "delayed:1,2,1"), ("traversal", "tree:2,1")],
 )
 def test_what_the_engine_draws_agrees_with_the_enumeration(name: str, shape: str) -> None:
-    """Outputs of one step, by 3,000 runs of the engine and by walking every decision: five sigma."""
+    """Outputs of one step, by 3,000 texts in batches and by walking every decision: five sigma."""
     size, runs, drafted = 3, 3000, parse_shape(shape)
     prompt = [1, 2, 0]
     target, draft = tiny_llama(size, seed=3), tiny_llama(size, seed=4, layers=1)
@@ -128,12 +130,15 @@ def test_what_the_engine_draws_agrees_with_the_enumeration(name: str, shape: str
             for output, probability in outcomes(partial(verifier, tree), 10**6):
                 exact[first, *output] += chance * weight * probability
     how = Speculation(CachedModel(draft), Warp(), drafted, verifier)
-    decoder = Decoder(CachedModel(target), Warp(), how)
+    decoder = BatchDecoder(BatchedModel(target), Warp(), how, BatchedModel(draft), size=100)
     seen: Counter[tuple[int, ...]] = Counter()
-    rng = SeededRng(0)
-    for _ in range(runs):
-        first_step, second = itertools.islice(decoder.steps(prompt, 4, rng), 2)
-        seen[*first_step.tokens, *second.tokens] += 1
+    firsts: dict[int, Sequence[int]] = {}
+    for number, step in decoder.run((prompt, 4, SeededRng(seed)) for seed in range(runs)):
+        assert step is not None
+        if number in firsts:
+            seen[*firsts[number], *step.tokens] += 1
+            decoder.stop(number)
+        firsts[number] = step.tokens
     assert sum(exact.values()) == pytest.approx(1, abs=1e-12)
     for output, probability in exact.items():
         spread = math.sqrt(runs * probability * (1 - probability))

@@ -103,6 +103,37 @@ def test_picking_among_equals_costs_greedy_multipath_tokens() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # By hand, for two draws of p = q = (.5, .3, .2): sum p (1 - (1 - q)^2).
+        ("nss", 0.5 * 0.75 + 0.3 * 0.51 + 0.2 * 0.36),
+        # The first child a with p(a), then another one b with p(b) of what is left: meeting a draw is all.
+        ("deterministic", 0.5 * 0.75 + 0.3 * 0.51 + 0.2 * 0.36),
+        # With all pairs free the pick is even, and its law is q.
+        ("khisti_lp", 1.0),
+        ("khisti", 1.0),
+    ],
+)
+def test_where_the_draft_is_the_target_others_accept_what_their_rule_allows(
+    name: str, expected: float
+) -> None:
+    pair = context_free("equal", (0.5, 0.3, 0.2), (0.5, 0.3, 0.2), 1)
+    assert accepted(name, pair, "paths:2x1") == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RANDOM)
+def test_too_large_to_enumerate_a_sample_shows_no_deviation(name: str) -> None:
+    """V = 5, L = 3, K = 3: 5^9 sequences of drafts. A sample of 2,000 outputs, with its standard error."""
+    pair = random_pair(5, 3, seed=2)
+    result = audit(name, VERIFIERS[name].load(), pair, parse_shape("paths:3x3"), limit=2000, samples=2000)
+    assert not result.exact
+    assert result.finding is Finding.undecided
+    # No more than the 1.5 of a variable in [0, 3] over the root of 2,000.
+    assert 0 < result.accepted_error < 0.034
+
+
+@pytest.mark.parametrize(
     "name", [name for name, member in VERIFIERS.items() if member.claim is not Claim.lossy]
 )
 def test_at_temperature_zero_all_are_the_longest_greedy_match(name: str) -> None:
