@@ -19,6 +19,7 @@ from tais.drill import DrillTable, read_drill
 from tais.drill.acceptance import ALPHA, Paired, acceptance_p
 from tais.drill.needed import needed_for_any, needed_for_endpoint, needed_for_treatment
 from tais.drill.seen import Seen
+from tais.drill.select import twin_of
 from tais.drill.show import markdown
 from tais.drill.table import Row
 from tais.engines.base import EngineRefusal
@@ -297,6 +298,24 @@ def test_drafts_that_are_the_same_differ_in_nothing() -> None:
     same = drawn(0.8, 2)
     assert acceptance_p(Paired(same.drafted, same.accepted, same.drafted, same.accepted)) == 1.0
     assert acceptance_p(same.part(np.arange(5))) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "alike"),
+    [
+        ({"order": "shuffled"}, True),
+        ({"engine_args": {"max_num_seqs": 1}}, True),
+        ({"engine_args": {"kv_cache_memory_bytes": 1}}, False),
+        ({"system_prompt": "Be brief."}, False),
+        ({"fault": {"name": "accept_all"}}, False),
+    ],
+)
+def test_acceptance_is_compared_with_a_sound_arm_that_drafts_alike(
+    change: dict[str, Any], alike: bool
+) -> None:
+    arm = {"engine": "vllm", "engine_args": {}, "speculative_config": {"method": "ngram"}}
+    arms = {"a": {**arm, **change}, "b": arm, "plain": {**arm, "speculative_config": None}}
+    assert twin_of("b", arms, ["plain", "a", "b"]) == ("a" if alike else None)
 
 
 # --- exit codes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tais.drill.acceptance import ALPHA, Paired, acceptance_p
@@ -93,8 +92,3 @@ def _treatment(pairs: Paired | None) -> Seen:
     p = acceptance_p(pairs)
     caught = p < ALPHA
     return Seen("treatment", caught, None, len(pairs), needed_for_treatment(pairs) if caught else None, p)
-
-
-def names(seen: tuple[Seen, ...]) -> Iterator[Check]:
-    """Yield the checks that caught something."""
-    return (s.check for s in seen if s.caught)
