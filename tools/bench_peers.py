@@ -317,7 +317,7 @@ def main() -> None:
 def mean(found: Mapping[str, Any], name: str, key: str) -> float:
     """Return a measure of a program that ran once or twice."""
     values = [found[label][key] for label in (name, f"{name}_again") if label in found]
-    return sum(values) / len(values)
+    return float(sum(values) / len(values))
 
 
 def _keep(path: Path, result: Mapping[str, Any]) -> None:
