@@ -135,7 +135,8 @@ def test_items_to_time_fill_the_batch() -> None:
 
 def test_picked_requests_are_spread_over_all() -> None:
     numbers: Any = list(range(100))
-    assert pick(numbers, 4) == [0, 25, 50, 75]
+    picked: Any = pick(numbers, 4)
+    assert picked == [0, 25, 50, 75]
     assert pick(numbers, 1000) == numbers
 
 

