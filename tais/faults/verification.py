@@ -68,7 +68,9 @@ class _Rule(Fault):
 def _own_tokens(logits: Any, metadata: Any) -> Any:
     if metadata.all_greedy:
         return logits.argmax(dim=-1)
-    return logits.float().softmax(dim=-1).multinomial(1).squeeze(-1)
+    # vLLM 0.32 on the CPU divides by a temperature that nothing was written to, zero among others.
+    finite = logits.float().nan_to_num(nan=-1e30, posinf=1e30, neginf=-1e30)
+    return finite.softmax(dim=-1).multinomial(1).squeeze(-1)
 
 
 class AcceptAll(_Rule):
