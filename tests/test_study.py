@@ -165,6 +165,18 @@ def test_a_run_that_fails_leaves_the_others_alone_and_a_fail_is_the_worst(tais: 
 
 
 @pytest.mark.slow
+def test_manifests_with_the_same_target_share_its_arm_through_a_cache(
+    tais: Tais, folder: Folder, tmp_path: Path
+) -> None:
+    run(tais, folder, "--cache", tmp_path / "cache")
+    (first,), (second,) = (folder.run_dirs(stem) for stem in ("1-a", "2-b"))
+    origins = {p.parent.name: json.loads(p.read_text())["run"] for p in second.glob("arms/*/origin.json")}
+    # All but the candidate of the calibration, which always runs.
+    assert origins == dict.fromkeys(("target", "spec", "leaky"), first.name)
+    assert not list(first.glob("arms/*/origin.json"))
+
+
+@pytest.mark.slow
 def test_a_study_goes_on_after_a_kill(tais: Tais, folder: Folder) -> None:
     slow = folder.arms["2-b"]["again"]
     slow["engine_args"] = {"delay": 0.15}

@@ -4,7 +4,7 @@
 length and environment variables, and the time counts from nothing to the stored answers of both arms, loading
 included. TAIS and the bare script ask for two log-probabilities per token, the peers for none: less work for
 them. Each peer runs as its users run it: the harness its ``vllm`` model in one process per arm, Inspect its
-``vllm`` provider, which starts a server per arm. A peer that is not installed is skipped.
+``vllm`` provider, which asks a server that is started per arm. A peer that is not installed is skipped.
 
 Memory is the largest sum of proportional set sizes over a program's processes, looked at twice a second.
 """

@@ -40,6 +40,14 @@ def study(
         bool,
         typer.Option("--redact", envvar="TAIS_REDACT", help="Keep prompts and answers out of the reports."),
     ] = False,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            "--cache",
+            envvar="TAIS_CACHE",
+            help="Folder or URL with arms that ran already; manifests with the same target share its arm.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every phase of every arm.")] = False,
 ) -> None:
@@ -71,6 +79,7 @@ def study(
         resume=resume,
         limit=limit,
         stall_seconds=stall_timeout,
+        cache=cache,
         redact=redact,
         signer=choose_signer(key, unsigned, say),
     )
