@@ -33,7 +33,8 @@ MOST_CELLS = 200
 _CANDIDATE = "candidate"
 _SPECULATION = "speculative_config"
 _MAPPINGS = ("engine_args", _SPECULATION)
-_ARM_KEYS = tuple(key for key in Arm.model_fields if key != "name")
+# Where an arm runs changes no answer, and a fault is no setting of a server.
+_ARM_KEYS = tuple(key for key in Arm.model_fields if key not in ("name", "resources", "fault"))
 
 
 class Sweep(BaseModel):

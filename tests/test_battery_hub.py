@@ -70,7 +70,19 @@ def test_shards_and_configurations_are_joined(tmp_path: Path) -> None:
     assert [item.id for item in load(tmp_path, source, tmp_path).items] == ["0", "1", "2", "3"]
 
 
-def test_one_configuration_missing_is_no_local_copy(tmp_path: Path) -> None:
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the package ``datasets`` find no network."""
+    stub = types.ModuleType("datasets")
+
+    def load_dataset(*args: object, **kwargs: object) -> None:
+        raise ConnectionError("Couldn't reach the hub\nlong explanation")
+
+    stub.load_dataset = load_dataset  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "datasets", stub)
+
+
+def test_one_configuration_missing_is_no_local_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offline(monkeypatch)
     jsonl(tmp_path / "org/set/right/test.jsonl", ROWS)
     with pytest.raises(ManifestError):
         load(tmp_path, "{hub: org/set, split: test, config: [left, right]}", tmp_path)
@@ -79,13 +91,7 @@ def test_one_configuration_missing_is_no_local_copy(tmp_path: Path) -> None:
 def test_without_network_the_error_names_the_variable_and_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stub = types.ModuleType("datasets")
-
-    def offline(*args: object, **kwargs: object) -> None:
-        raise ConnectionError("Couldn't reach the hub\nlong explanation")
-
-    stub.load_dataset = offline  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "datasets", stub)
+    offline(monkeypatch)
     with pytest.raises(ManifestError) as caught:
         load(tmp_path)
     message = str(caught.value)

@@ -105,7 +105,7 @@ def data(
 
 def _requests(prompts: Path | None, battery: list[str] | None, items: int, skip: int) -> list[Any]:
     from tais.errors import UsageError
-    from tais.leak.prompts import read_prompts
+    from tais.prompt_file import read_prompts
     from tais.verification.selector.pair import battery_requests, file_requests
 
     if prompts is None:

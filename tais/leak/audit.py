@@ -17,7 +17,7 @@ from tais.leak.defence import Defence, Permutation
 from tais.leak.eagle import CapturePoints, capture_points, read_config
 from tais.leak.model import LeakModel, load_model, load_tokenizer
 from tais.leak.packages import torch, transformers
-from tais.leak.prompts import encode, known_ends, read_prompts
+from tais.leak.prompts import encode, known_ends
 from tais.leak.recording import Recorded, check_states, read_capture, write_capture
 from tais.leak.report import Cell, LeakReport, Shard, Utility, cost, margins, score
 from tais.leak.sharding import log10_candidates, shard_positions
@@ -30,6 +30,7 @@ from tais.leak.utility import (
     own_answers,
     perplexity,
 )
+from tais.prompt_file import read_prompts
 
 __all__ = ["LeakOptions", "run_leak"]
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from tais.battery_source import parse_json_line, utf8_lines
 from tais.errors import Place, UsageError
 
-__all__ = ["Prompt", "encode", "known_ends", "read_prompts"]
+__all__ = ["Prompt", "encode", "known_ends"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,38 +30,6 @@ class Prompt:
     def counted(self) -> slice:
         """Where the user's own tokens stand."""
         return slice(self.prefix, len(self.tokens) - self.suffix)
-
-
-def read_prompts(path: Path) -> list[tuple[str, Place]]:
-    """Read prompts: one a line, or objects with the key ``prompt`` where the name ends in .jsonl.
-
-    Raises
-    ------
-    UsageError
-        When the file is missing, not UTF-8 or holds no prompt, or a prompt is empty.
-    ManifestError
-        When a line is no JSON object.
-    """
-    if not path.exists() or path.is_dir():
-        raise UsageError("no such file", place=Place(str(path)), remedy="Name a file with --prompts")
-    found = []
-    for number, line in utf8_lines(path):
-        place = Place(str(path), number)
-        text = _prompt(line, path, number) if path.suffix == ".jsonl" else line.rstrip("\r\n")
-        if not text.strip():
-            raise UsageError("the prompt is empty", place=place, remedy="Write a prompt, or delete the line")
-        found.append((text, place))
-    if not found:
-        raise UsageError("no prompts in it", place=Place(str(path)), remedy="Write one prompt a line")
-    return found
-
-
-def _prompt(line: str, path: Path, number: int) -> str:
-    text = parse_json_line(line, path, number).get("prompt")
-    if not isinstance(text, str):
-        what = "no text under the key 'prompt'"
-        raise UsageError(what, place=Place(str(path), number), remedy='Write {"prompt": "..."}')
-    return text
 
 
 def _ids(tokenizer: Any, text: str, chat: bool) -> list[int]:
