@@ -17,7 +17,8 @@ from tais.errors import Place, UsageError
 from tais.files import sha256_file, store_error
 from tais.lock import LOCK, build_lock, compare_locks, read_lock
 from tais.manifest import SCORING_ENGINES, Contrast, Manifest
-from tais.run import Observer, Plan, RunOptions, RunOutcome, Silent, finish, make_plan, new_run
+from tais.plan import Plan, make_plan
+from tais.run import Observer, RunOptions, RunOutcome, Silent, finish, new_run
 
 __all__ = ["audit_run"]
 

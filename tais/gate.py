@@ -108,7 +108,7 @@ def judge(run: VerifiedRun, policy: Policy, now: datetime) -> tuple[Objection, .
 def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
     """Hold against a run that it is not one of this manifest, weights and items included."""
     from tais.lock import compare_locks, run_arms
-    from tais.run import make_plan
+    from tais.plan import make_plan
 
     now = make_plan(manifest, run.lock.get("limit")).lock
     sides = [{key: lock[key] for key in _FIXED} for lock in (run.lock, now)]

@@ -5,7 +5,6 @@ Every step leaves whole files behind, so that a run killed at any point continue
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -16,35 +15,30 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tais.analysis import analyse
 from tais.attribution import UNAVAILABLE
-from tais.engines import ENGINES
 from tais.engines.resolved import Difference
-from tais.errors import EngineError, Interrupted, ManifestError, Place, StoreError, TaisError, UsageError
+from tais.errors import EngineError, Interrupted, Place, StoreError, TaisError, UsageError
 from tais.executors import Executor, Placement, check_executor, create_executor, targets_first
-from tais.files import canonical_json, remove_leftovers, sha256_file, store_error, write_atomic
+from tais.files import canonical_json, remove_leftovers, store_error, write_atomic
 from tais.guard import RunGuard
-from tais.judging import check_judges, judge_jobs, planned_judges
+from tais.judging import judge_jobs, planned_judges
 from tais.ledger import LEDGER, append, attempts, read_ledger
-from tais.lock import LOCK, build_lock, compare_locks, lock_digest, read_lock, run_arms, write_lock
-from tais.manifest import Arm, Manifest, find_manifest, load_manifest
-from tais.plan_batteries import MissingBattery, load_batteries
+from tais.lock import LOCK, compare_locks, lock_digest, read_lock, write_lock
+from tais.manifest import Arm
+from tais.plan import Plan, make_plan, require_engines
 from tais.report.model import Report
 
 if TYPE_CHECKING:
     from tais.attest import Signer
-    from tais.battery import LoadedBattery
     from tais.cache.reuse import Reuse
     from tais.engines.worker import Job
     from tais.executors.process import ArmEvent
 
 __all__ = [
     "Observer",
-    "Plan",
     "RunOptions",
     "RunOutcome",
     "finish",
-    "make_plan",
     "new_run",
-    "require_engines",
     "run",
 ]
 
@@ -53,13 +47,6 @@ __all__ = [
 _BYTES_PER_TOKEN = 24
 _BYTES_PER_SAMPLE = 600
 _BYTES_SPARE = 64 << 20
-
-_PACKAGES = {
-    "vllm": ("vllm", "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"),
-    "reference": ("transformers", "pip install 'tais[transformers]'"),
-    "transformers": ("transformers", "pip install 'tais[transformers]'"),
-    "openai": ("httpx", "pip install 'tais[openai]'"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +69,6 @@ class RunOptions:
     """Leave prompts and answers out of the report and its pages; ids and digests stay."""
     placement: Placement = field(default_factory=Placement)
     """On which machines and devices arms run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a manifest asks for, with its batteries loaded."""
-
-    path: Path
-    manifest: Manifest
-    batteries: tuple[LoadedBattery, ...]
-    lock: dict[str, Any]
-    brought: bool = False
-    """Whether the answers come along: an arm that was stopped early is then not asked for more."""
-    missing: tuple[MissingBattery, ...] = ()
-    """Batteries that a plan can only name."""
-
-    @property
-    def arms(self) -> list[str]:
-        """Arms that answer (in a recording all), in the manifest's order."""
-        used = run_arms(self.lock)
-        return [name for name in self.manifest.arms if name in used]
-
-    @property
-    def samples_per_arm(self) -> int:
-        """Number of samples that each arm gives, as far as batteries are at hand or say their size."""
-        items: int = sum(battery["items"] for battery in self.lock["batteries"])
-        return self.manifest.sampling.n * (items + sum(battery.items or 0 for battery in self.missing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,45 +113,6 @@ class Silent:
     def note(self, text: str) -> None:
         """Keep the text."""
         self.notes.append(text)
-
-
-def make_plan(
-    manifest_path: str | Path, limit: int | None = None, only: Sequence[str] = (), *, incomplete: bool = False
-) -> Plan:
-    """Read a manifest and its batteries, and fix everything that can be fixed without an engine.
-
-    Parameters
-    ----------
-    manifest_path
-        A file, or the name of a manifest that ships with TAIS.
-    limit
-        First items of each battery only.
-    only
-        Candidates, or faults of a drill, to which the contrasts are cut down; empty for all.
-    incomplete
-        Name batteries whose data is not at hand instead of failing: such a plan can be read, not run.
-
-    Raises
-    ------
-    ManifestError
-        When manifest, batteries or local models cannot be used.
-    """
-    path = find_manifest(manifest_path)
-    manifest = load_manifest(path)
-    if only:
-        from tais.drill.select import cut_down
-
-        manifest = cut_down(manifest, only, path)
-    refs = manifest.batteries
-    if limit is not None:
-        refs = tuple(
-            ref.model_copy(update={"limit": min(limit, ref.limit) if ref.limit else limit}) for ref in refs
-        )
-    batteries, missing = load_batteries(refs, path.parent, incomplete=incomplete)
-    if not missing:
-        check_judges(manifest, batteries, path)
-    lock = build_lock(manifest, sha256_file(path), batteries, limit)
-    return Plan(path, manifest, batteries, lock, missing=missing)
 
 
 def run(manifest_path: str | Path, options: RunOptions, observer: Observer | None = None) -> RunOutcome:
@@ -258,21 +180,6 @@ def finish(
         if bring is not None:
             bring(run_dir)
         return _Attempt(plan, options, run_dir, observer).execute()
-
-
-def require_engines(plan: Plan) -> None:
-    """Raise ManifestError for an engine that does not exist, EngineError for one that is not installed."""
-    arms, judges = plan.manifest.arms, plan.manifest.judges
-    used = [(f"arms.{name}", arms[name]) for name in plan.arms]
-    for key, arm in (*used, *((f"judges.{name}", judge) for name, judge in judges.items())):
-        engine = arm.engine
-        where = Place(file=str(plan.path), key=f"{key}.engine")
-        if engine not in ENGINES:
-            known = ", ".join(sorted(set(ENGINES) - {"fake"}))
-            raise ManifestError(f"engine {engine!r} is not available", place=where, remedy=f"Known: {known}")
-        package, remedy = _PACKAGES.get(engine, (None, ""))
-        if package is not None and importlib.util.find_spec(package) is None:
-            raise EngineError(f"{package} is not installed", place=where, remedy=f"Install it: {remedy}")
 
 
 def new_run(plan: Plan, options: RunOptions) -> Path:

@@ -14,7 +14,8 @@ from tais.cache.store import CacheStore, Damaged, Entry, Origin
 from tais.errors import StoreError, UsageError
 from tais.items import write_items
 from tais.origin import origin_of, same_source
-from tais.run import RunOptions, Silent, make_plan, run
+from tais.plan import make_plan
+from tais.run import RunOptions, Silent, run
 from tests.conftest import Screen, Tais, without_times
 
 

@@ -24,7 +24,7 @@ def environment() -> dict[str, str]:
     """Return the workers' environment of TAIS, so that both sides run under the same settings."""
     from tais.engines.vllm import hide_broken_packages
     from tais.executors.process import worker_environment
-    from tais.run import make_plan
+    from tais.plan import make_plan
 
     plan = make_plan(MANIFEST)
     jobs = [{"arm": plan.manifest.arms[name].model_dump(mode="json")} for name in plan.arms]
@@ -37,7 +37,7 @@ def environment() -> dict[str, str]:
 def bare() -> dict[str, Any]:
     """Run both arms without TAIS."""
     from tais.engines.vllm import VllmEngine
-    from tais.run import make_plan
+    from tais.plan import make_plan
 
     plan = make_plan(MANIFEST)
     prompts = [message.content for b in plan.batteries for item in b.items for message in item.messages]

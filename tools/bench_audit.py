@@ -21,7 +21,7 @@ _TIMES = 3
 
 def _requests(count: int) -> list[Any]:
     from tais.engines.base import Message, Request, SampleKey
-    from tais.run import make_plan
+    from tais.plan import make_plan
 
     plan = make_plan(ROOT / "manifests" / "quick.yaml")
     items = [(b.name, item) for b in plan.batteries for item in b.items][:count]
@@ -32,7 +32,7 @@ def _requests(count: int) -> list[Any]:
 
 
 def _arm() -> Any:
-    from tais.run import make_plan
+    from tais.plan import make_plan
 
     return make_plan(ROOT / "manifests" / "quick.yaml").manifest.arms["target"]
 

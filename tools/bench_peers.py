@@ -112,7 +112,7 @@ def cpu_seconds() -> float:
 
 def write_screen(folder: Path, items: int, arms: int) -> Path:
     """Write a manifest of the quick demo's two stacks, and more of the second, over so many prompts."""
-    from tais.run import make_plan
+    from tais.plan import make_plan
 
     quick = ROOT / "manifests" / "quick.yaml"
     prompts = [m.content for b in make_plan(quick).batteries for item in b.items for m in item.messages]
@@ -159,7 +159,7 @@ def write_screen(folder: Path, items: int, arms: int) -> Path:
 def arm_jobs(manifest: Path) -> list[dict[str, Any]]:
     """Return what each arm is asked, as the other programs read it."""
     from tais.engines.vllm import VllmEngine
-    from tais.run import make_plan
+    from tais.plan import make_plan
 
     plan = make_plan(manifest)
     prompts = [m.content for b in plan.batteries for item in b.items for m in item.messages]
@@ -177,7 +177,7 @@ def environment(manifest: Path) -> dict[str, str]:
     """Return the workers' environment of TAIS, so that all run under the same settings."""
     from tais.engines.vllm import hide_broken_packages
     from tais.executors.process import worker_environment
-    from tais.run import make_plan
+    from tais.plan import make_plan
 
     plan = make_plan(manifest)
     jobs = [{"arm": plan.manifest.arms[name].model_dump(mode="json")} for name in plan.arms]

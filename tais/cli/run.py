@@ -160,8 +160,8 @@ def plan(
     """
     from tais.cli.console import say
     from tais.cost.plan import rates_for
+    from tais.plan import make_plan
     from tais.report.plan import print_cost, print_plan
-    from tais.run import make_plan
 
     planned = make_plan(manifest, limit, incomplete=not calibrate)
     print_plan(planned)

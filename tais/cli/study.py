@@ -94,8 +94,8 @@ def study(
 
 
 def _print_plans(study: Study, limit: int | None) -> None:
+    from tais.plan import make_plan
     from tais.report.plan import print_plan
-    from tais.run import make_plan
 
     arms = samples = 0
     for path in study.manifests.values():

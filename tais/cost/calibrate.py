@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tais.engines.worker import Job
-    from tais.run import Plan
+    from tais.plan import Plan
 
 __all__ = ["calibrate", "fit", "items_to_time"]
 

@@ -12,7 +12,7 @@ from tais.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tais.run import Plan
+    from tais.plan import Plan
 
 __all__ = ["rates_for"]
 
@@ -53,7 +53,7 @@ def rates_for(
     if note is None:
         return known_rates(parent, plan.lock)
     from tais.cost.calibrate import calibrate
-    from tais.run import require_engines
+    from tais.plan import require_engines
 
     require_engines(plan)
     rates = calibrate(plan, items=items, stall_seconds=_STALL_SECONDS, note=note)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tais.battery import LoadedBattery
     from tais.cost.rates import Rates
-    from tais.run import Plan
+    from tais.plan import Plan
     from tais.swept import Swept
 
 __all__ = ["print_cost", "print_plan"]

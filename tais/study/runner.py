@@ -9,7 +9,8 @@ from pathlib import Path
 from tais.errors import EngineError, Interrupted, Place, StoreError, TaisError
 from tais.files import store_error, write_atomic
 from tais.lock import LOCK
-from tais.run import Observer, RunOptions, make_plan, require_engines, run
+from tais.plan import make_plan, require_engines
+from tais.run import Observer, RunOptions, run
 from tais.study.definition import Study
 from tais.study.model import StudyReport, StudyRun
 from tais.study.summary import read_run, summarise
