@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tais.cli.options import OutOption, UnsignedOption
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -60,7 +62,7 @@ def import_labels(
         Path | None,
         typer.Option("--sheet-key", help="Key file of the sheet; else the one beside the labels."),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where it goes.")] = Path("reports"),
+    out: OutOption = Path("reports"),
     trusted_key: Annotated[
         str | None,
         typer.Option("--trusted-key", envvar="TAIS_TRUSTED_KEY", help="Public key: verify the run first."),
@@ -71,9 +73,7 @@ def import_labels(
             "--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) to sign with; else your own."
         ),
     ] = None,
-    unsigned: Annotated[
-        bool, typer.Option("--unsigned", envvar="TAIS_UNSIGNED", help="Sign nothing.")
-    ] = False,
+    unsigned: UnsignedOption = False,
 ) -> None:
     """Take labels back: a run directory of its own with the same verdict, and what people said of it.
 

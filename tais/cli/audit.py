@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tais.cli.options import OutOption, QuietOption, UnsignedOption
+
 __all__ = ["audit"]
 
 
@@ -17,15 +19,13 @@ def audit(
     candidate: Annotated[
         list[str] | None, typer.Option("--candidate", help="Arm to audit; repeat for several.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where it goes.")] = Path("reports"),
+    out: OutOption = Path("reports"),
     key: Annotated[
         str | None,
         typer.Option("--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) that signs the audit."),
     ] = None,
-    unsigned: Annotated[
-        bool, typer.Option("--unsigned", envvar="TAIS_UNSIGNED", help="Sign nothing.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
+    unsigned: UnsignedOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Score every token of stored answers under a reference stack. The exit code is the verdict.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tais.cli.options import OutOption, UnsignedOption
+
 if TYPE_CHECKING:
     from tais.compare import Comparison
 
@@ -36,15 +38,13 @@ def compare(
     run_b: RunB,
     reference: Annotated[str, typer.Option("--reference", help="Arm of the first run.")],
     candidate: Annotated[str, typer.Option("--candidate", help="Arm of the second run.")],
-    out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where it goes.")] = Path("reports"),
+    out: OutOption = Path("reports"),
     hypothesis: Annotated[
         Claim, typer.Option("--hypothesis", help="What the verdict is about; the other is told too.")
     ] = Claim.non_inferiority,
     trusted_key: TrustOption = None,
     key: KeyOption = None,
-    unsigned: Annotated[
-        bool, typer.Option("--unsigned", envvar="TAIS_UNSIGNED", help="Sign nothing.")
-    ] = False,
+    unsigned: UnsignedOption = False,
 ) -> None:
     """Contrast the arms of two runs: did the upgrade make anything worse? The exit code is the verdict.
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from tais.cli.options import OutOption
+
 __all__ = ["drill"]
 
 
@@ -15,9 +17,7 @@ def drill(
     manifest: Annotated[
         str, typer.Argument(help="Manifest that says drill: true, or the name of one that ships with TAIS.")
     ] = "drill",
-    out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where run directories go.")] = Path(
-        "reports"
-    ),
+    out: OutOption = Path("reports"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the last drill of this manifest where it stopped.")
     ] = False,

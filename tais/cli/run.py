@@ -7,6 +7,17 @@ from typing import Annotated
 
 import typer
 
+from tais.cli.options import (
+    CacheOption,
+    LimitOption,
+    OutOption,
+    QuietOption,
+    RedactOption,
+    StallOption,
+    UnsignedOption,
+    VerboseOption,
+)
+
 __all__ = ["plan", "run"]
 
 ManifestArgument = Annotated[
@@ -15,27 +26,16 @@ ManifestArgument = Annotated[
         help="Manifest file, or the name of one that ships with TAIS (demo, quick, sweep, upgrade)."
     ),
 ]
-LimitOption = Annotated[
-    int | None,
-    typer.Option("--limit", min=1, envvar="TAIS_LIMIT", help="First N items of each battery only."),
-]
 
 
 def run(
     manifest: ManifestArgument,
-    out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where run directories go.")] = Path(
-        "reports"
-    ),
+    out: OutOption = Path("reports"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the last run of this manifest where it stopped.")
     ] = False,
     limit: LimitOption = None,
-    stall_timeout: Annotated[
-        float,
-        typer.Option(
-            min=1, envvar="TAIS_STALL_TIMEOUT", help="Seconds without progress until an arm is stopped."
-        ),
-    ] = 1800.0,
+    stall_timeout: StallOption = 1800.0,
     part_samples: Annotated[
         int,
         typer.Option(
@@ -78,23 +78,11 @@ def run(
         str | None,
         typer.Option("--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) that signs the run."),
     ] = None,
-    unsigned: Annotated[
-        bool, typer.Option("--unsigned", envvar="TAIS_UNSIGNED", help="Sign nothing.")
-    ] = False,
-    redact: Annotated[
-        bool,
-        typer.Option("--redact", envvar="TAIS_REDACT", help="Keep prompts and answers out of the reports."),
-    ] = False,
-    cache: Annotated[
-        str | None,
-        typer.Option(
-            "--cache",
-            envvar="TAIS_CACHE",
-            help="Folder or URL with arms that ran already; what may be taken from it does not run again.",
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every phase of every arm.")] = False,
+    unsigned: UnsignedOption = False,
+    redact: RedactOption = False,
+    cache: CacheOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Run the arms of a manifest, score them, and decide. The exit code is the verdict.
 

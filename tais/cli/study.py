@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tais.cli.run import LimitOption
+from tais.cli.options import (
+    CacheOption,
+    LimitOption,
+    OutOption,
+    QuietOption,
+    RedactOption,
+    StallOption,
+    UnsignedOption,
+    VerboseOption,
+)
 
 if TYPE_CHECKING:
     from tais.study.definition import Study
@@ -16,40 +25,23 @@ __all__ = ["study"]
 
 _KEY_HELP = "Private key (PEM) that signs every run."
 _RESUME_HELP = "Take finished runs as they are, continue the one that was stopped, start what is missing."
-_STALL_HELP = "Seconds without progress until an arm is stopped."
 
 
 def study(
     folder: Annotated[
         str, typer.Argument(help="Folder of manifests, or the name of one that ships (paper, paper-mini).")
     ],
-    out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where run directories go.")] = Path(
-        "reports"
-    ),
+    out: OutOption = Path("reports"),
     resume: Annotated[bool, typer.Option("--resume", help=_RESUME_HELP)] = False,
     limit: LimitOption = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and run nothing.")] = False,
-    stall_timeout: Annotated[
-        float, typer.Option(min=1, envvar="TAIS_STALL_TIMEOUT", help=_STALL_HELP)
-    ] = 1800.0,
+    stall_timeout: StallOption = 1800.0,
     key: Annotated[str | None, typer.Option("--key", envvar="TAIS_SIGNING_KEY", help=_KEY_HELP)] = None,
-    unsigned: Annotated[
-        bool, typer.Option("--unsigned", envvar="TAIS_UNSIGNED", help="Sign nothing.")
-    ] = False,
-    redact: Annotated[
-        bool,
-        typer.Option("--redact", envvar="TAIS_REDACT", help="Keep prompts and answers out of the reports."),
-    ] = False,
-    cache: Annotated[
-        str | None,
-        typer.Option(
-            "--cache",
-            envvar="TAIS_CACHE",
-            help="Folder or URL with arms that ran already; manifests with the same target share its arm.",
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every phase of every arm.")] = False,
+    unsigned: UnsignedOption = False,
+    redact: RedactOption = False,
+    cache: CacheOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Run every manifest of a folder, in order of their names, and write one report over all of them.
 

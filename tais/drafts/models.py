@@ -12,6 +12,7 @@ from typing import Any
 from tais.drafts.packages import torch, transformers
 from tais.errors import EngineError, Place, UsageError
 from tais.files import sha256_file, store_error, temporary_path
+from tais.pretrained import load_pretrained
 
 __all__ = [
     "CARD",
@@ -48,7 +49,7 @@ def load_model(name: str, revision: str | None = None, *, dtype: Any = "auto", d
     """
     load = transformers.AutoModelForCausalLM.from_pretrained
     settings = {"use_safetensors": True, "trust_remote_code": False, "dtype": dtype}
-    model = _loaded(name, "model", lambda: load(name, revision=revision or "main", **settings))
+    model = load_pretrained(name, "model", lambda: load(name, revision=revision or "main", **settings))
     try:
         return model.to(device)
     except RuntimeError as error:
@@ -59,24 +60,9 @@ def load_model(name: str, revision: str | None = None, *, dtype: Any = "auto", d
 def load_tokenizer(name: str, revision: str | None = None) -> Any:
     """Load a tokenizer; errors as for :func:`load_model`."""
     load = transformers.AutoTokenizer.from_pretrained
-    return _loaded(
+    return load_pretrained(
         name, "tokenizer", lambda: load(name, revision=revision or "main", trust_remote_code=False)
     )
-
-
-def _loaded(name: str, what: str, load: Any) -> Any:
-    path = Path(name)
-    if (name.startswith((".", "/", "~")) or path.exists()) and not path.is_dir():
-        raise UsageError(f"no {what} directory", place=Place(name), remedy="Name a model directory")
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        return load()
-    except Exception as error:  # foreign code: whatever it raises, the model cannot be had
-        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        remedy = "Name a model directory, or a repository that can be reached"
-        raise UsageError(
-            f"the {what} cannot be loaded: {lines[0]}", place=Place(name), remedy=remedy
-        ) from error
 
 
 def check_same_tokens(draft: Any, target: Any, target_name: str) -> None:

@@ -141,7 +141,13 @@ class Oracle(Drafter):
         from transformers import AutoModelForCausalLM
 
         model = self.config.model_config
-        loaded = AutoModelForCausalLM.from_pretrained(model.model, revision=model.revision, dtype=model.dtype)
+        loaded = AutoModelForCausalLM.from_pretrained(
+            model.model,
+            revision=model.revision,
+            dtype=model.dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
         self.model = loaded.to(self.config.device_config.device).eval()
         self._known: dict[int, list[int]] = {}
 

@@ -195,7 +195,12 @@ class ReferenceEngine:
             if not isinstance(dtype, torch.dtype):
                 raise EngineRefusal(f"torch has no dtype {self.arm.dtype!r}")
         model = AutoModelForCausalLM.from_pretrained(
-            name, revision=revision, dtype=dtype, attn_implementation="sdpa"
+            name,
+            revision=revision,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            trust_remote_code=False,
         )
         return model.to(self.device).eval()
 

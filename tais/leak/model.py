@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from tais.errors import EngineError, Place, TaisError, UsageError
+from tais.errors import EngineError, TaisError, UsageError
 from tais.leak.packages import torch, transformers
+from tais.pretrained import load_pretrained
 
 __all__ = ["DTYPES", "LeakModel", "failing", "load_model", "load_tokenizer"]
 
@@ -165,7 +165,8 @@ def load_model(name: str, dtype: str = "auto", device: str | None = None) -> Lea
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     wanted = "auto" if dtype == "auto" else getattr(torch, dtype)
     load = transformers.AutoModelForCausalLM.from_pretrained
-    model = _loaded(name, "model", lambda: load(name, dtype=wanted))
+    settings = {"use_safetensors": True, "trust_remote_code": False, "dtype": wanted}
+    model = load_pretrained(name, "model", lambda: load(name, **settings))
     try:
         return LeakModel(model.to(chosen), name)
     except RuntimeError as error:
@@ -175,20 +176,5 @@ def load_model(name: str, dtype: str = "auto", device: str | None = None) -> Lea
 
 def load_tokenizer(name: str) -> Any:
     """Load a tokenizer; errors as for :func:`load_model`."""
-    return _loaded(name, "tokenizer", lambda: transformers.AutoTokenizer.from_pretrained(name))
-
-
-def _loaded(name: str, what: str, load: Any) -> Any:
-    path = Path(name)
-    if (name.startswith((".", "/", "~")) or path.exists()) and not path.is_dir():
-        raise UsageError(f"no {what} directory", place=Place(name), remedy="Name a model directory")
-    # Its progress bar writes to the terminal for weights of any size.
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        return load()
-    except Exception as error:  # foreign code: whatever it raises, the model cannot be had
-        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        remedy = "Name a model directory, or a repository that can be reached"
-        raise UsageError(
-            f"the {what} cannot be loaded: {lines[0]}", place=Place(name), remedy=remedy
-        ) from error
+    load = transformers.AutoTokenizer.from_pretrained
+    return load_pretrained(name, "tokenizer", lambda: load(name, trust_remote_code=False))

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import ROOT, environment
 from tests.drafts.models import DRAFT, TARGET, write_preferences
-from tests.engines.test_vllm import edited, read_report
+from tests.engines.runs import edited, read_report
 
 pytestmark = [
     pytest.mark.engine,

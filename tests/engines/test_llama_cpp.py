@@ -19,7 +19,7 @@ from tais.engines.openai import OpenaiEngine
 from tais.manifest import Arm, Sampling
 from tests.conftest import ROOT, environment
 from tests.engines.gguf_demo import write_gguf
-from tests.engines.test_vllm import edited, read_report
+from tests.engines.runs import contrast_of, run_edited
 
 _ABSENT = [name for name in ("xllamacpp", "gguf", "transformers") if importlib.util.find_spec(name) is None]
 pytestmark = [
@@ -90,26 +90,11 @@ def run(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pa
         ]
 
     folder = tmp_path_factory.mktemp("llama")
-    command = [sys.executable, "-m", "tais", "run", str(edited(folder, change)), "--out", str(folder)]
-    done = subprocess.run(
-        [*command, "--limit", str(LIMIT)],
-        capture_output=True,
-        text=True,
-        env=environment() | {"PYTHONPATH": str(ROOT)},
-        timeout=580,
-        check=False,
-    )
-    assert done.returncode == 3, done.stderr
-    return folder
-
-
-def contrast(run: Path, reference: str, candidate: str) -> dict[str, Any]:
-    listed = read_report(run)["contrasts"]
-    return next(c for c in listed if (c["reference"], c["candidate"]) == (reference, candidate))
+    return run_edited(folder, change, LIMIT)
 
 
 def test_llama_cpp_gives_the_tokens_of_transformers_in_float32(run: Path) -> None:
-    found = contrast(run, "target", "llama")
+    found = contrast_of(run, "target", "llama")
     assert found["identity"]["n"] == 4 * LIMIT
     assert found["identity"]["rate"] == 1.0
     assert "prompt_drift" not in {reason["code"] for reason in found["reasons"]}
@@ -120,7 +105,7 @@ def test_llama_cpp_gives_the_tokens_of_transformers_in_float32(run: Path) -> Non
 
 
 def test_its_draft_changes_nothing_in_float32_and_is_counted(run: Path) -> None:
-    found = contrast(run, "llama", "drafted")
+    found = contrast_of(run, "llama", "drafted")
     assert found["identity"]["rate"] == 1.0
     treatment = found["treatment"]
     assert treatment["applied"] is True
@@ -128,8 +113,8 @@ def test_its_draft_changes_nothing_in_float32_and_is_counted(run: Path) -> None:
 
 
 def test_its_synthetic_acceptance_is_seen(run: Path) -> None:
-    assert contrast(run, "llama", "lossy")["identity"]["rate"] < 0.9
-    audit = contrast(run, "target", "lossy")["details"]["audit"]
+    assert contrast_of(run, "llama", "lossy")["identity"]["rate"] < 0.9
+    audit = contrast_of(run, "target", "lossy")["details"]["audit"]
     assert audit["candidate"]["rate"] < audit["control"]["rate"] == 1.0
 
 

@@ -24,7 +24,7 @@ from tais.engines.openai_scoring import OpenaiScorer
 from tais.engines.openai_server import arguments
 from tais.manifest import Arm, Sampling
 from tests.conftest import ROOT, Tais, environment
-from tests.engines.test_vllm import edited, read_report
+from tests.engines.runs import edited, read_report, run_edited
 
 LIMIT = 24
 TARGET = str(ROOT / "models" / "demo" / "target")
@@ -68,17 +68,7 @@ def change(data: dict[str, Any]) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One run of the target in process and behind a server of its own, each auditing the other."""
     folder = tmp_path_factory.mktemp("served")
-    command = [sys.executable, "-m", "tais", "run", str(edited(folder, change)), "--out", str(folder)]
-    done = subprocess.run(
-        [*command, "--limit", str(LIMIT)],
-        capture_output=True,
-        text=True,
-        env=environment() | {"PYTHONPATH": str(ROOT)},
-        timeout=580,
-        check=False,
-    )
-    assert done.returncode == 3, done.stderr
-    return folder
+    return run_edited(folder, change, LIMIT)
 
 
 @pytest.mark.engine

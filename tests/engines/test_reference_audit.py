@@ -14,7 +14,7 @@ from tais.engines.reference import ReferenceEngine
 from tais.engines.reference_scoring import ReferenceScorer
 from tais.manifest import Arm, Sampling
 from tests.conftest import ROOT, Tais
-from tests.engines.test_vllm import edited
+from tests.engines.runs import edited
 
 pytestmark = pytest.mark.slow
 

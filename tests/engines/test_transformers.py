@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,8 @@ from tais.engines.transformers import TransformersEngine, speculation
 from tais.engines.transformers_decoding import _steps
 from tais.engines.transformers_scoring import TransformersScorer
 from tais.manifest import Arm, Sampling
-from tests.conftest import ROOT, Screen, Tais, environment
-from tests.engines.test_vllm import edited, read_report
+from tests.conftest import ROOT, Screen, Tais
+from tests.engines.runs import read_report, run_edited
 
 # Imports of torch and its friends warn of each other.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -250,16 +248,7 @@ def change(data: dict[str, Any]) -> None:
 
 def run(folder: Path, change: Callable[[dict[str, Any]], None]) -> dict[tuple[str, str], dict[str, Any]]:
     """Run an edited manifest that is too short to decide; return its contrasts by reference and candidate."""
-    command = [sys.executable, "-m", "tais", "run", str(edited(folder, change)), "--out", str(folder)]
-    done = subprocess.run(
-        [*command, "--limit", str(LIMIT)],
-        capture_output=True,
-        text=True,
-        env=environment() | {"PYTHONPATH": str(ROOT)},
-        timeout=500,
-        check=False,
-    )
-    assert done.returncode == 3, done.stderr
+    run_edited(folder, change, LIMIT)
     return {(c["reference"], c["candidate"]): c for c in read_report(folder)["contrasts"]}
 
 

@@ -7,25 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from ruamel.yaml import YAML
 
 from tests.conftest import ROOT, Tais, environment, without_times
+from tests.engines.runs import edited, read_report
 
 pytestmark = pytest.mark.engine
 
 LIMIT = 24
-
-
-def read_report(out: Path) -> dict[str, Any]:
-    path = sorted(out.glob("*/*/report.json"))[-1]
-    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return loaded
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +32,6 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # 24 items per battery cannot pass at 3 points: inconclusive is the right answer.
     assert done.returncode == 3, done.stderr
     return out
-
-
-def edited(tmp_path: Path, change: Callable[[dict[str, Any]], None], name: str = "quick") -> Path:
-    """A ready manifest, the one of two arms unless said otherwise, with a change, for other folders."""
-    data = YAML(typ="safe").load(ROOT / "manifests" / f"{name}.yaml")
-    for arm in data["arms"].values():
-        for holder in (arm, arm.get("speculative_config", {})):
-            if "model" in holder:
-                holder["model"] = str((ROOT / "manifests" / holder["model"]).resolve())
-    change(data)
-    path = tmp_path / "edited.yaml"
-    with path.open("w") as file:
-        YAML().dump(data, file)
-    return path
 
 
 def test_speculation_drafts_and_changes_nothing_in_float32(quick: Path) -> None:

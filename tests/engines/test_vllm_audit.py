@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, Tais, environment
-from tests.engines.test_vllm import edited, read_report
+from tests.conftest import ROOT, Tais
+from tests.engines.runs import edited, read_report, run_edited
 
 pytestmark = pytest.mark.engine
 
@@ -56,16 +54,7 @@ def change(data: dict[str, Any]) -> None:
 
 def run(folder: Path, change: Callable[[dict[str, Any]], None]) -> dict[str, dict[str, Any]]:
     """Run an edited manifest that must fail; return its contrasts by candidate."""
-    arguments = ["run", str(edited(folder, change)), "--out", str(folder), "--limit", str(LIMIT)]
-    done = subprocess.run(
-        [sys.executable, "-m", "tais", *arguments],
-        capture_output=True,
-        text=True,
-        env=environment() | {"PYTHONPATH": str(ROOT)},
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 1, done.stderr
+    run_edited(folder, change, LIMIT, code=1)
     return {contrast["candidate"]: contrast for contrast in read_report(folder)["contrasts"]}
 
 
