@@ -101,9 +101,10 @@ def evaluated(job: dict[str, Any], url: str) -> dict[str, int]:
             display="none",
             max_samples=width,
         )
-    if log.status != "success":
-        sys.exit(f"inspect: {log.error}")
-    texts = [sample.output.completion for sample in log.samples or []]
+        if log.status != "success":
+            sys.exit(f"inspect: {log.error}")
+        # Samples are read from the log file when they are asked for.
+        texts = [sample.output.completion for sample in log.samples or []]
     return {"answers": len(texts), "characters": sum(map(len, texts))}
 
 
