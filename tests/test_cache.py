@@ -18,6 +18,8 @@ from tais.plan import make_plan
 from tais.run import RunOptions, Silent, run
 from tests.conftest import Screen, Tais, without_times
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -21,6 +21,8 @@ from tais.errors import UsageError
 from tais.lock import read_lock
 from tests.conftest import Screen, Tais
 
+pytestmark = pytest.mark.slow
+
 LOCK: dict[str, Any] = {
     "arms": {"target": {}, "spec": {}},
     "contrasts": [{"reference": "target", "candidate": "spec", "role": "screen"}],

@@ -34,6 +34,8 @@ from tais.run import RunOptions, run
 from tests.attest_runs import SIGNED, copy_run, resign
 from tests.conftest import Screen, Tais
 
+pytestmark = pytest.mark.slow
+
 
 def faulty(name: str, **options: Any) -> dict[str, Any]:
     return {"extends": "spec", "fault": {"name": name}, "engine_args": options}

@@ -28,6 +28,8 @@ from tais.study.summary import exit_code_of
 from tests.conftest import FAKE, ROOT, SPECULATION, Screen, Tais, environment, finish
 from tests.report.factory import HOSTILE
 
+pytestmark = pytest.mark.slow
+
 PAPER = sorted((ROOT / "manifests" / "paper").glob("[0-9]*.yaml"))
 MINI = sorted((ROOT / "manifests" / "paper-mini").glob("[0-9]*.yaml"))
 

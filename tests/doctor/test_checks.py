@@ -14,6 +14,8 @@ from tais.doctor import checks
 from tais.doctor.checks import Check, check_machine, healthy
 from tests.conftest import Tais
 
+pytestmark = pytest.mark.slow
+
 
 def named(found: list[Check], name: str) -> Check:
     return next(check for check in found if check.name == name)

@@ -15,6 +15,8 @@ from tais.doctor.determinism import (
 )
 from tests.conftest import ROOT, Tais
 
+pytestmark = pytest.mark.slow
+
 TARGET = str(ROOT / "models" / "demo" / "target")
 
 

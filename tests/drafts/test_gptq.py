@@ -10,6 +10,8 @@ import torch
 from tais.drafts.gptq import output_error, round_to_nearest, rounded_by_gptq, scales_of
 from tais.errors import EngineError
 
+pytestmark = pytest.mark.slow
+
 
 def seen(columns: int, rows: int = 400, seed: int = 0) -> Any:
     """Moments of inputs that hang together."""

@@ -12,6 +12,8 @@ from tais.drafts.preferences import Preference, flipped, read_preferences
 from tais.errors import UsageError
 from tests.conftest import Tais
 
+pytestmark = pytest.mark.slow
+
 GOOD = {"prompt": "p", "chosen": "no", "rejected": "yes"}
 
 

@@ -17,6 +17,8 @@ from tais.manifest import load_manifest
 from tests.conftest import Screen, Tais, finish, start
 from tests.test_resume import stored
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_job_takes_free_devices_and_rather_those_that_have_a_process() -> None:
     devices = Devices(("0", "1", "2", "3"))

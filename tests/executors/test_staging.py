@@ -23,6 +23,8 @@ from tais.fold import machines
 from tais.samples import PartWriter, part_files, stored_keys
 from tests.conftest import Screen, Tais
 
+pytestmark = pytest.mark.slow
+
 ATTEMPT = "0123456789abcdef" * 2
 
 

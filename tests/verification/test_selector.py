@@ -39,6 +39,8 @@ from tais.verification.tally import Tally
 from tais.verification.warp import Warp
 from tests.verification.models import tiny_llama
 
+pytestmark = pytest.mark.slow
+
 GRID = Grid(("block", "specinfer", "kseq", "traversal", "gbv"), (2, 3), 1, 1)
 EMPTY = torch.empty(0)
 

@@ -16,6 +16,8 @@ from tais.verification.replay import outcomes
 from tais.verification.selector.actions import Grid
 from tais.verification.selector.labels import Labels, Probe, cut_tree, draw_probe
 
+pytestmark = pytest.mark.slow
+
 GRID = Grid(("token", "block", "naive", "specinfer", "kseq", "traversal", "gbv"), (2, 3), 1, 2)
 
 
