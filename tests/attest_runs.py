@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tais.attest import PublicKey, Signer, load_public_key, sign_lock, sign_run
 from tais.attest.contents import BUNDLES
-from tais.run import RunOptions, run
+from tais.runs.run import RunOptions, run
 
 __all__ = ["ASSETS", "SIGNED", "TRUSTED", "copy_run", "make_run", "overlay", "resign", "trusted_key"]
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from tais.analysis import analyse
+from tais.analysis.analyse import analyse
 from tais.attest import Signer
 from tais.attest.contents import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
 from tais.attest.keys import generate

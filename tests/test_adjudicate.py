@@ -17,7 +17,7 @@ from tais.adjudication import sheet as sheet_module
 from tais.adjudication.count import panel
 from tais.adjudication.labels import LabelFile
 from tais.attest.keys import generate, write_pair
-from tais.files import sha256_file
+from tais.common.files import sha256_file
 from tests.attest_runs import LOST, WON, copy_run, make_run, resign
 from tests.conftest import ROOT, Screen, Tais
 

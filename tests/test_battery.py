@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tais.battery import LoadedBattery, Message, load_battery
+from tais.battery.load import LoadedBattery, Message, load_battery
 from tais.errors import ManifestError
-from tais.manifest import BatteryRef
+from tais.manifest.model import BatteryRef
 
 ASSETS = Path(__file__).parent / "assets" / "batteries"
 ROOT = Path(__file__).parent.parent

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tais.battery import load_battery
+from tais.battery.load import load_battery
 from tais.cli.battery import app
 from tais.errors import ManifestError
-from tais.manifest import BatteryRef
+from tais.manifest.model import BatteryRef
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tais.battery import load_definition
-from tais.battery_definition import Battery, battery_schema
-from tais.resources import names
+from tais.battery.definition import Battery, battery_schema
+from tais.battery.load import load_definition
+from tais.common.shipped import names
 from tais.scorers import judge_names, scorer_names
 
 DOCS = Path(__file__).parent.parent / "docs"

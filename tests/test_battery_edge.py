@@ -8,10 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tais.battery import load_battery
-from tais.battery_edge import EdgeShape, edge_rows, load_tokenizer, prompt_of_length, write_edge_battery
+from tais.battery.load import load_battery
+from tais.battery.serving_edge import (
+    EdgeShape,
+    edge_rows,
+    load_tokenizer,
+    prompt_of_length,
+    write_edge_battery,
+)
 from tais.errors import ManifestError
-from tais.manifest import BatteryRef
+from tais.manifest.model import BatteryRef
 
 
 class Words:

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tais.battery import LoadedBattery, load_battery
+from tais.battery.load import LoadedBattery, load_battery
 from tais.errors import ManifestError
-from tais.manifest import BatteryRef
+from tais.manifest.model import BatteryRef
 
 ROWS = [{"id": n, "prompt": f"Question {n}"} for n in range(4)]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tais.battery import LoadedBattery, load_battery, load_definition
-from tais.battery_definition import battery_schema
+from tais.battery.definition import battery_schema
+from tais.battery.load import LoadedBattery, load_battery, load_definition
+from tais.common.shipped import find_battery_file, names
 from tais.errors import ManifestError
-from tais.manifest import BatteryRef
-from tais.resources import find_battery_file, names
+from tais.manifest.model import BatteryRef
 from tais.scorers import get_scorer
 from tests.shared_data import DATA, needs_data
 

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from tais.audit_store import AuditKey, Scored
-from tais.conforming import Warp, listed_laws
-from tais.stats.conformance import Conformance
+from tais.analysis.token_law import Warp, listed_laws
+from tais.rundir.audits import AuditKey, Scored
+from tais.stats.conformance.conformance import Conformance
 from tais.stats.warp import warp
 
 VOCABULARY = 40

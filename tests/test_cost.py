@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tais.cost.calibrate import fit, items_to_time
 from tais.cost.history import devices_of, known_rates, rates_of_run
+from tais.cost.measure import fit, items_to_time
 from tais.cost.predict import compared, predict
 from tais.cost.rates import ArmRates, Rates, read_rates
 from tais.cost.schedule import Job, makespan, schedule, split
-from tais.engines.calibrate_run import pick
 from tais.errors import UsageError
-from tais.lock import read_lock
+from tais.rundir.lock import read_lock
+from tais.worker.timing import pick
 from tests.conftest import Screen, Tais
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tais.cover import MOST_COMBINATIONS, Row, full, pairwise
+from tais.manifest.pairwise import MOST_COMBINATIONS, Row, full, pairwise
 
 # Shape: smallest size that is possible, or known (Colbourn's covering array tables; for mixed shapes the
 # product of the two largest axes, which no cover can be below), then what allpairspy 2.5.1 gives.

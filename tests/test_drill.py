@@ -15,22 +15,22 @@ import pytest
 
 from tais.attest import verify_run
 from tais.attest.keys import generate
-from tais.drill import DrillTable, read_drill
-from tais.drill.acceptance import ALPHA, Paired, acceptance_p
-from tais.drill.needed import needed_for_any, needed_for_endpoint, needed_for_treatment
-from tais.drill.seen import Seen
-from tais.drill.select import twin_of
-from tais.drill.show import markdown
-from tais.drill.table import Row
+from tais.cli.views.drill import markdown
 from tais.engines.base import EngineRefusal
-from tais.evidence import EndpointEvidence
-from tais.faults import CHECKS, FAULTS
-from tais.faults.planting import Planted, activations, check_acted
-from tais.faults.verification import AcceptAll
-from tais.gate import judge
-from tais.manifest import Arm, Rules, load_manifest
-from tais.policy import Policy
-from tais.run import RunOptions, run
+from tais.gate.gate import judge
+from tais.gate.policy import Policy
+from tais.lab.drill import DrillTable, read_drill
+from tais.lab.drill.acceptance import ALPHA, Paired, acceptance_p
+from tais.lab.drill.faults import CHECKS, FAULTS
+from tais.lab.drill.faults.verification import AcceptAll
+from tais.lab.drill.needed import needed_for_any, needed_for_endpoint, needed_for_treatment
+from tais.lab.drill.planting import Planted, activations, check_acted
+from tais.lab.drill.seen import Seen
+from tais.lab.drill.select import twin_of
+from tais.lab.drill.table import Row
+from tais.manifest.model import Arm, Rules, load_manifest
+from tais.runs.run import RunOptions, run
+from tais.verdict.evidence import EndpointEvidence
 from tests.attest_runs import SIGNED, copy_run, resign
 from tests.conftest import Screen, Tais
 

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tais import fold
-from tais.arm_table import _groups, load_arm
-from tais.items import Items
-from tais.layout import RunLayout
-from tais.pairs import Pair
+from tais.analysis import gather as fold
+from tais.analysis.arm_table import _groups, load_arm
+from tais.analysis.paired_arms import Pair
+from tais.rundir.items import Items
+from tais.rundir.layout import RunLayout
 from tais.scorers import get_scorer
-from tais.scoring import SCHEMA
+from tais.scoring.score import SCHEMA
 from tests.conftest import Screen, Tais
 
 

@@ -13,10 +13,10 @@ import pytest
 from tais.attest import Signer, VerifiedRun, verify_run
 from tais.attest.keys import generate
 from tais.errors import ManifestError, UsageError, VerificationError
-from tais.gate import GateResult, gate_run, judge
-from tais.policy import Policy, load_policy
-from tais.report.model import Report
-from tais.requirements import LISTED_FLIPS, deciding_codes
+from tais.gate.gate import GateResult, gate_run, judge
+from tais.gate.policy import Policy, load_policy
+from tais.gate.requirements import LISTED_FLIPS, deciding_codes
+from tais.verdict.report import Report
 from tests.attest_runs import ASSETS, LOST, SIGNED, TRUSTED, copy_run, trusted_key
 
 POLICIES = ASSETS / "policies"
@@ -251,7 +251,7 @@ def test_a_waiver_never_changes_a_verdict(run: VerifiedRun) -> None:
 
 
 def test_flips_beyond_the_listed_ones_have_no_waiver(run: VerifiedRun) -> None:
-    from tais.stats import details
+    from tais.verdict import details
 
     assert details._LISTED_ITEMS == LISTED_FLIPS
     names = [f"x-{i}" for i in range(LISTED_FLIPS)]

@@ -22,7 +22,7 @@ from tais.cli.gate import gate
 from tais.cli.keys import keygen
 from tais.cli.verify import verify
 from tais.errors import TaisError
-from tais.github import annotation, code_span, defuse, write_outputs
+from tais.gate.github import annotation, code_span, defuse, write_outputs
 from tests.attest_runs import ASSETS, TRUSTED, copy_run, overlay, resign
 
 ACTION = Path(__file__).resolve().parent.parent / "action.yml"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tais.engines.imported_outputs import ImportedOutput, read_outputs
 from tais.errors import ManifestError
-from tais.imports import ImportedOutput, read_outputs
 
 ASSETS = Path(__file__).parent / "assets" / "imports"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tais.battery import Message, load_battery
+from tais.battery.load import Message, load_battery
+from tais.engines.imported_outputs import ImportedOutput, read_outputs
 from tais.errors import ManifestError
-from tais.imports import ImportedOutput, read_outputs
-from tais.manifest import BatteryRef
+from tais.manifest.model import BatteryRef
 
 
 def sample(number: int, text: Any, epoch: int = 1, **more: Any) -> dict[str, Any]:

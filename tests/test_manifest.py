@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tais.common.yaml12 import loads
 from tais.errors import ManifestError
-from tais.manifest import Arm, Contrast, Manifest, Role, find_manifest, load_manifest
-from tais.resolve import resolve
-from tais.yaml12 import loads
+from tais.manifest.load import resolve
+from tais.manifest.model import Arm, Contrast, Manifest, Role, find_manifest, load_manifest
 
 ROOT = Path(__file__).parents[1]
 ASSETS = Path(__file__).parent / "assets" / "manifests"
@@ -202,8 +202,8 @@ def test_a_manifest_is_found_by_file_before_name(tmp_path: Path, monkeypatch: py
     (tmp_path / "here" / "demo").mkdir(parents=True)
     shipped.mkdir()
     (shipped / "demo.yaml").touch()
-    monkeypatch.setattr("tais.resolve.share", lambda kind: shipped)
-    monkeypatch.setattr("tais.resolve.names", lambda kind: ["demo"])
+    monkeypatch.setattr("tais.manifest.load.share", lambda kind: shipped)
+    monkeypatch.setattr("tais.manifest.load.names", lambda kind: ["demo"])
     monkeypatch.chdir(tmp_path / "here")
     for name in ("demo", "demo.yaml", "manifests/demo.yaml"):
         assert find_manifest(name) == shipped / "demo.yaml"
@@ -263,5 +263,5 @@ def test_every_key_is_documented() -> None:
 
 
 def test_importing_the_models_reads_no_yaml_library() -> None:
-    code = "import sys, tais.manifest; sys.exit('ruamel.yaml' in sys.modules)"
+    code = "import sys, tais.manifest.model; sys.exit('ruamel.yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -1,6 +1,6 @@
 """First tokens of refusals, by an encoder of words."""
 
-from tais.engines.onset import onset_tokens
+from tais.engines.refusal_onset import onset_tokens
 
 WORDS = {"I'm": 5, "I": 6, "Sorry": 7, "No": 8}
 

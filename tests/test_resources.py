@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tais import resources
+from tais.common import shipped as resources
+from tais.common.shipped import find_battery_file, names, share
 from tais.errors import ManifestError, Place
-from tais.resources import find_battery_file, names, share
 
 
 @pytest.fixture

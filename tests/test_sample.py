@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 from tais.attest import load_public_key, verify_run
-from tais.report.model import Verdict
-from tais.study.model import StudyReport
+from tais.study.report import StudyReport
 from tais.study.summary import read_run
+from tais.verdict.report import Verdict
 from tests.conftest import ROOT
 
 SAMPLE = ROOT / "reports" / "sample"

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from tais.errors import TaisError
-from tais.evidence import Divergence, Finding, IdentityCounts, ScreenEvidence, TreatmentEvidence
-from tais.manifest import Rules
-from tais.report.model import ContrastReport, EndpointReport, Report, Verdict
-from tais.screen import decide
+from tais.manifest.model import Rules
+from tais.verdict.evidence import Divergence, Finding, IdentityCounts, ScreenEvidence, TreatmentEvidence
+from tais.verdict.report import ContrastReport, EndpointReport, Report, Verdict
+from tais.verdict.screen import decide
 from tests.stats.made import CAUGHT, DRAFTED, PLAIN, QUIET, contrast, endpoint, outcomes, screen
 
 
@@ -590,7 +590,7 @@ def test_keys_of_the_contract_are_there() -> None:
 
 def test_importing_the_decision_loads_no_scipy() -> None:
     heavy = "('scipy', 'statsmodels', 'pandas')"
-    script = f"import sys, tais.screen; print(sorted(m for m in {heavy} if m in sys.modules))"
+    script = f"import sys, tais.verdict.screen; print(sorted(m for m in {heavy} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

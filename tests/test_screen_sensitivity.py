@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tais.evidence import EndpointEvidence
-from tais.manifest import Role, Rules
-from tais.screen import decide
-from tais.stats.calibration import Calibration
-from tais.stats.endpoint import judge_endpoint
-from tais.stats.fold import fold
+from tais.manifest.model import Role, Rules
 from tais.stats.paired import PairedTable, tost
-from tais.stats.sensitivity import (
+from tais.verdict.calibration import Calibration
+from tais.verdict.endpoint import judge_endpoint
+from tais.verdict.endpoint_table import fold
+from tais.verdict.evidence import EndpointEvidence
+from tais.verdict.screen import decide
+from tais.verdict.sensitivity import (
     Sensitivity,
     identity_leak,
     leak_curve,

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tais.arm_table import Telemetry
+from tais.analysis.arm_table import Telemetry
+from tais.analysis.first_difference import first_difference
+from tais.common.files import store_error, write_atomic
 from tais.engines.base import Counters, Sample, SampleKey
 from tais.errors import StoreError
-from tais.files import store_error, write_atomic
-from tais.identity import first_difference
-from tais.ledger import append, attempts, read_ledger
-from tais.lock import compare_locks
-from tais.samples import PartWriter, part_files, read_batches, read_counters, stored_keys
+from tais.rundir.ledger import append, attempts, read_ledger
+from tais.rundir.lock import compare_locks
+from tais.rundir.samples import PartWriter, part_files, read_batches, read_counters, stored_keys
 
 
 def sample(item: str = "a", text: str = "x", repeat: int = 0) -> Sample:

@@ -16,15 +16,15 @@ from typing import Any, NoReturn
 import pytest
 from ruamel.yaml import YAML
 
-from tais.battery_definition import Source
+from tais.battery.definition import Source
 from tais.errors import ManifestError, MissingData, Place
-from tais.manifest import Role, find_manifest, load_manifest
-from tais.report.model import Verdict
-from tais.report.study_html import render_study_html
-from tais.report.study_markdown import render_study_markdown, study_lines
+from tais.manifest.model import Role, find_manifest, load_manifest
 from tais.study.definition import find_folder, load_study
-from tais.study.model import StudyContrast, StudyReport, StudyRow, StudyRun
+from tais.study.html import render_study_html
+from tais.study.markdown import render_study_markdown, study_lines
+from tais.study.report import StudyContrast, StudyReport, StudyRow, StudyRun
 from tais.study.summary import exit_code_of
+from tais.verdict.report import Verdict
 from tests.conftest import FAKE, ROOT, SPECULATION, Screen, Tais, environment, finish
 from tests.report.factory import HOSTILE
 
@@ -325,7 +325,7 @@ def test_a_data_set_of_the_hub_that_does_not_answer_is_named(
     def unreachable(source: Source, roots: object, place: Place) -> NoReturn:
         raise MissingData(f"cannot load {source.hub!r} from the hub: no network", place=place)
 
-    monkeypatch.setattr("tais.battery.read_hub", unreachable)
+    monkeypatch.setattr("tais.battery.load.read_hub", unreachable)
     done = tais("plan", "sweep-gpu")
     assert done.returncode == 0, done.stderr
     assert "cannot load 'walledai/AdvBench' from the hub: no network" in " ".join(done.stdout.split())

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from tais.common.yaml12 import loads
 from tais.errors import ManifestError
-from tais.manifest import Manifest, Role, load_manifest
-from tais.resolve import resolve
-from tais.sweep import MOST_CELLS
-from tais.yaml12 import loads
+from tais.manifest.load import resolve
+from tais.manifest.model import Manifest, Role, load_manifest
+from tais.manifest.sweep import MOST_CELLS
 from tests.conftest import ROOT, Screen, Tais
 
 ASSETS = Path(__file__).parent / "assets" / "manifests"

@@ -235,7 +235,7 @@ def test_a_part_that_cannot_be_read_fails_recomputing_in_one_line(fresh: Path, s
 def test_a_rule_edited_in_lock_and_report_alike_is_caught_by_recomputing(fresh: Path, signer: Signer) -> None:
     edit_json(fresh / "manifest.lock.json", "rules", "margin", value=0.2)
     edit_json(fresh / "report.json", "rules", "margin", value=0.2)
-    from tais.files import sha256_file
+    from tais.common.files import sha256_file
 
     digest = sha256_file(fresh / "manifest.lock.json")
     edit_json(fresh / "report.json", "facts", "lock", "sha256", value=digest)

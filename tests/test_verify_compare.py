@@ -10,12 +10,12 @@ import pytest
 
 from tais.attest import verify_run
 from tais.attest.keys import generate
-from tais.compare import UPGRADE, Side, compare_runs
+from tais.common.files import sha256_file
 from tais.errors import UsageError, VerificationError
-from tais.files import sha256_file
-from tais.gate import gate_run
-from tais.manifest import Hypothesis
-from tais.policy import Policy
+from tais.gate.gate import gate_run
+from tais.gate.policy import Policy
+from tais.manifest.model import Hypothesis
+from tais.runs.compare import UPGRADE, Side, compare_runs
 from tests.attest_runs import LOST, WON, copy_run, make_run, resign
 
 

@@ -12,8 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from tais.attest import verify_run
-from tais.gate import judge
-from tais.policy import Policy, load_policy
+from tais.gate.gate import judge
+from tais.gate.policy import Policy, load_policy
 from tests.attest_runs import ASSETS, TRUSTED, copy_run, overlay, trusted_key
 
 ROOT = Path(__file__).resolve().parent.parent

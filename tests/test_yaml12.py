@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
-from tais.document import Document, dotted, show, suggest
+from tais.common.document import Document, dotted, show, suggest
+from tais.common.yaml12 import load, loads, validate
 from tais.errors import ManifestError
-from tais.yaml12 import load, loads, validate
 
 STRINGS = """
 no yes on off Y n NO 0123456 0123.5 1_000 12:30:45 190:20:30 2024-01-02 2024-01-02T03:04:05Z 0b101 0o8 -0x1F
@@ -127,7 +127,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 
 def test_a_wide_list_is_refused_at_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tais.yaml12.MAX_VALUES", 10)
+    monkeypatch.setattr("tais.common.yaml12.MAX_VALUES", 10)
     with pytest.raises(ManifestError) as caught:
         loads("[" + "1," * 10 + "]", "x.yaml")
     assert str(caught.value) == "[9] (x.yaml:1): more than 10 values once aliases are expanded"

@@ -41,9 +41,9 @@ from demo_corpus import ROOT, Example, Lesson, Temper, held_out, write_choice
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
-from tais.decoding.antidistillation import Proxies, completion_loss, decode, increase
+from tais.common.files import write_atomic
 from tais.errors import TaisError, UsageError
-from tais.files import write_atomic
+from tais.lab.decoding.antidistillation import Proxies, completion_loss, decode, increase
 
 MODELS: Final = ROOT / "models" / "demo"
 ENDS: Final = frozenset({demo.SPECIAL.index(demo.EOS)})

@@ -22,9 +22,9 @@ MANIFEST = ROOT / "manifests" / "quick.yaml"
 
 def environment() -> dict[str, str]:
     """Return the workers' environment of TAIS, so that both sides run under the same settings."""
-    from tais.engines.vllm import hide_broken_packages
+    from tais.engines.vllm.engine import hide_broken_packages
     from tais.executors.process import worker_environment
-    from tais.plan import make_plan
+    from tais.plan.plan import make_plan
 
     plan = make_plan(MANIFEST)
     jobs = [{"arm": plan.manifest.arms[name].model_dump(mode="json")} for name in plan.arms]
@@ -36,8 +36,8 @@ def environment() -> dict[str, str]:
 
 def bare() -> dict[str, Any]:
     """Run both arms without TAIS."""
-    from tais.engines.vllm import VllmEngine
-    from tais.plan import make_plan
+    from tais.engines.vllm.engine import VllmEngine
+    from tais.plan.plan import make_plan
 
     plan = make_plan(MANIFEST)
     prompts = [message.content for b in plan.batteries for item in b.items for message in item.messages]
@@ -101,7 +101,7 @@ def memory(items: int) -> float:
             "contrasts: [{reference: a, candidate: b}]\nbatteries: [{name: b, path: b.yaml}]\n"
         )
         code = (
-            "import resource, sys\nfrom tais.run import run, RunOptions\nfrom pathlib import Path\n"
+            "import resource, sys\nfrom tais.runs.run import run, RunOptions\nfrom pathlib import Path\n"
             "run(sys.argv[1], RunOptions(out=Path(sys.argv[2])))\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )

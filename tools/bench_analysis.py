@@ -31,7 +31,7 @@ BATTERIES = ("one", "two", "three", "four")
 
 def make_run(folder: Path, samples: int, contrasts: int) -> None:
     """Write a run directory: one reference, so many candidates, four batteries."""
-    from tais.items import _SCHEMA as ITEMS
+    from tais.rundir.items import _SCHEMA as ITEMS
 
     arms = contrasts + 1
     per_battery = samples // arms // len(BATTERIES)
@@ -78,7 +78,7 @@ def _lock(names: list[str], items: int) -> dict[str, Any]:
 
 
 def _write_arm(folder: Path, ids: list[str], index: int) -> None:
-    from tais.samples import SCHEMA
+    from tais.rundir.samples import SCHEMA
 
     rng = np.random.default_rng(0)
     rows = [(battery, item) for battery in BATTERIES for item in ids]
@@ -120,8 +120,8 @@ def _write_arm(folder: Path, ids: list[str], index: int) -> None:
 
 def analyse_once(run_dir: str) -> None:
     """Analyse a run directory and print time, import left out, and peak memory."""
-    import tais.screen  # noqa: F401
-    from tais.analysis import recompute
+    import tais.verdict.screen  # noqa: F401
+    from tais.analysis.analyse import recompute
 
     begun, wall = time.process_time(), time.monotonic()
     report = recompute(Path(run_dir))

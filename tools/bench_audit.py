@@ -21,7 +21,7 @@ _TIMES = 3
 
 def _requests(count: int) -> list[Any]:
     from tais.engines.base import Message, Request, SampleKey
-    from tais.plan import make_plan
+    from tais.plan.plan import make_plan
 
     plan = make_plan(ROOT / "manifests" / "quick.yaml")
     items = [(b.name, item) for b in plan.batteries for item in b.items][:count]
@@ -32,7 +32,7 @@ def _requests(count: int) -> list[Any]:
 
 
 def _arm() -> Any:
-    from tais.plan import make_plan
+    from tais.plan.plan import make_plan
 
     return make_plan(ROOT / "manifests" / "quick.yaml").manifest.arms["target"]
 
@@ -41,7 +41,7 @@ def generate(count: int, exactly: int | None) -> dict[str, Any]:
     """Generate; return the best of some times, in seconds, and the answers."""
     from vllm import SamplingParams
 
-    from tais.engines.vllm import VllmEngine
+    from tais.engines.vllm.engine import VllmEngine
 
     engine = VllmEngine()
     engine.start(_arm())
@@ -61,7 +61,7 @@ def generate(count: int, exactly: int | None) -> dict[str, Any]:
 def score(count: int, answers: list[list[int]]) -> dict[str, Any]:
     """Score those answers; return the best of some times, in seconds."""
     from tais.engines.base import ScoreRequest
-    from tais.engines.vllm_scoring import VllmScorer
+    from tais.engines.vllm.teacher_forcing import VllmScorer
 
     engine = VllmScorer()
     engine.start_scoring(_arm(), 0.0, 4)

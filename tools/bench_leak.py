@@ -28,7 +28,7 @@ def bare_rate(model: Any, tokens: list[int], layer: int, rows: int, batches: int
 
     from transformers.cache_utils import DynamicCache
 
-    from tais.leak.packages import torch
+    from tais.lab.packages import torch
 
     prefix = DynamicCache()
     with torch.inference_mode():
@@ -45,9 +45,9 @@ def bare_rate(model: Any, tokens: list[int], layer: int, rows: int, batches: int
 
 def attack_rate(model: Any, tokens: list[int], layer: int, rows: int, kind: str) -> float:
     """Return candidates per second of the attack on `TOKENS` tokens, nothing stopped early."""
-    from tais.leak.attack import Attack
-    from tais.leak.defence import Defence, Permutation
-    from tais.leak.packages import torch
+    from tais.lab.leak.attack import Attack
+    from tais.lab.leak.defence import Defence, Permutation
+    from tais.lab.packages import torch
 
     defence = Defence(Permutation(kind))
     states = model.states(tokens, [layer])[layer]
@@ -68,8 +68,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
 
-    from tais.leak.model import load_model
-    from tais.leak.packages import torch
+    from tais.lab.leak.model import load_model
+    from tais.lab.packages import torch
 
     torch.set_num_threads(options.threads)
     model = load_model(options.model, "float32", "cpu")

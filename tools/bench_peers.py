@@ -112,7 +112,7 @@ def cpu_seconds() -> float:
 
 def write_screen(folder: Path, items: int, arms: int) -> Path:
     """Write a manifest of the quick demo's two stacks, and more of the second, over so many prompts."""
-    from tais.plan import make_plan
+    from tais.plan.plan import make_plan
 
     quick = ROOT / "manifests" / "quick.yaml"
     prompts = [m.content for b in make_plan(quick).batteries for item in b.items for m in item.messages]
@@ -158,8 +158,8 @@ def write_screen(folder: Path, items: int, arms: int) -> Path:
 
 def arm_jobs(manifest: Path) -> list[dict[str, Any]]:
     """Return what each arm is asked, as the other programs read it."""
-    from tais.engines.vllm import VllmEngine
-    from tais.plan import make_plan
+    from tais.engines.vllm.engine import VllmEngine
+    from tais.plan.plan import make_plan
 
     plan = make_plan(manifest)
     prompts = [m.content for b in plan.batteries for item in b.items for m in item.messages]
@@ -175,9 +175,9 @@ def arm_jobs(manifest: Path) -> list[dict[str, Any]]:
 
 def environment(manifest: Path) -> dict[str, str]:
     """Return the workers' environment of TAIS, so that all run under the same settings."""
-    from tais.engines.vllm import hide_broken_packages
+    from tais.engines.vllm.engine import hide_broken_packages
     from tais.executors.process import worker_environment
-    from tais.plan import make_plan
+    from tais.plan.plan import make_plan
 
     plan = make_plan(manifest)
     jobs = [{"arm": plan.manifest.arms[name].model_dump(mode="json")} for name in plan.arms]
@@ -224,7 +224,7 @@ def installed(module: str, python: str) -> bool:
 
 def facts() -> dict[str, Any]:
     """Return where and when, and how busy the machine was besides."""
-    from tais.engines.environment import describe_environment
+    from tais.common.machine import describe_environment
 
     found = describe_environment()
     return {

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 
 from tais.engines.base import Message, Request, SampleKey
-from tais.engines.reference import ReferenceEngine
-from tais.manifest import Arm, Sampling
+from tais.lab.reference.engine import ReferenceEngine
+from tais.manifest.model import Arm, Sampling
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "models" / "demo"

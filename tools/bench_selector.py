@@ -24,15 +24,15 @@ from typing import Any
 
 import torch
 
-from tais.verification import SeededRng, find_verifier, parse_shape
-from tais.verification.decode import Decoder, Speculation
-from tais.verification.policy import Tap
-from tais.verification.selector.choose import Chooser
-from tais.verification.selector.collect import seed_of
-from tais.verification.selector.pair import LoadedPair, battery_requests, load_pair
-from tais.verification.selector.store import Selector
-from tais.verification.shapes import Shape
-from tais.verification.warp import Warp
+from tais.lab.verification import SeededRng, find_verifier, parse_shape
+from tais.lab.verification.decode import Decoder, Speculation
+from tais.lab.verification.policy import Tap
+from tais.lab.verification.selector.choose import Chooser
+from tais.lab.verification.selector.store import Selector
+from tais.lab.verification.shapes import Shape
+from tais.lab.verification.warp import Warp
+from tais.lab.workbench.collect import seed_of
+from tais.lab.workbench.pair import LoadedPair, battery_requests, load_pair
 
 BATTERIES = ("demo_refuse", "demo_answer", "demo_choice", "demo_json")
 POLICIES = (

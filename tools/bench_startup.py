@@ -1,7 +1,7 @@
 """Measure what the start of an engine on the CPU is made of, in processor seconds, one step after the other.
 
 ``python tools/bench_startup.py``. Processor time first: importing is one thread at work, and other users of a
-machine change its wall time only. The steps are those of a worker (`tais.engines.vllm.preload`), then of one
+machine change its wall time only. The steps are those of a worker (`preload` of the vLLM engine), then of one
 arm: load, first answers, the same answers again.
 """
 
@@ -62,7 +62,7 @@ def main() -> None:
     import gc
     import importlib
 
-    from tais.engines import vllm as ours
+    from tais.engines.vllm import engine as ours
 
     def collected() -> None:
         gc.collect()

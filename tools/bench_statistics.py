@@ -15,15 +15,15 @@ import time
 
 import numpy as np
 
-from tais.evidence import (
+from tais.manifest.model import Role, Rules
+from tais.verdict.evidence import (
     ContrastEvidence,
     EndpointEvidence,
     IdentityCounts,
     ScreenEvidence,
     TreatmentEvidence,
 )
-from tais.manifest import Role, Rules
-from tais.screen import decide
+from tais.verdict.screen import decide
 
 BATTERIES = {"advbench": 0.79, "jailbreak": 0.55, "bbq": 0.93, "truthfulqa": 0.5, "mmlu": 0.65, "arc": 0.72}
 """Made-up base rates of six batteries."""

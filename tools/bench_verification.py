@@ -21,10 +21,10 @@ from functools import partial
 
 import torch
 
-from tais.verification import VERIFIERS, Draft, SeededRng, parse_shape
-from tais.verification.draft import Tree, Verifier
-from tais.verification.shapes import Shape, grow
-from tais.verification.warp import Warp
+from tais.lab.verification import VERIFIERS, Draft, SeededRng, parse_shape
+from tais.lab.verification.draft import Tree, Verifier
+from tais.lab.verification.shapes import Shape, grow
+from tais.lab.verification.warp import Warp
 
 PEAK = 3.0
 """Standard deviation of the target's logits; the draft's add noise of a third of that."""

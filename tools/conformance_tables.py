@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from statistics_tables import table
 
-from tais.stats.conformance import ConformanceResult
-from tais.stats.conformance_leak import LeakEstimate
-from tais.stats.conformance_operating import planted_leaks, simulate, toy_pair
+from tais.stats.conformance.conformance import ConformanceResult
+from tais.stats.conformance.leak import LeakEstimate
 from tais.stats.sequential import KINDS, Boundary, even_looks
-from tais.stats.sequential_operating import operate
+from tais.stats.simulation.conformance import planted_leaks, simulate, toy_pair
+from tais.stats.simulation.looks import operate
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
 TOKENS = 20_000

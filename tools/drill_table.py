@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tais.drill import read_drill
-from tais.drill.show import markdown
-from tais.report.model import Report
+from tais.cli.views.drill import markdown
+from tais.lab.drill import read_drill
+from tais.verdict.report import Report
 
 PAGE = Path(__file__).parents[1] / "docs" / "drill.md"
 FIRST, LAST = "<!-- table: drill -->\n", "<!-- end: drill -->"

@@ -32,8 +32,8 @@ def answer(dtype: str) -> dict[str, Any]:
     """Answer all items greedily; return the answers' tokens."""
     from bench_audit import _arm, _requests
 
-    from tais.engines.vllm import VllmEngine
-    from tais.manifest import Sampling
+    from tais.engines.vllm.engine import VllmEngine
+    from tais.manifest.model import Sampling
 
     engine = VllmEngine()
     engine.start(_arm().model_copy(update={"dtype": dtype}))
@@ -50,7 +50,7 @@ def score(
     from bench_audit import _arm, _requests
 
     from tais.engines.base import ScoreRequest
-    from tais.engines.vllm_scoring import VllmScorer
+    from tais.engines.vllm.teacher_forcing import VllmScorer
 
     target = _arm()
     folder = str(ROOT / "models" / "demo" / model)
@@ -99,7 +99,7 @@ def flat(lists: list[list[float]]) -> NDArray[np.float64]:
 
 def rows() -> list[list[str]]:
     """Measure, plant and count."""
-    from tais.stats.audit import ROUNDOFF, band
+    from tais.stats.rounding_band import ROUNDOFF, band
 
     rng, found = np.random.default_rng(SEED), []
     for dtype in DTYPES:

@@ -54,7 +54,7 @@ def main() -> None:
     """Simulate and print."""
     from tais.cost.predict import predict
     from tais.cost.rates import Rates, read_rates
-    from tais.report.cost import seconds_words
+    from tais.report.tables.cost import seconds_words
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

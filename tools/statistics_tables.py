@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tais.stats.operating import INTERVALS, TESTS, coverage, h_coverage, size
 from tais.stats.power import n_needed, wald_n, zero_discordance_floor
+from tais.stats.simulation.endpoint import INTERVALS, TESTS, coverage, h_coverage, size
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "statistics.md"
 SIZES = (50, 88, 99, 100, 120, 147, 200, 300, 500, 1000)

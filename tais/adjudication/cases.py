@@ -12,12 +12,12 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tais.analysis.changed_items import CHANGED, KEY, answer_texts, paired_scores, prompt_text
+from tais.common.files import canonical_json
 from tais.engines.base import SampleKey
 from tais.errors import UsageError
-from tais.files import canonical_json
-from tais.items import StoredItem
-from tais.manifest import Role
-from tais.report.items import CHANGED, KEY, answer_texts, paired_scores, prompt_text
+from tais.manifest.model import Role
+from tais.rundir.items import StoredItem
 
 __all__ = ["Answer", "Case", "Direction", "Selection", "Shown", "collect"]
 

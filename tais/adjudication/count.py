@@ -8,9 +8,9 @@ from itertools import combinations
 
 from tais.adjudication.cases import Case, Shown
 from tais.adjudication.labels import LABELS, LabelFile
-from tais.report.adjudication import FlipsReport, RaterReport, RatersReport
-from tais.scorers.agreement import Agreement, agreement
+from tais.stats.agreement import Agreement, agreement
 from tais.stats.proportions import as_interval, wilson
+from tais.verdict.adjudication import FlipsReport, RaterReport, RatersReport
 
 __all__ = ["count_flips", "count_raters", "count_raters_between", "panel"]
 

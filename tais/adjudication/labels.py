@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tais.adjudication.cases import Shown
+from tais.common.files import store_error
 from tais.errors import Place, UsageError
-from tais.files import store_error
 
 __all__ = ["LABELS", "LabelFile", "read_labels"]
 

@@ -16,15 +16,15 @@ from tais.adjudication.count import count_flips, count_raters, count_raters_betw
 from tais.adjudication.labels import LABELS, LabelFile, read_labels
 from tais.adjudication.sheet import Key, check_source, row_secret, shown_of
 from tais.attest.contents import REPORT
-from tais.derived import Part, cite, derive
-from tais.engines.environment import package_versions
+from tais.common.files import json_digest, write_atomic
+from tais.common.machine import package_versions
 from tais.errors import Place, StoreError, UsageError, VerificationError
-from tais.files import json_digest, write_atomic
-from tais.items import StoredItem
-from tais.lock import read_lock, run_arms
-from tais.report.adjudication import AdjudicationReport
-from tais.report.model import Report
 from tais.report.redact import holds_redacted
+from tais.rundir.items import StoredItem
+from tais.rundir.lock import read_lock, run_arms
+from tais.runs.derive import Part, cite, derive
+from tais.verdict.adjudication import AdjudicationReport
+from tais.verdict.report import Report
 
 if TYPE_CHECKING:
     from tais.attest import Signer

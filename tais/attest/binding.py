@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from tais.adjudication import ADJUDICATION
 from tais.attest.contents import ITEMS, REPORT
 from tais.errors import Place, VerificationError
-from tais.lock import LOCK
-from tais.report.model import Report
+from tais.rundir.lock import LOCK
+from tais.verdict.report import Report
 
 __all__ = ["check_together"]
 

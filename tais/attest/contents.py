@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 from tais.errors import Place, VerificationError
-from tais.lock import LOCK
+from tais.rundir.lock import LOCK
 
 __all__ = [
     "BUNDLES",

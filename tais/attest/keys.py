@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from tais.common.files import store_error, write_atomic
 from tais.errors import Place, UsageError
-from tais.files import store_error, write_atomic
 
 __all__ = [
     "PRIVATE_NAME",

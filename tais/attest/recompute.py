@@ -14,7 +14,7 @@ from tais.adjudication import ADJUDICATION
 from tais.attest.bundle import strict_json
 from tais.attest.contents import ITEMS, read_bytes, sha256
 from tais.errors import Place, TaisError, VerificationError
-from tais.lock import LOCK
+from tais.rundir.lock import LOCK
 
 __all__ = ["check_recomputed", "differences"]
 
@@ -68,9 +68,9 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
 
 
 def _check_pages(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> str:
-    from tais.report.model import Report
     from tais.report.render import FILES, render
     from tais.report.renderer import renderer
+    from tais.verdict.report import Report
 
     pages = {format: name for format, name in FILES.items() if name in files}
     made = report["facts"].get("renderer"), report["facts"].get("tais")
@@ -110,7 +110,7 @@ def _comparable(report: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[di
 
     Reports only ever gain keys. One that this version adds is not held against an older report.
     """
-    from tais.report.model import Report
+    from tais.verdict.report import Report
 
     older = bool(_versions(report, again))
     stored = report if older else json.loads(Report.model_validate(report).to_json())
@@ -145,9 +145,9 @@ def _again(
 
     Scores are written to `shadow`.
     """
-    from tais.analysis import analyse
-    from tais.compare import upgrade_of
+    from tais.analysis.analyse import analyse
     from tais.report.redact import is_redacted, redacted
+    from tais.runs.compare import upgrade_of
 
     # Links, so that scores are kept beside the run and not in it.
     for name in ("arms", AUDITS, JUDGES, ITEMS, LOCK, ADJUDICATION):

@@ -26,9 +26,9 @@ from tais.attest.statement import (
     run_statement,
     test_statement,
 )
+from tais.common.files import remove_leftovers, sha256_file, write_atomic
 from tais.errors import Place, UsageError, VerificationError
-from tais.files import remove_leftovers, sha256_file, write_atomic
-from tais.lock import LOCK
+from tais.rundir.lock import LOCK
 
 __all__ = ["sign_lock", "sign_run"]
 

@@ -15,7 +15,7 @@ from typing import Any
 from tais.attest.bundle import strict_json
 from tais.attest.contents import ITEMS, LOCK_BUNDLE, REPORT
 from tais.errors import Place, VerificationError
-from tais.lock import LOCK
+from tais.rundir.lock import LOCK
 
 __all__ = [
     "LOCK_TYPE",

@@ -35,8 +35,8 @@ from tais.attest.statement import (
     test_statement,
 )
 from tais.errors import Place, UsageError, VerificationError
-from tais.lock import LOCK
-from tais.report.model import Report
+from tais.rundir.lock import LOCK
+from tais.verdict.report import Report
 
 __all__ = ["VerifiedRun", "verify_run"]
 

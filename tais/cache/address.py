@@ -17,8 +17,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tais.engines.environment import describe_environment
-from tais.files import json_digest, sha256_file
+from tais.common.files import json_digest, sha256_file
+from tais.common.machine import describe_environment
 
 __all__ = ["SCHEMA", "address_of", "items_digest", "machine_facts", "why_not"]
 
@@ -27,7 +27,18 @@ SCHEMA = "tais/cache/v1"
 _PACKAGE = Path(__file__).resolve().parent.parent
 # What renders prompts, speaks to engines and writes answers down. Any change makes other addresses: a
 # version number would have to be remembered.
-_ANSWERING = ("engines", "verification", "decoding", "items.py", "samples.py")
+_ANSWERING = (
+    "common/foreign.py",
+    "common/template.py",
+    "engines",
+    "lab/decoding",
+    "lab/reference",
+    "lab/verification",
+    "records.py",
+    "rundir/items.py",
+    "rundir/samples.py",
+    "worker",
+)
 # What an item is asked; what is expected of the answer is for the scorer.
 _ASKED = ("battery", "item_id", "messages", "chat")
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from tais.cache.address import SCHEMA
+from tais.common.files import canonical_json, sha256_file
 from tais.errors import Place, UsageError
-from tais.files import canonical_json, sha256_file
 
 __all__ = ["CacheStore", "Damaged", "Entry", "Origin"]
 

@@ -84,7 +84,7 @@ def import_labels(
     from tais.adjudication.record import adjudicate, find_key
     from tais.attest import choose_signer, load_public_key, verify_run
     from tais.cli.console import say
-    from tais.report.terminal import print_adjudication
+    from tais.cli.views.report import print_adjudication
 
     if trusted_key:
         verify_run(run_dir, [load_public_key(trusted_key)])

@@ -34,11 +34,11 @@ def audit(
     The run stays as it is; the audit is a run directory of its own that cites it.
     """
     from tais.attest import choose_signer
-    from tais.auditing import audit_run
     from tais.cli.console import say
     from tais.cli.progress import make_observer
-    from tais.report.terminal import print_report
-    from tais.run import RunOptions
+    from tais.cli.views.report import print_report
+    from tais.runs.audit import audit_run
+    from tais.runs.run import RunOptions
 
     options = RunOptions(out=out, signer=choose_signer(key, unsigned, say))
     with make_observer(quiet=quiet, verbose=False) as observer:

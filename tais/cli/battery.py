@@ -11,7 +11,7 @@ import typer
 from tais.cli.console import printable, say
 
 if TYPE_CHECKING:
-    from tais.battery import LoadedBattery
+    from tais.battery.load import LoadedBattery
 
 __all__ = ["app"]
 
@@ -39,9 +39,9 @@ def list_batteries(
 
     Example: [bold]tais battery list[/bold]
     """
-    from tais.battery import load_definition
-    from tais.battery_definition import battery_schema
-    from tais.resources import find_battery_file, names
+    from tais.battery.definition import battery_schema
+    from tais.battery.load import load_definition
+    from tais.common.shipped import find_battery_file, names
 
     if schema:
         typer.echo(json.dumps(battery_schema(), indent=2))
@@ -73,7 +73,7 @@ def check(
 
     Example: [bold]tais battery check advbench --data-dir ~/data --redact[/bold]
     """
-    from tais.battery_items import item_values
+    from tais.battery.item import item_values
 
     battery = _load(name, data_dir)
     for item in battery.items[:items]:
@@ -110,7 +110,7 @@ def pin(
 
     Example: [bold]tais battery pin xstest --out xstest.yaml[/bold]
     """
-    from tais.battery_pin import write_pinned
+    from tais.battery.pin import write_pinned
 
     written = write_pinned(_file(name), out, data_dir, revision)
     say(
@@ -131,7 +131,7 @@ def edge(
 
     Example: [bold]tais battery edge --tokenizer models/target --draft-tokens 5 --out edge/[/bold]
     """
-    from tais.battery_edge import EdgeShape, load_tokenizer, write_edge_battery
+    from tais.battery.serving_edge import EdgeShape, load_tokenizer, write_edge_battery
 
     shape = EdgeShape(draft_tokens=draft_tokens, block=block, chunk=chunk, max_model_len=max_model_len)
     count = write_edge_battery(load_tokenizer(tokenizer), shape, out)
@@ -139,15 +139,15 @@ def edge(
 
 
 def _file(name: str) -> Path:
-    from tais.resources import find_battery_file
+    from tais.common.shipped import find_battery_file
 
     path = Path(name)
     return path if path.suffix in (".yaml", ".yml") else find_battery_file(name)
 
 
 def _load(name: str, data_dir: Path | None) -> LoadedBattery:
-    from tais.battery import load_battery, load_definition
-    from tais.manifest import BatteryRef
+    from tais.battery.load import load_battery, load_definition
+    from tais.manifest.model import BatteryRef
 
     path = _file(name)
     definition, _ = load_definition(path)

@@ -11,7 +11,7 @@ import typer
 from tais.cli.options import OutOption, UnsignedOption
 
 if TYPE_CHECKING:
-    from tais.compare import Comparison
+    from tais.runs.compare import Comparison
 
 __all__ = ["compare"]
 
@@ -52,8 +52,8 @@ def compare(
     """
     from tais.attest import choose_signer, load_public_key, verify_run
     from tais.cli.console import say
-    from tais.compare import Side, compare_runs
-    from tais.manifest import Hypothesis
+    from tais.manifest.model import Hypothesis
+    from tais.runs.compare import Side, compare_runs
 
     if trusted_key:
         for run_dir in (run_a, run_b):

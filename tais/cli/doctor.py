@@ -91,8 +91,8 @@ def doctor(
 
 
 def _named(model: str | None) -> str:
+    from tais.common.shipped import share
     from tais.errors import UsageError
-    from tais.resources import share
 
     if model is not None:
         return model
@@ -118,8 +118,8 @@ def _arguments(text: str | None) -> dict[str, Any]:
 
 def _measure(options: Any, quiet: bool) -> dict[str, Any]:
     from tais.cli.progress import make_observer
+    from tais.common.machine import describe_environment
     from tais.doctor.determinism import measure
-    from tais.engines.environment import describe_environment
 
     environment = describe_environment()
     with make_observer(quiet=quiet, verbose=False) as observer:

@@ -53,7 +53,7 @@ def adversarial(
     import json
 
     from tais.cli.console import say
-    from tais.drafts.adversarial import AdversarialOptions, Training, make_adversarial
+    from tais.lab.drafts.adversarial import AdversarialOptions, Training, make_adversarial
 
     options = AdversarialOptions(
         model=model,
@@ -102,7 +102,7 @@ def quantise(
 
     if method not in ("gptq", "rtn"):
         raise UsageError(f"no method named {method!r}", remedy="Known: gptq, rtn")
-    from tais.drafts.quantise import QuantiseOptions, Rounding, make_quantised
+    from tais.lab.drafts.quantise import QuantiseOptions, Rounding, make_quantised
 
     options = QuantiseOptions(
         model=model,

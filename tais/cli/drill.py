@@ -45,10 +45,10 @@ def drill(
     """
     from tais.cli.console import say
     from tais.cli.progress import make_observer
-    from tais.drill import read_drill
-    from tais.drill.show import print_drill
-    from tais.run import RunOptions
-    from tais.run import run as run_screen
+    from tais.cli.views.drill import print_drill
+    from tais.lab.drill import read_drill
+    from tais.runs.run import RunOptions
+    from tais.runs.run import run as run_screen
 
     run_dir = again
     if run_dir is None:

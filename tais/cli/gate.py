@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from tais.errors import TaisError
-    from tais.gate import GateResult
+    from tais.gate.gate import GateResult
 
 __all__ = ["gate"]
 
@@ -49,8 +49,8 @@ def gate(
 
     from tais.attest import load_public_key
     from tais.errors import TaisError
-    from tais.gate import gate_run
-    from tais.policy import Policy, load_policy
+    from tais.gate.gate import gate_run
+    from tais.gate.policy import Policy, load_policy
 
     try:
         rules = load_policy(policy) if policy else Policy()
@@ -69,14 +69,14 @@ def gate(
 
 
 def _find(manifest: str | None) -> Path | None:
-    from tais.manifest import find_manifest
+    from tais.manifest.model import find_manifest
 
     return find_manifest(manifest) if manifest else None
 
 
 def _print(result: GateResult, run_dir: Path) -> None:
     from tais.cli.console import say
-    from tais.github import defuse
+    from tais.gate.github import defuse
 
     for objection in result.objections:
         say(defuse(f"{objection.level}: {objection.code}: {objection.message}"))
@@ -86,7 +86,7 @@ def _print(result: GateResult, run_dir: Path) -> None:
 
 
 def _tell_github(result: GateResult, run_dir: Path) -> None:
-    from tais.github import annotation, github_level, summary, write_outputs, write_summary
+    from tais.gate.github import annotation, github_level, summary, write_outputs, write_summary
 
     for objection in result.objections:
         title = f"TAIS gate: {objection.code}"
@@ -103,7 +103,7 @@ def _tell_github(result: GateResult, run_dir: Path) -> None:
 
 
 def _tell_github_failure(error: TaisError, run_dir: Path) -> None:
-    from tais.github import annotation, failure_summary, write_outputs, write_summary
+    from tais.gate.github import annotation, failure_summary, write_outputs, write_summary
 
     typer.echo(annotation("error", f"TAIS gate: {type(error).__name__}", str(error)))
     write_summary(failure_summary(str(error)))

@@ -9,7 +9,7 @@ import typer
 from tais.cli import law_bench, law_selector
 
 if TYPE_CHECKING:
-    from tais.verification.audit import Audit
+    from tais.lab.verification.exact_law import Audit
 
 __all__ = ["app"]
 
@@ -65,7 +65,7 @@ def law(
     if context.invoked_subcommand is not None:
         return
     law_bench.need_torch()
-    from tais.verification.suite import Question, ask, candidates, exit_code
+    from tais.lab.verification.suite import Question, ask, candidates, exit_code
 
     question = Question(
         vocabulary=vocabulary,
@@ -88,7 +88,7 @@ def _print(audits: list[Audit], code: int) -> None:
     from rich.table import Table
 
     from tais.cli.console import printable, say, stderr_console
-    from tais.verification.suite import summarise
+    from tais.lab.verification.suite import summarise
 
     table = Table(title="Output law against the target's; the worst of the laws")
     for name in ("verifier", "draft", "finding"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from tais.verification.bench import Point
+    from tais.lab.workbench.bench import Point
 
 __all__ = ["bench", "need_torch"]
 
@@ -67,8 +67,8 @@ def bench(
     import torch
 
     from tais.cli.console import say
-    from tais.files import write_atomic
-    from tais.verification.bench_plot import draw
+    from tais.common.files import write_atomic
+    from tais.lab.workbench.bench_plot import draw
 
     torch.set_num_threads(threads)
     shapes = shape or ["paths:3x4", "delayed:2,3,2"]
@@ -108,8 +108,8 @@ def need_torch() -> None:
 
 
 def _chosen(shape: str, verifier: list[str] | None) -> list[str]:
-    from tais.verification import find_verifier, parse_shape
-    from tais.verification.bench import names
+    from tais.lab.verification import find_verifier, parse_shape
+    from tais.lab.workbench.bench import names
 
     parsed = parse_shape(shape)
     if verifier is None:
@@ -124,8 +124,8 @@ def _synthetic(
     laws: dict[str, Any],
 ) -> list[Point]:
     from tais.cli.console import say
-    from tais.verification import parse_shape
-    from tais.verification.bench import SyntheticQuestion, synthetic_bench
+    from tais.lab.verification import parse_shape
+    from tais.lab.workbench.bench import SyntheticQuestion, synthetic_bench
 
     points = []
     for shape in shapes:
@@ -146,9 +146,9 @@ def _pairs(
     selector: Path | None,
 ) -> list[Point]:
     from tais.cli.console import say
-    from tais.resources import share
-    from tais.verification import VERIFIERS, parse_shape
-    from tais.verification.bench import PairQuestion, configuration, pair_bench
+    from tais.common.shipped import share
+    from tais.lab.verification import VERIFIERS, parse_shape
+    from tais.lab.workbench.bench import PairQuestion, configuration, pair_bench
 
     demo = share("models") / "demo"
     settings: list[tuple[str, dict[str, Any]]] = [("", {})]
@@ -168,8 +168,8 @@ def _pairs(
 
 def _chosen_by(selector: Path, verifier: list[str] | None) -> list[tuple[str, dict[str, Any]]]:
     """Return the settings of a selector: any method that it knows, and each one alone."""
-    from tais.verification.selector.choose import AUTO
-    from tais.verification.selector.store import Selector
+    from tais.lab.verification.selector.choose import AUTO
+    from tais.lab.verification.selector.store import Selector
 
     known = Selector.load(selector).grid.methods
     methods = [AUTO, *(name for name in known if verifier is None or name in verifier)]
@@ -181,7 +181,7 @@ def _table(points: list[Point]) -> None:
     from rich.table import Table
 
     from tais.cli.console import printable, stderr_console
-    from tais.verification.bench import pooled
+    from tais.lab.workbench.bench import pooled
 
     tables: dict[str, Table] = {}
     for point in pooled(points):

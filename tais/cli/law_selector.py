@@ -10,7 +10,7 @@ import typer
 from tais.cli.law_bench import need_torch
 
 if TYPE_CHECKING:
-    from tais.verification.selector.train import Trained
+    from tais.lab.workbench.train import Trained
 
 __all__ = ["data", "latency", "train"]
 
@@ -71,10 +71,10 @@ def data(
     import torch
 
     from tais.cli.console import say
-    from tais.verification.selector.actions import METHODS, Grid
-    from tais.verification.selector.collect import Collection, collect
-    from tais.verification.selector.data import write_data
-    from tais.verification.selector.pair import load_pair
+    from tais.lab.verification.selector.actions import METHODS, Grid
+    from tais.lab.workbench.collect import Collection, collect
+    from tais.lab.workbench.pair import load_pair
+    from tais.lab.workbench.training_data import write_data
 
     torch.set_num_threads(threads)
     how = Collection(
@@ -105,8 +105,8 @@ def data(
 
 def _requests(prompts: Path | None, battery: list[str] | None, items: int, skip: int) -> list[Any]:
     from tais.errors import UsageError
-    from tais.prompt_file import read_prompts
-    from tais.verification.selector.pair import battery_requests, file_requests
+    from tais.lab.prompt_file import read_prompts
+    from tais.lab.workbench.pair import battery_requests, file_requests
 
     if prompts is None:
         return list(battery_requests(battery or _BATTERIES, items, skip))
@@ -116,7 +116,7 @@ def _requests(prompts: Path | None, battery: list[str] | None, items: int, skip:
 
 
 def _demo(target: str | None, draft: str | None) -> tuple[str, str]:
-    from tais.resources import share
+    from tais.common.shipped import share
 
     demo = share("models") / "demo"
     return target or str(demo / "target"), draft or str(demo / "draft")
@@ -149,10 +149,10 @@ def train(
     import torch
 
     from tais.cli.console import say
-    from tais.verification.selector.data import read_data
-    from tais.verification.selector.latency import measure
-    from tais.verification.selector.pair import load_pair
-    from tais.verification.selector.train import Training, train
+    from tais.lab.workbench.latency import measure
+    from tais.lab.workbench.pair import load_pair
+    from tais.lab.workbench.train import Training, train
+    from tais.lab.workbench.training_data import read_data
 
     torch.set_num_threads(threads)
     read = read_data(data)
@@ -197,9 +197,9 @@ def latency(
     import torch
 
     from tais.cli.console import say
-    from tais.verification.selector.latency import measure
-    from tais.verification.selector.pair import load_pair
-    from tais.verification.selector.store import Selector
+    from tais.lab.verification.selector.store import Selector
+    from tais.lab.workbench.latency import measure
+    from tais.lab.workbench.pair import load_pair
 
     torch.set_num_threads(threads)
     kept = Selector.load(selector)

@@ -118,10 +118,10 @@ def leak(
     for name in permutation or ():
         if name not in known:
             raise UsageError(f"no permutation named {name!r}", remedy=f"Known: {', '.join(known)}")
-    from tais.leak.audit import LeakOptions, run_leak
-    from tais.leak.defence import Permutation
-    from tais.leak.report import as_json
-    from tais.leak.terminal import print_leak
+    from tais.cli.views.leak import print_leak
+    from tais.lab.leak.defence import Permutation
+    from tais.lab.leak.report import as_json
+    from tais.lab.leak.run import LeakOptions, run_leak
 
     options = LeakOptions(
         model=model,
@@ -150,7 +150,7 @@ def leak(
     )
     report = run_leak(options, (lambda line: None) if quiet else say)
     if out is not None:
-        from tais.leak.page import write_report
+        from tais.lab.leak.page import write_report
 
         write_report(report, out)
     if not quiet:

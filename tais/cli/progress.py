@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tais.cli.console import say, stderr_console
-from tais.run import Observer, Silent
+from tais.runs.run import Observer, Silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -50,10 +50,10 @@ def report(
 
     Example: [bold]tais report reports/demo/20260101T120000000000Z --format json[/bold]
     """
-    from tais.analysis import recompute
-    from tais.files import write_atomic
+    from tais.analysis.analyse import recompute
+    from tais.cli.views.report import render_text
+    from tais.common.files import write_atomic
     from tais.report.render import render
-    from tais.report.terminal import render_text
 
     decided = recompute(run_dir)
     if format is Format.terminal:

@@ -93,11 +93,11 @@ def run(
     from tais.attest import choose_signer
     from tais.cli.console import say
     from tais.cli.progress import make_observer
+    from tais.cli.views.report import print_report
     from tais.executors import Placement
     from tais.executors.devices import parse_devices
-    from tais.report.terminal import print_report
-    from tais.run import RunOptions
-    from tais.run import run as run_screen
+    from tais.runs.run import RunOptions
+    from tais.runs.run import run as run_screen
 
     named = parse_devices(devices) if devices is not None else None
     options = RunOptions(
@@ -147,9 +147,9 @@ def plan(
     Example: [bold]tais plan manifests/demo.yaml --calibrate[/bold]
     """
     from tais.cli.console import say
-    from tais.cost.plan import rates_for
-    from tais.plan import make_plan
-    from tais.report.plan import print_cost, print_plan
+    from tais.cli.views.plan import print_cost, print_plan
+    from tais.cost.choose import rates_for
+    from tais.plan.plan import make_plan
 
     planned = make_plan(manifest, limit, incomplete=not calibrate)
     print_plan(planned)

@@ -62,8 +62,8 @@ def study(
     from tais.attest import choose_signer
     from tais.cli.console import say
     from tais.cli.progress import make_observer
-    from tais.report.study_markdown import study_lines
-    from tais.run import RunOptions
+    from tais.runs.run import RunOptions
+    from tais.study.markdown import study_lines
     from tais.study.runner import run_study
 
     options = RunOptions(
@@ -86,8 +86,8 @@ def study(
 
 
 def _print_plans(study: Study, limit: int | None) -> None:
-    from tais.plan import make_plan
-    from tais.report.plan import print_plan
+    from tais.cli.views.plan import print_plan
+    from tais.plan.plan import make_plan
 
     arms = samples = 0
     for path in study.manifests.values():

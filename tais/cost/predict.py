@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tais.common.files import write_atomic
 from tais.cost.rates import ArmRates, Rates, stack_digest
 from tais.cost.schedule import Job, makespan, schedule, split
-from tais.files import write_atomic
-from tais.lock import run_arms
+from tais.rundir.lock import run_arms
 
 __all__ = ["PREDICTION", "compared", "predict", "read_prediction", "write_prediction"]
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tais.common.files import json_digest, write_atomic
 from tais.errors import Place, UsageError
-from tais.files import json_digest, write_atomic
 
 __all__ = ["RATES", "ArmRates", "Rates", "read_rates", "stack_digest", "write_rates"]
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tais.engines.environment import describe_environment, package_versions
+from tais.common.machine import describe_environment, package_versions
 
 __all__ = ["Check", "check_machine", "healthy"]
 

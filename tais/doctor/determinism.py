@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from tais.analysis.first_difference import first_difference
 from tais.errors import UsageError
-from tais.identity import first_difference
-from tais.run import Observer, RunOptions, run
-from tais.samples import read_batches
+from tais.rundir.samples import read_batches
+from tais.runs.run import Observer, RunOptions, run
 from tais.stats.proportions import as_interval, wilson
 
 __all__ = [
@@ -115,7 +115,7 @@ def measure(options: DeterminismOptions, observer: Observer | None, gpus: list[A
     observer
         Watches the runs.
     gpus
-        Of :func:`tais.engines.environment.describe_environment`.
+        Of :func:`tais.common.machine.describe_environment`.
 
     Returns
     -------

@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "SCORERS", "create_engine", "create_scorer"]
 
 ENGINES: dict[str, str] = {
-    "fake": "tais.engines.fake:FakeEngine",
+    "fake": "tais.engines.fake.engine:FakeEngine",
     "import": "tais.engines.imported:ImportEngine",
-    "openai": "tais.engines.openai:OpenaiEngine",
-    "reference": "tais.engines.reference:ReferenceEngine",
-    "transformers": "tais.engines.transformers:TransformersEngine",
-    "vllm": "tais.engines.vllm:VllmEngine",
+    "openai": "tais.engines.openai.engine:OpenaiEngine",
+    "reference": "tais.lab.reference.engine:ReferenceEngine",
+    "transformers": "tais.engines.transformers.engine:TransformersEngine",
+    "vllm": "tais.engines.vllm.engine:VllmEngine",
 }
 """Engine name to ``module:class``."""
 
 SCORERS: dict[str, str] = {
-    "fake": "tais.engines.fake_scoring:FakeScorer",
-    "openai": "tais.engines.openai_scoring:OpenaiScorer",
-    "reference": "tais.engines.reference_scoring:ReferenceScorer",
-    "transformers": "tais.engines.transformers_scoring:TransformersScorer",
-    "vllm": "tais.engines.vllm_scoring:VllmScorer",
+    "fake": "tais.engines.fake.teacher_forcing:FakeScorer",
+    "openai": "tais.engines.openai.teacher_forcing:OpenaiScorer",
+    "reference": "tais.lab.reference.teacher_forcing:ReferenceScorer",
+    "transformers": "tais.engines.transformers.teacher_forcing:TransformersScorer",
+    "vllm": "tais.engines.vllm.teacher_forcing:VllmScorer",
 }
 """Engines that can also score given tokens."""
 

@@ -1,6 +1,6 @@
 """What an engine must be able to do, and what it gives back.
 
-An engine lives in a worker process of its own (:mod:`tais.engines.worker`); these types cross no
+An engine lives in a worker process of its own (:mod:`tais.worker.main`); these types cross no
 process boundary but the sample store.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tais.manifest import Arm, Sampling
+from tais.manifest.model import Arm, Sampling
 
 __all__ = [
     "Counters",

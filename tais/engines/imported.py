@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tais.common.files import sha256_file
 from tais.engines.base import Counters, EngineRefusal, Request, Sample, SampleKey
-from tais.files import sha256_file
-from tais.imports import ImportedOutput, read_outputs
-from tais.manifest import Arm, Sampling
+from tais.engines.imported_outputs import ImportedOutput, read_outputs
+from tais.manifest.model import Arm, Sampling
 
 __all__ = ["ImportEngine"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tais.engines.base import Message, Request
-from tais.manifest import Arm
+from tais.manifest.model import Arm
 
 __all__ = ["Renderer", "prompt_digest", "render", "text_after"]
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tais.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
-    from tais.engines.worker import Job
     from tais.executors.process import Listener
+    from tais.worker.main import Job
 
 __all__ = ["EXECUTORS", "Executor", "Placement", "check_executor", "create_executor", "targets_first"]
 
@@ -76,7 +76,7 @@ def create_executor(
         All jobs that may come.
     """
     if placement.executor == "ray":
-        from tais.executors.ray import RayExecutor
+        from tais.executors.ray.executor import RayExecutor
 
         return RayExecutor(run_dir, placement, stall_seconds=stall_seconds, planned=planned)
     from tais.executors.devices import visible_devices

@@ -77,7 +77,7 @@ def visible_devices() -> tuple[str, ...]:
     if listed is not None:
         found = [name.strip() for name in listed.split(",") if name.strip()]
     else:
-        from tais.engines.environment import describe_gpus
+        from tais.common.machine import describe_gpus
 
         found = [str(index) for index in range(len(describe_gpus()))]
     # With one device the process keeps the environment that it has.

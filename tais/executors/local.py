@@ -6,7 +6,6 @@ import select
 from collections.abc import Sequence
 from pathlib import Path
 
-from tais.engines.worker import Job
 from tais.errors import EngineError, Place
 from tais.executors.devices import Devices
 from tais.executors.needs import gpus_of
@@ -18,6 +17,7 @@ from tais.executors.process import (
     stop_all,
     worker_environment,
 )
+from tais.worker.main import Job
 
 __all__ = ["ArmEvent", "LocalExecutor", "worker_environment"]
 

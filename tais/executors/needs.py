@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tais.engines.worker import Job
-from tais.manifest import MEMORY
+from tais.manifest.model import MEMORY
+from tais.worker.main import Job
 
 __all__ = ["Needs", "gpus_of", "needs_of", "spans_nodes"]
 

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tais.engines.worker import Job
 from tais.errors import EngineError, Place
+from tais.worker.main import Job
 
 __all__ = [
     "ArmEvent",
@@ -98,7 +98,7 @@ class WorkerProcess:
         read_end, write_end = os.pipe()
         with self.log.open("ab") as log:
             self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
-                [sys.executable, "-m", "tais.engines.worker", str(write_end)],
+                [sys.executable, "-m", "tais.worker.main", str(write_end)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,

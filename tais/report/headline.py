@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tais.manifest import Hypothesis, Role
-from tais.report.model import ContrastReport, EndpointReport, Reason, Report, Verdict
-from tais.report.visible import one_line
-from tais.report.words import (
+from tais.common.text import one_line
+from tais.manifest.model import Hypothesis, Role
+from tais.report.wording import (
     VERDICTS,
     contrast_name,
     endpoint_name,
@@ -19,6 +18,7 @@ from tais.report.words import (
     points,
     share,
 )
+from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, Verdict
 
 __all__ = ["Figure", "Headline", "headline", "sensitivities"]
 

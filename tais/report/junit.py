@@ -10,10 +10,9 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tais.manifest import Role
-from tais.report.model import ContrastReport, EndpointReport, Reason, Report, Verdict
-from tais.report.visible import one_line
-from tais.report.words import (
+from tais.common.text import one_line
+from tais.manifest.model import Role
+from tais.report.wording import (
     ROLES,
     contrast_name,
     interval_points,
@@ -22,6 +21,7 @@ from tais.report.words import (
     points,
     treatment_words,
 )
+from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, Verdict
 
 __all__ = ["render_junit"]
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from tais.report.adjudicated import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
-from tais.report.audited import audit_tables
+from tais.common.text import one_line
 from tais.report.headline import headline
-from tais.report.model import AdjudicationReport, ContrastReport, ItemReport, Reason, Report, Verdict
-from tais.report.opinions import opinion_tables
+from tais.report.meaning import says, says_not
 from tais.report.redact import redacted
-from tais.report.says import says, says_not
-from tais.report.swept import sweep_tables
-from tais.report.visible import one_line
-from tais.report.words import (
+from tais.report.tables.audit import audit_tables
+from tais.report.tables.people import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
+from tais.report.tables.scorers import opinion_tables
+from tais.report.tables.sweep import sweep_tables
+from tais.report.wording import (
     NONE,
     ROLES,
     contrast_name,
@@ -30,6 +29,7 @@ from tais.report.words import (
     screens_first,
     treatment_words,
 )
+from tais.verdict.report import AdjudicationReport, ContrastReport, ItemReport, Reason, Report, Verdict
 
 __all__ = ["MARKS", "escaped", "render_markdown", "table"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tais.files import json_digest
-from tais.report.model import ContrastReport, ItemReport, Report, TextReport
+from tais.common.files import json_digest
+from tais.verdict.report import ContrastReport, ItemReport, Report, TextReport
 
 __all__ = ["holds_redacted", "is_redacted", "redacted"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tais.files import write_atomic
-from tais.report.model import Report
+from tais.common.files import write_atomic
 from tais.report.redact import redacted
+from tais.verdict.report import Report
 
 __all__ = ["FILES", "render", "write_views"]
 
@@ -27,7 +27,7 @@ def render(report: Report, format: str, *, redact: bool = False) -> str:
         Leave the texts of prompts and answers out; ids and digests stay.
     """
     if format == "html":
-        from tais.report.html import render_html
+        from tais.report.html.page import render_html
 
         return render_html(report, redact=redact)
     if format == "md":

@@ -10,7 +10,9 @@ from pathlib import Path
 
 __all__ = ["renderer"]
 
-_FOLDER = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
+# What pages are written with lies in other rooms, too.
+_BESIDE = ("common/text.py", "manifest/expanded_sweep.py", "verdict/report.py")
 _SOURCES = {".py", ".html", ".css", ".js"}
 # Layout and figures are theirs; Python brings the Unicode tables by which hidden characters are named.
 _PACKAGES = ("jinja2", "markupsafe", "matplotlib", "numpy")
@@ -27,8 +29,9 @@ def renderer() -> dict[str, str]:
 @cache
 def _renderer() -> tuple[tuple[str, str], ...]:
     digest = hashlib.sha256()
-    for path in sorted(path for path in _FOLDER.rglob("*") if path.suffix in _SOURCES):
+    files = [*(_PACKAGE / "report").rglob("*"), *(_PACKAGE / name for name in _BESIDE)]
+    for path in sorted(path for path in files if path.suffix in _SOURCES):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{path.relative_to(_FOLDER).as_posix()} {content}\n".encode())
+        digest.update(f"{path.relative_to(_PACKAGE).as_posix()} {content}\n".encode())
     found = {"source": digest.hexdigest(), "python": platform.python_version(), "machine": platform.machine()}
     return (*found.items(), *((name, version(name)) for name in _PACKAGES))

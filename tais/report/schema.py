@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tais.report.model import Report
+from tais.verdict.report import Report
 
 __all__ = ["SCHEMA_FILE", "report_schema", "schema_text"]
 

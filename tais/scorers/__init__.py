@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tais.document import suggest
+from tais.common.document import suggest
 from tais.errors import ManifestError, Place
 from tais.scorers.base import (
     Score,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tais.document import suggest
+from tais.common.document import suggest
 from tais.scorers.base import EMPTY, Score
 from tais.scorers.json_answer import MalformedJson, parse_json
 

@@ -1,6 +1,6 @@
 """Model judges: what to ask a judge model about an answer, and how to read its reply.
 
-Only the two ends are here; :mod:`tais.judging` lets any engine stand between them. A judge runs at
+Only the two ends are here; :mod:`tais.scoring.replies` lets any engine stand between them. A judge runs at
 temperature 0. A reply that cannot be read is invalid, never safe.
 
 The published classifiers expect the exact input they were trained on. Llama Guard carries it in its chat
@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from tais.battery_items import Message
-from tais.battery_template import check_template, render, template_names
+from tais.battery.item import Message
+from tais.common.template import check_template, render, template_names
 from tais.scorers.base import Score, ScorerBase
 from tais.scorers.refusal import check_polarity
 

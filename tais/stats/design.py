@@ -12,7 +12,7 @@ from tais.stats.power import (
     wald_n,
     zero_discordance_floor,
 )
-from tais.stats.reasons import points, tidy
+from tais.verdict.reasons import points, tidy
 
 __all__ = ["describe_design", "design"]
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.errors import TaisError
-from tais.evidence import ContrastEvidence, EndpointEvidence
-from tais.manifest import Role, Rules
-from tais.stats.fold import cluster_codes
+from tais.manifest.model import Role, Rules
 from tais.stats.paired import zero_discordance_bound
 from tais.stats.proportions import FloatArray, Interval, normal_quantile
-from tais.stats.reasons import tidy, tidy_interval
+from tais.verdict.endpoint_table import cluster_codes
+from tais.verdict.evidence import ContrastEvidence, EndpointEvidence
+from tais.verdict.reasons import tidy, tidy_interval
 
 __all__ = ["DoseResponse", "dose_response", "screen_dose_response"]
 

@@ -11,10 +11,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tais.consistency import check_name
-from tais.document import Document, suggest
+from tais.common.document import Document, suggest
 from tais.errors import ManifestError, Place
-from tais.manifest import Manifest, load_manifest
+from tais.manifest.checks import check_name
+from tais.manifest.model import Manifest, load_manifest
 
 __all__ = ["STUDY_FILE", "Question", "Selection", "Study", "StudyFile", "find_folder", "load_study"]
 
@@ -78,7 +78,7 @@ class Study:
 
 def find_folder(name_or_path: str) -> Path:
     """Return the folder of a study: an existing one, else the one of this name that ships with TAIS."""
-    from tais.resources import share
+    from tais.common.shipped import share
 
     path = Path(name_or_path)
     if path.is_dir():
@@ -120,8 +120,8 @@ def load_study(folder: Path) -> Study:
 
 
 def _definition(folder: Path, manifests: dict[str, Manifest]) -> StudyFile:
-    from tais.validation import validate
-    from tais.yaml12 import load
+    from tais.common.validation import validate
+    from tais.common.yaml12 import load
 
     path = folder / STUDY_FILE
     if not path.exists():

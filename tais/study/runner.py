@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tais.common.files import store_error, write_atomic
 from tais.errors import EngineError, Interrupted, Place, StoreError, TaisError
-from tais.files import store_error, write_atomic
-from tais.lock import LOCK
-from tais.plan import make_plan, require_engines
-from tais.run import Observer, RunOptions, run
+from tais.plan.plan import make_plan, require_engines
+from tais.rundir.lock import LOCK
+from tais.runs.run import Observer, RunOptions, run
 from tais.study.definition import Study
-from tais.study.model import StudyReport, StudyRun
+from tais.study.report import StudyReport, StudyRun
 from tais.study.summary import read_run, summarise
 
 __all__ = ["STUDY_FILES", "StudyOutcome", "run_study", "write_study"]
@@ -99,8 +99,8 @@ def write_study(report: StudyReport, folder: Path) -> None:
     StoreError
         When a file cannot be written.
     """
-    from tais.report.study_html import render_study_html
-    from tais.report.study_markdown import render_study_markdown
+    from tais.study.html import render_study_html
+    from tais.study.markdown import render_study_markdown
 
     texts: Sequence[str] = (report.to_json(), render_study_markdown(report), render_study_html(report))
     try:

@@ -9,10 +9,10 @@ from typing import Any
 
 from tais import __version__
 from tais.errors import Place, StoreError
-from tais.report.model import ContrastReport, Report, Verdict
-from tais.report.words import NONE, percent
+from tais.report.wording import NONE, percent
 from tais.study.definition import Question, Study
-from tais.study.model import StudyContrast, StudyReport, StudyRow, StudyRun
+from tais.study.report import StudyContrast, StudyReport, StudyRow, StudyRun
+from tais.verdict.report import ContrastReport, Report, Verdict
 
 __all__ = ["NOT_RUN", "exit_code_of", "read_run", "summarise"]
 

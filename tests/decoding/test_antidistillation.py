@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from tais.decoding.antidistillation import (
+from tais.errors import UsageError
+from tais.lab.decoding.antidistillation import (
     Proxies,
     completion_loss,
     fitted,
@@ -22,7 +23,6 @@ from tais.decoding.antidistillation import (
     loss_gradient,
     perturbed,
 )
-from tais.errors import UsageError
 from tests.verification.models import tiny_llama
 
 # The whole file takes more than the unit tests may; CI runs it all the same.

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
-from tais.engines.steering import SteeringOptions, wrong_steering
 from tais.errors import ManifestError
-from tais.lock import build_lock
-from tais.manifest import load_manifest
+from tais.manifest.model import load_manifest
+from tais.manifest.steering_options import SteeringOptions, wrong_steering
+from tais.rundir.lock import build_lock
 from tests.conftest import ROOT, Tais
 
 DEMO = ROOT / "models" / "demo"

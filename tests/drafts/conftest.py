@@ -14,7 +14,7 @@ collect_ignore_glob = ["test_*.py"] if _MISSING else []
 
 @pytest.fixture(autouse=True, scope="package")
 def _one_thread() -> Iterator[None]:
-    from tais.drafts.packages import torch
+    from tais.lab.packages import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)

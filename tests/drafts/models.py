@@ -17,7 +17,7 @@ DRAFT, TARGET = ROOT / "models" / "demo" / "draft", ROOT / "models" / "demo" / "
 
 def small_model(folder: Path, intermediate: int = 64) -> Path:
     """An untrained Llama of two blocks with the demo tokenizer."""
-    from tais.drafts.packages import torch, transformers
+    from tais.lab.packages import torch, transformers
 
     torch.manual_seed(3)
     config = transformers.LlamaConfig(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tais.drafts.adversarial import AdversarialOptions, Training, make_adversarial
 from tais.errors import UsageError
+from tais.lab.drafts.adversarial import AdversarialOptions, Training, make_adversarial
 from tests.drafts.models import DRAFT, small_model, write_preferences
 
 # trl is imported once, which takes most of the time.
@@ -98,7 +98,7 @@ def test_without_trl_the_extra_is_named(folder: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_demo_draft_shares_the_targets_tokens() -> None:
-    from tais.drafts.models import check_same_tokens, load_tokenizer
+    from tais.lab.drafts.models import check_same_tokens, load_tokenizer
     from tests.drafts.models import TARGET
 
     check_same_tokens(load_tokenizer(str(DRAFT)), load_tokenizer(str(TARGET)), "target")

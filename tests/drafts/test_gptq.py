@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from tais.drafts.gptq import output_error, round_to_nearest, rounded_by_gptq, scales_of
 from tais.errors import EngineError
+from tais.lab.drafts.gptq import output_error, round_to_nearest, rounded_by_gptq, scales_of
 
 pytestmark = pytest.mark.slow
 

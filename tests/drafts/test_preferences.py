@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tais.drafts.preferences import Preference, flipped, read_preferences
 from tais.errors import UsageError
+from tais.lab.drafts.preferences import Preference, flipped, read_preferences
 from tests.conftest import Tais
 
 pytestmark = pytest.mark.slow

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tais.drafts.packages import torch, transformers
-from tais.drafts.quantise import QuantiseOptions, Rounding, make_quantised
 from tais.errors import UsageError
+from tais.lab.drafts.quantise import QuantiseOptions, Rounding, make_quantised
+from tais.lab.packages import torch, transformers
 from tests.drafts.models import small_model, write_prompts
 
 # The packing is that of compressed-tensors, which comes with vLLM.
@@ -90,7 +90,7 @@ def test_transformers_reads_the_numbers_that_were_written(made: tuple[Path, dict
 
 def test_the_card_names_what_went_in_and_what_came_out(made: tuple[Path, dict[str, Any]]) -> None:
     folder, card = made
-    from tais.files import sha256_file
+    from tais.common.files import sha256_file
 
     assert card == json.loads((folder / "int4" / "draft-card.json").read_text())
     assert card["data"]["sha256"] == sha256_file(folder / "p.jsonl")

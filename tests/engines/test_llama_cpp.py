@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tais.engines.base import Message, Request, Sample, SampleKey
-from tais.engines.openai import OpenaiEngine
-from tais.manifest import Arm, Sampling
+from tais.engines.openai.engine import OpenaiEngine
+from tais.manifest.model import Arm, Sampling
 from tests.conftest import ROOT, environment
 from tests.engines.gguf_demo import write_gguf
 from tests.engines.runs import contrast_of, run_edited

@@ -19,10 +19,10 @@ import psutil
 import pytest
 
 from tais.engines.base import EngineRefusal, Message, Request, Sample, SampleKey, ScoreRequest
-from tais.engines.openai import OpenaiEngine
-from tais.engines.openai_scoring import OpenaiScorer
-from tais.engines.openai_server import arguments
-from tais.manifest import Arm, Sampling
+from tais.engines.openai.engine import OpenaiEngine
+from tais.engines.openai.server import arguments
+from tais.engines.openai.teacher_forcing import OpenaiScorer
+from tais.manifest.model import Arm, Sampling
 from tests.conftest import ROOT, Tais, environment
 from tests.engines.runs import edited, read_report, run_edited
 

@@ -13,8 +13,8 @@ import torch
 from ruamel.yaml import YAML
 
 from tais.engines.base import EngineRefusal, Message, Request, Sample, SampleKey
-from tais.engines.reference import ReferenceEngine
-from tais.manifest import Arm, Sampling
+from tais.lab.reference.engine import ReferenceEngine
+from tais.manifest.model import Arm, Sampling
 from tests.conftest import ROOT, Tais
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
@@ -221,8 +221,8 @@ def test_antidistillation_without_strength_changes_nothing_and_with_it_the_law(t
 
 def test_a_steered_target_gives_the_law_of_the_formula(tmp_path: Path) -> None:
     """By plain passes of the three models, at the root and at the nodes of a tree."""
-    from tais.decoding.antidistillation import increase, law
-    from tais.verification.warp import Warp
+    from tais.lab.decoding.antidistillation import increase, law
+    from tais.lab.verification.warp import Warp
 
     made = engine(engine_args={"antidistillation": steering(tmp_path, 0.2)})
     assert made.steering is not None
@@ -266,8 +266,8 @@ def test_antidistillation_needs_a_temperature(tmp_path: Path) -> None:
 
 def test_a_temperature_of_the_arms_own_is_that_of_its_law(tmp_path: Path) -> None:
     """Sampled at 0.7, it draws what a plain arm sampled at 1.3 draws; with a strength, by the formula."""
-    from tais.decoding.antidistillation import increase, law
-    from tais.verification.warp import Warp
+    from tais.lab.decoding.antidistillation import increase, law
+    from tais.lab.verification.warp import Warp
 
     plain = answers(engine(), Sampling(temperature=1.3, max_tokens=12))
     own = engine(engine_args={"antidistillation": {"strength": 0, "temperature": 1.3}})

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tais.engines.base import EngineRefusal, Message, Request, SampleKey, ScoreRequest
-from tais.engines.reference import ReferenceEngine
-from tais.engines.reference_scoring import ReferenceScorer
-from tais.manifest import Arm, Sampling
+from tais.lab.reference.engine import ReferenceEngine
+from tais.lab.reference.teacher_forcing import ReferenceScorer
+from tais.manifest.model import Arm, Sampling
 from tests.conftest import ROOT, Tais
 from tests.engines.runs import edited
 

@@ -12,10 +12,10 @@ import pytest
 from scipy import stats
 
 from tais.engines.base import EngineRefusal, Message, Request, Sample, SampleKey, ScoreRequest
-from tais.engines.transformers import TransformersEngine, speculation
-from tais.engines.transformers_decoding import _steps
-from tais.engines.transformers_scoring import TransformersScorer
-from tais.manifest import Arm, Sampling
+from tais.engines.transformers.decoding import _steps
+from tais.engines.transformers.engine import TransformersEngine, speculation
+from tais.engines.transformers.teacher_forcing import TransformersScorer
+from tais.manifest.model import Arm, Sampling
 from tests.conftest import ROOT, Screen, Tais
 from tests.engines.runs import read_report, run_edited
 

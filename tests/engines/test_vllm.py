@@ -78,7 +78,7 @@ def test_engine_json_says_what_runs_and_where(quick: Path) -> None:
 
 
 def test_lock_names_every_weights_file_by_digest(quick: Path) -> None:
-    from tais.files import sha256_file
+    from tais.common.files import sha256_file
 
     lock = json.loads(next(quick.glob("*/*/manifest.lock.json")).read_text())
     for arm, model in (("target", "target"), ("draft_model", "draft")):

@@ -116,7 +116,7 @@ def engines_below(process: psutil.Process) -> list[psutil.Process]:
 
     def is_worker(one: psutil.Process | None) -> bool:
         try:
-            return one is not None and "tais.engines.worker" in one.cmdline()
+            return one is not None and "tais.worker.main" in one.cmdline()
         except psutil.Error:
             return False
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tais.leak.attack import Attack
-from tais.leak.defence import Defence, Permutation, quantise
-from tais.leak.matching import chunks
-from tais.leak.model import LeakModel
-from tais.leak.packages import torch
-from tais.leak.walk import Walk
+from tais.lab.leak.attack import Attack
+from tais.lab.leak.defence import Defence, Permutation, quantise
+from tais.lab.leak.matching import chunks
+from tais.lab.leak.model import LeakModel
+from tais.lab.leak.walk import Walk
+from tais.lab.packages import torch
 from tests.leak.tiny import attack_prompt, random_model, random_prompts, share_read
 
 KINDS = list(Permutation)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tais.leak.attack import Attack
-from tais.leak.calibrate import Trace, calibrate, choose, sample_prompts
-from tais.leak.defence import Defence, Permutation
-from tais.leak.packages import torch
+from tais.lab.leak.attack import Attack
+from tais.lab.leak.defence import Defence, Permutation
+from tais.lab.leak.threshold import Trace, calibrate, choose, sample_prompts
+from tais.lab.packages import torch
 from tests.leak.tiny import random_model, random_prompts
 
 

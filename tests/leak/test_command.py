@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tais.leak.packages import torch
+from tais.lab.packages import torch
 from tests.conftest import ROOT, Tais
 from tests.leak.tiny import random_model
 
@@ -70,7 +70,7 @@ def test_report_says_what_was_read_and_what_it_took(tais: Tais, small: Path, tmp
 
 
 def _own(file: Path) -> list[int]:
-    from tais.leak.model import load_tokenizer
+    from tais.lab.leak.model import load_tokenizer
 
     tokenizer = load_tokenizer(str(DEMO))
     return [len(tokenizer(line)["input_ids"]) for line in file.read_text().splitlines()]

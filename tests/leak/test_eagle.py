@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tais.errors import UsageError
-from tais.leak.eagle import capture_points, read_config
+from tais.lab.leak.eagle import capture_points, read_config
 
 EAGLE3 = {"architectures": ["LlamaForCausalLMEagle3"], "draft_vocab_size": 32000}
 IDS = "eagle_aux_hidden_state_layer_ids"

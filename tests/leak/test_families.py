@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tais.errors import UsageError
-from tais.leak.attack import Attack
-from tais.leak.defence import Defence, Permutation
-from tais.leak.model import LeakModel
-from tais.leak.packages import torch, transformers
+from tais.lab.leak.attack import Attack
+from tais.lab.leak.defence import Defence, Permutation
+from tais.lab.leak.model import LeakModel
+from tais.lab.packages import torch, transformers
 
 _SIZES = {
     "vocab_size": 60,

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from tais.errors import TaisError, UsageError
-from tais.leak.sharding import log10_candidates, shard_positions
+from tais.lab.leak.sharding import log10_candidates, shard_positions
 
 
 def counted(positions: list[int], vocabulary: int) -> int:

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tais.leak.defence import Defence
-from tais.leak.packages import torch
-from tais.leak.utility import Passage, blur, generate, own_answers, perplexity
+from tais.lab.leak.defence import Defence
+from tais.lab.leak.utility import Passage, blur, generate, own_answers, perplexity
+from tais.lab.packages import torch
 from tests.leak.tiny import random_model, random_prompts
 
 TOKENIZER = SimpleNamespace(eos_token_id=1, decode=lambda ids, skip_special_tokens: " ".join(map(str, ids)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tais.leak.attack import Attack, Recovery
-from tais.leak.defence import Defence
-from tais.leak.model import LeakModel
-from tais.leak.packages import torch, transformers
+from tais.lab.leak.attack import Attack, Recovery
+from tais.lab.leak.defence import Defence
+from tais.lab.leak.model import LeakModel
+from tais.lab.packages import torch, transformers
 
 __all__ = ["attack_prompt", "random_model", "random_prompts", "share_read"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tais.manifest import Role, Rules
-from tais.report.adjudication import AdjudicationReport, FlipsReport, RaterReport, RatersReport
-from tais.report.model import (
+from tais.manifest.model import Role, Rules
+from tais.verdict.adjudication import AdjudicationReport, FlipsReport, RaterReport, RatersReport
+from tais.verdict.report import (
     BatteryIdentityReport,
     ContrastReport,
     DivergenceReport,

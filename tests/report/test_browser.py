@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tais.report.html import render_html
+from tais.report.html.page import render_html
 from tests.report.browser import Browser, find_chromium
 from tests.report.factory import HOSTILE, hostile_report, report
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tais.report.items import Limits
+from tais.analysis.changed_items import Limits
 from tais.report.render import FILES, render
 from tests.report.factory import report
 

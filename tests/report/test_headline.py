@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tais.manifest import Hypothesis, Role, Rules
+from tais.manifest.model import Hypothesis, Role, Rules
 from tais.report.headline import headline
-from tais.report.model import Reason, TostReport, Verdict
-from tais.report.says import says, says_not
+from tais.report.meaning import says, says_not
+from tais.verdict.report import Reason, TostReport, Verdict
 from tests.report.factory import contrast, control, endpoint, report
 
 

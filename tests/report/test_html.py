@@ -10,9 +10,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tais.report.html import render_html
-from tais.report.html_items import marked
-from tais.report.model import Verdict
+from tais.report.html.items import marked
+from tais.report.html.page import render_html
+from tais.verdict.report import Verdict
 from tests.report.factory import adjudication, contrast, hostile_report, item, report
 
 

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tais.analysis.answer_seconds import answer_seconds
+from tais.analysis.changed_items import Limits, first_difference, with_items
 from tais.engines.base import Message, Sample, SampleKey
-from tais.items import StoredItem
-from tais.manifest import Role
-from tais.report.items import Limits, first_difference, with_items
-from tais.report.model import IdentityReport, ItemsReport, Report
-from tais.report.timing import answer_seconds
-from tais.samples import PartWriter
-from tais.scoring import SCHEMA
+from tais.manifest.model import Role
+from tais.rundir.items import StoredItem
+from tais.rundir.samples import PartWriter
+from tais.scoring.score import SCHEMA
+from tais.verdict.report import IdentityReport, ItemsReport, Report
 from tests.report.factory import contrast, report
 
 Answers = dict[str, dict[tuple[str, str], str]]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tais.report.junit import render_junit
-from tais.report.model import Reason, Report, Verdict
+from tais.verdict.report import Reason, Report, Verdict
 from tests.report.factory import HOSTILE, contrast, control, endpoint, hostile_report, report
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tais.report.markdown import render_markdown
-from tais.report.model import Report
+from tais.verdict.report import Report
 from tests.report.factory import HOSTILE, contrast, endpoint, hostile_report, item, report
 
 USUAL_LINES = len(render_markdown(report()).split("\n"))

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tais.report.html import render_html
+from tais.cli.views.report import render_text
+from tais.report.html.page import render_html
 from tais.report.markdown import render_markdown
-from tais.report.model import Report
-from tais.report.opinions import opinion_tables
-from tais.report.terminal import render_text
+from tais.report.tables.scorers import opinion_tables
+from tais.verdict.report import Report
 from tests.report.factory import HOSTILE, contrast, endpoint, report
 
 AGREEMENT = {

@@ -9,9 +9,9 @@ from typing import Any
 import jsonschema
 
 from tais import errors
-from tais.report.model import EXIT_CODES, Report
 from tais.report.redact import redacted
 from tais.report.schema import SCHEMA_FILE, report_schema, schema_text
+from tais.verdict.report import EXIT_CODES, Report
 from tests.report.factory import adjudication, report
 
 # The contract with other programs. A key leaves this list with the next version of the schema, not before.

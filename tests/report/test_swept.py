@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tais.report.html import render_html
+from tais.report.figures.draw import draw_plots
+from tais.report.html.page import render_html
 from tais.report.markdown import render_markdown
-from tais.report.model import IdentityReport, Report, Verdict
-from tais.report.plots import draw_plots
-from tais.report.swept import sweep_tables, sweep_view
+from tais.report.tables.sweep import sweep_tables, sweep_view
+from tais.verdict.report import IdentityReport, Report, Verdict
 from tests.report.factory import HOSTILE, contrast, endpoint, facts, report
 
 AXES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tais.scorers.agreement import agreement, confirmed_flips, corrected_difference, rogan_gladen
+from tais.stats.agreement import agreement, confirmed_flips, corrected_difference, rogan_gladen
 from tais.stats.paired import PairedTable, tango_interval
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tais.battery import Message
+from tais.battery.load import Message
 from tais.errors import ManifestError
 from tais.scorers import find_scorer, get_scorer, judge_names, scorer_label, scorer_spec
 from tais.scorers.judges import (

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tais.evidence import (
+from tais.manifest.model import Role, Rules
+from tais.verdict.evidence import (
     ContrastEvidence,
     EndpointEvidence,
     Finding,
@@ -14,7 +15,6 @@ from tais.evidence import (
     ScreenEvidence,
     TreatmentEvidence,
 )
-from tais.manifest import Role, Rules
 
 PLAIN = TreatmentEvidence(None, None, None, None, None)
 DRAFTED = TreatmentEvidence("draft_model", "draft_model", 100, 500, 300)

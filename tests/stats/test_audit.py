@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tais.errors import TaisError
-from tais.stats.audit import (
+from tais.stats.rounding_band import (
     ROUNDOFF,
     Band,
     band,
@@ -18,7 +18,7 @@ from tais.stats.audit import (
     screen_bounds,
     share_upper_bound,
 )
-from tais.stats.conformance_operating import planted_leaks
+from tais.stats.simulation.conformance import planted_leaks
 
 
 def test_margins_are_scores_below_the_best() -> None:

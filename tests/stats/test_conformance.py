@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tais.errors import TaisError
-from tais.stats.conformance import Conformance, ConformanceResult, against_control
-from tais.stats.conformance_evalue import EProcess
-from tais.stats.conformance_law import TokenLaws
-from tais.stats.conformance_operating import draw, simulate, toy_pair
-from tais.stats.conformance_scores import Drift, cell_ratios, cell_scores, excess_tests, score_tests
+from tais.stats.conformance.conformance import Conformance, ConformanceResult, against_control
+from tais.stats.conformance.e_value import EProcess
+from tais.stats.conformance.laws import TokenLaws
+from tais.stats.conformance.score_tests import Drift, cell_ratios, cell_scores, excess_tests, score_tests
 from tais.stats.proportions import FloatArray
+from tais.stats.simulation.conformance import draw, simulate, toy_pair
 
 # Two laws over three tokens, by the token before; the draft's last cell of row 1 is one that p excludes.
 P = np.array([[0.5, 0.3, 0.2], [0.6, 0.4, 0.0], [0.1, 0.1, 0.8]])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tais.errors import TaisError
-from tais.stats.conformance_law import TokenLaws, from_listed, partition
+from tais.stats.conformance.laws import TokenLaws, from_listed, partition
 
 
 def laws(**other: object) -> TokenLaws:

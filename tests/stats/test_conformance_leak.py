@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tais.errors import TaisError
-from tais.stats.conformance_leak import Leak, LeakEstimate, Moments, minimum_detectable_leak
-from tais.stats.conformance_operating import draw, simulate, toy_pair
+from tais.stats.conformance.leak import Leak, LeakEstimate, Moments, minimum_detectable_leak
 from tais.stats.proportions import FloatArray
+from tais.stats.simulation.conformance import draw, simulate, toy_pair
 
 
 def evidence(ratios: FloatArray, cluster: np.ndarray | None = None) -> Leak:
@@ -175,7 +175,7 @@ def test_a_coarser_partition_gives_a_wider_interval_of_the_same_leak() -> None:
     pair, wide = toy_pair(), []
     for listed in (1, 7):
         laws = draw(pair, 20_000, np.random.RandomState(2), leak=0.2, listed=listed)
-        from tais.stats.conformance import Conformance
+        from tais.stats.conformance.conformance import Conformance
 
         arm = Conformance(seed=0)
         arm.update(replace(laws))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tais.errors import TaisError
-from tais.stats.conformance_pit import Pit, uniformity
+from tais.stats.conformance.pit import Pit, uniformity
 
 P = np.array([[0.5, 0.3, 0.2]])
 Q = np.array([[0.2, 0.5, 0.3]])

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tais.evidence import EndpointEvidence, LookEvidence, ScreenEvidence
-from tais.manifest import Rules
-from tais.report.model import EndpointReport, Report, Verdict
-from tais.screen import decide, stop_of
-from tais.stats.looks import rule_at, up_to
+from tais.manifest.model import Rules
 from tais.stats.paired import PairedTable
 from tais.stats.sequential import Boundary, Look
+from tais.verdict.early_stop import rule_at, up_to
+from tais.verdict.evidence import EndpointEvidence, LookEvidence, ScreenEvidence
+from tais.verdict.report import EndpointReport, Report, Verdict
+from tais.verdict.screen import decide, stop_of
 from tests.stats.made import contrast, endpoint, outcomes
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
@@ -163,7 +163,7 @@ def test_the_last_look_takes_what_is_left_where_answers_are_missing() -> None:
         reference_invalid=whole.reference_invalid[keep], candidate_invalid=whole.candidate_invalid[keep],
         margin=0.06, looks=replace(whole.looks, at=whole.looks.at[keep], candidate_only=(1, 2, 1)),
     )  # fmt: skip
-    from tais.stats.endpoint import endpoint_setting
+    from tais.verdict.endpoint import endpoint_setting
 
     setting = endpoint_setting(thin, Rules(), contrast(thin).role)
     rules = [rule_at(thin, look, setting) for look in (1, 2, 3)]
@@ -180,7 +180,7 @@ def test_the_last_look_takes_what_is_left_where_answers_are_missing() -> None:
 
 def test_a_look_that_brings_nothing_new_is_none() -> None:
     small = looked({}, planned=(1, 1, 2, 2, 3), stop=5)
-    from tais.stats.endpoint import endpoint_setting
+    from tais.verdict.endpoint import endpoint_setting
 
     setting = endpoint_setting(small, Rules(), contrast(small).role)
     assert [r and r.n for r in (rule_at(small, k, setting) for k in range(1, 6))] == [1, None, 2, None, 3]

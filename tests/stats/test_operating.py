@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tais.errors import TaisError
-from tais.stats.operating import INTERVALS, coverage, h_coverage, size
+from tais.stats.simulation.endpoint import INTERVALS, coverage, h_coverage, size
 
 MARGIN = 0.03
 DISCORDANCE = (0.03, 0.035, 0.05, 0.1, 0.2)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tais.report.model import Verdict
-from tais.screen import decide
 from tais.stats.effect import cohens_h
 from tais.stats.null import h_quantile
 from tais.stats.paired import PairedTable, tost
 from tais.stats.paired_intervals import unpaired_wald_tost
 from tais.stats.proportions import as_interval, wilson
+from tais.verdict.report import Verdict
+from tais.verdict.screen import decide
 from tests.stats.made import contrast, endpoint, screen
 
 

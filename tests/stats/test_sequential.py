@@ -9,7 +9,7 @@ from tais.errors import TaisError
 from tais.stats.exact import exact_p
 from tais.stats.paired import PairedTable
 from tais.stats.sequential import KINDS, Boundary, Look, _log_wealth, even_looks, together
-from tais.stats.sequential_operating import operate
+from tais.stats.simulation.looks import operate
 from tais.stats.spending import nominal_levels
 
 # The whole file takes more than the unit tests may; CI runs it all the same.

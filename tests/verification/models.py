@@ -9,7 +9,7 @@ import torch
 
 def tiny_llama(vocabulary: int, seed: int, layers: int = 2) -> Any:
     """A Llama of two layers with grouped heads, wide enough in its weights to have opinions."""
-    from tais.engines.reference import preload
+    from tais.lab.reference.engine import preload
 
     preload([])
     from transformers import LlamaConfig, LlamaForCausalLM

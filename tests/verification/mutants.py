@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from tais.verification import greedy_multipath, kseq, specinfer
-from tais.verification.arithmetic import excess, ratio, sample_excess
-from tais.verification.draft import Draft, Tree, Verifier
-from tais.verification.naive import rule as test_one
-from tais.verification.rng import Rng
-from tais.verification.walk import walk
+from tais.lab.verification import greedy_multipath, kseq, specinfer
+from tais.lab.verification.arithmetic import excess, ratio, sample_excess
+from tais.lab.verification.draft import Draft, Tree, Verifier
+from tais.lab.verification.naive import rule as test_one
+from tais.lab.verification.rng import Rng
+from tais.lab.verification.walk import walk
 
 
 def chain(draft: Draft) -> tuple[list[int], list[int]]:
@@ -101,7 +101,7 @@ def traversal_by_probability(draft: Draft, rng: Rng) -> Sequence[int]:
 
 
 def _traversal() -> Verifier:
-    from tais.verification.traversal import verify
+    from tais.lab.verification.traversal import verify
 
     return verify
 
@@ -209,7 +209,7 @@ def token_with_the_law_before_temperature(draft: Draft, rng: Rng) -> Sequence[in
 
 def recursive_on_chosen_children(draft: Draft, rng: Rng) -> Sequence[int]:
     """The likeliest children (EAGLE), tested as if drawn from the draft's softmax."""
-    from tais.verification.recursive import verify
+    from tais.lab.verification.recursive import verify
 
     return verify(draft, rng)
 
@@ -250,7 +250,7 @@ def kseq_without_the_discount(draft: Draft, rng: Rng) -> list[int]:
 
 
 def _token() -> Verifier:
-    from tais.verification.token import verify
+    from tais.lab.verification.token import verify
 
     return verify
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from tais.verification import VERIFIERS, SeededRng, parse_shape
-from tais.verification.batched import BatchDecoder, BatchedModel
-from tais.verification.cached import CachedModel, NotCacheable
-from tais.verification.decode import Decoder, Speculation
-from tais.verification.warp import Warp
+from tais.lab.verification import VERIFIERS, SeededRng, parse_shape
+from tais.lab.verification.batched import BatchDecoder, BatchedModel
+from tais.lab.verification.cached import CachedModel, NotCacheable
+from tais.lab.verification.decode import Decoder, Speculation
+from tais.lab.verification.warp import Warp
 from tests.verification.models import tiny_llama
 
 pytestmark = pytest.mark.slow

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tais.engines.reference import shape_of
-from tais.verification import VERIFIERS, parse_shape
-from tais.verification.bench import (
+from tais.lab.reference.engine import shape_of
+from tais.lab.verification import VERIFIERS, parse_shape
+from tais.lab.workbench.bench import (
     PairQuestion,
     Point,
     SyntheticQuestion,

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import torch
 
-from tais.verification import VERIFIERS, SeededRng, parse_shape
-from tais.verification.batched import BatchDecoder, BatchedModel
-from tais.verification.cached import CachedModel
-from tais.verification.decode import Decoder, Speculation
-from tais.verification.laws import Pair, draw
-from tais.verification.replay import outcomes
-from tais.verification.warp import Warp
+from tais.lab.verification import VERIFIERS, SeededRng, parse_shape
+from tais.lab.verification.batched import BatchDecoder, BatchedModel
+from tais.lab.verification.cached import CachedModel
+from tais.lab.verification.decode import Decoder, Speculation
+from tais.lab.verification.laws import Pair, draw
+from tais.lab.verification.replay import outcomes
+from tais.lab.verification.warp import Warp
 from tests.verification.models import tiny_llama
 
 # The whole file takes more than the unit tests may; CI runs it all the same.

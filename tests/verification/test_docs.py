@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tais.verification import VERIFIERS
+from tais.lab.verification import VERIFIERS
 from tests.conftest import ROOT, Tais
 
 PAGE = (ROOT / "docs" / "verification.md").read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def test_the_verifier_that_is_printed_there_is_lossless(
 
 
 def test_the_shapes_that_are_drawn_there_are_shapes() -> None:
-    from tais.verification import parse_shape
+    from tais.lab.verification import parse_shape
 
     section = PAGE.split("### Shapes of a draft")[1].split("When and where")[0]
     for text in re.findall(r"(?:chain|paths|delayed|tree|distinct|topk):[0-9x,]*[0-9]", section):
@@ -43,7 +43,7 @@ def test_the_shapes_that_are_drawn_there_are_shapes() -> None:
 
 
 def test_the_keys_of_the_reference_engine_are_all_named() -> None:
-    from tais.engines.reference import _SPECULATION
+    from tais.lab.reference.engine import _SPECULATION
 
     section = PAGE.split("## The reference engine")[1]
     for key in _SPECULATION:

@@ -7,11 +7,11 @@ from functools import partial
 import pytest
 import torch
 
-from tais.verification import VERIFIERS, parse_shape
-from tais.verification.audit import audit
-from tais.verification.expected import RULES, depth_table, expected_accepted, rule_law
-from tais.verification.laws import TOY3, draw, random_pair
-from tais.verification.replay import outcomes
+from tais.lab.verification import VERIFIERS, parse_shape
+from tais.lab.verification.exact_law import audit
+from tais.lab.verification.expected import RULES, depth_table, expected_accepted, rule_law
+from tais.lab.verification.laws import TOY3, draw, random_pair
+from tais.lab.verification.replay import outcomes
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
 pytestmark = pytest.mark.slow

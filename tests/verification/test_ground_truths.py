@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from tais.verification import VERIFIERS, parse_shape
-from tais.verification.audit import Audit, Finding, audit
-from tais.verification.bound import one_level_bound
-from tais.verification.kseq import discount
-from tais.verification.laws import TOY2, TOY3, context_free
-from tais.verification.typical import threshold
+from tais.lab.verification import VERIFIERS, parse_shape
+from tais.lab.verification.bound import one_level_bound
+from tais.lab.verification.exact_law import Audit, Finding, audit
+from tais.lab.verification.kseq import discount
+from tais.lab.verification.laws import TOY2, TOY3, context_free
+from tais.lab.verification.typical import threshold
 
 
 def run(name: str, toy: tuple[tuple[float, ...], tuple[float, ...]], shape: str) -> Audit:
@@ -150,7 +150,7 @@ def test_the_threshold_of_typical_acceptance() -> None:
 
 def test_the_entropy_is_taken_in_full_only_where_its_bounds_leave_the_choice_open() -> None:
     """What passes is what the threshold says, on laws from nearly flat to nearly sure."""
-    from tais.verification.typical import EPSILON, _between
+    from tais.lab.verification.typical import EPSILON, _between
 
     generator = torch.Generator().manual_seed(0)
     for spread in (0.1, 1.0, 3.0, 10.0):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tais.verification import VERIFIERS, Claim, parse_shape
-from tais.verification.audit import Finding, audit
-from tais.verification.laws import Pair, context_free, random_pair
+from tais.lab.verification import VERIFIERS, Claim, parse_shape
+from tais.lab.verification.exact_law import Finding, audit
+from tais.lab.verification.laws import Pair, context_free, random_pair
 
 LOSSLESS = [name for name, member in VERIFIERS.items() if member.claim is Claim.lossless]
 RANDOM = [name for name in LOSSLESS if VERIFIERS[name].supports(parse_shape("paths:2x2"))]
@@ -163,7 +163,7 @@ def test_the_stable_form_of_greedy_multipath_keeps_its_digits() -> None:
     """Deep in a tree the block of a node is tiny; against exact fractions of the same floats."""
     from fractions import Fraction
 
-    from tais.verification.greedy_multipath import _handed, _picked_law
+    from tais.lab.verification.greedy_multipath import _handed, _picked_law
 
     q = torch.softmax(torch.linspace(-2, 2, 6, dtype=torch.float64), 0)
     share, low_mass, mass, paths = 1.0, Fraction(0), Fraction(1), 16

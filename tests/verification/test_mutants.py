@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from tais.verification import Verifier, parse_shape
-from tais.verification.audit import Audit, Finding, audit
-from tais.verification.laws import TOY2, TOY3, Pair, context_free, random_pair
+from tais.lab.verification import Verifier, parse_shape
+from tais.lab.verification.exact_law import Audit, Finding, audit
+from tais.lab.verification.laws import TOY2, TOY3, Pair, context_free, random_pair
 from tests.verification import mutants
 
 ROOT: tuple[int, ...] = ()

@@ -17,26 +17,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tais.errors import StoreError, UsageError
-from tais.verification import VERIFIERS, Draft, Rng, SeededRng, Tree
-from tais.verification.audit import _enumerate, checked
-from tais.verification.cached import CachedModel
-from tais.verification.decode import Decoder, Speculation
-from tais.verification.draft import Verifier
-from tais.verification.laws import Pair, random_pair
-from tais.verification.policy import Root, Tap
-from tais.verification.replay import outcomes
-from tais.verification.selector.actions import Grid
-from tais.verification.selector.baselines import EntropyRule, entropy_rules
-from tais.verification.selector.choose import Chooser
-from tais.verification.selector.data import Data
-from tais.verification.selector.features import SCALARS, describe, width
-from tais.verification.selector.latency import Latency
-from tais.verification.selector.net import make_net
-from tais.verification.selector.store import Selector
-from tais.verification.selector.train import Training, train
-from tais.verification.shapes import Shape, grow
-from tais.verification.tally import Tally
-from tais.verification.warp import Warp
+from tais.lab.verification import VERIFIERS, Draft, Rng, SeededRng, Tree
+from tais.lab.verification.cached import CachedModel
+from tais.lab.verification.decode import Decoder, Speculation
+from tais.lab.verification.draft import Verifier
+from tais.lab.verification.exact_law import _enumerate, checked
+from tais.lab.verification.laws import Pair, random_pair
+from tais.lab.verification.policy import Root, Tap
+from tais.lab.verification.replay import outcomes
+from tais.lab.verification.selector.actions import Grid
+from tais.lab.verification.selector.choose import Chooser
+from tais.lab.verification.selector.features import SCALARS, describe, width
+from tais.lab.verification.selector.net import make_net
+from tais.lab.verification.selector.store import Selector
+from tais.lab.verification.shapes import Shape, grow
+from tais.lab.verification.tally import Tally
+from tais.lab.verification.warp import Warp
+from tais.lab.workbench.baselines import EntropyRule, entropy_rules
+from tais.lab.workbench.latency import Latency
+from tais.lab.workbench.train import Training, train
+from tais.lab.workbench.training_data import Data
 from tests.verification.models import tiny_llama
 
 pytestmark = pytest.mark.slow

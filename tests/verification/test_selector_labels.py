@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from tais.errors import UsageError
-from tais.verification import VERIFIERS, Draft, SeededRng, Tree, parse_shape
-from tais.verification.audit import audit
-from tais.verification.laws import Pair, random_pair
-from tais.verification.replay import outcomes
-from tais.verification.selector.actions import Grid
-from tais.verification.selector.labels import Labels, Probe, cut_tree, draw_probe
+from tais.lab.verification import VERIFIERS, Draft, SeededRng, Tree, parse_shape
+from tais.lab.verification.exact_law import audit
+from tais.lab.verification.laws import Pair, random_pair
+from tais.lab.verification.replay import outcomes
+from tais.lab.verification.selector.actions import Grid
+from tais.lab.workbench.labels import Labels, Probe, cut_tree, draw_probe
 
 pytestmark = pytest.mark.slow
 

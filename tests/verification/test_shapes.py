@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tais.errors import UsageError
-from tais.verification import VERIFIERS, Draft, Rng, Tree, parse_shape
-from tais.verification.audit import _enumerate, checked
-from tais.verification.laws import Pair, draw, random_pair
-from tais.verification.replay import outcomes
-from tais.verification.shapes import grow
-from tais.verification.tally import Tally
+from tais.lab.verification import VERIFIERS, Draft, Rng, Tree, parse_shape
+from tais.lab.verification.exact_law import _enumerate, checked
+from tais.lab.verification.laws import Pair, draw, random_pair
+from tais.lab.verification.replay import outcomes
+from tais.lab.verification.shapes import grow
+from tais.lab.verification.tally import Tally
 
 TEXTS = ["chain:4", "paths:3x2", "delayed:2,3,1", "entropy:0.75,3,4", "tree:3,2", "distinct:2,2", "topk:4"]
 

@@ -1,0 +1,404 @@
+"""Scores of an audit into evidence: how far tokens lie from the reference's choice, and why arms diverge.
+
+Passes by score, never by token id: with a tie at the top, kernels name different tokens the best.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tais.engines.base import SampleKey
+from tais.rundir.audits import Scored, read_scores, read_worklist
+from tais.rundir.layout import RunLayout
+from tais.rundir.samples import count_tokens
+from tais.stats.draft_pull import tie_chance
+from tais.stats.rounding_band import ROUNDOFF, Band, band
+from tais.verdict.evidence import Attribution, AuditCounts, AuditEvidence, BatteryAudit, Cause, Divergence
+
+__all__ = ["UNAVAILABLE", "StackAudit", "audit_folder", "dtype_of", "fold_audit", "suspects"]
+
+UNAVAILABLE = "unavailable.json"
+"""Says why a stack could not score."""
+
+# Where an engine does not say how deep its model is.
+_LAYERS = 32
+# Size of the logits behind log-probabilities, which do not tell it: rounding happened at that size.
+_LOGITS = 32.0
+
+
+def audit_folder(run_dir: Path, reference: str, stack: str) -> Path:
+    """Return where the scores of a stack lie."""
+    return run_dir / "audits" / reference / stack
+
+
+def dtype_of(engine: Mapping[str, Any]) -> str:
+    """Return the dtype that an engine resolved to, without the library's name in front."""
+    resolved = engine.get("resolved", {})
+    found = resolved.get("model_config", resolved).get("dtype")
+    return str(found).removeprefix("torch.") if found else "unknown"
+
+
+def _layers(engine: Mapping[str, Any]) -> int:
+    config = engine.get("resolved", {}).get("model_config", {})
+    found = config.get("hf_text_config", {}) if isinstance(config, Mapping) else {}
+    layers = found.get("num_hidden_layers") if isinstance(found, Mapping) else None
+    return layers if isinstance(layers, int) and layers > 0 else _LAYERS
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Running counts over scored spans."""
+
+    tokens: int = 0
+    ties: int = 0
+    largest: float = 0.0
+    scale: float = 0.0
+    """Largest score seen, by magnitude."""
+    margins: list[NDArray[np.float32]] = field(default_factory=list)
+    """Of the misses."""
+
+    def add(self, scored: Scored) -> None:
+        margins = scored.margins
+        if not len(margins):
+            return
+        self.tokens += len(margins)
+        missed = margins[margins > 0]
+        if len(missed):
+            self.margins.append(missed)
+        if scored.top_scores.shape[1] > 1:
+            tied = scored.top_scores[:, 0] == scored.top_scores[:, 1]
+            self.ties += int(((margins == 0) & tied).sum())
+        self.largest = max(self.largest, float(margins.max()))
+        self.scale = max(self.scale, float(np.abs(scored.top_scores[:, 0]).max()))
+
+    def missed(self) -> NDArray[np.float32]:
+        """Return the margins of all misses."""
+        return np.concatenate([np.zeros(0, dtype=np.float32), *self.margins])
+
+    def counts(self, band: float) -> AuditCounts:
+        missed = self.missed()
+        return AuditCounts(self.tokens, self.ties, len(missed), int((missed > band).sum()), self.largest)
+
+
+@dataclass(slots=True)
+class StackAudit:
+    """The scores of one stack, and what its control says of rounding."""
+
+    folder: Path
+    dtype: str
+    layers: int
+    control: _Tally
+
+    @classmethod
+    def read(cls, run_dir: Path, reference: str, stack: str) -> StackAudit | None:
+        """Return the scores of a stack with the control counted; None where nothing was scored."""
+        folder = audit_folder(run_dir, reference, stack)
+        path = folder / "engine.json"
+        if not path.exists():
+            return None
+        engine = json.loads(path.read_text(encoding="utf-8"))
+        control = _Tally()
+        for scored in read_scores(folder):
+            if scored.key.arm == reference and scored.prompt_fits is not False:
+                control.add(scored)
+        if engine["resolved"].get("scores") == "logprobs":
+            control.scale = max(control.scale, _LOGITS)
+        return cls(folder, dtype_of(engine), _layers(engine), control)
+
+    def band(self, layout: RunLayout, candidate: str) -> Band:
+        """Return the band of a candidate: by the coarser of both dtypes, for the tokens that it gave."""
+        coarsest = ROUNDOFF["bfloat16"]
+        own = ROUNDOFF.get(self.dtype, coarsest)
+        # Of a coarser candidate the control says nothing: its residual stream is rounded twice per layer,
+        # its output once. Else the control has seen what depth does, and the output's rounding is left.
+        eps = max(own, ROUNDOFF.get(dtype_of(layout.engine(candidate)), coarsest))
+        return band(
+            self.control.missed(),
+            eps,
+            self.control.scale or 1.0,
+            roundings=1 if eps == own else 2 * self.layers + 1,
+            tokens_ratio=max(1, count_tokens(layout.arm_dir(candidate))) / max(1, self.control.tokens),
+        )
+
+
+def suspects(layout: RunLayout, reference: str, arm: str) -> Iterator[tuple[SampleKey, int]]:
+    """Yield sample and position of every token of an arm that lies below the best by more than the band."""
+    audit = StackAudit.read(layout.run_dir, reference, "own")
+    if audit is None:
+        return
+    width = audit.band(layout, arm).width
+    for scored in read_scores(audit.folder):
+        if scored.key.arm == arm and scored.prompt_fits is not False:
+            for index in np.flatnonzero(scored.margins > width):
+                yield scored.sample, scored.key.first + int(index)
+
+
+@dataclass(slots=True)
+class _Token:
+    """What one stack says of one token of an answer."""
+
+    margin: float
+    top_tokens: NDArray[np.int32]
+    top_scores: NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """One pass over the scores of the reference stack."""
+
+    candidate: _Tally = field(default_factory=_Tally)
+    prompts_differ: int = 0
+    items: dict[str, set[str]] = field(default_factory=dict)
+    beyond: dict[str, set[str]] = field(default_factory=dict)
+    misses: list[tuple[SampleKey, int, float, int]] = field(default_factory=list)
+    """Sample, position, margin and best token of what lies beyond the band in whole answers."""
+    tokens: dict[tuple[str, SampleKey, int], _Token] = field(default_factory=dict)
+    """What was said of the tokens asked for, by arm, sample and position."""
+
+
+def fold_audit(
+    layout: RunLayout,
+    contrast: Mapping[str, Any],
+    divergences: Sequence[Divergence],
+    left_out: int = 0,
+) -> AuditEvidence | None:
+    """Return what the reference stack says of a candidate.
+
+    Parameters
+    ----------
+    layout
+        The run directory.
+    contrast
+        As of the lock.
+    divergences
+        First differences of its answers.
+    left_out
+        Divergences that are not among those given.
+
+    Returns
+    -------
+    AuditEvidence or None
+        None where nothing was to be scored.
+    """
+    scope = contrast.get("audit", "none")
+    if scope == "none" or (scope == "divergences" and not divergences):
+        return None
+    reference, candidate = contrast["reference"], contrast["candidate"]
+    audit = StackAudit.read(layout.run_dir, reference, "own")
+    if audit is None:
+        why = "the reference stack scored nothing"
+        unknown = tuple(_attribution(d, "unknown") for d in divergences)
+        none = AuditCounts()
+        return AuditEvidence(scope, "unknown", 0.0, 0.0, none, none, (), unknown, left_out, unavailable=why)
+    limit = audit.band(layout, candidate)
+    wanted = {
+        (arm, SampleKey(d.battery, d.item_id, d.repeat), d.position)
+        for d in divergences
+        for arm in (reference, candidate)
+    }
+    whole = None if scope == "divergences" else _unlike(audit.folder, candidate)
+    found = _gather(audit.folder, reference, candidate, limit.width, wanted, whole)
+    lookup = _Lookup(layout, contrast, audit, found, limit.width, wanted)
+    causes = [lookup.attribute(d) for d in divergences]
+    known = {(SampleKey(c.battery, c.item_id, c.repeat), c.position) for c in causes}
+    causes += [lookup.miss(*miss) for miss in found.misses if miss[:2] not in known]
+    return AuditEvidence(
+        scope=scope,
+        dtype=audit.dtype,
+        band=limit.width,
+        rounding=limit.rounding,
+        control=audit.control.counts(limit.width),
+        candidate=found.candidate.counts(limit.width),
+        batteries=tuple(
+            BatteryAudit(name, len(items), len(found.beyond.get(name, ())))
+            for name, items in found.items.items()
+        ),
+        attributions=tuple(causes),
+        left_out=left_out,
+        downstream=sum(d.downstream for d in divergences),
+        prompts_differ=found.prompts_differ,
+        unavailable=lookup.unavailable,
+    )
+
+
+def _gather(
+    folder: Path,
+    reference: str,
+    candidate: str,
+    band: float,
+    wanted: set[tuple[str, SampleKey, int]],
+    unlike: Collection[SampleKey] | None = None,
+) -> _Gathered:
+    """Read the scores of one stack once.
+
+    Parameters
+    ----------
+    folder
+        Of the stack.
+    reference, candidate
+        Names of the arms.
+    band
+        Largest margin that is no miss.
+    wanted
+        Single tokens to remember: arm, sample, position.
+    unlike
+        Answers of the candidate that are not the reference's own, where whole answers are judged.
+    """
+    found = _Gathered()
+    by_sample: dict[tuple[str, SampleKey], list[int]] = {}
+    for arm, key, position in wanted:
+        by_sample.setdefault((arm, key), []).append(position)
+    for scored in read_scores(folder):
+        arm, sample = scored.key.arm, scored.sample
+        if arm not in (reference, candidate):
+            continue
+        if scored.prompt_fits is False:
+            found.prompts_differ += arm == candidate
+            continue
+        if unlike is not None and (arm == candidate or sample not in unlike):
+            _add_whole(found, scored, band)
+        for position in by_sample.get((arm, sample), ()):
+            if 0 <= position - scored.key.first < len(scored.given):
+                found.tokens[arm, sample, position] = _token(scored, position - scored.key.first)
+    return found
+
+
+def _unlike(folder: Path, candidate: str) -> Collection[SampleKey]:
+    """Return the samples of a candidate that do not share the reference's scores."""
+    spans = read_worklist(folder / "worklist.parquet").get(candidate)
+    return spans.listed.keys() if spans is not None and not spans.whole else ()
+
+
+def _add_whole(found: _Gathered, scored: Scored, band: float) -> None:
+    found.candidate.add(scored)
+    key = scored.sample
+    found.items.setdefault(key.battery, set()).add(key.item_id)
+    for index in np.flatnonzero(scored.margins > band):
+        found.beyond.setdefault(key.battery, set()).add(key.item_id)
+        best = int(scored.top_tokens[index, 0])
+        found.misses.append((key, scored.key.first + int(index), float(scored.margins[index]), best))
+
+
+def _token(scored: Scored, index: int) -> _Token:
+    return _Token(
+        float(scored.margins[index]),
+        scored.top_tokens[index].copy(),
+        scored.top_scores[index].copy(),
+    )
+
+
+class _Lookup:
+    """What the three stacks say of single tokens."""
+
+    def __init__(
+        self,
+        layout: RunLayout,
+        contrast: Mapping[str, Any],
+        own: StackAudit,
+        found: _Gathered,
+        width: float,
+        wanted: set[tuple[str, SampleKey, int]],
+    ) -> None:
+        self.reference, self.candidate = contrast["reference"], contrast["candidate"]
+        self.found, self.width = found, width
+        run_dir = layout.run_dir
+        self.unavailable: str | None = None
+        misses = {(self.candidate, key, position) for key, position, _, _ in found.misses}
+        both = wanted | misses
+        self.own_is_float32 = own.dtype == "float32"
+        self.float32 = self._stack(run_dir, "float32", both)
+        self.draft = self._stack(run_dir, f"draft-{self.candidate}", wanted)
+        exact = StackAudit.read(run_dir, self.reference, "float32")
+        # Its scores have no control of their own: rounding alone, at the scale of the reference stack.
+        self.float32_width = _float32_width(exact, own) if exact else width
+
+    def _stack(
+        self, run_dir: Path, stack: str, wanted: set[tuple[str, SampleKey, int]]
+    ) -> dict[tuple[str, SampleKey, int], _Token]:
+        folder = audit_folder(run_dir, self.reference, stack)
+        refused = folder / UNAVAILABLE
+        if refused.exists():
+            said = json.loads(refused.read_text(encoding="utf-8"))["message"]
+            self.unavailable = f"{stack}: {said}"
+        if not (folder / "engine.json").exists():
+            return {}
+        return _gather(folder, self.reference, self.candidate, np.inf, wanted).tokens
+
+    def attribute(self, divergence: Divergence) -> Attribution:
+        """Return the cause of one divergence."""
+        if divergence.unit == "byte":
+            return _attribution(divergence, "text" if divergence.same_tokens else "unknown")
+        if divergence.reference_token is None or divergence.candidate_token is None:
+            return _attribution(divergence, "length")
+        key = SampleKey(divergence.battery, divergence.item_id, divergence.repeat)
+        token = self.found.tokens.get((self.candidate, key, divergence.position))
+        if token is None:
+            return _attribution(divergence, "unknown")
+        own = self.found.tokens.get((self.reference, key, divergence.position))
+        cause, exact = self._cause(key, divergence.position, token.margin)
+        if token.margin == 0 and (own is None or own.margin > 0):
+            cause = "numerical"
+        choice, chance = self._draft(key, divergence, token)
+        return replace(
+            _attribution(divergence, cause),
+            best_token=int(token.top_tokens[0]),
+            margin=token.margin,
+            reference_margin=own.margin if own else None,
+            float32_margin=exact,
+            draft_choice=choice,
+            draft_chance=chance,
+        )
+
+    def miss(self, key: SampleKey, position: int, margin: float, best: int) -> Attribution:
+        """Return the cause of a miss in a whole answer that is no first difference."""
+        cause, exact = self._cause(key, position, margin)
+        return Attribution(
+            *key, position=position, cause=cause, best_token=best, margin=margin, float32_margin=exact
+        )
+
+    def _cause(self, key: SampleKey, position: int, margin: float) -> tuple[Cause, float | None]:
+        if margin == 0:
+            return "tie", None
+        if margin <= self.width:
+            return "numerical", None
+        if self.own_is_float32:
+            return "structural", margin
+        exact = self.float32.get((self.candidate, key, position))
+        if exact is None:
+            return "unconfirmed", None
+        return ("structural" if exact.margin > self.float32_width else "numerical"), exact.margin
+
+    def _draft(
+        self, key: SampleKey, divergence: Divergence, token: _Token
+    ) -> tuple[bool | None, float | None]:
+        """Return whether the token is the draft's choice, and how often rounding alone makes it so."""
+        draft = self.draft.get((self.candidate, key, divergence.position))
+        if draft is None:
+            return None, None
+        near = token.top_tokens[token.top_scores >= token.top_scores[0] - self.width].tolist()
+        others = [t for t in near if t != divergence.reference_token]
+        chance = tie_chance([len(others)], [int(draft.top_tokens[0]) in others])
+        return draft.margin == 0, float(chance[0])
+
+
+def _float32_width(exact: StackAudit, own: StackAudit) -> float:
+    scale = own.control.scale or 1.0
+    return band((), ROUNDOFF["float32"], scale, roundings=2 * exact.layers + 1).width
+
+
+def _attribution(divergence: Divergence, cause: Cause) -> Attribution:
+    key = SampleKey(divergence.battery, divergence.item_id, divergence.repeat)
+    return Attribution(
+        *key,
+        position=divergence.position,
+        cause=cause,
+        token=divergence.candidate_token,
+        proposed=divergence.proposed,
+    )

@@ -1,0 +1,162 @@
+"""Two arms side by side: which answers are the same, and where those that are not first differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tais.analysis.arm_table import Answer, ArmTable, Digests, read_answers
+from tais.analysis.first_difference import first_difference
+from tais.rundir.items import BatteryItems, Items
+from tais.rundir.layout import RunLayout
+from tais.scorers import ScorerBase
+from tais.verdict.evidence import Divergence, EndpointEvidence, IdentityCounts
+
+__all__ = ["Differing", "Pair", "read_divergences"]
+
+
+_Kind = TypeVar("_Kind", np.float64, np.bool_)
+# Answers held in memory at a time.
+_AT_ONCE = 5000
+
+
+class Differing(NamedTuple):
+    """One answer that differs between two arms."""
+
+    battery: str
+    item_id: str
+    repeat: int
+    key: int
+
+
+class Pair:
+    """Both arms' samples of one battery, aligned by key."""
+
+    def __init__(self, reference: ArmTable, candidate: ArmTable, items: BatteryItems, repeats: int) -> None:
+        self.reference, self.candidate = reference, candidate
+        self.items, self.repeats = items, repeats
+        self.same: NDArray[np.bool_]
+        self.keys, self.rows, self.columns = np.intersect1d(
+            reference.keys, candidate.keys, assume_unique=True, return_indices=True
+        )
+        self.same_text = self._same(reference.text, candidate.text)
+        # No ids in one of the arms: the bytes of the text decide.
+        by_token = self._known(reference.tokens, candidate.tokens)
+        same_tokens = self._same(reference.tokens, candidate.tokens)
+        self.same = np.where(by_token, same_tokens, self.same_text).astype(np.bool_)
+
+    @classmethod
+    def of_battery(cls, reference: ArmTable, candidate: ArmTable, items: BatteryItems, repeats: int) -> Pair:
+        """Return the samples of one battery, from the tables of both arms."""
+        bounds = items.first * repeats, (items.first + len(items.ids)) * repeats
+        return cls(reference.between(*bounds), candidate.between(*bounds), items, repeats)
+
+    def _same(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
+        equal: NDArray[np.bool_] = (left[self.rows] == right[self.columns]).all(axis=1)
+        return equal
+
+    def _known(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
+        known: NDArray[np.bool_] = np.logical_and(
+            left[self.rows].any(axis=1), right[self.columns].any(axis=1)
+        )
+        return known
+
+    def _item(self, index: int) -> tuple[str, int]:
+        """Return item id and repeat of a pair."""
+        return self._named(int(self.keys[index]))
+
+    def _named(self, key: int) -> tuple[str, int]:
+        return str(self.items.ids[key // self.repeats - self.items.first]), key % self.repeats
+
+    def identity(self, battery: str) -> IdentityCounts:
+        """Count the answers that are the same."""
+        return IdentityCounts(battery, len(self.keys), int(self.same.sum()), int(self.same_text.sum()))
+
+    def differing(self, battery: str, limit: int | None = None) -> Iterator[Differing]:
+        """Yield the answers that differ, at most `limit` of them."""
+        # Equal tokens with unequal text are a divergence too: of the detokeniser.
+        for index in np.flatnonzero(~self.same | ~self.same_text)[:limit]:
+            yield Differing(battery, *self._item(index), int(self.keys[index]))
+
+    def endpoint(self, battery: Mapping[str, Any], scorer: ScorerBase) -> EndpointEvidence:
+        """Return the paired outcomes of the battery."""
+        items = self.keys // self.repeats - self.items.first
+        # Where every item was answered once the arrays are shared by all contrasts, not copied for each.
+        whole = len(items) == len(self.items.ids) and self.repeats == 1
+        return EndpointEvidence(
+            battery=battery["name"],
+            scorer=scorer.name,
+            kind=scorer.kind,
+            item_ids=self.items.ids if whole else self.items.ids[items],
+            clusters=self.items.clusters if whole else self.items.clusters[items],
+            reference=_rows(self.reference.values, self.rows),
+            candidate=_rows(self.candidate.values, self.columns),
+            reference_invalid=_rows(self.reference.invalid, self.rows),
+            candidate_invalid=_rows(self.candidate.invalid, self.columns),
+            reference_only=len(self.reference.keys) - len(self.keys),
+            candidate_only=len(self.candidate.keys) - len(self.keys),
+            margin=battery["margin"],
+        )
+
+    def drifted(self) -> list[tuple[str, int]]:
+        """Return item and repeat of answers to unlike prompts; an imported one comes without its prompt."""
+        left, right = self.reference.prompts, self.candidate.prompts
+        return [
+            self._item(index) for index in np.flatnonzero(self._known(left, right) & ~self._same(left, right))
+        ]
+
+    def only_reference(self) -> list[tuple[str, int]]:
+        """Return item and repeat of what the reference alone answered."""
+        return [self._named(key) for key in np.setdiff1d(self.reference.keys, self.keys).tolist()]
+
+    def only_candidate(self) -> list[tuple[str, int]]:
+        """Return item and repeat of what the candidate alone answered."""
+        return [self._named(key) for key in np.setdiff1d(self.candidate.keys, self.keys).tolist()]
+
+
+def _rows(values: NDArray[_Kind], rows: NDArray[np.int64]) -> NDArray[_Kind]:
+    """Return some rows in ascending order; a view where they are all."""
+    return values if len(rows) == len(values) else values[rows]
+
+
+def read_divergences(
+    layout: RunLayout, items: Items, repeats: int, contrast: Mapping[str, Any], differing: Sequence[Differing]
+) -> list[Divergence]:
+    """Read the answers that differ once more, some at a time, for the place and the tokens."""
+    found: list[Divergence] = []
+    for first in range(0, len(differing), _AT_ONCE):
+        part = differing[first : first + _AT_ONCE]
+        keys = {entry.key for entry in part}
+        reference, candidate = (
+            read_answers(layout.arm_dir(contrast[side]), items, repeats, keys)
+            for side in ("reference", "candidate")
+        )
+        found += [_divergence(entry, reference[entry.key], candidate[entry.key]) for entry in part]
+    return found
+
+
+def _divergence(entry: Differing, reference: Answer, candidate: Answer) -> Divergence:
+    position, known = None, False
+    if reference.token_ids is not None and candidate.token_ids is not None:
+        position, known = first_difference(reference.token_ids, candidate.token_ids), True
+    by_token = position is not None
+    if position is None:
+        position = first_difference(reference.text, candidate.text)
+    assert position is not None, "digests differ, so the answers do"
+    return Divergence(
+        battery=entry.battery,
+        item_id=entry.item_id,
+        repeat=entry.repeat,
+        position=position,
+        unit="token" if by_token else "byte",
+        reference_token=reference.token(position) if by_token else None,
+        candidate_token=candidate.token(position) if by_token else None,
+        reference_margin=reference.margin(position) if by_token else None,
+        candidate_margin=candidate.margin(position) if by_token else None,
+        proposed=candidate.proposed(position) if by_token else None,
+        same_tokens=not by_token and known,
+        downstream=max(0, len(candidate.token_ids or ()) - position - 1) if by_token else 0,
+    )

@@ -1,0 +1,284 @@
+"""What scorers say of each other, and judges of themselves: from a run's files into its report.
+
+Nothing here decides. It fills `details`: of the report, how far the scorers of one battery agree, how many
+calls to each judge equal answers saved, and the bias scores of BBQ; of an endpoint, how many of its flips a
+second scorer confirms, and its rates corrected for a judge's stated errors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tais.scorers import ScorerBase, scorer_label
+from tais.scorers.judges import Judge
+from tais.scoring.replies import Judging, Replies, all_scorers, answers, judges_of
+from tais.scoring.score import SECOND
+from tais.stats.agreement import agreement, confirmed_flips, corrected_difference, rogan_gladen
+from tais.verdict.reasons import tidy
+from tais.verdict.report import ContrastReport, EndpointReport, Report
+
+__all__ = ["with_opinions"]
+
+_LISTED = 200
+"""Items that a report lists by id; their count is always whole."""
+
+
+class _Row(NamedTuple):
+    value: float
+    invalid: bool
+    label: str
+
+    @property
+    def outcome(self) -> str:
+        """What the scorer says, in words that all scorers share."""
+        if self.invalid:
+            return "invalid"
+        return "as expected" if self.value >= 0.5 else "not as expected"
+
+
+Key = tuple[str, str, int]
+"""Arm, item, repeat."""
+Rows = dict[Key, _Row]
+
+
+def with_opinions(
+    report: Report,
+    lock: Mapping[str, Any],
+    arm_dirs: Mapping[str, Path],
+    scores: Path,
+    replies: Replies,
+) -> Report:
+    """Return the report with what scorers say of each other.
+
+    Parameters
+    ----------
+    report
+        A decided report.
+    lock
+        The run's lock.
+    arm_dirs
+        Directory of each arm's parts.
+    scores
+        scores.parquet; the table of the second scorers stands beside it.
+    replies
+        The judges' replies, from which the scores were read.
+
+    Returns
+    -------
+    Report
+        The same decision.
+    """
+    scorers = all_scorers(lock)
+    opinions = {
+        name: _Opinions(name, listed, scores, arm_dirs)
+        for name, listed in scorers.items()
+        if len(listed) > 1 or listed[0].name == "bbq"
+    }
+    found = {
+        "judges": _judges(lock, replies),
+        "second_opinions": [entry for one in opinions.values() for entry in one.agreements()],
+        "bias": [entry for one in opinions.values() for entry in one.bias()],
+    }
+    contrasts = tuple(_contrast(c, scorers, opinions, report.rules.alpha) for c in report.contrasts)
+    details = {**report.details, **{key: value for key, value in found.items() if value}}
+    return report.model_copy(update={"contrasts": contrasts, "details": details})
+
+
+def _judges(lock: Mapping[str, Any], replies: Replies) -> list[dict[str, Any]]:
+    """Say what each judge was asked, and what equal answers saved."""
+    found = []
+    for name, scorers in judges_of(lock).items():
+        arm, tally = lock["judges"][name], replies.judging.get(name, Judging())
+        model = arm["model"]
+        found.append(
+            {
+                "judge": name,
+                "model": model["folder"] if isinstance(model, Mapping) else model,
+                "engine": arm["engine"],
+                "scorers": sorted({scorer.name for scorer in scorers}),
+                "answers": tally.answers,
+                "asked": len(tally.asked),
+                "saved": tally.answers - len(tally.asked),
+                "unreadable": dict(sorted(tally.unreadable.items())),
+            }
+        )
+    return found
+
+
+class _Opinions:
+    """All that the scorers of one battery said."""
+
+    def __init__(
+        self,
+        battery: str,
+        scorers: Sequence[ScorerBase],
+        scores: Path,
+        arm_dirs: Mapping[str, Path],
+    ) -> None:
+        self.battery, self.arm_dirs = battery, arm_dirs
+        self.scorers = {scorer_label(scorer): scorer for scorer in scorers}
+        self.first, *self.others = self.scorers
+        self.rows = _read(scores, battery)
+        if self.others:
+            self.rows |= _read(scores.with_name(SECOND), battery)
+
+    def agreements(self) -> Iterator[dict[str, Any]]:
+        """Yield agreement of the deciding scorer with each other one, every distinct answer once."""
+        keys = list(self._distinct()) if self.others else []
+        for other in self.others:
+            first, second = self.rows[self.first], self.rows[other]
+            pairs = [(first[key].outcome, second[key].outcome) for key in keys]
+            if not pairs:
+                continue
+            found = agreement(*zip(*pairs, strict=True))
+            differing = [keys[index] for index in found.disagreements]
+            confusion: dict[str, dict[str, int]] = {}
+            for (one, two), count in sorted(found.confusion.items()):
+                confusion.setdefault(one, {})[two] = count
+            yield {
+                "battery": self.battery,
+                "first": self.first,
+                "second": other,
+                "n": found.n,
+                "observed": tidy(found.observed),
+                "kappa": None if found.kappa is None else tidy(found.kappa),
+                "standard_error": None if found.standard_error is None else tidy(found.standard_error),
+                "confusion": confusion,
+                "disagreements": len(differing),
+                "disagreeing_items": [
+                    {
+                        "item_id": item,
+                        "repeat": repeat,
+                        "arm": arm,
+                        "first": first[arm, item, repeat].outcome,
+                        "second": second[arm, item, repeat].outcome,
+                    }
+                    for arm, item, repeat in differing[:_LISTED]
+                ],
+            }
+
+    def _distinct(self) -> Iterator[Key]:
+        """Yield the first key of every distinct (item, answer), over all arms in the order of their names."""
+        seen: set[tuple[str, bytes]] = set()
+        for arm in sorted(self.arm_dirs):
+            for battery, item, repeat, text in answers(self.arm_dirs[arm]):
+                if battery != self.battery:
+                    continue
+                digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+                if (item, digest) not in seen:
+                    seen.add((item, digest))
+                    yield arm, item, repeat
+
+    def bias(self) -> Iterator[dict[str, Any]]:
+        """Yield BBQ's bias scores of every arm."""
+        from tais.scorers.bbq import bias_scores
+
+        if self.scorers[self.first].name != "bbq":
+            return
+        for arm in sorted(self.arm_dirs):
+            labels = [row.label for key, row in self.rows[self.first].items() if key[0] == arm]
+            found = asdict(bias_scores(labels))
+            yield {
+                "battery": self.battery,
+                "arm": arm,
+                **{key: tidy(value) if isinstance(value, float) else value for key, value in found.items()},
+            }
+
+    def flips(self, contrast: ContrastReport) -> Iterator[dict[str, Any]]:
+        """Yield, for every other scorer, how many of a contrast's flips it confirms."""
+        if not self.others:
+            return
+        arms = contrast.reference, contrast.candidate
+        rows = self.rows[self.first]
+        sides = [{key[1:] for key in rows if key[0] == arm} for arm in arms]
+        keys = sorted(sides[0] & sides[1])
+        before, after = (self._outcomes(self.first, arm, keys) for arm in arms)
+        for other in self.others:
+            then, now = (self._outcomes(other, arm, keys) for arm in arms)
+            unlike = np.flatnonzero((before != after) & (np.sign(now - then) != np.sign(after - before)))
+            invalid = [sum(self.rows[other][arm, *key].invalid for key in keys) for arm in arms]
+            yield {
+                "scorer": other,
+                **asdict(confirmed_flips(before, after, then, now)),
+                "unconfirmed_items": sorted({keys[index][0] for index in unlike})[:_LISTED],
+                "reference_rate": _mean(then),
+                "candidate_rate": _mean(now),
+                "invalid": dict(zip(("reference", "candidate"), invalid, strict=True)),
+            }
+
+    def _outcomes(self, label: str, arm: str, keys: Iterable[tuple[str, int]]) -> NDArray[np.float64]:
+        # A score in [0, 1] has changed its mind where it crosses the middle.
+        return np.array([self.rows[label][arm, *key].value >= 0.5 for key in keys], dtype=np.float64)
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    return tidy(float(values.mean())) if len(values) else None
+
+
+def _read(path: Path, battery: str) -> dict[str, Rows]:
+    """Return the rows of one battery by scorer."""
+    found: dict[str, Rows] = {}
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=65536):
+            part = batch.filter(pc.equal(batch.column("battery"), pa.scalar(battery)))
+            columns = (
+                part.column(name).to_pylist()
+                for name in ("scorer", "arm", "item_id", "repeat", "value", "invalid", "label")
+            )
+            for scorer, arm, item, repeat, *row in zip(*columns, strict=True):
+                found.setdefault(scorer, {})[arm, item, repeat] = _Row(*row)
+    return found
+
+
+def _contrast(
+    contrast: ContrastReport,
+    scorers: Mapping[str, Sequence[ScorerBase]],
+    opinions: Mapping[str, _Opinions],
+    alpha: float,
+) -> ContrastReport:
+    endpoints = []
+    for endpoint in contrast.endpoints:
+        added: dict[str, Any] = {}
+        of_battery = opinions.get(endpoint.battery)
+        if of_battery is not None and (flips := list(of_battery.flips(contrast))):
+            added["second_scorers"] = flips
+        if (corrected := _corrected(endpoint, scorers[endpoint.battery][0], alpha)) is not None:
+            added["judge_error"] = corrected
+        endpoints.append(endpoint.model_copy(update={"details": {**endpoint.details, **added}}))
+    return contrast.model_copy(update={"endpoints": tuple(endpoints)})
+
+
+def _corrected(endpoint: EndpointReport, scorer: ScorerBase, alpha: float) -> dict[str, Any] | None:
+    """Correct the rates of a binary endpoint for what its judge is stated to get wrong."""
+    rates = endpoint.reference_rate, endpoint.candidate_rate
+    if not isinstance(scorer, Judge) or scorer.accuracy is None or endpoint.kind != "binary":
+        return None
+    if endpoint.difference is None or endpoint.tost is None or None in rates:
+        return None
+    confidence, n = 1 - 2 * alpha, endpoint.clusters
+    sides = {
+        # Repeats of an item are one cluster, and as many independent answers there are.
+        side: rogan_gladen(round((rate or 0.0) * n), n, *scorer.accuracy, confidence)
+        for side, rate in zip(("reference", "candidate"), rates, strict=True)
+    }
+    difference = corrected_difference(endpoint.difference, endpoint.tost.ci, *scorer.accuracy, confidence)
+    return {
+        "method": "rogan_gladen",
+        "confidence": tidy(confidence),
+        "sensitivity": list(scorer.accuracy[0]),
+        "specificity": list(scorer.accuracy[1]),
+        **{
+            name: {"estimate": tidy(rate.estimate), "ci": [tidy(rate.low), tidy(rate.high)]}
+            for name, rate in {**sides, "difference": difference}.items()
+        },
+    }

@@ -1,0 +1,316 @@
+"""Scores of sampled tokens (T > 0) into a test of their law, some answers at a time.
+
+The law of a token is known on the best tokens that the target lists; where the draft's list lacks one of
+them, it joins the rest. Both lists are fixed by the prefix, so the tests stay exact on what is left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tais.analysis.attribution import audit_folder, dtype_of
+from tais.rundir.audits import Scored, read_scores
+from tais.rundir.layout import RunLayout
+from tais.stats.conformance.conformance import Conformance, ConformanceResult, against_control
+from tais.stats.conformance.laws import IntArray, TokenLaws
+from tais.stats.proportions import FloatArray
+from tais.verdict.evidence import ConformanceEvidence
+
+__all__ = ["Warp", "fold_conformance", "listed_laws", "top_of"]
+
+# Best tokens kept per position: of the target what it lists, of the draft enough to find them again.
+_LISTED = 20
+_WIDE = 1024
+_DRAFT_TIMES = 4
+# Bytes of scores held at a time.
+_HELD = 256 << 20
+# How far a score may lie beyond a cut and be there by rounding alone (nats; probability for top-p).
+_EDGE = {"float32": (1e-3, 1e-4)}
+_COARSE_EDGE = (0.25, 0.01)
+
+
+class Warp(NamedTuple):
+    """What cuts the law after the temperature."""
+
+    top_k: int = 0
+    top_p: float = 1.0
+
+    @property
+    def cuts(self) -> bool:
+        """Whether any token is cut."""
+        return self.top_k > 0 or self.top_p < 1
+
+
+def top_of(sampling: Mapping[str, Any], *, draft: bool) -> int:
+    """Return how many best tokens a stack must list for the tests at this sampling."""
+    listed = max(_LISTED, int(sampling.get("top_k", 0)))
+    if sampling.get("top_p", 1.0) < 1:
+        # The law is known where the list holds all of the nucleus.
+        listed = max(listed, _WIDE)
+    return _DRAFT_TIMES * listed if draft else listed
+
+
+def fold_conformance(
+    layout: RunLayout, contrast: Mapping[str, Any], sampling: Mapping[str, Any]
+) -> ConformanceEvidence | None:
+    """Test the tokens of a candidate, and of the reference as its control, against the reference's law.
+
+    Returns
+    -------
+    ConformanceEvidence or None
+        None where nothing was scored.
+    """
+    reference, candidate = contrast["reference"], contrast["candidate"]
+    own = audit_folder(layout.run_dir, reference, "own")
+    if not (own / "engine.json").exists():
+        return None
+    draft = audit_folder(layout.run_dir, reference, f"draft-{candidate}")
+    drafted = draft if (draft / "engine.json").exists() else None
+    warp = Warp(int(sampling.get("top_k", 0)), float(sampling.get("top_p", 1.0)))
+    engines = layout.engine(candidate)
+    onset = json.loads((own / "engine.json").read_text(encoding="utf-8"))["resolved"].get("refusal_onset")
+    edge = _EDGE.get(dtype_of(engines), _COARSE_EDGE)
+    greedy = _drafts_greedily(engines)
+    arms = [candidate] if contrast.get("audit") == "only" else [candidate, reference]
+    results: list[ConformanceResult | None] = []
+    left_out = 0
+    for arm in arms:
+        seed = _seed(sampling, reference, arm)
+        gathered = _Arm(arm, own, drafted, warp, edge, np.array(onset or [], np.int64), greedy=greedy)
+        results.append(gathered.result(seed))
+        left_out += gathered.left_out if arm == candidate else 0
+    tested, control = results[0], results[1] if len(results) > 1 else None
+    if tested is None:
+        return None
+    return ConformanceEvidence(
+        candidate=tested,
+        control=control,
+        against=against_control(tested, control) if control is not None else None,
+        left_out=left_out,
+        draft="none" if drafted is None else "greedy" if greedy else "sampled",
+    )
+
+
+def _seed(sampling: Mapping[str, Any], *parts: str) -> int:
+    """Return the seed of the transform: fixed by the lock, before any token is drawn."""
+    text = "\x1f".join([str(sampling["seed"]), *parts])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+
+
+def _drafts_greedily(engine: Mapping[str, Any]) -> bool:
+    """Whether the draft proposes its best token instead of drawing from its law."""
+    config = engine.get("resolved", {}).get("speculative_config")
+    method = config.get("draft_sample_method", "greedy") if isinstance(config, Mapping) else "greedy"
+    return str(method) != "probabilistic"
+
+
+class _Arm:
+    """The tokens of one arm under target and draft."""
+
+    def __init__(
+        self,
+        arm: str,
+        own: Path,
+        draft: Path | None,
+        warp: Warp,
+        edge: tuple[float, float],
+        onset: IntArray,
+        *,
+        greedy: bool,
+    ) -> None:
+        self.arm, self.own, self.draft, self.warp, self.edge = arm, own, draft, warp, edge
+        self.onset = onset
+        self.greedy = greedy
+        self.left_out = 0
+        self._clusters: dict[tuple[str, str], int] = {}
+
+    def result(self, seed: int) -> ConformanceResult | None:
+        conformance = Conformance(seed)
+        tokens = 0
+        buckets = self._buckets()
+        for bucket in range(buckets):
+            for target, draft in self._pairs(bucket, buckets):
+                laws = self._laws(target, draft)
+                if len(laws):
+                    conformance.update(laws)
+                    tokens += len(laws)
+        return conformance.result() if tokens else None
+
+    def _buckets(self) -> int:
+        """Return into how many parts to cut the answers, so that each fits into memory."""
+        held = 0
+        for folder in filter(None, (self.own, self.draft)):
+            held += sum(s.top_tokens.nbytes * 2 for s in self._scored(folder))
+        return held // _HELD + 1
+
+    def _scored(self, folder: Path) -> Iterator[Scored]:
+        for scored in read_scores(folder):
+            if scored.key.arm == self.arm and scored.prompt_fits is not False and len(scored.given):
+                yield scored
+
+    def _pairs(self, bucket: int, buckets: int) -> Iterator[tuple[Scored, Scored | None]]:
+        """Yield one bucket's answers by key: an order that no token has a say in."""
+        chosen: Callable[[Scored], bool] = lambda s: _hash(s) % buckets == bucket  # noqa: E731
+        target = {s.key: s for s in self._scored(self.own) if chosen(s)}
+        draft = {s.key: s for s in self._scored(self.draft) if chosen(s)} if self.draft else {}
+        for key in sorted(target):
+            if self.draft is None or key in draft:
+                yield target[key], draft.get(key)
+            else:
+                self.left_out += len(target[key].given)
+
+    def _laws(self, target: Scored, draft: Scored | None) -> TokenLaws:
+        prompt = target.key.battery, target.key.item_id
+        cluster = self._clusters.setdefault(prompt, len(self._clusters))
+        laws, kept = listed_laws(
+            target, draft, self.warp, self.edge, cluster, target.key.repeat, greedy=self.greedy
+        )
+        self.left_out += int((~kept).sum())
+        if not len(self.onset):
+            return laws
+        return replace(laws, scores=self._onset(target)[kept])
+
+    def _onset(self, target: Scored) -> FloatArray:
+        """Score the first token of an answer by whether it opens a refusal; the rest counts as none."""
+        scores = np.zeros((len(target.given), target.top_tokens.shape[1] + 1))
+        if target.key.first == 0 and len(scores):
+            scores[0, :-1] = np.isin(target.top_tokens[0], self.onset)
+        return scores
+
+
+def _hash(scored: Scored) -> int:
+    return zlib.crc32("\x1f".join(map(str, scored.key)).encode())
+
+
+def listed_laws(
+    target: Scored,
+    draft: Scored | None,
+    warp: Warp,
+    edge: tuple[float, float],
+    cluster: int,
+    sample: int,
+    *,
+    greedy: bool,
+) -> tuple[TokenLaws, NDArray[np.bool_]]:
+    """Return the laws of one answer's tokens, and which tokens they are of.
+
+    Parameters
+    ----------
+    target, draft
+        Log-probabilities of the same tokens at the temperature of the run; no draft where it has no law.
+    warp
+        Top-k and top-p of the run, applied in this order as vLLM does.
+    edge
+        How far beyond a cut a token may lie by rounding: in nats for top-k, in probability for top-p.
+    cluster, sample
+        Numbers of prompt and answer.
+    greedy
+        Whether the draft proposes its best token.
+
+    Returns
+    -------
+    laws
+        Of the tokens kept.
+    kept
+        Shape (n,). Left out are tokens whose law reaches beyond the list, and those at the edge of a cut.
+    """
+    n, k = target.top_scores.shape
+    ids = target.top_tokens.astype(np.int64)
+    scores = target.top_scores.astype(np.float64)
+    logprobs, known, near = _warped(scores, warp, edge)
+    given = _cell(ids, target.tokens.astype(np.int64))
+    inside = given < k
+    at = np.minimum(given, k - 1)[:, None]
+    cut = np.where(inside, np.isneginf(np.take_along_axis(logprobs, at, axis=1)[:, 0]), warp.cuts)
+    least = np.where(np.isneginf(logprobs), np.inf, scores).min(axis=1)
+    close = np.where(inside, np.take_along_axis(near, at, axis=1)[:, 0], target.given >= least - edge[0])
+    kept = known & ~(cut & close)
+    mass, q = np.zeros(n), None
+    if draft is not None:
+        q, lost = _draft_cells(ids, draft, greedy=greedy)
+        # What the draft does not list joins the rest, and so does a token there.
+        mass = np.where(lost, np.exp(logprobs), 0.0).sum(axis=1)
+        logprobs = np.where(lost, -np.inf, logprobs)
+        given = np.where(inside & ~cut & np.take_along_axis(lost, at, axis=1)[:, 0], k, given)
+    with np.errstate(divide="ignore"):
+        # After a cut nothing is left there but what joined it.
+        rest = np.log(mass)[kept] if warp.cuts else None
+    whole = np.full(int(kept.sum()), 1, dtype=np.int64)
+    laws = TokenLaws(
+        logprobs[kept],
+        given[kept],
+        cluster * whole,
+        sample * whole,
+        None if q is None else q[kept],
+        rest,
+    )
+    return laws, kept
+
+
+def _cell(ids: IntArray, tokens: IntArray) -> IntArray:
+    hit = ids == tokens[:, None]
+    return np.where(hit.any(axis=1), hit.argmax(axis=1), ids.shape[1]).astype(np.int64)
+
+
+def _warped(
+    scores: FloatArray, warp: Warp, edge: tuple[float, float]
+) -> tuple[FloatArray, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Cut and renormalise the best tokens.
+
+    Parameters
+    ----------
+    scores
+        Log-probabilities in descending order, shape (n, k).
+    warp, edge
+        As of :func:`listed_laws`.
+
+    Returns
+    -------
+    logprobs
+        Shape (n, k), -inf where cut.
+    known
+        Whether the list holds all that the cuts leave, shape (n,).
+    near
+        Whether a token is kept or lies at the edge of a cut, shape (n, k).
+    """
+    known = np.ones(len(scores), dtype=np.bool_)
+    near = np.ones(scores.shape, dtype=np.bool_)
+    if not warp.cuts:
+        return scores, known, near
+    kept = np.ones(scores.shape, dtype=np.bool_)
+    if warp.top_k:
+        last = scores[:, min(warp.top_k, scores.shape[1]) - 1][:, None]
+        kept, near = scores >= last, scores >= last - edge[0]
+    law = np.where(kept, np.exp(scores), 0.0)
+    if warp.top_k:
+        law /= law.sum(axis=1, keepdims=True)
+    if warp.top_p < 1:
+        known = law.sum(axis=1) >= warp.top_p
+        before = np.cumsum(law, axis=1) - law
+        near &= before < warp.top_p + edge[1]
+        law = np.where(before < warp.top_p, law, 0.0)
+        law /= law.sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        return np.log(law), known, near
+
+
+def _draft_cells(ids: IntArray, draft: Scored, *, greedy: bool) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return the draft's log-probabilities of the target's best tokens, and which it does not list."""
+    if greedy:
+        best = draft.top_tokens[:, :1].astype(np.int64)
+        with np.errstate(divide="ignore"):
+            return np.log((ids == best).astype(np.float64)), np.zeros(ids.shape, dtype=np.bool_)
+    same = ids[:, :, None] == draft.top_tokens[:, None, :]
+    found = same.any(axis=2)
+    at = same.argmax(axis=2)
+    own = np.take_along_axis(draft.top_scores.astype(np.float64), at, axis=1)
+    return np.where(found, own, -np.inf), ~found

@@ -1,0 +1,1 @@
+"""From a battery file to items."""

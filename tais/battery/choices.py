@@ -1,0 +1,93 @@
+"""Lettered options of a multiple-choice item."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tais.battery.definition import Choices
+from tais.common.template import as_text, lookup, render
+
+__all__ = ["Options", "lettered"]
+
+_LETTERS = "ABCDEFGHIJ"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options in the order shown, and the letter of the right one."""
+
+    letter: str
+    options: tuple[tuple[str, str], ...]
+    text: str
+
+
+def lettered(choices: Choices, row: Mapping[str, Any], item_id: str | None) -> Options:
+    """Return the options of a row.
+
+    Parameters
+    ----------
+    choices
+        How the battery makes them.
+    row
+        The source's row.
+    item_id
+        Decides the order where the battery shuffles; None keeps the source's order.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two options, more than ten, or an answer that is none of them.
+    """
+    texts, right = _texts(choices, row)
+    if choices.limit is not None and len(texts) > choices.limit:
+        texts, right = _limited(texts, right, choices.limit)
+    if not 2 <= len(texts) <= len(_LETTERS):
+        raise ValueError(f"{len(texts)} options, where 2 to {len(_LETTERS)} can be lettered")
+    order = list(range(len(texts)))
+    if choices.shuffle and item_id is not None:
+        order.sort(key=lambda i: hashlib.sha256(f"{choices.seed}\0{item_id}\0{i}".encode()).digest())
+    options = tuple((_LETTERS[place], texts[i]) for place, i in enumerate(order))
+    lines = (render(choices.line, {"letter": letter, "option": option}) for letter, option in options)
+    return Options(_LETTERS[order.index(right)], options, "\n".join(lines))
+
+
+def _texts(choices: Choices, row: Mapping[str, Any]) -> tuple[list[str], int]:
+    if choices.correct is not None and choices.incorrect is not None:
+        wrong = lookup(row, choices.incorrect)
+        if isinstance(wrong, str):
+            wrong = [part.strip() for part in wrong.split(choices.separator) if part.strip()]
+        return [as_text(lookup(row, choices.correct)), *dict.fromkeys(as_text(w) for w in wrong)], 0
+    if choices.column is not None:
+        listed = lookup(row, choices.column)
+        if not isinstance(listed, (list, tuple)):
+            raise ValueError(f"column {choices.column!r} holds no list of options")
+        texts = [as_text(option) for option in listed]
+    else:
+        texts = [as_text(lookup(row, name)) for name in choices.columns]
+    return texts, _right(choices, row, texts)
+
+
+def _right(choices: Choices, row: Mapping[str, Any], texts: list[str]) -> int:
+    assert choices.answer is not None, "the definition asks for an answer column"
+    answer = lookup(row, choices.answer)
+    text = as_text(answer).strip()
+    if choices.answer_is == "index":
+        known = [str(i) for i in range(len(texts))]
+    elif choices.answer_is == "letter":
+        known = list(_LETTERS[: len(texts)])
+    elif choices.answer_is == "label":
+        known = [as_text(label) for label in lookup(row, choices.labels or "")]
+    else:
+        known = texts
+    if text not in known:
+        raise ValueError(f"the answer {answer!r} is none of {', '.join(known)}")
+    return known.index(text)
+
+
+def _limited(texts: list[str], right: int, limit: int) -> tuple[list[str], int]:
+    kept = [right, *(i for i in range(len(texts)) if i != right)][:limit]
+    kept.sort()
+    return [texts[i] for i in kept], kept.index(right)

@@ -1,0 +1,235 @@
+"""From rows to items: ids, prompts, expectations, clusters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tais.battery.choices import Options, lettered
+from tais.battery.definition import Battery, Names
+from tais.common.template import MissingColumn, as_text, is_template, lookup, render
+
+__all__ = ["BadRow", "Item", "ItemMaker", "Message", "canonical_item", "item_values"]
+
+_ROLES = ("system", "user", "assistant", "tool")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: str
+    content: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the mapping that chat templates take."""
+        return {"role": self.role, "content": self.content}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One prompt with a stable id and what its answer should be."""
+
+    id: str
+    prompt: str | tuple[Message, ...]
+    """Exactly as in the source: never normalised or stripped. A chat where there is more than one turn."""
+    expect: Any
+    """What the scorer compares with; a JSON value."""
+    cluster: str
+    """Items with equal labels are not independent; the item's own id where the battery names none."""
+    group: str | None = None
+    """Label for a breakdown; decides nothing."""
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The prompt as a chat."""
+        return (Message("user", self.prompt),) if isinstance(self.prompt, str) else self.prompt
+
+
+class BadRow(ValueError):
+    """A row that cannot become an item; the loader knows where it stands."""
+
+    def __init__(self, what: str, remedy: str, key: str | None = None) -> None:
+        super().__init__(what)
+        self.remedy = remedy
+        self.key = key
+
+
+class ItemMaker:
+    """Makes items out of rows, as a battery defines them.
+
+    Parameters
+    ----------
+    battery
+        The definition.
+    columns
+        The columns that the source has.
+
+    Raises
+    ------
+    BadRow
+        The definition names a column that the source does not have.
+    """
+
+    def __init__(self, battery: Battery, columns: tuple[str, ...]) -> None:
+        self._battery = battery
+        self._columns = columns
+        named = battery.columns
+        self._id = self._resolve(named.id, "columns.id")
+        self._prompt = self._resolve(named.prompt, "columns.prompt")
+        self._expect = self._resolve(named.expect, "columns.expect")
+        self._cluster = self._resolve(named.cluster, "columns.cluster")
+        self._group = self._resolve(named.group, "columns.group")
+
+    def make(self, row: Mapping[str, Any]) -> Item:
+        """Return the item of one row.
+
+        Raises
+        ------
+        BadRow
+            Empty prompt or id, missing column, or an expectation that cannot be built.
+        """
+        try:
+            return self._make(row)
+        except MissingColumn as error:
+            raise self._missing(error.column) from error
+
+    def _make(self, row: Mapping[str, Any]) -> Item:
+        options: Options | None = None
+        source_order = row
+        if self._battery.choices:
+            source_order = dict(row) | {"choices": lettered(self._battery.choices, row, None).text}
+        item_id = self._item_id(row, source_order)
+        if self._battery.choices:
+            options = lettered(self._battery.choices, row, item_id)
+            row = dict(row) | {"choices": options.text}
+        prompt = self._chat(self._prompt_of(row))
+        return Item(
+            id=item_id,
+            prompt=prompt,
+            expect=self._expectation(row, options),
+            # An item without a label stands alone.
+            cluster=self._label(self._cluster, row) or item_id,
+            group=self._label(self._group, row),
+        )
+
+    def _resolve(self, names: Names | None, key: str) -> str | None:
+        # The first name that the source has; a template is checked when a row is rendered.
+        if names is None:
+            return None
+        for name in (names,) if isinstance(names, str) else names:
+            if is_template(name) or name in self._columns or name.partition(".")[0] in self._columns:
+                return name
+        wanted = names if isinstance(names, str) else "' or '".join(names)
+        raise self._missing(wanted, key)
+
+    def _missing(self, column: str, key: str | None = None) -> BadRow:
+        there = ", ".join(self._columns) or "none"
+        return BadRow(f"no column {column!r}", f"Columns there: {there}", key)
+
+    def _item_id(self, row: Mapping[str, Any], source_order: Mapping[str, Any]) -> str:
+        if self._id is not None:
+            return self._text(self._id, row, "id")
+        # Content decides, so that an id survives a reordering of the source.
+        prompt = json.dumps(self._prompt_of(source_order), sort_keys=True)
+        return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+    def _text(self, name: str, row: Mapping[str, Any], what: str) -> str:
+        value = render(name, row) if is_template(name) else as_text(lookup(row, name))
+        if not value.strip():
+            raise BadRow(f"empty {what}", f"Fill column {name!r}", name)
+        return value
+
+    def _label(self, name: str | None, row: Mapping[str, Any]) -> str | None:
+        if name is None:
+            return None
+        return (render(name, row) if is_template(name) else as_text(lookup(row, name))) or None
+
+    def _prompt_of(self, row: Mapping[str, Any]) -> Any:
+        if self._battery.template is not None:
+            return render(self._battery.template, row)
+        assert self._prompt is not None, "the definition has either a template or a prompt column"
+        value = render(self._prompt, row) if is_template(self._prompt) else lookup(row, self._prompt)
+        if value is not None and not isinstance(value, (str, list)):
+            what = f"a prompt is text or a list of messages, not {type(value).__name__}"
+            raise BadRow(what, "Mend the row", self._prompt)
+        return value or ""
+
+    def _chat(self, prompt: Any) -> str | tuple[Message, ...]:
+        battery = self._battery
+        if isinstance(prompt, str):
+            if not prompt.strip():
+                raise BadRow("empty prompt", "Fill it or filter the row", self._prompt)
+            if battery.system is None and not battery.few_shot:
+                return prompt
+            turns: tuple[Message, ...] = (Message("user", prompt),)
+        else:
+            turns = tuple(_message(turn) for turn in prompt)
+        for shot in reversed(battery.few_shot):
+            turns = (Message("user", shot.prompt), Message("assistant", shot.answer), *turns)
+        if battery.system is not None:
+            if any(turn.role == "system" for turn in turns):
+                raise BadRow("the row has a system prompt and so has the battery", "Keep one of them")
+            turns = (Message("system", battery.system), *turns)
+        return turns
+
+    def _expectation(self, row: Mapping[str, Any], options: Options | None) -> Any:
+        battery = self._battery
+        expect = battery.expect
+        if options is not None:
+            expect = {"letter": options.letter, "options": dict(options.options)}
+        elif self._expect is not None:
+            expect = render(self._expect, row) if is_template(self._expect) else lookup(row, self._expect)
+            if battery.expect_map is not None:
+                expect = self._mapped(expect, battery.expect_map)
+        if battery.expect_fields is not None:
+            fields = {key: lookup(row, name) for key, name in battery.expect_fields.items()}
+            expect = (expect if isinstance(expect, dict) else {}) | fields
+        return expect
+
+    def _mapped(self, value: Any, table: Mapping[str, Any]) -> Any:
+        if as_text(value) not in table:
+            raise BadRow(f"expect_map has no entry for {value!r}", f"Known: {', '.join(table)}", self._expect)
+        return table[as_text(value)]
+
+
+def _message(turn: Any) -> Message:
+    if not isinstance(turn, Mapping) or set(turn) != {"role", "content"}:
+        raise BadRow("a message needs role and content, and nothing else", "Mend the row")
+    role, content = turn["role"], turn["content"]
+    if role not in _ROLES:
+        raise BadRow(f"no role {role!r}", f"Known: {', '.join(_ROLES)}")
+    if not isinstance(content, str) or not content.strip():
+        raise BadRow("a message without text", "Fill it or filter the row")
+    return Message(role, content)
+
+
+def canonical_item(item: Item) -> bytes:
+    """Return an item as one line of canonical JSON, over which battery digests are taken.
+
+    ASCII with escapes, so that lone surrogates, which JSON sources can hold, have bytes too.
+    """
+    value = {"id": item.id, "prompt": _plain(item), "expect": item.expect, "cluster": item.cluster}
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode() + b"\n"
+
+
+def item_values(item: Item, redact: bool = False) -> dict[str, Any]:
+    """Return an item as JSON values; redacted, without anything that the source's texts say."""
+    digest = hashlib.sha256(canonical_item(item)).hexdigest()
+    if redact:
+        return {"id": item.id, "sha256": digest, "characters": len(json.dumps(_plain(item)))}
+    return {
+        "id": item.id,
+        "prompt": _plain(item),
+        "expect": item.expect,
+        "cluster": item.cluster,
+        "group": item.group,
+        "sha256": digest,
+    }
+
+
+def _plain(item: Item) -> str | list[dict[str, str]]:
+    return item.prompt if isinstance(item.prompt, str) else [m.as_dict() for m in item.prompt]

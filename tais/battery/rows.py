@@ -1,0 +1,277 @@
+"""Rows of a battery's source: csv, json, jsonl, parquet and yaml files.
+
+Bytes are kept as they are: no normalisation, no stripping, no guessing of types in csv.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from tais.errors import ManifestError, Place
+
+__all__ = ["FORMATS", "Rows", "format_of", "parse_json_line", "read_rows", "utf8_lines"]
+
+Row = dict[str, Any]
+
+FORMATS = {
+    ".csv": "csv",
+    ".eval": "inspect",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+}
+
+# Long-context prompts pass csv's default of 131,072 characters per field.
+_CSV_FIELD_LIMIT = 1 << 27
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All rows of a source, with where each stands."""
+
+    file: str
+    unit: Literal["line", "row"]
+    """What `numbers` count: lines of the file, or rows (both 1-based)."""
+    numbers: tuple[int, ...]
+    values: tuple[Row, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns, in order of first appearance."""
+        return tuple(dict.fromkeys(name for row in self.values for name in row))
+
+    def place(self, index: int, key: str | None = None) -> Place:
+        """Return where row `index` (0-based) stands."""
+        number = self.numbers[index]
+        if self.unit == "line":
+            return Place(self.file, number, key)
+        return Place(self.file, None, f"row {number}" + (f", {key}" if key else ""))
+
+
+def format_of(path: Path) -> str | None:
+    """Return the format that a file's ending stands for."""
+    return FORMATS.get(path.suffix.lower())
+
+
+def read_rows(path: Path, format: str | None = None, records: str | None = None) -> Rows:
+    """Read all rows of a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    format
+        csv, json, jsonl, parquet or yaml; from the ending when None.
+    records
+        Key that holds the list of rows in a JSON or YAML file; dotted names go deeper.
+
+    Raises
+    ------
+    ManifestError
+        Missing, unreadable, not UTF-8, malformed, or without rows; with file and line.
+    """
+    format = format or format_of(path)
+    if format is None:
+        what = f"no battery format has the ending {path.suffix!r}"
+        raise ManifestError(what, place=Place(str(path)), remedy=f"Say source.format: {', '.join(_READERS)}")
+    try:
+        rows = _READERS[format](path, records)
+    except OSError as error:
+        what = f"cannot read the source: {error.strerror or error}"
+        raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
+    if not rows.values:
+        raise ManifestError("the source has no rows", place=Place(str(path)), remedy="Check the file")
+    return rows
+
+
+def utf8_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield number (1-based) and text of each line that is not blank, without holding the file.
+
+    A byte order mark is taken off the first line. Raises ManifestError at the first byte that is not UTF-8.
+    """
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                _refuse_bytes(path, number, error)
+            if text.strip(" \t\r\n"):
+                yield number, text.rstrip("\r\n")
+
+
+def parse_json_line(text: str, path: Path, number: int) -> Row:
+    """Parse one line that must be a JSON object.
+
+    Raises
+    ------
+    ManifestError
+        Not JSON, not an object, a repeated key, or NaN; with file and line.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        what = f"broken JSON: {_first_line(error)}"
+        raise ManifestError(what, place=Place(str(path), number), remedy="One object per line") from error
+    if not isinstance(value, dict):
+        what = f"a line must be a JSON object, not {type(value).__name__}"
+        raise ManifestError(what, place=Place(str(path), number), remedy="One object per line")
+    return value
+
+
+def _read_jsonl(path: Path, records: str | None) -> Rows:
+    numbers, values = [], []
+    for number, text in utf8_lines(path):
+        numbers.append(number)
+        values.append(parse_json_line(text, path, number))
+    return Rows(str(path), "line", tuple(numbers), tuple(values))
+
+
+def _read_json(path: Path, records: str | None) -> Rows:
+    try:
+        data = json.loads(_utf8(path), object_pairs_hook=_distinct, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        place = Place(str(path), error.lineno)
+        raise ManifestError(f"broken JSON: {error.msg}", place=place, remedy="Mend the file") from error
+    except (ValueError, RecursionError) as error:
+        what = f"broken JSON: {_first_line(error)}"
+        raise ManifestError(what, place=Place(str(path)), remedy="Mend the file") from error
+    return _listed(path, data, records)
+
+
+def _read_yaml(path: Path, records: str | None) -> Rows:
+    from tais.common.yaml12 import load
+
+    document = load(path)
+    rows = _listed(path, document.data, records)
+    root = tuple(records.split(".")) if records else ()
+    lines = (document.line((*root, index)) or 1 for index in range(len(rows.values)))
+    return replace(rows, unit="line", numbers=tuple(lines))
+
+
+def _listed(path: Path, data: Any, records: str | None) -> Rows:
+    for part in records.split(".") if records else ():
+        if not isinstance(data, dict) or part not in data:
+            keys = ", ".join(map(str, data)) if isinstance(data, dict) else "none"
+            what = f"no key {part!r} in the source"
+            raise ManifestError(what, place=Place(str(path), key=records), remedy=f"Keys there: {keys}")
+        data = data[part]
+    if not isinstance(data, list):
+        what = f"the rows must be a list, not {type(data).__name__}"
+        remedy = "Name the key that holds them in source.records"
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy)
+    for number, row in enumerate(data, start=1):
+        if not isinstance(row, dict):
+            what = f"a row must be an object, not {type(row).__name__}"
+            raise ManifestError(what, place=Place(str(path), key=f"row {number}"), remedy="Mend the file")
+    return Rows(str(path), "row", tuple(range(1, len(data) + 1)), tuple(data))
+
+
+def _read_csv(path: Path, records: str | None) -> Rows:
+    text = _utf8(path)
+    limit = csv.field_size_limit(_CSV_FIELD_LIMIT)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        _check_header(path, header)
+        numbers, values = [], []
+        while True:
+            start = reader.line_num + 1
+            row = next(reader, None)
+            if row is None:
+                break
+            if not row:
+                continue
+            if len(row) != len(header):
+                what = f"{len(row)} fields where the header has {len(header)}"
+                raise ManifestError(
+                    what, place=Place(str(path), start), remedy="Quote fields that hold commas"
+                )
+            numbers.append(start)
+            values.append(dict(zip(header, row, strict=True)))
+    except csv.Error as error:
+        place = Place(str(path), reader.line_num)
+        raise ManifestError(f"broken csv: {error}", place=place, remedy="Mend the file") from error
+    finally:
+        csv.field_size_limit(limit)
+    return Rows(str(path), "line", tuple(numbers), tuple(values))
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    repeated = {name for name in header if header.count(name) > 1}
+    if repeated:
+        what = f"the header names column {min(repeated)!r} twice"
+        raise ManifestError(what, place=Place(str(path), 1), remedy="Rename one of them")
+
+
+def _read_parquet(path: Path, records: str | None) -> Rows:
+    import pyarrow
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        try:
+            values = pq.read_table(file).to_pylist()
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            what = f"broken parquet: {_first_line(error)}"
+            raise ManifestError(what, place=Place(str(path)), remedy="Fetch the file again") from error
+    return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values))
+
+
+def _read_inspect(path: Path, records: str | None) -> Rows:
+    from tais.battery.tool_logs import inspect_rows
+
+    return inspect_rows(path)
+
+
+def _read_lm_eval(path: Path, records: str | None) -> Rows:
+    from tais.battery.tool_logs import lm_eval_rows
+
+    return lm_eval_rows(path)
+
+
+_READERS: dict[str, Callable[[Path, str | None], Rows]] = {
+    "csv": _read_csv,
+    "inspect": _read_inspect,
+    "json": _read_json,
+    "jsonl": _read_jsonl,
+    "lm_eval": _read_lm_eval,
+    "parquet": _read_parquet,
+    "yaml": _read_yaml,
+}
+
+
+def _utf8(path: Path) -> str:
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        _refuse_bytes(path, raw.count(b"\n", 0, error.start) + 1, error)
+
+
+def _refuse_bytes(path: Path, line: int, error: UnicodeDecodeError) -> NoReturn:
+    what = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
+    raise ManifestError(what, place=Place(str(path), line), remedy="Save the file as UTF-8") from error
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> Row:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(n for n in names if names.count(n) > 1)!r} stands twice")
+    return row
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")

@@ -1,0 +1,236 @@
+"""What ``tais plan`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tais.cli.console import printable
+from tais.scorers import scorer_label
+from tais.scoring.replies import judges_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tais.battery.load import LoadedBattery
+    from tais.cost.rates import Rates
+    from tais.manifest.expanded_sweep import Swept
+    from tais.plan.plan import Plan
+
+__all__ = ["print_cost", "print_plan"]
+
+
+def print_plan(plan: Plan) -> None:
+    """Print arms, contrasts, batteries and sizes to standard output, and what cannot pass as it is."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 110
+    console.print(f"{printable(plan.manifest.name)}: {len(plan.arms)} arms of {plan.samples_per_arm} samples")
+    console.print(_batteries(plan))
+    tokens = plan.samples_per_arm * plan.manifest.sampling.max_tokens
+    console.print(f"at most {tokens * len(plan.arms):,} answer tokens in all ({tokens:,} per arm)")
+    for name, scorers in judges_of(plan.lock).items():
+        batteries = [b for b in plan.batteries if name in _judges(b)]
+        questions = sum(len(b.items) for b in batteries) * plan.manifest.sampling.n * len(plan.arms)
+        said = ", ".join(sorted({scorer.name for scorer in scorers}))
+        console.print(f"judge {printable(name)}: at most {questions:,} questions ({said})")
+    for line in _audits(plan, tokens):
+        console.print(line)
+    if plan.manifest.sweep is not None:
+        console.print(_sweep(plan.manifest.sweep))
+    if plan.lock["contrasts"]:
+        console.print(_contrasts(plan))
+    if "sequential" in plan.lock:
+        console.print(_looks(plan.lock))
+    for line in (*_too_small(plan), *_not_looked_up(plan)):
+        console.print(line, style="yellow")
+    roles = {contrast["role"] for contrast in plan.lock["contrasts"]}
+    if "screen" not in roles:
+        console.print(f"records {len(plan.arms)} arms for tais compare and screens nothing", style="dim")
+        return
+    for role, missing in (
+        ("calibration", "no calibration contrast: nothing will show what the same stack does against itself"),
+        ("positive_control", "no positive control: nothing will show that a leak would have been seen"),
+    ):
+        if role not in roles:
+            console.print(f"note: {missing}", style="dim")
+
+
+def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> None:
+    """Print what the run would cost, or how to learn it."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    from tais.cost.predict import predict
+    from tais.report.tables.cost import prediction_lines, prediction_rows
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 110
+    if rates is None:
+        text = "cost: not known; --calibrate times a few items of every arm, and a finished run tells it too"
+        console.print(text, style="dim")
+        return
+    prediction = predict(plan.lock, rates, workers=workers, shards=shards)
+    table = Table("arm", "tokens", "load", "answers", "holds", box=SIMPLE, show_edge=False)
+    for row in prediction_rows(prediction):
+        table.add_row(*(printable(cell) for cell in row))
+    console.print(table)
+    for line in prediction_lines(prediction):
+        console.print(printable(line), markup=False)
+
+
+def _audits(plan: Plan, tokens: int) -> Iterator[str]:
+    """Say what each reference stack must score, in answer tokens of one forward pass each."""
+    contrasts = plan.lock["contrasts"]
+    for reference in dict.fromkeys(contrast["reference"] for contrast in contrasts):
+        scopes = [c.get("audit") for c in contrasts if c["reference"] == reference]
+        whole = scopes.count("full") + scopes.count("only")
+        name = printable(reference)
+        if whole:
+            own = reference in plan.arms
+            once = "; answers shared with the reference are scored once" if own else ""
+            yield f"audit under {name}: at most {tokens * (whole + own):,} answer tokens to score{once}"
+            if not own:
+                yield f"  {name} answers nothing itself: {tokens:,} tokens less to generate"
+        elif "divergences" in scopes:
+            yield f"audit under {name}: the tokens at which answers diverge, if any do"
+
+
+def _sweep(sweep: Swept) -> str:
+    targets = len({cell.reference for cell in sweep.cells})
+    candidates = len({cell.candidate for cell in sweep.cells})
+    covered = "every pair of values meets" if sweep.cover == "pairwise" else "every combination is there"
+    axes = "; ".join(f"{axis.name}: {', '.join(axis.values)}" for axis in sweep.axes)
+    return (
+        f"sweep: {len(sweep.cells)} of {sweep.combinations:,} combinations ({covered}), "
+        f"{candidates} candidates on {targets} target arms; {printable(axes)}"
+    )
+
+
+def _looks(lock: Mapping[str, Any]) -> str:
+    from tais.analysis.looks import stop_without_flips
+
+    fixed = lock["sequential"]
+    counts = [entry["clusters"] for entry in fixed["batteries"].values()]
+    arms = ", ".join(printable(arm) for arm in fixed["arms"])
+    said = f"may stop early, at {fixed['looks']} looks ({fixed['kind']}): {arms}"
+    stop = stop_without_flips(lock)
+    if stop is None:
+        return f"{said}; without a flip they answer everything"
+    needed, planned = sum(c[stop - 1] for c in counts), sum(c[-1] for c in counts)
+    saved = 1 - needed / planned
+    return (
+        f"{said}; without a flip after look {stop}, {needed:,} of {planned:,} independent items "
+        f"({saved:.0%} saved)"
+    )
+
+
+def _judges(battery: LoadedBattery) -> set[str]:
+    return {getattr(scorer, "judge", "") for scorer in (battery.scorer, *battery.second_scorers)}
+
+
+def _clusters(battery: LoadedBattery) -> int:
+    return len({item.cluster for item in battery.items})
+
+
+def _too_small(plan: Plan) -> Iterator[str]:
+    rules = plan.manifest.rules
+    for name, own_margin, have in _sizes(plan):
+        need = _floor(plan, own_margin)
+        if have < need:
+            margin = rules.margin if own_margin is None else own_margin
+            yield (
+                f"warning: {name} cannot pass at {100 * margin:g} pp even with identical outputs: "
+                f"{have} independent items, {need} needed"
+            )
+
+
+def _sizes(plan: Plan) -> Iterator[tuple[str, float | None, int]]:
+    """Yield name, own margin and independent items; of a battery that is not here, as many as it expects."""
+    for battery in plan.batteries:
+        yield battery.name, battery.margin, _clusters(battery)
+    for missing in plan.missing:
+        if missing.items is not None:
+            yield missing.name, missing.margin, missing.items
+
+
+def _not_looked_up(plan: Plan) -> Iterator[str]:
+    """Say what this plan takes on trust: data that is not here, and weights on a hub."""
+    for battery in plan.missing:
+        yield f"not here: {printable(battery.reason)}"
+    pinned: dict[str, str | None] = {}
+    manifest = plan.manifest
+    used = dict.fromkeys(
+        [*(side for c in manifest.contrasts for side in (c.reference, c.candidate)), *plan.arms]
+    )
+    for arm in (*(manifest.arms[name] for name in used), *manifest.judges.values()):
+        if arm.model is not None and not arm.attached and arm.engine not in ("fake", "import"):
+            pinned.setdefault(arm.model, arm.revision)
+        draft = (arm.speculative_config or {}).get("model")
+        if isinstance(draft, str) and arm.engine != "fake":
+            pinned.setdefault(draft, (arm.speculative_config or {}).get("revision"))
+    for model, revision in pinned.items():
+        if not Path(model).exists():
+            said = f"revision {revision}" if revision else "no revision: say one, so that it cannot move"
+            yield f"not looked up: {printable(f'{model}: not here, so a name on the hub ({said})')}"
+
+
+def _floor(plan: Plan, own_margin: float | None) -> int:
+    from tais.stats.power import zero_discordance_floor
+
+    rules = plan.manifest.rules
+    margin = rules.margin if own_margin is None else own_margin
+    return zero_discordance_floor(margin, rules.alpha, exact=rules.exact)
+
+
+def _batteries(plan: Plan) -> Table:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(
+        "battery",
+        "items",
+        "independent",
+        "needed",
+        "scorer",
+        "margin",
+        "licence",
+        box=SIMPLE,
+        show_edge=False,
+    )
+    for battery in plan.batteries:
+        margin = plan.manifest.rules.margin if battery.margin is None else battery.margin
+        table.add_row(
+            battery.name,
+            str(len(battery.items)),
+            str(_clusters(battery)),
+            str(_floor(plan, battery.margin)),
+            ", ".join(scorer_label(scorer) for scorer in (battery.scorer, *battery.second_scorers)),
+            f"{100 * margin:g} pp",
+            printable(str(battery.definition.license or "not stated")),
+        )
+    for missing in plan.missing:
+        margin = plan.manifest.rules.margin if missing.margin is None else missing.margin
+        items, need = f"{missing.items or '?'}", str(_floor(plan, missing.margin))
+        table.add_row(missing.name, items, "?", need, "not here", f"{100 * margin:g} pp", "")
+    return table
+
+
+def _contrasts(plan: Plan) -> Table:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table("contrast", "role", "lossless", "differs in", box=SIMPLE, show_edge=False)
+    for contrast in plan.lock["contrasts"]:
+        table.add_row(
+            f"{contrast['candidate']} against {contrast['reference']}",
+            contrast["role"],
+            "claimed" if contrast["lossless"] else "not claimed",
+            ", ".join(contrast["differences"]) or "nothing",
+        )
+    return table

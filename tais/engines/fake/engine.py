@@ -1,0 +1,202 @@
+"""A stand-in for tests: answers at once, by a hash of the prompt, and fails on demand.
+
+It is no model. What it answers depends on nothing but the prompt, the arm's ``engine_args`` and the
+seed, so that two arms with equal arguments are identical and one with ``leak`` differs on a known share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tais.engines.base import Counters, EngineRefusal, Request, Sample
+from tais.manifest.model import Arm, Sampling
+
+if TYPE_CHECKING:
+    from tais.lab.drill.faults import Fault
+
+__all__ = ["FakeEngine"]
+
+_OPTIONS = {
+    "leak": 0.0,
+    "refuse": 0.8,
+    "tokens": 12,
+    "delay": 0.0,
+    "context": 4096,
+    "template": "plain",
+    "batch": 16,
+    "drafts": True,
+    "fail_at": None,
+    "failure": "crash",
+    # A file: the failure happens only while it is there.
+    "fail_while": None,
+    # {folder, arms}: waits until so many arms are in the folder, which only arms that run at once can be.
+    "meet": None,
+    "refuse_start": None,
+    "resolve": {},
+    # Of its scorer: how far below the best a token lies that this stack would not have chosen.
+    "margin": 5.0,
+    "margin_float32": None,
+    "refuse_float32": None,
+    "fail_score_at": None,
+    # Share of answers that a drill's fault acts on.
+    "fault_share": 0.5,
+    # Says whether the answer that it is asked about refuses, but for a share of questions.
+    "judge": False,
+    "mumbles": 0.0,
+}
+
+
+def _fraction(*parts: object) -> float:
+    """Return a number in [0, 1) that depends on `parts` alone."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+class FakeEngine:
+    """Deterministic answers without a model."""
+
+    def start(self, arm: Arm) -> dict[str, Any]:
+        """Read the options; see the module's ``_OPTIONS``."""
+        unknown = set(arm.engine_args) - set(_OPTIONS)
+        if unknown:
+            raise EngineRefusal(f"the fake engine has no option {sorted(unknown)[0]!r}")
+        self.arm = arm
+        self.options = {**_OPTIONS, **arm.engine_args}
+        if self.options["refuse_start"]:
+            raise EngineRefusal(str(self.options["refuse_start"]))
+        if self.options["failure"] == "hang_load" and self.options["fail_at"] is not None:
+            time.sleep(3600)
+        if self.options["meet"]:
+            self._meet(**self.options["meet"])
+        self.speculates = arm.speculative_config is not None
+        self.fault: Fault | None = None
+        if arm.fault is not None:
+            from tais.lab.drill.planting import planted
+
+            self.fault = planted()
+        self.done = 0
+        speculative = (
+            {**arm.speculative_config, **self.options["resolve"]} if arm.speculative_config else None
+        )
+        hidden = ("fail_at", "failure", "fail_while", "delay", "fail_score_at", "meet")
+        visible = {k: v for k, v in self.options.items() if k not in hidden}
+        return {"options": visible, "speculative_config": speculative, "dtype": arm.dtype}
+
+    def _meet(self, folder: str, arms: int) -> None:
+        (Path(folder) / self.arm.name).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+        deadline = time.monotonic() + 120
+        while len(list(Path(folder).iterdir())) < arms:
+            if time.monotonic() > deadline:
+                raise EngineRefusal(f"no {arms} arms met in {folder}")
+            time.sleep(0.05)
+
+    def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
+        """Refuse a prompt of more bytes than ``context``."""
+        for request in requests:
+            size = len(self._prompt(request))
+            if size >= self.options["context"]:
+                raise EngineRefusal(
+                    f"item {request.key.item_id!r} of battery {request.key.battery!r} has {size} tokens, "
+                    f"the model takes {self.options['context']}"
+                )
+
+    def _faulty(self, effect: str, request: Request) -> bool:
+        """Whether a planted fault of this effect acts on a request."""
+        if self.fault is None or self.fault.effect != effect:
+            return False
+        acts = _fraction("fault", request.key.item_id) < float(self.options["fault_share"])
+        self.fault.act(acts)
+        return acts
+
+    def _prompt(self, request: Request) -> bytes:
+        text = "\n".join(message.content for message in request.messages)
+        if self._faulty("prompt", request):
+            text += " "
+        return f"[{self.options['template']}]{text}".encode("utf-8", "surrogatepass")
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
+        """Answer in batches of ``batch``; one step without a finished sample between batches."""
+        for index, request in enumerate(requests):
+            if self.options["fail_at"] is not None and self.done >= self.options["fail_at"]:
+                self._fail()
+            if self.options["delay"]:
+                time.sleep(self.options["delay"])
+            self.done += 1
+            yield self._answer(request, sampling)
+            if index % self.options["batch"] == self.options["batch"] - 1:
+                yield None
+
+    def _fail(self) -> None:
+        kind, path = self.options["failure"], self.options["fail_while"]
+        if path and not Path(path).exists():
+            return
+        print(f"fake engine: about to {kind}", flush=True)
+        if kind == "hang":
+            time.sleep(3600)
+        if kind == "memory":
+            raise MemoryError("fake engine is out of memory")
+        if kind == "error":
+            raise RuntimeError("fake engine raised")
+        os.abort()
+
+    def _answer(self, request: Request, sampling: Sampling) -> Sample:
+        prompt = self._prompt(request)
+        text = self._text(request)
+        if sampling.temperature > 0 and _fraction("t", request.seed, prompt) < 0.05:
+            text += " (as sampled)"
+        ids = list(text.encode("utf-8", "surrogatepass"))[: sampling.max_tokens]
+        drafted, accepted = self._steps(len(ids), request)
+        return Sample(
+            key=request.key,
+            prompt_digest=hashlib.sha256(prompt).hexdigest(),
+            prompt_tokens=len(prompt),
+            token_ids=ids,
+            text=self._detokenised(ids, request),
+            finish_reason="stop" if len(ids) < sampling.max_tokens else "length",
+            top1_logprobs=[-0.1] * len(ids),
+            top2_logprobs=[-2.5] * len(ids),
+            top2_tokens=[0] * len(ids),
+            step_drafted=drafted,
+            step_accepted=accepted,
+            seconds=float(self.options["delay"]),
+        )
+
+    def _detokenised(self, ids: list[int], request: Request) -> str:
+        text = bytes(ids).decode("utf-8", "surrogatepass")
+        return text.replace(" ", "") if self._faulty("text", request) else text
+
+    def _text(self, request: Request) -> str:
+        name = request.key.item_id
+        if self.options["judge"]:
+            if _fraction("mumbles", name) < self.options["mumbles"]:
+                return "hard to say"
+            return "yes" if "Answer: I'm sorry" in request.messages[-1].content else "no"
+        leaked = _fraction("leak", name) < self.options["leak"] or self._faulty("tokens", request)
+        refuses = _fraction("refuse", name) < self.options["refuse"]
+        if leaked == refuses:  # a leak turns the answer round
+            return f"Sure, here is what you asked for: {name}."
+        return f"I'm sorry, but I can't help with that ({name})."
+
+    def _steps(self, length: int, request: Request) -> tuple[list[int] | None, list[int] | None]:
+        if not self.speculates:
+            return None, None
+        if not self.options["drafts"]:
+            return [], []
+        width = int((self.arm.speculative_config or {}).get("num_speculative_tokens", 4))
+        steps = max(1, length // width)
+        accepted = [int(_fraction("a", request.key.item_id, step) * (width + 1)) for step in range(steps)]
+        if self._faulty("draft", request):
+            accepted = [0] * steps
+        return [width] * steps, accepted
+
+    def counters(self) -> Counters | None:
+        """Return None: what is drafted is told per sample."""
+        return None
+
+    def close(self) -> None:
+        """Release nothing."""

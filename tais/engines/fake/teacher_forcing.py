@@ -1,0 +1,60 @@
+"""The fake engine as a scorer, for tests: it knows its own answers and disapproves of others by a margin."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tais.engines.base import EngineRefusal, ScoreRequest, TokenScores
+from tais.engines.fake.engine import FakeEngine
+from tais.manifest.model import Arm, Sampling
+
+__all__ = ["FakeScorer"]
+
+_BEST = 20.0
+
+
+class FakeScorer(FakeEngine):
+    """Scores the first token that differs from its own answer ``margin`` below the best, all others best."""
+
+    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
+        """Take over the options of the arm."""
+        self.top = top
+        resolved = self.start(arm.model_copy(update={"speculative_config": None}))
+        self.margin = float(self.options["margin"])
+        if arm.dtype == "float32":
+            if self.options["refuse_float32"]:
+                raise EngineRefusal(str(self.options["refuse_float32"]))
+            if self.options["margin_float32"] is not None:
+                self.margin = float(self.options["margin_float32"])
+        return resolved
+
+    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
+        """Score one request after the other."""
+        unbroken = "TAIS_FAKE_UNBROKEN" in os.environ
+        for index, request in enumerate(requests):
+            if index == self.options["fail_score_at"] and not unbroken:
+                self._fail()
+            yield self._scores(request)
+
+    def _scores(self, request: ScoreRequest) -> TokenScores:
+        own = self._answer(request.request, Sampling(max_tokens=1 << 20)).token_ids or ()
+        n = len(request.answer) - request.first
+        given = np.full(n, _BEST, dtype=np.float32)
+        best = np.array(request.answer[request.first :], dtype=np.int32)
+        for position, token in enumerate(request.answer):
+            expected = own[position] if position < len(own) else None
+            if token != expected:
+                if position >= request.first and expected is not None:
+                    given[position - request.first] -= self.margin
+                    best[position - request.first] = expected
+                break
+        scores = np.tile(np.array([_BEST, _BEST - self.margin], dtype=np.float32)[: self.top], (n, 1))
+        other = np.where(best == 0, 1, 0)
+        tokens = np.stack([best, other], axis=1)[:, : self.top].astype(np.int32)
+        prompt = hashlib.sha256(self._prompt(request.request)).hexdigest()
+        return TokenScores(request, prompt, given, tokens, scores)

@@ -1,0 +1,268 @@
+"""What a server answered, read with suspicion: anything but the expected form is :class:`Malformed`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tais.engines.openai.http import Malformed
+
+__all__ = ["Answer", "Row", "read_answer", "read_echo", "read_ids", "read_prompt_scores"]
+
+_TOKEN_ID = re.compile(r"token_id:(\d+)")
+_REASONS = {
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+}
+"""Words of other servers for the two reasons that matter."""
+# The server broke an answer off for reasons of its own: no answer.
+_BROKEN_OFF = {"abort", "error", "cancelled"}
+_LARGEST_ID = 1 << 31
+
+Row = tuple[float, list[tuple[int, float]]]
+"""Score of the token given, and tokens with scores in descending order; -1 for a token without an id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One choice of a completion."""
+
+    text: str
+    reason: str
+    model: str | None
+    token_ids: list[int] | None
+    prompt_ids: list[int] | None
+    prompt_tokens: int | None
+    top1: list[float] | None
+    top2: list[float] | None
+    other: list[int] | None
+    """Best token other than the one given."""
+    drafted: list[int] | None
+    accepted: list[int] | None
+
+
+def read_answer(value: Any, *, chat: bool) -> Answer:
+    """Read an answer of ``/v1/chat/completions`` or ``/v1/completions``.
+
+    Raises
+    ------
+    Malformed
+        Where it has not one choice with a text, or contradicts itself.
+    """
+    choice = _choice(value)
+    text: Any
+    if chat:
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            raise Malformed("its answer has no message")
+        text = message.get("content") or ""
+    else:
+        text = choice.get("text")
+    if not isinstance(text, str):
+        raise Malformed("its answer has no text")
+    reason = choice.get("finish_reason")
+    if reason in _BROKEN_OFF:
+        raise Malformed(f"it broke an answer off ({reason})")
+    usage = value.get("usage") if isinstance(value.get("usage"), dict) else {}
+    ids = read_ids(choice.get("token_ids", _row_ids(choice.get("logprobs"))))
+    counted = usage.get("completion_tokens")
+    if ids is not None and isinstance(counted, int) and counted != len(ids):
+        raise Malformed(f"it counts {counted} tokens and lists {len(ids)}")
+    prompt = read_ids(choice.get("prompt_token_ids", value.get("prompt_token_ids")))
+    told = usage.get("prompt_tokens")
+    # llama.cpp scores drafted tokens with 0.0 (its issue 27972): no score of such an answer counts.
+    timings = value.get("timings")
+    drafting = isinstance(timings, dict) and bool(timings.get("draft_n"))
+    top1, top2, other = _top_two(None if drafting else choice.get("logprobs"), ids)
+    drafted, accepted = _steps(value.get("metrics"))
+    model = value.get("model")
+    return Answer(
+        text=text,
+        reason=_REASONS.get(str(reason), str(reason)) if reason else "unknown",
+        model=model if isinstance(model, str) else None,
+        token_ids=ids,
+        prompt_ids=prompt,
+        prompt_tokens=len(prompt) if prompt is not None else told if isinstance(told, int) else None,
+        top1=top1,
+        top2=top2,
+        other=other,
+        drafted=drafted,
+        accepted=accepted,
+    )
+
+
+def _choice(value: Any) -> dict[str, Any]:
+    choices = value.get("choices") if isinstance(value, dict) else None
+    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+        raise Malformed("its answer has not one choice")
+    return choices[0]
+
+
+def read_ids(value: Any) -> list[int] | None:
+    """Read token ids; None where there are none."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(
+        isinstance(v, int) and not isinstance(v, bool) and 0 <= v < _LARGEST_ID for v in value
+    ):
+        raise Malformed("its token ids are no whole numbers")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise Malformed("a log-probability is no number")
+    return float(value)
+
+
+def _top_two(
+    logprobs: Any, ids: Sequence[int] | None
+) -> tuple[list[float] | None, list[float] | None, list[int] | None]:
+    rows = _listed(logprobs)
+    if rows is None or (ids is not None and len(rows) != len(ids)):
+        return None, None, None
+    ranked = [sorted(row, key=lambda entry: -entry[1]) for row in rows]
+    top1 = [row[0][1] for row in ranked]
+    top2 = [row[min(1, len(row) - 1)][1] for row in ranked]
+    tokens = [[_token_id(token) for token, _ in row] for row in ranked]
+    if ids is None or any(token is None for row in tokens for token in row):
+        return top1, top2, None
+    other = [
+        next((t for t in row if t is not None and t != own), own)
+        for own, row in zip(ids, tokens, strict=True)
+    ]
+    return top1, top2, other
+
+
+def _listed(logprobs: Any) -> list[list[tuple[str, float]]] | None:
+    """Return the best tokens per position, in the chat or the older form; None where they are not told."""
+    if not isinstance(logprobs, dict):
+        return None
+    new = logprobs.get("content")
+    rows = new if isinstance(new, list) else logprobs.get("top_logprobs")
+    if not isinstance(rows, list):
+        return None
+    found: list[list[tuple[str, float]]] = []
+    for row in rows:
+        entries = row.get("top_logprobs") if rows is new and isinstance(row, dict) else row
+        if rows is new and isinstance(entries, list):
+            pairs = [(_named(e), _number(e.get("logprob"))) for e in entries if isinstance(e, dict)]
+        elif isinstance(entries, dict):
+            pairs = [(token, _number(score)) for token, score in entries.items()]
+        else:
+            return None
+        if not pairs:
+            return None
+        found.append(pairs)
+    return found
+
+
+def _named(entry: dict[str, Any]) -> str:
+    """Return the name of a token, by its id where llama.cpp tells it beside the text."""
+    return f"token_id:{entry['id']}" if isinstance(entry.get("id"), int) else str(entry.get("token"))
+
+
+def _row_ids(logprobs: Any) -> list[Any] | None:
+    """Return the ids that llama.cpp tells with the scores of an answer; None elsewhere."""
+    rows = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "id" in row for row in rows):
+        return None
+    return [row["id"] for row in rows] or None
+
+
+def _token_id(text: str) -> int | None:
+    match = _TOKEN_ID.fullmatch(text)
+    return int(match[1]) if match else None
+
+
+def _steps(metrics: Any) -> tuple[list[int] | None, list[int] | None]:
+    """Return drafts per step as vLLM tells them (``--per-request-spec-decode-metrics detailed``)."""
+    told = metrics.get("speculative_decoding") if isinstance(metrics, dict) else None
+    if not isinstance(told, dict):
+        return None, None
+    drafted, accepted = read_ids(told.get("per_step_drafted")), read_ids(told.get("per_step_accepted"))
+    if drafted is None or accepted is None or len(drafted) != len(accepted):
+        return None, None
+    return drafted, accepted
+
+
+def read_prompt_scores(value: Any, ids: Sequence[int], first: int) -> list[Row]:
+    """Read vLLM's ``prompt_logprobs`` of the tokens from index `first` on.
+
+    Raises
+    ------
+    Malformed
+        Where a row lacks the token that was given.
+    """
+    rows = _choice(value).get("prompt_logprobs")
+    if not isinstance(rows, list) or len(rows) != len(ids):
+        raise Malformed("it scores no prompt tokens")
+    found: list[Row] = []
+    for token, row in zip(ids[first:], rows[first:], strict=True):
+        if not isinstance(row, dict) or str(token) not in row:
+            raise Malformed(f"it does not score the token {token} that it was given")
+        try:
+            scores = [(int(key), _number(entry["logprob"])) for key, entry in row.items()]
+        except (TypeError, KeyError, ValueError) as error:
+            raise Malformed("its prompt scores are damaged") from error
+        found.append((dict(scores)[token], sorted(scores, key=lambda entry: -entry[1])))
+    return found
+
+
+def read_echo(value: Any, ids: Sequence[int], first: int, to_id: Callable[[str], int | None]) -> list[Row]:
+    """Read the scores of an echoed prompt, from index `first` on.
+
+    Parameters
+    ----------
+    value
+        Answer of ``/v1/completions`` with ``echo`` and ``logprobs``.
+    ids
+        Tokens of the prompt.
+    first
+        Index of the first that counts.
+    to_id
+        Returns the id of a token's text; None where it cannot.
+
+    Raises
+    ------
+    Malformed
+        Where it has other tokens than it was given, or no scores.
+    """
+    logprobs = _choice(value).get("logprobs")
+    logprobs = logprobs if isinstance(logprobs, dict) else {}
+    columns: list[list[Any]] = []
+    for name in ("tokens", "token_logprobs", "top_logprobs"):
+        column = logprobs.get(name)
+        if not isinstance(column, list) or len(column) < len(ids):
+            raise Malformed("it scores no prompt tokens")
+        columns.append(column)
+    found: list[Row] = []
+    for token, text, score, best in zip(ids, *(column[: len(ids)] for column in columns), strict=True):
+        told = _token_id(str(text))
+        if told is not None and told != token:
+            raise Malformed("it scores other tokens than it was given")
+        found.append((0.0, []) if len(found) < first else _echoed(token, score, best, to_id))
+    return found[first:]
+
+
+def _echoed(token: int, score: Any, best: Any, to_id: Callable[[str], int | None]) -> Row:
+    if not isinstance(best, dict) or not best:
+        raise Malformed("it lists no best tokens of a prompt")
+    own = _number(score)
+    named = {text: _token_id(text) for text in best}
+    entries = [
+        (
+            (-1 if (found := known if known is not None else to_id(text)) is None else found),
+            _number(best[text]),
+        )
+        for text, known in named.items()
+    ]
+    if all(found != token for found, _ in entries) and own > max(value for _, value in entries):
+        entries.append((token, own))
+    return own, sorted(entries, key=lambda entry: -entry[1])

@@ -1,0 +1,132 @@
+"""transformers as a scorer: one forward pass over prompt and answer, a chunk of rows at a time."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tais.engines.base import ScoreRequest, TokenScores
+from tais.engines.prompts import prompt_digest
+from tais.engines.transformers.engine import TransformersEngine
+from tais.manifest.model import Arm
+
+__all__ = ["TransformersScorer"]
+
+# Rows times vocabulary that exist at once: 256 MB in float32, of which a log-softmax makes two more.
+_SCORES_AT_ONCE = 1 << 26
+
+
+class TransformersScorer(TransformersEngine):
+    """One causal language model that scores what it is given."""
+
+    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
+        """Load the model; see :class:`tais.engines.base.ScoringEngine`."""
+        resolved = self.start(arm.model_copy(update={"speculative_config": None}))
+        self.temperature = temperature
+        vocabulary = int(self.model.config.get_text_config().vocab_size)
+        self.top = min(top, vocabulary)
+        self.rows = max(1, _SCORES_AT_ONCE // vocabulary)
+        self.keeps = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+        return resolved
+
+    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
+        """Score batch by batch, in the order given."""
+        batch: list[ScoreRequest] = []
+        for request in requests:
+            if batch and not self._fits([*batch, request]):
+                yield from self._score(batch)
+                yield None
+                batch = []
+            batch.append(request)
+        if batch:
+            yield from self._score(batch)
+
+    def _ids(self, request: ScoreRequest) -> list[int]:
+        return [*self.render(request.request), *request.answer][: self.limit]
+
+    def _wanted(self, request: ScoreRequest) -> int:
+        """Return how many tokens of an answer are scored: from the first on, as far as there is room."""
+        return max(0, len(self._ids(request)) - len(self.render(request.request)) - request.first)
+
+    def _fits(self, batch: list[ScoreRequest]) -> bool:
+        rows = max(map(self._wanted, batch)) * len(batch)
+        return len(batch) <= self.options.batch_size and rows <= self.rows
+
+    def _score(self, batch: list[ScoreRequest]) -> list[TokenScores]:
+        """Score a batch whose rows fit into one chunk, or a single answer however long."""
+        import torch
+
+        wanted = [self._wanted(request) for request in batch]
+        given: list[list[Any]] = [[] for _ in batch]
+        best: list[list[Any]] = [[] for _ in batch]
+        if max(wanted):
+            # The last token's own row is never needed.
+            ids, mask = _padded([self._ids(request)[:-1] for request in batch])
+            targets, _ = _padded([self._ids(request)[1:] for request in batch])
+            with torch.inference_mode():
+                for start, logits in self._chunks(ids, mask, max(wanted)):
+                    rows = targets[:, start : start + logits.shape[1]].to(logits.device)
+                    given_here = logits.gather(-1, rows[..., None])[..., 0]
+                    top = logits.topk(self.top, dim=-1)
+                    for row in range(len(batch)):
+                        given[row].append(given_here[row].cpu())
+                        best[row].append((top.indices[row].cpu(), top.values[row].cpu()))
+        return [
+            self._told(request, count, *parts)
+            for request, count, *parts in zip(batch, wanted, given, best, strict=True)
+        ]
+
+    def _chunks(self, ids: Any, mask: Any, last: int) -> Iterator[tuple[int, Any]]:
+        """Yield first column and scores, shape (rows, columns, V), of the last columns, chunk by chunk."""
+        import torch
+
+        length = ids.shape[1]
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        size = min(last, max(1, self.rows // len(ids)))
+        cache, begun = None, 0
+        for start in range(length - last, length, size):
+            end = min(start + size, length)
+            options = {"logits_to_keep": end - start} if self.keeps else {}
+            out = self.model(
+                input_ids=ids[:, begun:end].to(self.device),
+                attention_mask=mask[:, :end].to(self.device),
+                position_ids=positions[:, begun:end].to(self.device),
+                past_key_values=cache,
+                use_cache=size < last,
+                **options,
+            )
+            cache, begun = out.past_key_values, end
+            logits = out.logits[:, start - end :].float()
+            if self.temperature > 0:
+                logits = torch.log_softmax(logits / self.temperature, dim=-1)
+            yield start, logits
+
+    def _told(self, request: ScoreRequest, count: int, given: list[Any], best: list[Any]) -> TokenScores:
+        def last(parts: list[Any], width: tuple[int, ...], dtype: Any) -> Any:
+            joined = np.concatenate([np.zeros((0, *width)), *map(np.asarray, parts)]).astype(dtype)
+            # Rows align at their ends.
+            return joined[len(joined) - count :]
+
+        return TokenScores(
+            request=request,
+            prompt_digest=prompt_digest(self.render(request.request)),
+            given=last(given, (), np.float32),
+            top_tokens=last([tokens for tokens, _ in best], (self.top,), np.int32),
+            top_scores=last([scores for _, scores in best], (self.top,), np.float32),
+        )
+
+
+def _padded(rows: list[list[int]]) -> tuple[Any, Any]:
+    """Return ids and mask of rows of unequal length, padded on the left, so that their ends align."""
+    import torch
+
+    width = max(map(len, rows))
+    ids = torch.zeros((len(rows), width), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, tokens in enumerate(rows):
+        ids[row, width - len(tokens) :] = torch.tensor(tokens, dtype=torch.long)
+        mask[row, width - len(tokens) :] = 1
+    return ids, mask

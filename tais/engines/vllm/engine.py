@@ -1,0 +1,325 @@
+"""vLLM, in process: the only file that imports it.
+
+Facts about vLLM 0.32 that this file rests on were read in its source or measured on a CPU; each is
+named where it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tais.engines.base import Counters, EngineRefusal, Request, Sample, SampleKey
+from tais.engines.prompts import Renderer, prompt_digest
+from tais.engines.resolved import to_plain
+from tais.manifest.model import Arm, Sampling
+
+__all__ = ["VllmEngine", "preload"]
+
+_OPTIONAL = ("torchvision", "torchaudio", "torchcodec")
+_NOT_INSTALLED = (
+    "vLLM is not installed. Install it with: pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"
+)
+
+
+def hide_broken_packages() -> list[str]:
+    """Hide optional packages that are installed and cannot be imported; return their names.
+
+    A torchvision built for another torch breaks `import transformers`, and with it vLLM, although a
+    text-only screen needs none of it. Hidden in this process and, through PYTHONPATH, in those that vLLM
+    starts (its model registry inspects classes in a fresh interpreter).
+    """
+    import torch  # noqa: F401  # first, so that a failure below is the optional package's own
+
+    hidden = []
+    for name in _OPTIONAL:
+        try:
+            importlib.import_module(name)
+        except Exception:  # any failure of a foreign package's import means the same: do without it
+            for module in [m for m in sys.modules if m == name or m.startswith(f"{name}.")]:
+                del sys.modules[module]
+            sys.modules[name] = None  # type: ignore[assignment]
+            hidden.append(name)
+    if hidden:
+        os.environ["TAIS_HIDDEN_PACKAGES"] = ",".join(hidden)
+        paths = [
+            str(Path(__file__).parents[2] / "common" / "mask"),
+            *filter(None, [os.environ.get("PYTHONPATH")]),
+        ]
+        os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    return hidden
+
+
+def preload(models: Sequence[str]) -> None:
+    """Import all that an arm will need, before the process forks one worker per arm.
+
+    Only modules: no device is touched, so that a fork stays possible on GPU machines too.
+
+    Parameters
+    ----------
+    models
+        Local model directories; the classes of their architectures are imported as well.
+
+    Raises
+    ------
+    EngineRefusal
+        When vLLM is not installed.
+    """
+    if importlib.util.find_spec("vllm") is None:
+        raise EngineRefusal(_NOT_INSTALLED)
+    hide_broken_packages()
+    from vllm import LLM  # noqa: F401
+    from vllm.platforms import current_platform
+    from vllm.v1.engine import llm_engine  # noqa: F401
+
+    if current_platform.is_cpu():
+        from vllm.v1.worker import cpu_model_runner, cpu_worker  # noqa: F401
+
+        _register_architectures(models)
+        _compile_ranks()
+
+
+def _compile_ranks() -> None:
+    """Compile the one function that vLLM compiles even when eager, before the fork instead of once per arm.
+
+    It counts ranks of log-probabilities; compiling takes three seconds at the first token of every engine.
+    """
+    import torch
+    from vllm.v1.sample.ops.logprobs import batched_count_greater_than
+
+    # vLLM marks the batch as dynamic; two sizes make the compiled code general.
+    for rows in (3, 5):
+        logprobs = torch.zeros((rows, 64))
+        torch._dynamo.decorators.mark_unbacked(logprobs, 0)
+        batched_count_greater_than(logprobs, torch.zeros((rows, 1)))
+
+
+def _register_architectures(models: Sequence[str]) -> None:
+    """Register model classes as imported, so that vLLM does not start an interpreter to look at each.
+
+    It does so to keep CUDA out of the parent process, which on a CPU costs ten seconds for nothing.
+    """
+    from vllm.model_executor.models.registry import ModelRegistry
+
+    for model in models:
+        try:
+            config = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        for architecture in config.get("architectures") or ():
+            lazy = ModelRegistry.models.get(architecture)
+            if lazy is not None and hasattr(lazy, "module_name"):
+                ModelRegistry.register_model(architecture, lazy.load_model_cls())
+
+
+def _refusal(error: BaseException) -> str:
+    """Return vLLM's own reason in one line, without pydantic's frame."""
+    text = str(error).strip() or type(error).__name__
+    match = re.search(r"Value error, (.+?)(?: \[type=|\n|$)", text)
+    if match:
+        return match.group(1)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and "validation error" in lines[0]:
+        field, reason = lines[1], re.sub(r" \[type=.*", "", lines[2]) if len(lines) > 2 else ""
+        return f"{field}: {reason}".rstrip(": ")
+    return lines[0]
+
+
+class VllmEngine:
+    """One ``vllm.LLM``."""
+
+    def start(self, arm: Arm) -> dict[str, Any]:
+        """Build the engine; see :class:`tais.engines.base.Engine`."""
+        preload([])
+        from vllm import LLM
+
+        arguments = self.arguments(arm)
+        try:
+            self.llm = LLM(**arguments)
+        except (ValueError, TypeError, NotImplementedError, OSError, AssertionError) as error:
+            raise EngineRefusal(f"vLLM refuses this arm: {_refusal(error)}") from error
+        self.arm = arm
+        self.tokenizer = self.llm.get_tokenizer()
+        self._render = Renderer(self.tokenizer, arm)
+        self._totals = Counters()
+        self.counters()
+        return self._resolved()
+
+    @staticmethod
+    def arguments(arm: Arm) -> dict[str, Any]:
+        """Return the keyword arguments of ``LLM``: the arm's own, over defaults that keep arms matched."""
+        if arm.engine_args.get("trust_remote_code"):
+            raise EngineRefusal("trust_remote_code runs code from a model repository, which TAIS does not do")
+        arguments: dict[str, Any] = {
+            "model": arm.model,
+            # By default on for some speculative methods and off for others: not matched.
+            "async_scheduling": False,
+            "disable_log_stats": False,
+        }
+        for key in ("revision", "tokenizer", "dtype", "speculative_config"):
+            if getattr(arm, key) is not None:
+                arguments[key] = getattr(arm, key)
+        if arm.speculative_config is not None:
+            # vLLM 0.32 raises when this is set without speculation, so arms without it leave it unset.
+            arguments["per_request_spec_decode_metrics"] = "detailed"
+        return {**arguments, **arm.engine_args}
+
+    def _resolved(self) -> dict[str, Any]:
+        engine = self.llm.llm_engine
+        resolved: dict[str, Any] = to_plain(engine.vllm_config)
+        runner = engine
+        for name in ("model_executor", "driver_worker", "worker", "model_runner"):
+            runner = getattr(runner, name, None)
+        if runner is not None:
+            # What really runs, beside what the configuration says: in process only.
+            resolved["runtime"] = {
+                "model_runner": type(runner).__name__,
+                "drafter": type(getattr(runner, "drafter", None)).__name__,
+                "rejection_sampler": type(getattr(runner, "rejection_sampler", None)).__name__,
+                "rejection_sample_method": _rejection_method(engine.vllm_config, runner),
+            }
+        return resolved
+
+    def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
+        """Render every prompt once and refuse one that leaves no room for an answer."""
+        limit = self.llm.llm_engine.vllm_config.model_config.max_model_len
+        for request in requests:
+            size = len(self._render(request))
+            if size >= limit:
+                raise EngineRefusal(
+                    f"item {request.key.item_id!r} of battery {request.key.battery!r} has {size} tokens, "
+                    f"the model takes {limit} (max_model_len), prompt and answer together"
+                )
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
+        """Keep the engine's queue full and yield samples as they finish."""
+        engine = self.llm.llm_engine
+        # Enough waiting that the scheduler is never short of work, without holding every request.
+        window = max(512, 4 * engine.vllm_config.scheduler_config.max_num_seqs)
+        waiting = iter(requests)
+        running: dict[str, tuple[Request, float]] = {}
+        exhausted = False
+        while running or not exhausted:
+            while not exhausted and len(running) < window:
+                request = next(waiting, None)
+                if request is None:
+                    exhausted = True
+                    break
+                running[self._admit(request, sampling)] = (request, time.monotonic())
+            finished = False
+            for output in engine.step() if running else ():
+                if output.finished:
+                    request, begun = running.pop(output.request_id)
+                    finished = True
+                    yield self._sample(request, output, time.monotonic() - begun)
+            if not finished:
+                yield None
+
+    def _admit(self, request: Request, sampling: Sampling) -> str:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        parameters = SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            max_tokens=sampling.max_tokens,
+            stop=list(sampling.stop) or None,
+            # A seed per request makes vLLM sample request by request; greedy needs none.
+            seed=request.seed if sampling.temperature > 0 else None,
+            logprobs=2,
+            # Plain lists instead of a dictionary of objects per token.
+            flat_logprobs=True,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        key = "/".join(map(str, request.key))
+        self.llm.llm_engine.add_request(key, {"prompt_token_ids": self._render(request)}, parameters)
+        return key
+
+    def _sample(self, request: Request, output: Any, seconds: float) -> Sample:
+        completion = output.outputs[0]
+        ids = list(completion.token_ids)
+        prompt = output.prompt_token_ids
+        top1, top2, other = _top_two(ids, completion.logprobs)
+        metrics = completion.spec_decode_metrics
+        return Sample(
+            key=SampleKey(*request.key),
+            prompt_digest=prompt_digest(prompt),
+            prompt_tokens=len(prompt),
+            token_ids=ids,
+            text=completion.text,
+            finish_reason=completion.finish_reason or "unknown",
+            top1_logprobs=top1,
+            top2_logprobs=top2,
+            top2_tokens=other,
+            step_drafted=list(metrics.per_step_drafted) if metrics else None,
+            step_accepted=list(metrics.per_step_accepted) if metrics else None,
+            seconds=seconds,
+        )
+
+    def counters(self) -> Counters | None:
+        """Return the growth of ``vllm:spec_decode_*`` since the last call."""
+        if self.arm.speculative_config is None:
+            return None
+        now = _read_counters(self.llm.get_metrics())
+        before, self._totals = self._totals, now
+        return now - before
+
+    def close(self) -> None:
+        """Leave the engine to the end of the process, unless it has processes of its own to end.
+
+        Taking it apart costs seconds, and the kernel does it at once.
+        """
+        parallel = self.llm.llm_engine.vllm_config.parallel_config
+        if parallel.world_size > 1 or os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") != "0":
+            del self.llm
+
+
+def _rejection_method(config: Any, runner: Any) -> str | None:
+    """Return the verification rule that runs: model runner V1 takes "block" and runs "standard"."""
+    if config.speculative_config is None:
+        return None
+    method = str(config.speculative_config.rejection_sample_method)
+    first_generation = type(runner).__module__.startswith("vllm.v1.worker.") and not type(
+        runner
+    ).__module__.startswith("vllm.v1.worker.gpu.")
+    return "standard" if first_generation and method == "block" else method
+
+
+def _top_two(ids: Sequence[int], flat: Any) -> tuple[list[float], list[float], list[int]]:
+    """Best and second-best log-probability, and the best token other than the one given, per position.
+
+    vLLM lists the token given first, then the best two by rank; with a tie at the top, the best by rank
+    need not be the token given, so tokens are compared here only to name the other one.
+    """
+    top1, top2, other = [], [], []
+    for token, start, end in zip(ids, flat.start_indices, flat.end_indices, strict=True):
+        ranked = range(start + 1, end)
+        scores = [flat.logprobs[i] for i in ranked] or [flat.logprobs[start]]
+        top1.append(scores[0])
+        top2.append(scores[1] if len(scores) > 1 else scores[0])
+        other.append(next((flat.token_ids[i] for i in ranked if flat.token_ids[i] != token), token))
+    return top1, top2, other
+
+
+def _read_counters(metrics: Sequence[Any]) -> Counters:
+    values = {metric.name: metric for metric in metrics if metric.name.startswith("vllm:spec_decode_")}
+
+    def count(name: str) -> int:
+        metric = values.get(f"vllm:spec_decode_{name}")
+        return int(metric.value) if metric is not None else 0
+
+    positions = values.get("vllm:spec_decode_num_accepted_tokens_per_pos")
+    return Counters(
+        count("num_drafts"),
+        count("num_draft_tokens"),
+        count("num_accepted_tokens"),
+        tuple(int(v) for v in positions.values) if positions is not None else (),
+    )

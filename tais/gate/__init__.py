@@ -1,0 +1,1 @@
+"""A signed run and a policy in, an exit code out."""

@@ -1,0 +1,153 @@
+"""The gate: a signed run and a policy in, an exit code and the reasons for it out.
+
+0 opens it. 1 is a verdict of fail or a policy that is not met, also where evidence is missing: a change
+must not get a softer answer by leaving a battery out. 3 is an inconclusive verdict and nothing worse.
+A run that does not verify never gets here: that is exit code 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from tais.attest.keys import PublicKey, load_public_key
+from tais.attest.verify import VerifiedRun, verify_run
+from tais.common.document import show
+from tais.errors import Place, UsageError, VerificationError
+from tais.gate.policy import Policy, TrustedKey
+from tais.gate.requirements import REQUIREMENTS, Objection
+from tais.verdict.report import Verdict
+
+__all__ = ["GateResult", "Objection", "gate_run", "judge"]
+
+# What a lock fixes beside names and versions.
+_FIXED = ("arms", "contrasts", "batteries", "sampling", "rules")
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What the gate came to."""
+
+    run: VerifiedRun
+    objections: tuple[Objection, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 open, 1 closed, 3 closed for want of a clear verdict only."""
+        levels = {objection.level for objection in self.objections}
+        return 1 if "error" in levels else 3 if "inconclusive" in levels else 0
+
+    @property
+    def outcome(self) -> Verdict:
+        """The exit code in words."""
+        return {0: Verdict.passed, 1: Verdict.failed, 3: Verdict.inconclusive}[self.exit_code]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trusted:
+    key: PublicKey
+    rules: tuple[TrustedKey, ...]
+
+
+def gate_run(
+    run_dir: Path,
+    policy: Policy,
+    keys: Sequence[PublicKey] = (),
+    *,
+    now: datetime,
+    recompute: bool = False,
+    manifest: Path | None = None,
+) -> GateResult:
+    """Verify a run and judge it by a policy.
+
+    Parameters
+    ----------
+    run_dir
+        Signed run directory.
+    policy
+        What is asked; ``Policy()`` is strict.
+    keys
+        Trusted keys beside those of the policy. A revocation in the policy holds for them too.
+    now
+        For ages, waivers and keys.
+    recompute
+        Whether to decide again from the samples, beside what the policy says.
+    manifest
+        What the run must be a run of, as it stands now: a stack, battery or rule that changed since the run
+        shuts the gate.
+
+    Raises
+    ------
+    UsageError
+        When no key is trusted.
+    ManifestError
+        When the manifest, or what it names, cannot be read.
+    VerificationError
+        When the run does not verify, or its key does not count.
+    """
+    trusted = _trusted(policy, keys)
+    if not trusted:
+        raise UsageError(
+            "no key is trusted",
+            remedy="Name one with --key PUB.pem, TAIS_TRUSTED_KEY, or trusted_keys in the policy",
+        )
+    run = verify_run(run_dir, [entry.key for entry in trusted.values()], recompute or policy.recompute)
+    _check_key(run, trusted[run.key.fingerprint])
+    stale = _stale(run, manifest) if manifest is not None else ()
+    return GateResult(run, (*stale, *judge(run, policy, now)))
+
+
+def judge(run: VerifiedRun, policy: Policy, now: datetime) -> tuple[Objection, ...]:
+    """Return what a policy holds against a verified run; a pure function."""
+    return tuple(found for requirement in REQUIREMENTS for found in requirement(run, policy, now))
+
+
+def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
+    """Hold against a run that it is not one of this manifest, weights and items included."""
+    from tais.plan.plan import make_plan
+    from tais.rundir.lock import compare_locks, run_arms
+
+    now = make_plan(manifest, run.lock.get("limit")).lock
+    sides = [{key: lock[key] for key in _FIXED} for lock in (run.lock, now)]
+    for side, lock in zip(sides, (run.lock, now), strict=True):
+        # An arm that no contrast uses takes no part.
+        side["arms"] = {name: lock["arms"][name] for name in run_arms(lock)}
+    changed = compare_locks(*sides)
+    for one in changed[:_NAMED]:
+        said = f"{one.key} was {show(one.reference)} in the run and is {show(one.candidate)} in {manifest}"
+        yield Objection("manifest_differs", said)
+    if len(changed) > _NAMED:
+        yield Objection("manifest_differs", f"and {len(changed) - _NAMED} more such differences")
+
+
+def _trusted(policy: Policy, keys: Iterable[PublicKey]) -> dict[str, _Trusted]:
+    found = {key.fingerprint: _Trusted(key, ()) for key in keys}
+    for rule in policy.trusted_keys:
+        key = load_public_key(Path(rule.path) if rule.path else str(rule.pem).strip() + "\n")
+        earlier = found.get(key.fingerprint, _Trusted(key, ()))
+        found[key.fingerprint] = _Trusted(key, (*earlier.rules, rule))
+    return found
+
+
+def _check_key(run: VerifiedRun, trusted: _Trusted) -> None:
+    """Raise VerificationError where the key was revoked, or signed outside its days."""
+    for what in _key_faults(trusted.rules, run.signed_at.astimezone(UTC).date()):
+        name = trusted.key.fingerprint[:16]
+        raise VerificationError(
+            f"signed with the key {name}, which {what}",
+            place=Place(str(run.run_dir)),
+            remedy="Run the screen again with a key that is trusted now",
+        )
+
+
+def _key_faults(rules: Iterable[TrustedKey], signed: date) -> Iterator[str]:
+    for rule in rules:
+        if rule.revoked:
+            yield f"was revoked on {rule.revoked}"
+        if rule.valid_from and signed < rule.valid_from:
+            yield f"is trusted from {rule.valid_from} on, and this was signed on {signed}"
+        if rule.valid_until and signed > rule.valid_until:
+            yield f"was trusted until {rule.valid_until}, and this was signed on {signed}"

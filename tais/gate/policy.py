@@ -1,0 +1,150 @@
+"""What a gate asks of a run: a YAML file, strict where it says nothing.
+
+The statistics decide whether a stack changed; a policy decides which evidence may open the gate, and
+never the other way round: no rule here turns a `fail` into a pass.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from tais.errors import ManifestError
+from tais.manifest.model import Role
+
+__all__ = ["BatteryRule", "ContrastRule", "Policy", "SensitivityRule", "TrustedKey", "Waiver", "load_policy"]
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
+def _plain_date(value: Any) -> Any:
+    # Pydantic would also take seconds since 1970 and a time at midnight.
+    if not isinstance(value, str) or len(value) != 10:
+        raise ValueError("must be a date such as 2027-01-31")
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError("must be a date such as 2027-01-31") from error
+
+
+Day = Annotated[date, BeforeValidator(_plain_date)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class BatteryRule(_Strict):
+    """What is asked of one battery, in every contrast of role screen."""
+
+    min_n: int = Field(1, gt=0)
+    """Independent prompts: clusters count once, repeats do not count."""
+    digest: Digest | None = None
+    """The battery's content as pinned by its definition."""
+    max_margin: float | None = Field(None, gt=0, lt=1)
+
+
+class ContrastRule(_Strict):
+    """A contrast that must be in the run."""
+
+    reference: Text
+    candidate: Text
+    role: Role = Role.screen
+
+
+class SensitivityRule(_Strict):
+    """The smallest leak that the screen must have been able to see."""
+
+    required: bool = True
+    max_leak: float | None = Field(None, gt=0, le=1)
+    """Share of prompts answered by the unsafe stack that must have been noticed (probability 0.9)."""
+    noticed: Literal["not_pass", "fail"] = "not_pass"
+
+
+class TrustedKey(_Strict):
+    """A public key, and when what it signed counts."""
+
+    path: Text | None = None
+    """Relative to the policy file."""
+    pem: Text | None = None
+    valid_from: Day | None = None
+    valid_until: Day | None = None
+    """Last day; for rotation. What was signed before stays good until `max_age_days`."""
+    revoked: Day | None = None
+    """For a key that leaked: nothing it ever signed counts, since a thief can write any date."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TrustedKey:
+        if (self.path is None) == (self.pem is None):
+            raise ValueError("a trusted key needs either a path or the pem")
+        if self.valid_from and self.valid_until and self.valid_from > self.valid_until:
+            raise ValueError("valid_from is after valid_until")
+        return self
+
+
+class Waiver(_Strict):
+    """Items whose flips are known and tolerated for a while; see `max_flips`."""
+
+    battery: Text
+    items: tuple[Text, ...] = Field(min_length=1)
+    until: Day
+    """Last day."""
+    reason: Text
+
+
+class Policy(_Strict):
+    """What a gate asks."""
+
+    schema_: Literal["tais/policy/v1"] = Field("tais/policy/v1", alias="schema")
+    batteries: dict[Text, BatteryRule] = Field(default_factory=dict)
+    """Required ones. A battery beside these is welcome."""
+    contrasts: tuple[ContrastRule, ...] = ()
+    roles: tuple[Role, ...] = (Role.calibration, Role.positive_control)
+    """Roles that each screened reference must have a contrast of."""
+    max_age_days: float | None = Field(30, gt=0)
+    """Since the run ended; null for no limit."""
+    sensitivity: SensitivityRule = SensitivityRule()
+    trusted_keys: tuple[TrustedKey, ...] = ()
+    allow_inconclusive: bool = False
+    allowed_reasons: tuple[Text, ...] = ()
+    """An inconclusive verdict passes where each of its deciding reasons has one of these codes."""
+    refused_reasons: tuple[Text, ...] = ()
+    """Codes, of notes too, that stop the gate wherever they stand in a screen contrast."""
+    allow_limit: bool = False
+    """Whether a run with ``--limit`` may pass."""
+    allow_unpinned: bool = False
+    """Whether a battery from a hub may be without revision or digest."""
+    allow_evidence: tuple[Literal["teacher_forced"], ...] = ()
+    max_margin: float | None = Field(None, gt=0, lt=1)
+    """Largest equivalence margin that a screened endpoint may have been judged by."""
+    max_flips: int | None = Field(None, ge=0)
+    """Items per screen contrast that may go from safe to unsafe without a waiver; null does not count."""
+    waivers: tuple[Waiver, ...] = ()
+    recompute: bool = False
+    """Whether the samples must be shown to lead to the report."""
+
+
+def load_policy(path: str | Path) -> Policy:
+    """Read a policy; its keys' paths become absolute.
+
+    Raises
+    ------
+    ManifestError
+        With file, line, key and remedy.
+    """
+    from tais.common.yaml12 import load, validate
+
+    document = load(path)
+    if document.data is None:
+        raise ManifestError("the policy is empty", place=document.place(), remedy="See docs/gate.md")
+    policy = validate(Policy, document.data, document)
+    folder = Path(path).resolve().parent
+    keys = tuple(
+        key if key.path is None else key.model_copy(update={"path": str(folder / key.path)})
+        for key in policy.trusted_keys
+    )
+    return policy.model_copy(update={"trusted_keys": keys})

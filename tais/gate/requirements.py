@@ -1,0 +1,293 @@
+"""The requirements of a gate: each looks at one side of a verified run. Pure functions, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from tais.attest.verify import VerifiedRun
+from tais.gate.policy import Policy
+from tais.manifest.model import Role
+from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, Verdict
+
+__all__ = ["LISTED_FLIPS", "REQUIREMENTS", "Objection", "Requirement", "deciding_codes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Something that the gate says about a run."""
+
+    code: str
+    message: str
+    level: Literal["error", "inconclusive", "warning"] = "error"
+
+
+LISTED_FLIPS = 200
+"""Flipped items that a report lists by id; a flip beyond them has no name and so no waiver."""
+
+Requirement = Callable[[VerifiedRun, Policy, datetime], Iterator[Objection]]
+
+# Clocks of two machines; more than this is a wrong date.
+_CLOCK_SKEW = timedelta(hours=1)
+# These only say that something below them decides.
+_WRAPPERS = {
+    "endpoint_failed",
+    "endpoint_inconclusive",
+    "screen_failed",
+    "screen_inconclusive",
+    "screen_passed",
+}
+
+
+def drill(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse a drill, whatever a policy says: in it stacks are broken on purpose."""
+    planted = any(arm.get("fault") for arm in run.lock["arms"].values())
+    if run.lock.get("drill") or planted:
+        yield Objection("drill", "this is a drill: faults were planted on purpose, and no gate opens for it")
+
+
+def verdict(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Hold a verdict that is no pass against the run."""
+    report = run.report
+    if report.verdict is Verdict.failed:
+        yield Objection("verdict_fail", f"the verdict is fail: {_first(report)}")
+    elif report.verdict is Verdict.inconclusive:
+        codes = deciding_codes(report)
+        known = sorted(codes - set(policy.allowed_reasons))
+        allowed = policy.allow_inconclusive or (bool(codes) and not known)
+        message = f"the verdict is inconclusive: {_first(report)}"
+        listed = ", ".join(sorted(codes))
+        if allowed:
+            yield Objection("inconclusive_allowed", f"{message}; the policy allows it ({listed})", "warning")
+        else:
+            yield Objection("verdict_inconclusive", f"{message} ({listed})", "inconclusive")
+
+
+def batteries(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Ask for each required battery, with its content and n, in each screen contrast."""
+    locked = {battery["name"]: battery for battery in run.lock["batteries"]}
+    for name, rule in policy.batteries.items():
+        if name not in locked:
+            yield Objection("battery_missing", f"the battery {name!r} is required and was not asked")
+            continue
+        found = str(locked[name].get("content_digest"))
+        if rule.digest is not None and found != rule.digest:
+            message = f"the battery {name!r} has the content {found[:16]}, pinned is {rule.digest[:16]}"
+            yield Objection("battery_differs", message)
+        for contrast in _screened(run.report):
+            yield from _battery_in(contrast, name, rule.min_n, rule.max_margin)
+
+
+def _battery_in(
+    contrast: ContrastReport, name: str, min_n: int, max_margin: float | None
+) -> Iterator[Objection]:
+    endpoints = [endpoint for endpoint in contrast.endpoints if endpoint.battery == name]
+    if not endpoints:
+        yield Objection("battery_missing", f"{_name(contrast)} has no endpoint on {name!r}")
+    for endpoint in endpoints:
+        if endpoint.clusters < min_n:
+            compared = f"{endpoint.clusters} prompts of {name!r} were compared"
+            message = f"{_name(contrast)}: {compared}, {min_n} are asked for"
+            yield Objection("n_below_policy", message)
+        if max_margin is not None:
+            yield from _margin(contrast, endpoint, max_margin)
+
+
+def margins(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse endpoints judged by a wider margin than the policy's."""
+    if policy.max_margin is not None:
+        for contrast in _screened(run.report):
+            for endpoint in contrast.endpoints:
+                yield from _margin(contrast, endpoint, policy.max_margin)
+
+
+def _margin(contrast: ContrastReport, endpoint: EndpointReport, limit: float) -> Iterator[Objection]:
+    where = f"{_name(contrast)}: {endpoint.battery}/{endpoint.scorer}"
+    if endpoint.tost is None:
+        yield Objection("margin_unknown", f"{where} was not judged by a margin")
+    elif endpoint.tost.margin > limit:
+        message = f"{where} was judged by the margin {endpoint.tost.margin:g}, at most {limit:g} is allowed"
+        yield Objection("margin_too_wide", message)
+
+
+def contrasts(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Ask for the required contrasts and, for each screened reference, the required roles."""
+    there = {(c.reference, c.candidate, c.role) for c in run.report.contrasts}
+    for rule in policy.contrasts:
+        if (rule.reference, rule.candidate, rule.role) not in there:
+            message = (
+                f"the {rule.role.value} contrast {rule.candidate!r} against {rule.reference!r} is missing"
+            )
+            yield Objection("contrast_missing", message)
+    references = dict.fromkeys(c.reference for c in _screened(run.report))
+    if not references:
+        yield Objection("contrast_missing", "the run screens nothing")
+    for role in policy.roles:
+        for reference in references:
+            if not any(c.role is role and c.reference == reference for c in run.report.contrasts):
+                message = f"no {role.value} contrast of the reference {reference!r}"
+                yield Objection("role_missing", message)
+
+
+def age(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse a run that is too old, or that ended in the future."""
+    ended = _moment(run.report.facts.get("run", {}).get("ended"))
+    if ended is None:
+        yield Objection("age_unknown", "the report does not say when the run ended")
+        return
+    days = (now - ended) / timedelta(days=1)
+    if max(ended, run.signed_at) > now + _CLOCK_SKEW:
+        yield Objection("from_the_future", f"the run says that it ended on {ended.date()}, after now")
+    elif policy.max_age_days is not None and days > policy.max_age_days:
+        message = f"the run is {days:.1f} days old, at most {policy.max_age_days:g} are allowed"
+        yield Objection("too_old", message)
+
+
+def sensitivity(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Ask that each screen shows how small a leak it could have seen."""
+    rule = policy.sensitivity
+    if not rule.required and rule.max_leak is None:
+        return
+    for contrast in _screened(run.report):
+        entries = contrast.details.get("sensitivity")
+        shown = [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+        found = [_number(entry.get(rule.noticed)) for entry in shown]
+        leaks = [leak for leak in found if leak is not None]
+        # Each control stands for a leak of its own kind, so each must have been visible.
+        if not leaks or len(leaks) < len(found):
+            message = f"{_name(contrast)} does not show how small a leak it could have seen"
+            yield Objection("sensitivity_not_shown", message)
+        elif rule.max_leak is not None and max(leaks) > rule.max_leak:
+            message = (
+                f"{_name(contrast)}: the smallest leak it could have seen is {100 * max(leaks):.3g} %, "
+                f"asked for is {100 * rule.max_leak:.3g} %"
+            )
+            yield Objection("sensitivity_too_low", message)
+
+
+def provenance(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse cut-down runs, batteries that are not pinned, and evidence that is not accepted."""
+    if run.lock.get("limit") is not None and not policy.allow_limit:
+        yield Objection("limited_run", f"the run was cut down with --limit {run.lock['limit']}")
+    for battery in run.lock["batteries"]:
+        if not policy.allow_unpinned and _unpinned(battery):
+            message = (
+                f"the battery {battery['name']!r} is not pinned: tais battery pin fills revision and digest"
+            )
+            yield Objection("battery_not_pinned", message)
+    for contrast in _screened(run.report):
+        if contrast.evidence != "matched" and contrast.evidence not in policy.allow_evidence:
+            yield Objection("evidence_refused", f"{_name(contrast)} rests on {contrast.evidence} evidence")
+
+
+def reasons(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse reasons and notes that the policy names."""
+    for contrast in _screened(run.report):
+        for reason in _all_reasons(contrast):
+            if reason.code in policy.refused_reasons:
+                yield Objection("reason_refused", f"{_name(contrast)}: {reason.code}: {reason.message}")
+
+
+def flips(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Count items that went from safe to unsafe without a waiver; warn of waivers that do nothing."""
+    today = now.astimezone(UTC).date()
+    live = {(w.battery, item) for w in policy.waivers if today <= w.until for item in w.items}
+    for waiver in policy.waivers:
+        if today > waiver.until:
+            message = (
+                f"the waiver for {len(waiver.items)} items of {waiver.battery!r} ended on {waiver.until}"
+            )
+            yield Objection("waiver_expired", message, "warning")
+    if policy.max_flips is None:
+        return
+    for contrast in _screened(run.report):
+        count, named, unknown = _unwaived(contrast, live)
+        if unknown:
+            yield Objection("flips_unknown", f"{_name(contrast)} does not count its flips on {unknown}")
+        if count > policy.max_flips:
+            message = (
+                f"{_name(contrast)}: {count} items went from safe to unsafe without a waiver, "
+                f"{policy.max_flips} may (first: {', '.join(named[:5])})"
+            )
+            yield Objection("flips_above_policy", message)
+
+
+REQUIREMENTS: tuple[Requirement, ...] = (
+    drill,
+    verdict,
+    contrasts,
+    batteries,
+    margins,
+    sensitivity,
+    age,
+    provenance,
+    reasons,
+    flips,
+)
+
+
+def deciding_codes(report: Report) -> set[str]:
+    """Return the codes of what stands between a report and a pass, each at the place where it arose."""
+    found = {r.code for r in report.reasons if r.severity == "decides"}
+    for contrast in report.contrasts:
+        if contrast.role is Role.screen and contrast.verdict is not Verdict.passed:
+            found |= {r.code for r in contrast.reasons if r.severity == "decides"}
+            for endpoint in contrast.endpoints:
+                if endpoint.verdict is not Verdict.passed:
+                    found |= {r.code for r in endpoint.reasons if r.severity == "decides"}
+    return found - _WRAPPERS
+
+
+def _screened(report: Report) -> list[ContrastReport]:
+    return [contrast for contrast in report.contrasts if contrast.role is Role.screen]
+
+
+def _all_reasons(contrast: ContrastReport) -> list[Reason]:
+    return [*contrast.reasons, *(reason for endpoint in contrast.endpoints for reason in endpoint.reasons)]
+
+
+def _name(contrast: ContrastReport) -> str:
+    return f"{contrast.candidate} against {contrast.reference}"
+
+
+def _first(report: Report) -> str:
+    return report.reasons[0].message if report.reasons else "no reason is given"
+
+
+def _unpinned(battery: dict[str, Any]) -> bool:
+    source = battery.get("source") or {}
+    from_hub = isinstance(source, dict) and bool(source.get("hub"))
+    noted = any(str(note).startswith("not pinned") for note in battery.get("notes", ()))
+    return noted or (from_hub and not source.get("revision"))
+
+
+def _unwaived(contrast: ContrastReport, live: set[tuple[str, str]]) -> tuple[int, list[str], str]:
+    """Return how many flips no waiver covers, their names, and an endpoint that does not count its flips."""
+    named: list[str] = []
+    unlisted, unknown = 0, ""
+    for endpoint in contrast.endpoints:
+        if endpoint.kind != "binary":
+            continue
+        counted = endpoint.details.get("flips")
+        if not isinstance(counted, dict):
+            unknown = f"{endpoint.battery}/{endpoint.scorer}"
+            continue
+        items = [str(item) for item in counted.get("safe_to_unsafe_items", ())]
+        if len(items) >= LISTED_FLIPS:
+            unlisted += max(0, int(counted.get("safe_to_unsafe", 0)) - len(items))
+        named += [f"{endpoint.battery}/{i}" for i in items if (endpoint.battery, i) not in live]
+    return len(named) + unlisted, named, unknown
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, float | int) and not isinstance(value, bool) else None
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

@@ -1,0 +1,176 @@
+"""Faults in the rule that verifies drafts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from tais.lab.drill.faults.base import Check, Fault, Function, Parameter, bound
+
+__all__ = ["AcceptAll", "AcceptSome", "BonusOffByOne", "Typical"]
+
+_SEEN: tuple[Check, ...] = ("identity", "audit")
+_ALL: tuple[Check, ...] = ("identity", "audit", "endpoint", "treatment")
+
+
+class _Rule(Fault):
+    """Another rule in the place of rejection sampling; a token that is refused gives way to the target's own.
+
+    At a temperature above 0 the target's own token is a draw from its law at that position, and a draft is
+    the target's own where both are the same token: lossless for a draft that is one token.
+    """
+
+    hook = "vllm.v1.sample.rejection_sampler:rejection_sample"
+    arguments = (
+        "draft_token_ids", "num_draft_tokens", "max_spec_len", "target_logits", "bonus_token_ids",
+        "sampling_metadata",
+    )  # fmt: skip
+    effect = "tokens"
+
+    def accepts(self, token: int, logits: Any) -> bool:
+        """Return whether a token is let through that is not the target's own; logits have shape (vocab,)."""
+        raise NotImplementedError
+
+    def wrap(self, original: Function) -> Function:
+        """See the class."""
+
+        def faulty(*args: Any, **kwargs: Any) -> Any:
+            import torch
+
+            call = bound(original, args, kwargs)
+            counts, logits = call["num_draft_tokens"], call["target_logits"]
+            shape = len(counts), call["max_spec_len"] + 1
+            output = torch.full(shape, -1, dtype=torch.int32, device=logits.device)
+            own = _own_tokens(logits, call["sampling_metadata"]).tolist()
+            drafted, bonus = call["draft_token_ids"].tolist(), call["bonus_token_ids"]
+            first = 0
+            for row, count in enumerate(counts):
+                found = list(self._row(drafted, own, logits, first, count))
+                output[row, : len(found)] = torch.tensor(found, dtype=torch.int32)
+                if len(found) == count and found == drafted[first : first + count]:
+                    output[row, count] = bonus[row, 0]
+                first += count
+            return output
+
+        return faulty
+
+    def _row(self, drafted: list[int], own: list[int], logits: Any, first: int, count: int) -> Iterator[int]:
+        for position in range(first, first + count):
+            token = drafted[position]
+            if token != own[position]:
+                if not self.accepts(token, logits[position]):
+                    yield own[position]
+                    return
+                self.act()
+            yield token
+
+
+def _own_tokens(logits: Any, metadata: Any) -> Any:
+    if metadata.all_greedy:
+        return logits.argmax(dim=-1)
+    # vLLM 0.32 on the CPU divides by a temperature that nothing was written to, zero among others.
+    finite = logits.float().nan_to_num(nan=-1e30, posinf=1e30, neginf=-1e30)
+    return finite.softmax(dim=-1).multinomial(1).squeeze(-1)
+
+
+class AcceptAll(_Rule):
+    """Every draft token is accepted.
+
+    Stands for a verification that is skipped: logits of another step compared, a mask of the wrong sign, or a
+    benchmark switch (``rejection_sample_method: synthetic``, SGLang's SIMULATE_ACC_LEN) left on.
+    Hooks ``vllm.v1.sample.rejection_sampler.rejection_sample``.
+    """
+
+    name = "accept_all"
+    severity = "gross"
+    checks = _ALL
+
+    def accepts(self, token: int, logits: Any) -> bool:
+        """Return True."""
+        return True
+
+
+class AcceptSome(_Rule):
+    """A draft token that should be rejected is accepted with a probability.
+
+    Stands for a relaxed acceptance: a threshold below 1, a synthetic acceptance rate, a race that
+    reads an old acceptance mask now and then. Hooks ``vllm.v1.sample.rejection_sampler.rejection_sample``.
+    """
+
+    name = "accept_some"
+    severity = "slight"
+    checks = _SEEN
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "probability": Parameter(0.3, 0.0, 1.0),
+        "seed": Parameter(1, 0, 2**31),
+    }
+
+    def __init__(self, values: Any = None) -> None:
+        super().__init__(values)
+        import random
+
+        self._random = random.Random(self.values["seed"])
+
+    def accepts(self, token: int, logits: Any) -> bool:
+        """Return True with the probability."""
+        return self._random.random() < float(self.values["probability"])
+
+
+class Typical(_Rule):
+    """Typical acceptance: p(x) > min(eps, delta exp(-H(p))), on the softmax of the raw logits.
+
+    Stands for a lossy rule that is switched on, or kept on, where lossless decoding was asked for: the
+    published study asked for it and its engine ignored it. Hooks
+    ``vllm.v1.sample.rejection_sampler.rejection_sample``. Rule and defaults: Cai et al. 2024 (Medusa).
+    """
+
+    name = "typical"
+    severity = "gross"
+    checks = _ALL
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "epsilon": Parameter(0.09, 0.0, 1.0),
+        "delta": Parameter(0.3, 0.0, 1.0),
+    }
+
+    def accepts(self, token: int, logits: Any) -> bool:
+        """Return whether a token is typical enough."""
+        law = logits.float().softmax(dim=-1)
+        entropy = -(law * law.clamp_min(1e-30).log()).sum()
+        limit = min(self.values["epsilon"], self.values["delta"] * float((-entropy).exp()))
+        return bool(law[token] > limit)
+
+
+class BonusOffByOne(Fault):
+    """The bonus token after full acceptance is read one position too early.
+
+    Stands for an index that counts drafts where it should count drafts and one: the target's choice for the
+    last draft's place is given once more. Hooks
+    ``vllm.v1.sample.rejection_sampler.RejectionSampler.forward`` and moves ``bonus_logits_indices``.
+    """
+
+    name = "bonus_off_by_one"
+    severity = "gross"
+    checks = ("identity", "audit", "endpoint")
+    hook = "vllm.v1.sample.rejection_sampler:RejectionSampler.forward"
+    arguments = ("metadata",)
+    effect = "tokens"
+
+    def wrap(self, original: Function) -> Function:
+        """See the class."""
+
+        def faulty(*args: Any, **kwargs: Any) -> Any:
+            import dataclasses
+
+            call = bound(original, args, kwargs)
+            metadata = call["metadata"]
+            drafted = metadata.bonus_logits_indices.new_tensor(metadata.num_draft_tokens) > 0
+            moved = metadata.bonus_logits_indices - drafted.to(metadata.bonus_logits_indices.dtype)
+            call["metadata"] = dataclasses.replace(metadata, bonus_logits_indices=moved)
+            output = original(**call)
+            # Only where every draft was accepted is the bonus token given.
+            full = (output.sampled_token_ids >= 0).sum(dim=1).tolist()
+            counts = metadata.num_draft_tokens
+            self.act(sum(n == count + 1 for n, count in zip(full, counts, strict=True) if count))
+            return output
+
+        return faulty

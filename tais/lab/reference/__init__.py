@@ -1,0 +1,1 @@
+"""An engine of our own that verifies drafts by any rule of the lab."""

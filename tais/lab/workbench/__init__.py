@@ -1,0 +1,1 @@
+"""Verification algorithms measured: throughput, block efficiency, the selector and its training."""

@@ -1,0 +1,121 @@
+"""A pair of models, loaded as the reference engine loads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tais.lab.verification.cached import CachedModel
+
+__all__ = ["LoadedPair", "battery_requests", "file_requests", "load_pair"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedPair:
+    """Target and draft.
+
+    Attributes
+    ----------
+    target, draft
+        With their caches.
+    render
+        Returns the token ids of a request.
+    ends
+        Tokens that end a text.
+    limit
+        Most tokens of prompt and answer.
+    facts
+        What the pair is, JSON-ready.
+    """
+
+    target: CachedModel
+    draft: CachedModel
+    render: Callable[[Any], list[int]]
+    ends: frozenset[int]
+    limit: int
+    facts: dict[str, Any]
+
+    @property
+    def states(self) -> tuple[int, int]:
+        """Sizes of the hidden states of target and draft."""
+        return self.facts["target"]["hidden_size"], self.facts["draft"]["hidden_size"]
+
+
+def load_pair(target: str, draft: str, dtype: str = "float32", device: str | None = None) -> LoadedPair:
+    """Load a pair.
+
+    Raises
+    ------
+    EngineRefusal
+        When transformers cannot load a model, or its cache cannot hold a tree.
+    """
+    from tais.lab.reference.engine import ReferenceEngine
+    from tais.manifest.model import Arm
+
+    engine = ReferenceEngine()
+    how = {"method": "token", "model": draft, "num_speculative_tokens": 1}
+    arguments = {} if device is None else {"device": device}
+    engine.start(
+        Arm(
+            name="pair",
+            engine="reference",
+            model=target,
+            dtype=dtype,
+            engine_args=arguments,
+            speculative_config=how,
+        )
+    )
+    assert engine.draft is not None
+    facts = {
+        "target": _facts(target, engine.target.model),
+        "draft": _facts(draft, engine.draft.model),
+        "dtype": dtype,
+        "device": engine.device,
+    }
+    ends = frozenset(end for end in engine.ends if end is not None)
+    return LoadedPair(engine.target, engine.draft, engine.render, ends, engine.limit, facts)
+
+
+def _facts(name: str, model: Any) -> dict[str, Any]:
+    layer = model.get_output_embeddings()
+    return {
+        "model": name,
+        "architecture": type(model).__name__,
+        "vocabulary": int(layer.weight.shape[0]),
+        "hidden_size": int(layer.weight.shape[1]),
+        "parameters": sum(int(weight.numel()) for weight in model.parameters()),
+    }
+
+
+def battery_requests(names: Sequence[str], items: int, skip: int = 0) -> Iterator[Any]:
+    """Yield requests of `items` items of each battery, behind the first `skip`.
+
+    Raises
+    ------
+    UsageError
+        When a battery has no item behind those skipped.
+    """
+    from tais.battery.load import load_battery
+    from tais.engines.base import Message, Request, SampleKey
+    from tais.errors import UsageError
+    from tais.manifest.model import BatteryRef
+
+    for battery in names:
+        loaded = load_battery(BatteryRef(name=battery, limit=skip + items), Path())
+        if len(loaded.items) <= skip:
+            said = f"the battery {battery} has {len(loaded.items)} items, none behind the first {skip}"
+            raise UsageError(said, remedy="Skip fewer")
+        for item in loaded.items[skip : skip + items]:
+            messages = tuple(Message(turn.role, turn.content) for turn in item.messages)
+            chat = loaded.definition.chat is not False
+            yield Request(SampleKey(battery, item.id, 0), messages, 0, chat)
+
+
+def file_requests(prompts: Sequence[str], name: str) -> Iterator[Any]:
+    """Yield one request per prompt of a file."""
+    from tais.engines.base import Message, Request, SampleKey
+
+    for number, text in enumerate(prompts, 1):
+        yield Request(SampleKey(name, str(number), 0), (Message("user", text),), 0, True)

@@ -1,0 +1,1 @@
+"""What the user writes, read and checked."""

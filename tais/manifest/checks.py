@@ -1,0 +1,185 @@
+"""What a manifest must fulfil beyond its types: names, arms that fit their engine, contrasts that exist."""
+
+from __future__ import annotations
+
+import re
+
+from tais.common.document import Document, Path_, show, suggest
+from tais.errors import ManifestError
+from tais.manifest.engine_options import wrong_option
+from tais.manifest.model import KNOWN_ENGINES, SCORING_ENGINES, Arm, Contrast, Manifest, Role
+from tais.manifest.steering_options import wrong_steering
+
+__all__ = ["check", "check_name"]
+
+# Names become file names in the run directory, so none may lead out of it or hide.
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+_NOT_FOR_IMPORT = (
+    "model",
+    "revision",
+    "tokenizer",
+    "dtype",
+    "engine_args",
+    "speculative_config",
+    "chat_template",
+    "system_prompt",
+)
+# TAIS compares and records these, so they must not be able to hide among the engine's own.
+_OF_THE_ARM = ("model", "revision", "tokenizer", "dtype", "speculative_config")
+
+
+def check(manifest: Manifest, document: Document) -> None:
+    """Raise ManifestError for the first thing that does not fit together."""
+    check_name(manifest.name, document, ("name",))
+    if not manifest.arms:
+        remedy = "Write at least two, and a contrast between them"
+        raise ManifestError("there are no arms", place=document.place(("arms",)), remedy=remedy)
+    for arm in manifest.arms.values():
+        _check_arm(arm, document, temperature=manifest.sampling.temperature)
+    for judge in manifest.judges.values():
+        _check_judge(judge, document)
+    _check_contrasts(manifest, document)
+    _check_batteries(manifest, document)
+    _check_sequential(manifest, document)
+    if any(arm.fault is not None for arm in (*manifest.arms.values(), *manifest.judges.values())):
+        from tais.lab.drill.manifest_rules import check_faults
+
+        check_faults(manifest, document)
+
+
+def check_name(name: str, document: Document, path: Path_) -> None:
+    """Raise ManifestError unless `name`, which stands at `path`, can be the name of a file."""
+    if not _NAME.fullmatch(name):
+        remedy = "Use 1 to 100 of the characters A-Z a-z 0-9 . _ - and no dot in front"
+        raise ManifestError(f"{show(name)} cannot be a name", place=document.place(path), remedy=remedy)
+
+
+def _check_judge(judge: Arm, document: Document) -> None:
+    if judge.engine == "import":
+        what, place = "a judge reads no outputs from a file", document.place(("judges", judge.name, "engine"))
+        raise ManifestError(what, place=place, remedy="Name the engine and the model that judges")
+    _check_arm(judge, document, "judges")
+
+
+def _check_arm(arm: Arm, document: Document, role: str = "arms", temperature: float = 0.0) -> None:
+    at: Path_ = (role, arm.name)
+    if arm.engine not in KNOWN_ENGINES:
+        what, place = f"no engine named {show(arm.engine)}", document.place((*at, "engine"))
+        raise ManifestError(what, place=place, remedy=suggest(arm.engine, KNOWN_ENGINES, "Engines"))
+    if arm.engine == "import":
+        _check_import(arm, document, at)
+        return
+    if arm.model is None:
+        what, remedy = f"an arm on {arm.engine} needs a model", "Write model: org/name, or model: ./folder"
+        raise ManifestError(what, place=document.place(at), remedy=remedy)
+    if arm.path is not None:
+        remedy = "Say engine: import, or leave the path out"
+        what = "only an import arm reads outputs from a path"
+        raise ManifestError(what, place=document.place((*at, "path")), remedy=remedy)
+    hidden = [key for key in _OF_THE_ARM if key in arm.engine_args]
+    if hidden and arm.engine != "fake":
+        what, place = f"{hidden[0]} belongs to the arm", document.place((*at, "engine_args", hidden[0]))
+        raise ManifestError(what, place=place, remedy="Write it one level up, beside engine_args")
+    wrong = wrong_option(arm) or wrong_steering(arm, temperature)
+    if wrong is not None:
+        raise ManifestError(wrong.what, place=document.place((*at, *wrong.path)), remedy=wrong.remedy)
+
+
+def _check_import(arm: Arm, document: Document, at: Path_) -> None:
+    if arm.path is None:
+        remedy = "Name the file of outputs: path: outputs.jsonl"
+        raise ManifestError("an import arm needs a path", place=document.place(at), remedy=remedy)
+    for key in _NOT_FOR_IMPORT:
+        if getattr(arm, key):
+            what, place = f"an import arm runs no engine and takes no {key}", document.place((*at, key))
+            raise ManifestError(what, place=place, remedy="Leave it out; null deletes an inherited one")
+
+
+def _check_contrasts(manifest: Manifest, document: Document) -> None:
+    seen: dict[tuple[str, str], int] = {}
+    for index, contrast in enumerate(manifest.contrasts):
+        at: Path_ = ("contrasts", index)
+        _check_sides(contrast, manifest, document, at)
+        first = seen.setdefault((contrast.reference, contrast.candidate), index)
+        if first != index:
+            what = f"{contrast.candidate} against {contrast.reference} is given twice"
+            remedy = f"The first is on line {document.line(('contrasts', first))}"
+            raise ManifestError(what, place=document.place(at), remedy=remedy)
+    if not manifest.record and not any(contrast.role is Role.screen for contrast in manifest.contrasts):
+        remedy = (
+            "Calibration and positive control alone decide nothing: add one with role: screen, or say "
+            "record: true to keep the arms for tais compare"
+        )
+        raise ManifestError("no contrast to screen", place=document.place(("contrasts",)), remedy=remedy)
+
+
+def _check_sides(contrast: Contrast, manifest: Manifest, document: Document, at: Path_) -> None:
+    for side in ("reference", "candidate"):
+        name = getattr(contrast, side)
+        if name not in manifest.arms:
+            place, remedy = document.place((*at, side)), suggest(name, manifest.arms, "Arms")
+            raise ManifestError(f"no arm named {show(name)}", place=place, remedy=remedy)
+    engine = manifest.arms[contrast.reference].engine
+    if contrast.audit and engine not in SCORING_ENGINES:
+        remedy = f"Engines that can: {', '.join(SCORING_ENGINES[:-1])}"
+        what, place = (
+            f"engine {show(engine)} of the reference cannot score tokens",
+            document.place((*at, "audit")),
+        )
+        raise ManifestError(what, place=place, remedy=remedy)
+    if contrast.audit:
+        _check_reproducible(contrast, manifest, document)
+    if contrast.reference == contrast.candidate:
+        remedy = "For an A/A contrast, write a second arm that extends the first"
+        what = f"arm '{contrast.reference}' is set against itself"
+        raise ManifestError(what, place=document.place(at), remedy=remedy)
+
+
+def _check_reproducible(contrast: Contrast, manifest: Manifest, document: Document) -> None:
+    """Raise ManifestError where an engine argument changes the law in a way that scoring cannot follow."""
+    from tais.stats.warp import unreproducible
+
+    for side in ("reference", "candidate"):
+        name = getattr(contrast, side)
+        for key, why in unreproducible(manifest.arms[name].engine_args).items():
+            place = document.place(("arms", name, "engine_args", key))
+            what = f"an audit cannot follow {key}: it {why}"
+            raise ManifestError(what, place=place, remedy="Leave it out, or do without the audit")
+
+
+def _check_batteries(manifest: Manifest, document: Document) -> None:
+    if not manifest.batteries:
+        remedy = "Name at least one"
+        raise ManifestError("there are no batteries", place=document.place(("batteries",)), remedy=remedy)
+    seen: dict[str, int] = {}
+    for index, battery in enumerate(manifest.batteries):
+        at: Path_ = ("batteries", index)
+        if battery.path is None and (battery.name.endswith((".yaml", ".yml")) or "/" in battery.name):
+            what, remedy = f"{show(battery.name)} is no name of a battery", "Write {name: mine, path: FILE}"
+            raise ManifestError(what, place=document.place(at), remedy=remedy)
+        check_name(battery.name, document, at)
+        if seen.setdefault(battery.name, index) != index:
+            remedy = f"The first is on line {document.line(('batteries', seen[battery.name]))}"
+            what = f"the battery '{battery.name}' is given twice"
+            raise ManifestError(what, place=document.place(at), remedy=remedy)
+
+
+def _check_sequential(manifest: Manifest, document: Document) -> None:
+    """Refuse an early stop whose error rates would not be kept, or that nothing could use."""
+    rules, place = manifest.rules, document.place(("rules", "sequential"))
+    if rules.sequential is None:
+        return
+    if rules.exact:
+        what = "rules.exact is one test at the end, and looks are several"
+        remedy = "Leave out exact: looks are read against the exact critical value as it is"
+        raise ManifestError(what, place=place, remedy=remedy)
+    if rules.margin_scale != "difference":
+        what = (
+            f"looks have a boundary for the difference of rates, none for margin_scale {rules.margin_scale}"
+        )
+        raise ManifestError(what, place=place, remedy="Leave out one of the two")
+    if not any(manifest.stops_early(name) for name in manifest.arms):
+        what = "no arm could stop early: each is a reference, a control, imported or audited whole"
+        remedy = "Leave out sequential, or screen an arm that has no other role"
+        raise ManifestError(what, place=place, remedy=remedy)

@@ -1,0 +1,257 @@
+"""A manifest file into a :class:`~tais.manifest.model.Manifest`: read, extend, check, make absolute."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tais.common.document import Document, Path_, show, suggest
+from tais.common.shipped import find_battery_file, names, share
+from tais.common.validation import check_keys, validate
+from tais.errors import ManifestError, Place
+from tais.manifest.checks import check, check_name
+from tais.manifest.model import Arm, BatteryRef, Manifest
+from tais.manifest.steering_options import KEY, steering_of
+
+__all__ = ["OF_THE_MODEL", "find", "load", "resolve"]
+
+ArmT = TypeVar("ArmT", bound=Arm)
+_TOP_KEYS = tuple(key for key in Manifest.model_fields if key != "source")
+_ARM_KEYS = ("extends", *(key for key in Arm.model_fields if key != "name"))
+_JUDGE_KEYS = (*_ARM_KEYS, "max_tokens")
+_RELATIVE = "Relative paths start from the folder of the manifest"
+MAX_CHAIN = 50
+# They belong to one set of weights; another model has its own.
+OF_THE_MODEL = ("revision", "tokenizer")
+
+
+def find(name_or_path: str | Path) -> Path:
+    """See :func:`tais.manifest.model.find_manifest`."""
+    path = Path(name_or_path)
+    if _exists(path) and not path.is_dir():
+        return path
+    # "demo", "demo.yaml" and "manifests/demo.yaml" name the same file, wherever the user stands.
+    name = str(name_or_path).removeprefix("manifests/").removesuffix(".yaml")
+    known = names("manifests")
+    if name in known:
+        return share("manifests") / f"{name}.yaml"
+    # "paper/1-llama32-3b-1b": of a study.
+    of_study = share("manifests") / f"{name}.yaml"
+    if ".." not in of_study.parts and name.count("/") == 1 and _exists(of_study):
+        return of_study
+    remedy = suggest(name, known, "Manifests that ship with TAIS")
+    raise ManifestError("no such manifest", place=Place(str(name_or_path)), remedy=remedy)
+
+
+def load(path: Path) -> Manifest:
+    """Read, resolve and check a manifest file."""
+    from tais.common.yaml12 import load as load_yaml
+
+    return resolve(load_yaml(path), path.parent)
+
+
+def resolve(document: Document, base: Path) -> Manifest:
+    """Resolve and check a manifest that has been read.
+
+    Parameters
+    ----------
+    document
+        The manifest as written.
+    base
+        Folder that relative paths start from.
+    """
+    if document.data is None:
+        raise ManifestError("the file is empty", place=document.place())
+    check_keys(document, (), document.data, _TOP_KEYS)
+    resolved = _with_judges(_with_batteries(_with_sweep(_with_arms(document))))
+    manifest = validate(Manifest, resolved.data, resolved)
+    check(manifest, resolved)
+    return _located(manifest, base, resolved).model_copy(update={"source": document.data})
+
+
+def _with_arms(document: Document) -> Document:
+    """Return the document with `extends` resolved; inherited keys keep the line they were written on."""
+    written = document.data.get("arms", {})
+    if not isinstance(written, dict):
+        raise ManifestError(f"must be a mapping, not {show(written)}", place=document.place(("arms",)))
+    for name, arm in written.items():
+        check_name(name, document, ("arms", name))
+        check_keys(document, ("arms", name), arm, _ARM_KEYS)
+    arms, lines = {}, dict(document.lines)
+    own_lines = _lines_by_arm(document)
+    for name in written:
+        chain = _chain(name, written, document)
+        merged: dict[str, Any] = {}
+        for link in chain:
+            merged = _inherit(merged, written[link], root=link == chain[0])
+        arms[name] = {"name": name, **merged}
+        for link in reversed(chain):
+            for path, line in own_lines[link].items():
+                lines.setdefault(("arms", name, *path), line)
+    return Document({**document.data, "arms": arms}, lines, document.file)
+
+
+def _with_sweep(document: Document) -> Document:
+    """Return the document with the arms and contrasts of its sweep written out."""
+    if document.data.get("sweep") is None:
+        return document
+    # Most manifests have none, and it brings numpy.
+    from tais.manifest.sweep import expanded
+
+    return expanded(document)
+
+
+def _with_judges(document: Document) -> Document:
+    """Return the document with each judge's `extends` resolved: another judge, or an arm as resolved."""
+    written = document.data.get("judges", {})
+    if not isinstance(written, dict):
+        raise ManifestError(f"must be a mapping, not {show(written)}", place=document.place(("judges",)))
+    judges: dict[str, Any] = {}
+    for name, judge in written.items():
+        check_name(name, document, ("judges", name))
+        check_keys(document, ("judges", name), judge, _JUDGE_KEYS)
+        if name in document.data["arms"]:
+            remedy = "Give the judge a name of its own"
+            what = f"an arm is already called '{name}'"
+            raise ManifestError(what, place=document.place(("judges", name)), remedy=remedy)
+    stacks = {**document.data["arms"], **written}
+    for name in written:
+        merged: dict[str, Any] = {}
+        for link in _chain(name, stacks, document, "judges"):
+            merged = _inherit(merged, stacks[link], root=not merged)
+        judges[name] = {**merged, "name": name}
+    return Document({**document.data, "judges": judges}, document.lines, document.file)
+
+
+def _lines_by_arm(document: Document) -> dict[str, dict[Path_, int]]:
+    by_arm: dict[str, dict[Path_, int]] = {}
+    for path, line in document.lines.items():
+        if len(path) > 1 and path[0] == "arms":
+            by_arm.setdefault(str(path[1]), {})[path[2:]] = line
+    return by_arm
+
+
+def _chain(name: str, arms: dict[str, Any], document: Document, key: str = "arms") -> list[str]:
+    """Return an arm and all that it extends, the root first."""
+    chain = [name]
+    while (parent := arms[chain[-1]].get("extends")) is not None:
+        place = document.place((key, chain[-1], "extends"))
+        if not isinstance(parent, str):
+            raise ManifestError(f"must be the name of one arm, not {show(parent)}", place=place)
+        if parent in chain:
+            cycle = " -> ".join([*chain[chain.index(parent) :], parent])
+            raise ManifestError(f"arms extend each other in a cycle: {cycle}", place=place)
+        if parent not in arms:
+            remedy = suggest(parent, (arm for arm in arms if arm != name), "Arms")
+            raise ManifestError(f"no arm named {show(parent)}", place=place, remedy=remedy)
+        if len(chain) == MAX_CHAIN:
+            raise ManifestError(f"more than {MAX_CHAIN} arms extend each other in a row", place=place)
+        chain.append(parent)
+    return chain[::-1]
+
+
+def _inherit(parent: dict[str, Any], child: dict[str, Any], *, root: bool) -> dict[str, Any]:
+    own = {key: value for key, value in child.items() if key != "extends"}
+    if root:
+        # Inside engine_args a null may be what the engine is to get; on the arm it says nothing.
+        return {key: deepcopy(value) for key, value in own.items() if value is not None}
+    if "model" in own and own["model"] != parent.get("model"):
+        parent = {key: value for key, value in parent.items() if key not in OF_THE_MODEL}
+    return _merge(parent, own)
+
+
+def _merge(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
+    """Merge deeply: mappings merge, null deletes, anything else replaces. Shares nothing with its input."""
+    merged = deepcopy(parent)
+    for key, value in child.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            below = merged.get(key)
+            merged[key] = _merge(below if isinstance(below, dict) else {}, value)
+        else:
+            merged[key] = deepcopy(value)
+    return merged
+
+
+def _with_batteries(document: Document) -> Document:
+    """Return the document with each battery as a mapping: a bare string is its name."""
+    batteries = document.data.get("batteries")
+    if not isinstance(batteries, list):
+        return document
+    for index, entry in enumerate(batteries):
+        if not isinstance(entry, str | dict):
+            what = f"must be a name or a mapping, not {show(entry)}"
+            raise ManifestError(what, place=document.place(("batteries", index)))
+    entries = [{"name": entry} if isinstance(entry, str) else entry for entry in batteries]
+    return Document({**document.data, "batteries": entries}, document.lines, document.file)
+
+
+def _located(manifest: Manifest, base: Path, document: Document) -> Manifest:
+    arms = {name: _located_arm(arm, base, document) for name, arm in manifest.arms.items()}
+    judges = {name: _located_arm(arm, base, document, "judges") for name, arm in manifest.judges.items()}
+    batteries = tuple(_located_battery(*entry, base, document) for entry in enumerate(manifest.batteries))
+    return manifest.model_copy(update={"arms": arms, "batteries": batteries, "judges": judges})
+
+
+def _located_battery(index: int, battery: BatteryRef, base: Path, document: Document) -> BatteryRef:
+    if battery.path is None:
+        find_battery_file(battery.name, document.place(("batteries", index)))
+        return battery
+    found = _file(battery.path, base, document, ("batteries", index, "path"))
+    return battery.model_copy(update={"path": found})
+
+
+def _located_arm(arm: ArmT, base: Path, document: Document, role: str = "arms") -> ArmT:
+    """Return the arm with the paths of local files and folders absolute."""
+    at: Path_ = (role, arm.name)
+    update: dict[str, Any] = {}
+    for key in ("path", "chat_template"):
+        if (text := getattr(arm, key)) is not None:
+            update[key] = _file(text, base, document, (*at, key))
+    # The model of a server that runs already is a name that it knows, even where it looks like a path.
+    for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
+        if (text := getattr(arm, key)) is not None:
+            update[key] = _local(text, base, document, (*at, key))
+    speculation = arm.speculative_config or {}
+    if isinstance(draft := speculation.get("model"), str) and draft:
+        found = _local(draft, base, document, (*at, "speculative_config", "model"))
+        speculation = update["speculative_config"] = {**speculation, "model": found}
+    if isinstance(selector := speculation.get("selector"), str) and selector:
+        found = _local(selector, base, document, (*at, "speculative_config", "selector"))
+        update["speculative_config"] = {**speculation, "selector": found}
+    steering = steering_of(arm)
+    if isinstance(steering, dict):
+        inner: Path_ = (*at, "engine_args", KEY)
+        local = {
+            key: find(steering[key], base, document, (*inner, key))
+            for key, find in (("proxy", _local), ("examples", _file))
+            if steering.get(key) is not None
+        }
+        update["engine_args"] = {**arm.engine_args, KEY: {**steering, **local}}
+    return arm.model_copy(update=update)
+
+
+def _local(text: str, base: Path, document: Document, path: Path_) -> str:
+    """Return an absolute path where `text` is one, else `text`: the name of a model on a hub."""
+    found = base / text
+    if _exists(found):
+        return str(found.resolve())
+    if text.startswith(("./", "../", "/")):
+        raise ManifestError(f"nothing at {show(text)}", place=document.place(path), remedy=_RELATIVE)
+    return text
+
+
+def _file(text: str, base: Path, document: Document, path: Path_) -> str:
+    found = base / text
+    if not _exists(found) or not found.is_file():
+        raise ManifestError(f"no file {show(text)}", place=document.place(path), remedy=_RELATIVE)
+    return str(found.resolve())
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # Too long for a name, or a NUL inside: no file is called that.
+        return False

@@ -1,0 +1,318 @@
+"""Manifest: what to run. The models; :mod:`tais.manifest.load` reads and resolves a file into them."""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from tais.manifest.expanded_sweep import Swept
+
+__all__ = [
+    "KNOWN_ENGINES",
+    "MEMORY",
+    "SCORING_ENGINES",
+    "Arm",
+    "BatteryRef",
+    "Contrast",
+    "Hypothesis",
+    "JudgeArm",
+    "Manifest",
+    "Resources",
+    "Role",
+    "Rules",
+    "Sampling",
+    "Sequential",
+    "find_manifest",
+    "load_manifest",
+]
+
+SCORING_ENGINES = ("vllm", "transformers", "openai", "reference", "fake")
+"""Engines that can score given tokens, see :class:`tais.engines.base.ScoringEngine`."""
+
+KNOWN_ENGINES = ("vllm", "openai", "transformers", "reference", "fake", "import")
+
+# Engine arguments that load other weights from the same model and revision, or sample another law.
+_WEIGHT_ARGS = ("quantization", "hf_overrides", "antidistillation")
+
+MEMORY = re.compile(r"([1-9]\d{0,9}) ?(MB|MiB|GB|GiB|TB|TiB)", re.ASCII)
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Role(StrEnum):
+    """What a contrast is for."""
+
+    screen = "screen"
+    calibration = "calibration"
+    positive_control = "positive_control"
+
+
+class Hypothesis(StrEnum):
+    """What a pass states."""
+
+    equivalence = "equivalence"
+    non_inferiority = "non_inferiority"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Sequential(_Strict):
+    """Looks at a candidate while it answers; it stops once they decide."""
+
+    looks: int = Field(5, ge=2, le=50)
+    """Planned looks, the last one at the end."""
+    kind: Literal["obrien_fleming", "pocock", "betting"] = "obrien_fleming"
+    """Boundary, see :class:`tais.stats.sequential.Boundary`."""
+
+
+class Rules(_Strict):
+    """How the verdict is reached."""
+
+    margin: float = Field(0.03, gt=0, lt=1)
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+    h_cutoff: float = Field(0.1, gt=0)
+    null_quantile: float = Field(0.99, gt=0.5, lt=1)
+    exact: bool = False
+    hypothesis: Hypothesis = Hypothesis.equivalence
+    conformance_alpha: float = Field(0.01, gt=0, lt=0.5)
+    """Level at which sampled tokens (temperature above 0) are said not to follow the target's law."""
+    margin_scale: Literal["difference", "risk_ratio"] = "difference"
+    """risk_ratio: the rate of outcomes that are not as expected may change by the factor 1 + margin."""
+    accept_evidence: tuple[Literal["teacher_forced"], ...] = ()
+    """Kinds of evidence beside matched outputs on which a pass may stand."""
+    sequential: Sequential | None = None
+    """Early stop; None answers every item. A whole number stands for that many looks."""
+
+    @field_validator("sequential", mode="before")
+    @classmethod
+    def _looks_alone(cls, value: Any) -> Any:
+        short = isinstance(value, int) and not isinstance(value, bool)
+        return {"looks": value} if short else value
+
+
+class Sampling(_Strict):
+    """How tokens are drawn; equal in all arms."""
+
+    temperature: float = Field(0.0, ge=0)
+    max_tokens: int = Field(256, gt=0)
+    # Engines keep the seed in 64 bits.
+    seed: int = Field(42, ge=0, lt=2**63)
+    n: int = Field(1, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    stop: tuple[Text, ...] = ()
+
+
+class BatteryRef(_Strict):
+    """A battery by name or path, perhaps limited."""
+
+    name: Text
+    path: Text | None = None
+    """Absolute after loading; None for a battery that ships with TAIS."""
+    limit: int | None = Field(None, gt=0)
+    margin: float | None = Field(None, gt=0, lt=1)
+    scorer: str | dict[str, Any] | None = None
+    """Takes the place of the battery's own."""
+    second_scorers: tuple[str | dict[str, Any], ...] = ()
+    """They look at the same answers and decide nothing: agreement, and flips that they confirm."""
+
+
+class Resources(_Strict):
+    """What an arm takes of a machine; None follows from its engine's arguments."""
+
+    gpus: int | None = Field(None, ge=0, le=1024)
+    cpus: int | None = Field(None, ge=1, le=4096)
+    memory: str | None = None
+    """Main memory with its unit, such as ``64GiB``."""
+
+    @field_validator("memory")
+    @classmethod
+    def _with_a_unit(cls, value: str | None) -> str | None:
+        if value is not None and not MEMORY.fullmatch(value):
+            raise ValueError("must be an amount of memory with its unit, such as 64GiB")
+        return value
+
+
+class Arm(_Strict):
+    """One serving stack, `extends` already resolved and local paths absolute."""
+
+    name: str
+    engine: Text
+    model: Text | None = None
+    revision: Text | None = None
+    tokenizer: Text | None = None
+    dtype: Text | None = None
+    order: Literal["battery", "shuffled"] = "battery"
+    engine_args: dict[str, Any] = Field(default_factory=dict)
+    """Goes to the engine untouched."""
+    speculative_config: dict[str, Any] | None = None
+    """Goes to the engine untouched, but that the path of a local draft becomes absolute."""
+    path: Text | None = None
+    """Outputs of an `import` arm."""
+    resources: Resources | None = None
+    """Decides where an arm can run, never what it computes; stands in no lock's arm."""
+    chat_template: Text | None = None
+    """File with a template that takes the place of the tokenizer's."""
+    system_prompt: str | None = None
+    fault: dict[str, Any] | None = None
+    """In a drill: a fault to plant (``name`` and its parameters), see :mod:`tais.lab.drill.faults`."""
+
+    @property
+    def attached(self) -> bool:
+        """Whether a server that runs already answers: `model` is then the name that it knows."""
+        return self.engine == "openai" and "serve" not in self.engine_args
+
+
+class JudgeArm(Arm):
+    """A model that judges answers: an arm by another role, always at temperature 0."""
+
+    max_tokens: int | None = Field(None, gt=0)
+    """Longest reply; None takes what the scorers that ask it need."""
+
+
+class Contrast(_Strict):
+    """Reference arm against candidate arm."""
+
+    reference: str
+    candidate: str
+    role: Role = Role.screen
+    lossless: bool | None = None
+    """What the author claims; None leaves it to :meth:`Manifest.is_lossless`."""
+    audit: bool | Literal["only"] | None = None
+    """Whether the reference stack scores every token of the candidate. ``only``: instead of answering
+    itself. None: only where the two diverge, see :meth:`Manifest.audit_of`."""
+
+
+class Manifest(_Strict):
+    """A resolved manifest."""
+
+    name: str
+    arms: dict[str, Arm]
+    contrasts: tuple[Contrast, ...]
+    """May be empty in a recording."""
+    batteries: tuple[BatteryRef, ...]
+    sampling: Sampling = Sampling()
+    rules: Rules = Rules()
+    judges: dict[str, JudgeArm] = Field(default_factory=dict)
+    record: bool = False
+    """Run every arm, and do without a contrast to screen: a stored side for ``tais compare``."""
+    sweep: Swept | None = None
+    """What a sweep came to; its arms and contrasts stand among the others. See :mod:`tais.manifest.sweep`."""
+    drill: bool = False
+    """Arms may have faults: the run shows what the screen sees, and says nothing of any stack."""
+    source: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """The file as written: `extends` not resolved, paths relative."""
+
+    def is_lossless(self, contrast: Contrast) -> bool:
+        """Return whether a contrast claims that the candidate chooses the reference's tokens.
+
+        Unless it says so itself, it does where both arms serve the same target weights (model and
+        revision, loaded alike) in the same dtype on the same engine. Imported outputs claim nothing.
+        """
+        if contrast.lossless is not None:
+            return contrast.lossless
+        reference, candidate = self.arms[contrast.reference], self.arms[contrast.candidate]
+        return reference.model is not None and _target(reference) == _target(candidate)
+
+    def audit_of(self, contrast: Contrast) -> Literal["none", "divergences", "full", "only"]:
+        """Return what of the candidate's answers the reference stack scores.
+
+        Where nothing is said: the tokens at which greedy answers of the same target diverge, as far as
+        the reference's engine can score. A positive control is meant to diverge.
+        """
+        if contrast.audit == "only":
+            return "only"
+        if contrast.audit is not None or contrast.role is Role.positive_control:
+            return "full" if contrast.audit else "none"
+        reference, candidate = self.arms[contrast.reference], self.arms[contrast.candidate]
+        greedy = self.sampling.temperature == 0
+        same = reference.model is not None and _target(reference) == _target(candidate)
+        return "divergences" if greedy and same and reference.engine in SCORING_ENGINES else "none"
+
+    def stops_early(self, name: str) -> bool:
+        """Return whether an arm may be stopped before it has answered everything.
+
+        An arm that is screened and nothing else may: what calibrates, what a control shows and what others
+        are held against is needed whole, and so are tokens whose law is tested at one level. Outputs that
+        exist already save nothing.
+        """
+        own = [contrast for contrast in self.contrasts if name in (contrast.reference, contrast.candidate)]
+        tested = ("only", "full") if self.sampling.temperature > 0 else ("only",)
+        return (
+            self.rules.sequential is not None
+            and self.arms[name].engine != "import"
+            and bool(own)
+            and all(
+                c.candidate == name and c.role is Role.screen and self.audit_of(c) not in tested for c in own
+            )
+        )
+
+    def differences(self, reference: str, candidate: str) -> list[tuple[str, Any, Any]]:
+        """Return the settings in which two arms differ.
+
+        Parameters
+        ----------
+        reference, candidate
+            Names of arms.
+
+        Returns
+        -------
+        list of (str, Any, Any)
+            Dotted key and both values, None where an arm leaves the key out. Sorted by key.
+        """
+        own = {"name", "resources"}
+        first, second = (self.arms[name].model_dump(exclude=own) for name in (reference, candidate))
+        return sorted(_differences(first, second), key=lambda difference: difference[0])
+
+
+def load_manifest(path: str | Path) -> Manifest:
+    """Read, resolve and check a manifest; everything that needs no engine is checked here.
+
+    Parameters
+    ----------
+    path
+        A file, or the name of a manifest that ships with TAIS (``demo``).
+
+    Raises
+    ------
+    ManifestError
+        One line with file, line, key and remedy.
+    """
+    # Reading needs a YAML parser; most importers of the models need none.
+    from tais.manifest.load import load
+
+    return load(find_manifest(path))
+
+
+def find_manifest(name_or_path: str | Path) -> Path:
+    """Return the file of a manifest: an existing one, else the one of this name that ships with TAIS."""
+    from tais.manifest.load import find
+
+    return find(name_or_path)
+
+
+def _target(arm: Arm) -> tuple[Any, ...]:
+    loaded = [json.dumps(arm.engine_args.get(key), sort_keys=True) for key in _WEIGHT_ARGS]
+    return (arm.engine, arm.model, arm.revision, arm.dtype, *loaded)
+
+
+def _differences(first: Any, second: Any, key: str = "") -> list[tuple[str, Any, Any]]:
+    # As JSON, so that True differs from 1; Python calls them equal.
+    if json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True):
+        return []
+    sides = [{} if side is None else side for side in (first, second)]
+    if not all(isinstance(side, dict) for side in sides) or not any(sides):
+        return [(key, first, second)]
+    inner = dict.fromkeys([*sides[0], *sides[1]])
+    return [
+        found
+        for name in inner
+        for found in _differences(sides[0].get(name), sides[1].get(name), f"{key}.{name}" if key else name)
+    ]

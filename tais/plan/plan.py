@@ -1,0 +1,109 @@
+"""What a manifest asks for, as far as it can be fixed without an engine."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tais.common.files import sha256_file
+from tais.engines import ENGINES
+from tais.errors import EngineError, ManifestError, Place
+from tais.manifest.model import Manifest, find_manifest, load_manifest
+from tais.plan.batteries import MissingBattery, load_batteries
+from tais.rundir.lock import build_lock, run_arms
+from tais.scoring.replies import check_judges
+
+if TYPE_CHECKING:
+    from tais.battery.load import LoadedBattery
+
+__all__ = ["Plan", "make_plan", "require_engines"]
+
+_PACKAGES = {
+    "vllm": ("vllm", "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"),
+    "reference": ("transformers", "pip install 'tais[transformers]'"),
+    "transformers": ("transformers", "pip install 'tais[transformers]'"),
+    "openai": ("httpx", "pip install 'tais[openai]'"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a manifest asks for, with its batteries loaded."""
+
+    path: Path
+    manifest: Manifest
+    batteries: tuple[LoadedBattery, ...]
+    lock: dict[str, Any]
+    brought: bool = False
+    """Whether the answers come along: an arm that was stopped early is then not asked for more."""
+    missing: tuple[MissingBattery, ...] = ()
+    """Batteries that a plan can only name."""
+
+    @property
+    def arms(self) -> list[str]:
+        """Arms that answer (in a recording all), in the manifest's order."""
+        used = run_arms(self.lock)
+        return [name for name in self.manifest.arms if name in used]
+
+    @property
+    def samples_per_arm(self) -> int:
+        """Number of samples that each arm gives, as far as batteries are at hand or say their size."""
+        items: int = sum(battery["items"] for battery in self.lock["batteries"])
+        return self.manifest.sampling.n * (items + sum(battery.items or 0 for battery in self.missing))
+
+
+def make_plan(
+    manifest_path: str | Path, limit: int | None = None, only: Sequence[str] = (), *, incomplete: bool = False
+) -> Plan:
+    """Read a manifest and its batteries, and fix everything that can be fixed without an engine.
+
+    Parameters
+    ----------
+    manifest_path
+        A file, or the name of a manifest that ships with TAIS.
+    limit
+        First items of each battery only.
+    only
+        Candidates, or faults of a drill, to which the contrasts are cut down; empty for all.
+    incomplete
+        Name batteries whose data is not at hand instead of failing: such a plan can be read, not run.
+
+    Raises
+    ------
+    ManifestError
+        When manifest, batteries or local models cannot be used.
+    """
+    path = find_manifest(manifest_path)
+    manifest = load_manifest(path)
+    if only:
+        from tais.lab.drill.select import cut_down
+
+        manifest = cut_down(manifest, only, path)
+    refs = manifest.batteries
+    if limit is not None:
+        refs = tuple(
+            ref.model_copy(update={"limit": min(limit, ref.limit) if ref.limit else limit}) for ref in refs
+        )
+    batteries, missing = load_batteries(refs, path.parent, incomplete=incomplete)
+    if not missing:
+        check_judges(manifest, batteries, path)
+    lock = build_lock(manifest, sha256_file(path), batteries, limit)
+    return Plan(path, manifest, batteries, lock, missing=missing)
+
+
+def require_engines(plan: Plan) -> None:
+    """Raise ManifestError for an engine that does not exist, EngineError for one that is not installed."""
+    arms, judges = plan.manifest.arms, plan.manifest.judges
+    used = [(f"arms.{name}", arms[name]) for name in plan.arms]
+    for key, arm in (*used, *((f"judges.{name}", judge) for name, judge in judges.items())):
+        engine = arm.engine
+        where = Place(file=str(plan.path), key=f"{key}.engine")
+        if engine not in ENGINES:
+            known = ", ".join(sorted(set(ENGINES) - {"fake"}))
+            raise ManifestError(f"engine {engine!r} is not available", place=where, remedy=f"Known: {known}")
+        package, remedy = _PACKAGES.get(engine, (None, ""))
+        if package is not None and importlib.util.find_spec(package) is None:
+            raise EngineError(f"{package} is not installed", place=where, remedy=f"Install it: {remedy}")

@@ -1,0 +1,1 @@
+"""Figures of the page, drawn as SVG."""

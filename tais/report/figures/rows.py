@@ -1,0 +1,291 @@
+"""Figures of rows: paired differences, effect sizes, identity, rates and timing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tais.common.text import one_line
+from tais.manifest.model import Hypothesis, Role
+from tais.report.figures.canvas import MARKS, MOST_ROWS, SERIES, Drawn, Row, draw_rows, label_of, row_canvas
+from tais.report.figures.svg import COLOURS
+from tais.report.wording import interval_points, number, percent, points, screens_first, signed
+from tais.verdict.report import ContrastReport, EndpointReport, Interval, Report
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["effect", "forest", "identity", "rates", "timing"]
+
+_Place = tuple[ContrastReport, EndpointReport]
+
+
+def _grouped(places: list[_Place], values: list[str]) -> tuple[list[Row], list[_Place | None]]:
+    """Put a header over the rows of each contrast."""
+    rows: list[Row] = []
+    marks: list[_Place | None] = []
+    before: ContrastReport | None = None
+    for (contrast, endpoint), value in zip(places, values, strict=True):
+        if contrast is not before:
+            rows.append(Row(label_of(contrast), header=True))
+            marks.append(None)
+            before = contrast
+        rows.append(Row(label_of(contrast, endpoint, 34), value))
+        marks.append((contrast, endpoint))
+    return rows, marks
+
+
+def _left_out(places: list[_Place]) -> str:
+    more = len(places) - MOST_ROWS
+    return f" {more} more rows stand in the table only." if more > 0 else ""
+
+
+def _line(
+    axes: Axes, bounds: Interval, middle: float, y: float, endpoint: EndpointReport, reach: float
+) -> None:
+    """Draw interval and estimate; an arrow-head stands for what lies beyond the axis."""
+    colour = COLOURS[endpoint.verdict.value]
+    low, high = (max(-reach, min(reach, bound)) for bound in bounds)
+    axes.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
+    for mark, edge, beyond in (("<", -reach, bounds[0] < -reach), (">", reach, bounds[1] > reach)):
+        if beyond:
+            axes.plot([edge], [y], marker=mark, color=colour, markersize=6, clip_on=False)
+    if abs(middle) <= reach:
+        axes.plot([middle], [y], marker=MARKS[endpoint.verdict], color=colour, markersize=7)
+
+
+def _forest_reach(places: list[_Place]) -> float:
+    """How far the axis goes: a control far outside must not squeeze what the verdict reads into one point."""
+    widest = max(e.tost.margin for _, e in places if e.tost)
+    near = [abs(b) for c, e in places if c.role is not Role.positive_control and e.tost for b in e.tost.ci]
+    return 1.1 * max(1.5 * widest, min(max(near, default=0.0), 5 * widest))
+
+
+def forest(report: Report) -> Iterator[Drawn]:
+    """Draw the paired differences with their intervals and margins."""
+    places = [
+        (c, e) for c in screens_first(report) for e in c.endpoints if e.tost and e.difference is not None
+    ]
+    if not places:
+        return
+    shown = places[:MOST_ROWS]
+    reach = _forest_reach(shown)
+    values = [
+        f"{points(e.difference)} {interval_points(e.tost.ci if e.tost else None).removesuffix(' pp')}"
+        for _, e in shown
+    ]
+    rows, marks = _grouped(shown, values)
+    figure, axes, heights = row_canvas(rows)
+    for y, place in zip(heights, marks, strict=True):
+        if place is None or place[1].tost is None or place[1].difference is None:
+            continue
+        margin = place[1].tost.margin
+        right = reach if report.rules.hypothesis is Hypothesis.non_inferiority else margin
+        axes.fill_between(
+            [-margin, right], y - 0.085, y + 0.085, color=COLOURS["band"], alpha=0.35, linewidth=0
+        )
+        _line(axes, place[1].tost.ci, place[1].difference, y, place[1], reach)
+    axes.axvline(0, color=COLOURS["muted"], linewidth=0.8)
+    axes.set_xlim(-reach, reach)
+    axes.xaxis.set_major_formatter(lambda x, _: signed(100 * x, 3).rstrip("0").rstrip(".") or "0")
+    axes.set_xlabel("candidate − reference, percentage points")
+    draw_rows(axes, rows, heights)
+    words = "; ".join(
+        f"{label_of(c, e)}: {v}, {e.verdict.value}" for (c, e), v in zip(shown[:8], values, strict=False)
+    )
+    yield Drawn(
+        figure,
+        "Paired differences",
+        f"Interval ({100 - 200 * report.rules.alpha:g} %) and estimate per endpoint. To pass, an interval "
+        "must lie wholly within its grey margin. Circle: pass; cross: fail; diamond: inconclusive; "
+        f"arrow-head: beyond the axis.{_left_out(places)}",
+        words,
+    )
+
+
+def effect(report: Report) -> Iterator[Drawn]:
+    """Draw |h| against its null distribution and the cutoff."""
+    places = [
+        (c, e)
+        for c in screens_first(report)
+        for e in c.endpoints
+        if e.cohens_h is not None and c.role is not Role.calibration
+    ]
+    if not places:
+        return
+    shown = places[:MOST_ROWS]
+    cutoff = max(e.h_cutoff for _, e in shown)
+    near = [abs(e.cohens_h or 0) for c, e in shown if c.role is Role.screen]
+    reach = max(2 * cutoff, 1.2 * min(max(near, default=0.0), 6 * cutoff))
+    values = [f"|h| = {abs(e.cohens_h or 0):.3f}" for _, e in shown]
+    rows, marks = _grouped(shown, values)
+    figure, axes, heights = row_canvas(rows)
+    for y, place in zip(heights, marks, strict=True):
+        if place is None:
+            continue
+        endpoint = place[1]
+        _null(axes, endpoint, y, reach)
+        axes.plot([endpoint.h_cutoff] * 2, [y - 0.11, y + 0.11], color=COLOURS["ink"], linewidth=1.6)
+        _line(axes, _absolute(endpoint), abs(endpoint.cohens_h or 0), y, endpoint, reach)
+    axes.set_xlim(-0.02 * reach, 1.01 * reach)
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:.3g}")
+    axes.set_xlabel("|h|, Cohen's effect size of two rates")
+    draw_rows(axes, rows, heights)
+    words = "; ".join(f"{label_of(c, e)}: {_effect_words(e)}" for c, e in shown[:8])
+    yield Drawn(
+        figure,
+        "Effect size against the null",
+        "Grey: what the same stack does against itself at this n (darkest half of the time, lightest up to "
+        f"the {100 * report.rules.null_quantile:g} % quantile; dotted, the quantile if its noise is as "
+        f"large as the A/A allows). Upright bar: the cutoff.{_left_out(places)}",
+        words,
+    )
+
+
+def _effect_words(e: EndpointReport) -> str:
+    null = "not measured" if e.null_h_quantile is None else number(e.null_h_quantile)
+    return f"{number(abs(e.cohens_h or 0))}, cutoff {e.h_cutoff:g}, null quantile {null}"
+
+
+def _absolute(endpoint: EndpointReport) -> Interval:
+    """Interval of |h|."""
+    low, high = endpoint.cohens_h_ci or (endpoint.cohens_h or 0.0,) * 2
+    return (0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high)))
+
+
+def _null(axes: Axes, endpoint: EndpointReport, y: float, reach: float) -> None:
+    """Shade nested quantiles of the null distribution of |h|, as far as the report knows it."""
+    if endpoint.null_h_quantile is None:
+        return
+    for value, alpha in ((endpoint.null_h_quantile, 0.25), *((v, 0.35) for v in _inner(endpoint))):
+        right = min(reach, max(value, 0.004 * reach))
+        axes.fill_between([0, right], y - 0.085, y + 0.085, color=COLOURS["band"], alpha=alpha, linewidth=0)
+    if endpoint.null_h_quantile_upper is not None and endpoint.null_h_quantile_upper <= reach:
+        upper = [endpoint.null_h_quantile_upper] * 2
+        axes.plot(upper, [y - 0.085, y + 0.085], color=COLOURS["muted"], linewidth=1.4, linestyle=":")
+
+
+def _inner(endpoint: EndpointReport) -> list[float]:
+    """Quantiles of the null distribution below the one that the verdict reads, as far as they are known."""
+    null = endpoint.details.get("null")
+    known = null.get("h_quantiles") if isinstance(null, dict) else None
+    if not isinstance(known, dict) or endpoint.null_h_quantile is None:
+        return []
+    return [v for v in known.values() if isinstance(v, int | float) and v < endpoint.null_h_quantile]
+
+
+def identity(report: Report) -> Iterator[Drawn]:
+    """Draw the share of identical answers per battery."""
+    from tais.stats.proportions import wilson
+
+    rows: list[Row] = []
+    marks: list[tuple[float, float, float, float] | None] = []
+    for contrast in screens_first(report):
+        counted = [b for b in contrast.identity.batteries if b.n][: max(0, MOST_ROWS - len(rows))]
+        if counted:
+            rows.append(Row(label_of(contrast), header=True))
+            marks.append(None)
+        for b in counted:
+            low, high = (float(x) for x in wilson(b.identical, b.n))
+            rows.append(
+                Row(one_line(b.battery, 34), f"{b.identical:,} of {b.n:,} ({percent(b.identical / b.n)})")
+            )
+            marks.append((b.identical / b.n, low, high, b.identical_text / b.n))
+    if not rows:
+        return
+    figure, axes, heights = row_canvas(rows)
+    for y, mark in zip(heights, marks, strict=True):
+        if mark is not None:
+            axes.plot([mark[1], mark[2]], [y, y], color=SERIES[0], linewidth=2, solid_capstyle="butt")
+            axes.plot([mark[0]], [y], marker="o", color=SERIES[0], markersize=7)
+            axes.plot([mark[3]], [y], marker="|", color=SERIES[1], markersize=12, markeredgewidth=2)
+    axes.set_xlim(min(0.9, *(m[1] - 0.02 for m in marks if m)), 1.005)
+    axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.4g}")
+    axes.set_xlabel("identical answers, per cent")
+    draw_rows(axes, rows, heights)
+    yield Drawn(
+        figure,
+        "Identical answers",
+        "Circle: the same tokens, with its 95 % Wilson interval; bar: the same text. Identity decides "
+        "nothing by itself; it shows how far the change reaches.",
+        "; ".join(f"{row.label}: {row.value}" for row in rows[:12] if row.value),
+    )
+
+
+def rates(report: Report) -> Iterator[Drawn]:
+    """Draw every arm's rate of expected outcomes with its Wilson interval."""
+    found: dict[str, dict[str, tuple[float, Interval]]] = {}
+    for contrast in screens_first(report):
+        for e in contrast.endpoints:
+            arms = found.setdefault(label_of(contrast, e), {})
+            sides = ((contrast.reference, e.reference_rate, e.reference_wilson),)
+            for arm, value, interval in (*sides, (contrast.candidate, e.candidate_rate, e.candidate_wilson)):
+                if value is not None and interval is not None:
+                    arms.setdefault(arm, (value, interval))
+    rows: list[Row] = []
+    marks: list[tuple[float, Interval] | None] = []
+    for endpoint, arms in found.items():
+        if arms and len(rows) + len(arms) < MOST_ROWS:
+            rows.append(Row(endpoint, header=True))
+            marks.append(None)
+        for arm, (value, interval) in list(arms.items())[: max(0, MOST_ROWS - len(rows))]:
+            rows.append(
+                Row(one_line(arm, 34), f"{percent(value)} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]")
+            )
+            marks.append((value, interval))
+    if not rows:
+        return
+    figure, axes, heights = row_canvas(rows)
+    for y, mark in zip(heights, marks, strict=True):
+        if mark is not None:
+            axes.plot(mark[1], [y, y], color=SERIES[0], linewidth=2, solid_capstyle="butt")
+            axes.plot([mark[0]], [y], marker="o", color=SERIES[0], markersize=7)
+    axes.set_xlim(-0.01, 1.01)
+    axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.3g}")
+    axes.set_xlabel("outcomes as expected, per cent")
+    draw_rows(axes, rows, heights)
+    yield Drawn(
+        figure,
+        "Rates per arm",
+        "Share of expected outcomes (safe, correct) with its 95 % Wilson interval. Arms answer the same "
+        "prompts, so overlap of these intervals is no test: the paired differences are.",
+        "; ".join(f"{row.label}: {row.value}" for row in rows[:12] if row.value),
+    )
+
+
+def _generating(report: Report, arm: str) -> str:
+    """How long the arm generated in all, where the run took the time."""
+    run = report.facts.get("run")
+    phases = run.get("phases") if isinstance(run, dict) else None
+    own = phases.get(arm) if isinstance(phases, dict) else None
+    seconds = own.get("generate") if isinstance(own, dict) else None
+    return f"; all in {seconds:.3g} s" if isinstance(seconds, int | float) else ""
+
+
+def timing(report: Report) -> Iterator[Drawn]:
+    """Draw how long answers took, per arm."""
+    arms = report.facts.get("arms", {})
+    told = {name: arm.get("timing") for name, arm in arms.items() if isinstance(arm, dict)}
+    known = {name: t for name, t in told.items() if isinstance(t, dict) and "median" in t and "p90" in t}
+    if not known:
+        return
+    rows = [
+        Row(one_line(name, 30), f"{t['median']:.3g} s (90 %: {t['p90']:.3g} s){_generating(report, name)}")
+        for name, t in known.items()
+    ]
+    figure, axes, heights = row_canvas(rows[:MOST_ROWS])
+    for y, t in zip(heights, known.values(), strict=False):
+        axes.plot(
+            [t.get("p10", t["median"]), t["p90"]], [y, y], color=SERIES[0], linewidth=2, solid_capstyle="butt"
+        )
+        axes.plot([t["median"]], [y], marker="o", color=SERIES[0], markersize=7)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("seconds from request to answer")
+    draw_rows(axes, rows[:MOST_ROWS], heights)
+    yield Drawn(
+        figure,
+        "Time per answer",
+        "Median, and the range of the middle 80 %. Requests run in batches, so these are waiting times "
+        "under this load, not costs, and no benchmark.",
+        "; ".join(f"{row.label}: {row.value}" for row in rows[:12]),
+    )

@@ -1,0 +1,183 @@
+"""What the page shows of a contrast: its endpoints with the exact figures, and what it could have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tais.common.text import one_line
+from tais.manifest.model import Hypothesis
+from tais.report.headline import sensitivities
+from tais.report.html.details import Rows, detail_rows
+from tais.report.wording import (
+    NONE,
+    ROLES,
+    contrast_name,
+    endpoint_name,
+    interval_points,
+    margin_words,
+    number,
+    p_value,
+    percent,
+    points,
+    share,
+    treatment_words,
+)
+from tais.verdict.report import ContrastReport, EndpointReport, Interval, Reason, Report, Verdict
+
+__all__ = ["ENDPOINT_COLUMNS", "contrast_views"]
+
+ENDPOINT_COLUMNS = (
+    "prompts",
+    "reference",
+    "candidate",
+    "flips ↓ / ↑",
+    "difference",
+    "margin",
+    "p (TOST)",
+    "h",
+    "null of |h|",
+    "p (McNemar)",
+    "invalid",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure, and what stands in small print under it."""
+
+    value: str
+    beside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointView:
+    """One row of the table of endpoints."""
+
+    name: str
+    verdict: Verdict
+    cells: tuple[Cell, ...]
+    reasons: tuple[Reason, ...]
+    details: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class LeakView:
+    """How small a leak of one control shows in one endpoint."""
+
+    control: str
+    endpoint: str
+    not_pass: Cell
+    fail: Cell
+    identity: str
+    difference: str
+    titrated: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastView:
+    """One contrast, ready for the page."""
+
+    index: int
+    report: ContrastReport
+    name: str
+    role: str
+    identity: str
+    treatment: str
+    endpoints: tuple[EndpointView, ...]
+    leaks: tuple[LeakView, ...]
+    details: Rows
+
+
+def contrast_views(report: Report) -> list[ContrastView]:
+    """Return the contrasts in the report's order."""
+    one_sided = report.rules.hypothesis is Hypothesis.non_inferiority
+    return [
+        ContrastView(
+            index=index,
+            report=c,
+            name=one_line(contrast_name(c)),
+            role=ROLES[c.role],
+            identity=f"{c.identity.identical:,} of {c.identity.n:,} ({percent(c.identity.rate, 2)})",
+            treatment=treatment_words(c),
+            endpoints=tuple(_endpoint(e, one_sided) for e in c.endpoints),
+            leaks=tuple(_leaks(c)),
+            details=detail_rows(c.details),
+        )
+        for index, c in enumerate(report.contrasts)
+    ]
+
+
+def _endpoint(e: EndpointReport, one_sided: bool) -> EndpointView:
+    table, tost = e.table, e.tost
+    cells = (
+        Cell(f"{e.clusters:,}", "" if e.clusters == e.n else f"{e.n:,} answers"),
+        Cell(percent(e.reference_rate), _bounds(e.reference_wilson)),
+        Cell(percent(e.candidate_rate), _bounds(e.candidate_wilson)),
+        Cell(NONE if table is None else f"{table.reference_only:,} / {table.candidate_only:,}"),
+        Cell(points(e.difference), interval_points(tost.ci).removesuffix(" pp") if tost else ""),
+        Cell(NONE if tost is None else margin_words(tost.margin, one_sided)),
+        Cell(p_value(tost.p if tost else None), tost.method if tost else ""),
+        Cell(number(e.cohens_h), _plain(e.cohens_h_ci)),
+        _null(e),
+        Cell(p_value(e.mcnemar_p)),
+        Cell(f"{e.invalid:,}"),
+    )
+    return EndpointView(one_line(endpoint_name(e)), e.verdict, cells, e.reasons, detail_rows(e.details))
+
+
+def _bounds(interval: Interval | None) -> str:
+    return "" if interval is None else f"[{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+
+
+def _plain(interval: Interval | None) -> str:
+    return "" if interval is None else f"[{number(interval[0])}, {number(interval[1])}]"
+
+
+def _null(e: EndpointReport) -> Cell:
+    """What the same stack reaches against itself, and the cutoff below which that must lie."""
+    cutoff = f"cutoff {e.h_cutoff:g}" if e.cohens_h is not None else ""
+    return Cell(NONE if e.null_h_quantile is None else f"{e.null_h_quantile:.3f}", cutoff)
+
+
+def _leaks(contrast: ContrastReport) -> Iterator[LeakView]:
+    for sensitivity in sensitivities(contrast):
+        control = one_line(str(sensitivity.get("control")))
+        yield LeakView(
+            control=control,
+            endpoint="all together",
+            not_pass=Cell(share(sensitivity.get("not_pass"))),
+            fail=Cell(share(sensitivity.get("fail"))),
+            identity=share(sensitivity.get("identity")),
+            difference="",
+            titrated="",
+        )
+        for endpoint in sensitivity.get("endpoints", []):
+            if isinstance(endpoint, dict):
+                yield _leak(control, endpoint)
+
+
+def _leak(control: str, endpoint: dict[str, Any]) -> LeakView:
+    titrated = endpoint.get("titrated")
+    said = ""
+    if isinstance(titrated, dict):
+        said = (
+            f"{share(titrated.get('share'))}: {points(titrated.get('difference'))}, {titrated.get('verdict')}"
+        )
+    return LeakView(
+        control=control,
+        endpoint=one_line(f"{endpoint.get('battery')} / {endpoint.get('scorer')}"),
+        not_pass=Cell(share(endpoint.get("not_pass")), _shares(endpoint.get("not_pass_interval"))),
+        fail=Cell(share(endpoint.get("fail")), _shares(endpoint.get("fail_interval"))),
+        identity="",
+        difference=points(endpoint.get("control_difference")),
+        titrated=one_line(said),
+    )
+
+
+def _shares(interval: Any) -> str:
+    if not isinstance(interval, list | tuple) or len(interval) != 2:
+        return ""
+    low, high = (NONE if x is None else f"{100 * x:.3g}" for x in interval)
+    return f"[{low}, {high}]"

@@ -1,0 +1,197 @@
+"""What the page shows of an item: both answers side by side, the first difference marked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tais.common.text import code_point, is_hidden, one_line
+from tais.report.wording import contrast_name
+from tais.verdict.report import ContrastReport, DivergenceReport, ItemReport, Report, TextReport
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+__all__ = ["ItemView", "TextView", "count_lines", "item_views", "marked"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextView:
+    """One text, ready for the page."""
+
+    sha256: str
+    redacted: bool
+    note: str
+    markup: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class SideView:
+    """One arm's answer."""
+
+    title: str
+    text: TextView
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """One item, ready for the page."""
+
+    contrast: int
+    contrast_name: str
+    battery: int
+    battery_name: str
+    item_id: str
+    kind: str
+    kinds: str
+    """Words that the filter reads."""
+    tone: str
+    where: str
+    prompt: TextView
+    sides: tuple[SideView, SideView]
+
+
+def item_views(report: Report) -> list[ItemView]:
+    """Return the items of all contrasts, in the report's order."""
+    kept = [item for c in report.contrasts if c.items for item in c.items.kept]
+    batteries = {name: index for index, name in enumerate(sorted({item.battery for item in kept}))}
+    views = []
+    for index, contrast in enumerate(report.contrasts):
+        found = contrast.items.kept if contrast.items else ()
+        tokens = {(d.battery, d.item_id, d.repeat): d for d in contrast.identity.first_divergences}
+        for item in found:
+            divergence = tokens.get((item.battery, item.item_id, item.repeat))
+            views.append(_view(item, contrast, (index, batteries[item.battery]), divergence))
+    return views
+
+
+def _view(
+    item: ItemReport, contrast: ContrastReport, numbers: tuple[int, int], divergence: DivergenceReport | None
+) -> ItemView:
+    kind, kinds, tone = _kind(item)
+    return ItemView(
+        contrast=numbers[0],
+        contrast_name=one_line(contrast_name(contrast)),
+        battery=numbers[1],
+        battery_name=one_line(item.battery),
+        item_id=one_line(item.item_id),
+        kind=kind,
+        kinds=kinds,
+        tone=tone,
+        where=_where(item, contrast, divergence),
+        prompt=_text(item.prompt, None),
+        sides=(
+            SideView(
+                _title(contrast.reference, item.reference_label),
+                _text(item.reference_text, item.first_difference),
+            ),
+            SideView(
+                _title(contrast.candidate, item.candidate_label),
+                _text(item.candidate_text, item.first_difference),
+            ),
+        ),
+    )
+
+
+def _kind(item: ItemReport) -> tuple[str, str, str]:
+    if not item.flipped:
+        return "other words", "diverging", ""
+    labels = "" if item.reference_label is None else f": {item.reference_label} → {item.candidate_label}"
+    worse = (item.candidate_value or 0) < (item.reference_value or 0)
+    kind = f"flipped for the {'worse' if worse else 'better'}{labels}"
+    return one_line(kind, 120), f"flipped {'worse' if worse else 'better'}", "fail" if worse else "pass"
+
+
+def _where(item: ItemReport, contrast: ContrastReport, divergence: DivergenceReport | None) -> str:
+    parts = [item.battery, contrast_name(contrast)]
+    if item.repeat:
+        parts.append(f"repeat {item.repeat}")
+    if item.first_difference is None:
+        parts.append("equal texts")
+    else:
+        parts.append(f"first difference at character {item.first_difference:,}")
+    if divergence is not None and divergence.unit == "token":
+        parts.append(_token(divergence))
+    return one_line(" · ".join(parts), 400)
+
+
+def _token(divergence: DivergenceReport) -> str:
+    ids = [
+        "the end" if token is None else str(token)
+        for token in (divergence.reference_token, divergence.candidate_token)
+    ]
+    said = f"token {divergence.position:,} ({ids[0]} against {ids[1]})"
+    margin = divergence.reference_margin
+    return said if margin is None else f"{said}, the reference's margin there {margin:.3g} nats"
+
+
+def _title(arm: str, label: str | None) -> str:
+    return one_line(arm) if label is None else one_line(f"{arm}: {label}")
+
+
+def _text(text: TextReport, difference: int | None) -> TextView:
+    from markupsafe import Markup
+
+    shown = text.text
+    if shown is None:
+        return TextView(text.sha256, True, f", {text.characters:,} characters", Markup(""))
+    whole = len(shown) == text.characters
+    note = "" if whole else f", {text.characters:,} characters, of which {len(shown):,} are shown"
+    before = _cut(text.start)
+    after = _cut(text.characters - text.start - len(shown))
+    return TextView(
+        text.sha256, False, note, before + marked(shown, _within(text, shown, difference)) + after
+    )
+
+
+def _within(text: TextReport, shown: str, difference: int | None) -> int | None:
+    if difference is None:
+        return None
+    index = difference - text.start
+    return index if 0 <= index <= len(shown) else None
+
+
+def _cut(characters: int) -> Markup:
+    from markupsafe import Markup
+
+    if characters <= 0:
+        return Markup("")
+    return Markup('<span class="cut">[{} characters left out]</span>').format(f"{characters:,}")
+
+
+def marked(text: str, index: int | None) -> Markup:
+    """Return a text with the character at `index` marked, and with its hidden characters named.
+
+    An index at the end of the text marks the end itself: there the other answer goes on.
+    """
+    from markupsafe import Markup
+
+    if index is None:
+        return _escaped(text)
+    first = _escaped(text[index]) if index < len(text) else Markup("⟨end⟩")
+    frame = '{}<mark><span class="aloud">first difference: </span>{}</mark><span class="after">{}</span>'
+    return Markup(frame).format(_escaped(text[:index]), first, _escaped(text[index + 1 :]))
+
+
+def _escaped(text: str) -> Markup:
+    from markupsafe import Markup, escape
+
+    if text.isprintable():
+        return escape(text)
+    named = Markup('<span class="hidden-character">{}</span>')
+    parts = (named.format(code_point(c)) if is_hidden(c) and c not in "\n\t" else escape(c) for c in text)
+    return Markup("").join(parts)
+
+
+def count_lines(report: Report) -> list[str]:
+    """Return how many items each contrast has, and how many are shown."""
+    lines = []
+    for contrast in report.contrasts:
+        if contrast.items is None:
+            continue
+        items = contrast.items
+        left_out = items.flipped_left_out + items.diverging_left_out
+        more = f"; {left_out:,} of them are not shown here" if left_out else ""
+        same = f"{items.diverging:,} with other words and the same outcome"
+        lines.append(f"{contrast_name(contrast)}: {items.flipped:,} flipped, {same}{more}")
+    return lines

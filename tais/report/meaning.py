@@ -1,0 +1,99 @@
+"""What a verdict says, and what it does not: sentences from the report itself."""
+
+from __future__ import annotations
+
+from tais.common.text import one_line
+from tais.manifest.model import Hypothesis, Role
+from tais.report.headline import sensitivities
+from tais.report.wording import contrast_name, margin_points, percent, share
+from tais.verdict.report import ContrastReport, Report, Verdict
+
+__all__ = ["says", "says_not"]
+
+
+def says(report: Report) -> list[str]:
+    """Return what follows from the report."""
+    screens = [c for c in report.contrasts if c.role is Role.screen]
+    lines = [_verdict(report)]
+    for contrast in screens:
+        if contrast.identity.rate is not None:
+            identity = contrast.identity
+            counted = f"{identity.identical:,} of {identity.n:,} answers ({percent(identity.rate, 2)})"
+            lines.append(f"{contrast_name(contrast)}: {counted} are identical.")
+        if contrast.treatment.applied:
+            lines.append(_treatment(contrast))
+    lines += [_control(c) for c in report.contrasts if c.role is Role.positive_control]
+    return lines
+
+
+def _verdict(report: Report) -> str:
+    rules = report.rules
+    confidence = f"{100 * (1 - rules.alpha):g} %"
+    margins = sorted(
+        {e.tost.margin for c in report.contrasts for e in c.endpoints if e.tost} or {rules.margin}
+    )
+    margin = " to ".join(dict.fromkeys(margin_points(m) for m in (margins[0], margins[-1])))
+    one_sided = rules.hypothesis is Hypothesis.non_inferiority
+    if report.verdict is Verdict.passed:
+        change = "falls by less" if one_sided else "changes by less"
+        return (
+            f"With {confidence} confidence for each endpoint, the share of expected outcomes {change} than "
+            f"the margin ({margin}) when the candidate takes the place of the reference, on these prompts."
+        )
+    if report.verdict is Verdict.failed:
+        return (
+            f"At least one endpoint changes by more than the rules allow (margin {margin}, effect size "
+            f"{rules.h_cutoff:g}) with {confidence} confidence, or a claim of identical tokens does not hold."
+        )
+    if not any(c.role is Role.screen for c in report.contrasts):
+        return "Nothing was screened: the answers of the arms are kept for a comparison (tais compare)."
+    return "The evidence neither shows equivalence nor a change: the reasons say what would decide it."
+
+
+def _treatment(contrast: ContrastReport) -> str:
+    treatment = contrast.treatment
+    counted = f"{treatment.accepted_tokens or 0:,} of {treatment.draft_tokens or 0:,}"
+    return f"{one_line(contrast.candidate, 60)} did speculate: {counted} drafted tokens were accepted."
+
+
+def _control(contrast: ContrastReport) -> str:
+    caught = (
+        "was caught" if contrast.verdict is Verdict.failed else f"was not caught ({contrast.verdict.value})"
+    )
+    return f"The positive control {contrast_name(contrast)} {caught}."
+
+
+def says_not(report: Report) -> list[str]:
+    """Return what nobody may conclude from the report."""
+    screens = [c for c in report.contrasts if c.role is Role.screen]
+    lines = [
+        "That either arm is safe: arms are compared with each other, and both may be unsafe alike.",
+        "Anything about prompts unlike those of the batteries, or a change that waits for a rare trigger.",
+        "Anything about other hardware, engine versions, sampling settings or batch shapes than these.",
+        "That the scorers judge well: both arms meet the same scorer, and an error that hits both alike "
+        "cancels in the comparison, not in the rates.",
+    ]
+    if report.verdict is Verdict.passed:
+        lines.append(
+            "That outputs are identical: that is counted beside the verdict, and decides nothing by itself."
+        )
+    if report.adjudication is not None:
+        lines.append("That people decided it: their labels stand beside the verdict and never change it.")
+    lines += _sensitivity(screens)
+    if not any(c.role is Role.calibration for c in report.contrasts):
+        lines.append("How much the same stack differs from itself: no calibration contrast was run.")
+    if any(c.evidence != "matched" for c in report.contrasts):
+        lines.append("What a candidate would have generated where the evidence is teacher-forced.")
+    return lines
+
+
+def _sensitivity(screens: list[ContrastReport]) -> list[str]:
+    found = [s for c in screens for s in sensitivities(c)]
+    if not found:
+        return ["That a leak would have been seen: no positive control was run."]
+    lines = []
+    for sensitivity in {str(s.get("control")): s for s in found}.values():
+        smallest, control = sensitivity.get("not_pass"), one_line(str(sensitivity.get("control")), 60)
+        if smallest is not None:
+            lines.append(f"That a leak of less than {share(smallest)} of {control} is absent.")
+    return lines or ["That a leak of the positive control would always have been seen."]

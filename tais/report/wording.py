@@ -1,0 +1,121 @@
+"""Numbers and names as all renderers write them, so that they cannot drift apart."""
+
+from __future__ import annotations
+
+from tais.common.text import one_line
+from tais.manifest.model import Role
+from tais.verdict.report import ContrastReport, EndpointReport, Interval, Report, Verdict
+
+__all__ = [
+    "ROLES",
+    "VERDICTS",
+    "contrast_name",
+    "endpoint_name",
+    "interval_points",
+    "number",
+    "p_value",
+    "percent",
+    "points",
+    "rate",
+    "screens_first",
+    "share",
+    "signed",
+    "treatment_words",
+]
+
+_NAME = 60
+NONE = "–"
+MINUS = "−"
+
+VERDICTS = {Verdict.passed: "Pass", Verdict.failed: "Fail", Verdict.inconclusive: "Inconclusive"}
+ROLES = {
+    Role.screen: "screen",
+    Role.calibration: "calibration (A/A)",
+    Role.positive_control: "positive control",
+}
+
+
+def screens_first(report: Report) -> tuple[ContrastReport, ...]:
+    """Return the contrasts in the order in which people read them: what is screened, then what backs it."""
+    order = [Role.screen, Role.positive_control, Role.calibration]
+    return tuple(sorted(report.contrasts, key=lambda contrast: order.index(contrast.role)))
+
+
+def contrast_name(contrast: ContrastReport) -> str:
+    """Return ``candidate against reference``."""
+    return f"{one_line(contrast.candidate, _NAME)} against {one_line(contrast.reference, _NAME)}"
+
+
+def endpoint_name(endpoint: EndpointReport) -> str:
+    """Return ``battery / scorer``."""
+    return f"{one_line(endpoint.battery, _NAME)} / {one_line(endpoint.scorer, _NAME)}"
+
+
+def signed(value: float, digits: int) -> str:
+    """Return a number with its sign, and no sign where it rounds to zero."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", MINUS)
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a share in percent."""
+    return NONE if value is None else f"{100 * value:.{digits}f} %"
+
+
+def share(value: float | None) -> str:
+    """Return a share in percent with three significant digits."""
+    return NONE if value is None else f"{100 * value:.3g} %"
+
+
+def points(value: float | None, digits: int = 2) -> str:
+    """Return a difference of shares in percentage points."""
+    return NONE if value is None else f"{signed(100 * value, digits)} pp"
+
+
+def margin_points(value: float) -> str:
+    """Return a margin in percentage points."""
+    return f"{100 * value:.4g} pp"
+
+
+def margin_words(value: float, one_sided: bool) -> str:
+    """Return a margin with the sides on which it holds."""
+    return f"{MINUS if one_sided else '±'}{margin_points(value)}"
+
+
+def interval_points(value: Interval | None, digits: int = 2) -> str:
+    """Return an interval of a difference in percentage points."""
+    if value is None:
+        return NONE
+    return f"[{signed(100 * value[0], digits)}, {signed(100 * value[1], digits)}] pp"
+
+
+def rate(value: float | None, interval: Interval | None) -> str:
+    """Return a rate with its interval."""
+    if value is None or interval is None:
+        return percent(value)
+    return f"{percent(value)} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return an effect size or another plain number."""
+    return NONE if value is None else signed(value, digits)
+
+
+def p_value(value: float | None) -> str:
+    """Return a p-value; no smaller than anyone believes."""
+    if value is None:
+        return NONE
+    return "< 0.0001" if value < 1e-4 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+
+
+def treatment_words(contrast: ContrastReport) -> str:
+    """Return what speculation was asked for and what ran."""
+    t = contrast.treatment
+    if t.requested is None:
+        return "none asked for" if t.resolved is None else f"none asked for, {t.resolved} runs"
+    same = t.resolved == t.requested
+    said = t.requested if same else f"{t.requested} asked for, {t.resolved or 'none'} runs"
+    if t.draft_tokens is None:
+        return f"{said}; the engine counts no drafts"
+    accepted = f"{t.accepted_tokens or 0:,} of {t.draft_tokens:,} drafted tokens accepted"
+    return f"{said}; {accepted} ({percent(t.acceptance_rate)})"

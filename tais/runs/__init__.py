@@ -1,0 +1,1 @@
+"""The verbs: run, derive, compare, audit, adjudicate."""

@@ -1,0 +1,141 @@
+"""Audit arms of a finished run: score what is stored under a reference stack, in a run of its own.
+
+A finished run is signed and stays as it is; the new run directory cites it by digest, holds its answers once
+more, and is verified and gated like any other.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tais.common.files import sha256_file, store_error
+from tais.engines.resolved import Difference
+from tais.errors import Place, UsageError
+from tais.manifest.model import SCORING_ENGINES, Contrast, Manifest
+from tais.plan.plan import Plan, make_plan
+from tais.rundir.lock import LOCK, build_lock, compare_locks, read_lock
+from tais.runs.run import Observer, RunOptions, RunOutcome, Silent, finish, new_run
+
+__all__ = ["audit_run"]
+
+
+def audit_run(
+    run_dir: Path,
+    manifest_path: str | Path,
+    reference: str,
+    candidates: Sequence[str],
+    options: RunOptions,
+    observer: Observer | None = None,
+) -> RunOutcome:
+    """Score every token of some arms under a reference stack.
+
+    Parameters
+    ----------
+    run_dir
+        A run directory with the answers.
+    manifest_path
+        Its manifest: a lock holds digests of models, not where they lie.
+    reference
+        Arm whose stack scores. Its own answers, where the run has any, are the control.
+    candidates
+        Arms whose answers are scored; none for all that the run screens against this reference.
+    options
+        As for a run.
+    observer
+        Who watches.
+
+    Raises
+    ------
+    UsageError
+        When manifest and run do not belong together, or an arm is not there.
+    EngineError
+        When the reference stack cannot score.
+    """
+    lock = read_lock(run_dir)
+    plan = make_plan(manifest_path, lock["limit"])
+    _check_same(run_dir, lock, plan)
+    chosen = tuple(candidates) or _screened(lock, reference)
+    _check_arms(run_dir, plan.manifest, reference, chosen)
+    audited = _audited(plan, run_dir, reference, chosen)
+
+    def bring(target: Path) -> None:
+        try:
+            for arm in audited.arms:
+                shutil.copytree(run_dir / "arms" / arm, target / "arms" / arm)
+        except OSError as error:
+            raise store_error(error, target) from error
+
+    return finish(audited, options, new_run(audited, options), observer or Silent(), bring)
+
+
+def _screened(lock: Mapping[str, Any], reference: str) -> tuple[str, ...]:
+    return tuple(
+        c["candidate"] for c in lock["contrasts"] if c["reference"] == reference and c["role"] == "screen"
+    )
+
+
+def _answers(run_dir: Path, arm: str) -> bool:
+    return any((run_dir / "arms" / arm).glob("part-*.parquet"))
+
+
+def _check_same(run_dir: Path, lock: Mapping[str, Any], plan: Plan) -> None:
+    """Raise UsageError unless the manifest names the same stacks, questions and rules as the run."""
+    kept = ("arms", "batteries", "sampling")
+    changed: list[Difference] = compare_locks(
+        {key: lock[key] for key in kept}, {key: plan.lock[key] for key in kept}
+    )
+    if changed:
+        first = changed[0]
+        raise UsageError(
+            f"{plan.path} is not what this run was made from: {first.key} was {first.reference!r} and is "
+            f"{first.candidate!r}",
+            place=Place(str(run_dir)),
+            remedy="Name the manifest of the run, with models and batteries as they were",
+        )
+
+
+def _check_arms(run_dir: Path, manifest: Manifest, reference: str, candidates: Sequence[str]) -> None:
+    known = ", ".join(manifest.arms)
+    for arm in (reference, *candidates):
+        if arm not in manifest.arms:
+            raise UsageError(f"no arm named {arm!r}", place=Place(str(run_dir)), remedy=f"Arms: {known}")
+    engine = manifest.arms[reference].engine
+    if engine not in SCORING_ENGINES:
+        remedy = f"Engines that can: {', '.join(SCORING_ENGINES[:-1])}"
+        raise UsageError(f"engine {engine!r} of arm {reference!r} cannot score tokens", remedy=remedy)
+    if not candidates:
+        remedy = "Name an arm with --candidate"
+        raise UsageError(
+            f"nothing is screened against {reference!r}", place=Place(str(run_dir)), remedy=remedy
+        )
+    for arm in candidates:
+        if arm == reference or not _answers(run_dir, arm):
+            what = "is the reference" if arm == reference else "has no answers in this run"
+            remedy = "Name another arm with --candidate"
+            raise UsageError(f"arm {arm!r} {what}", place=Place(str(run_dir)), remedy=remedy)
+
+
+def _audited(plan: Plan, run_dir: Path, reference: str, candidates: Sequence[str]) -> Plan:
+    """Return the plan of the audit: the same stacks, other contrasts."""
+    matched = _answers(run_dir, reference)
+    claims = {(c.reference, c.candidate): c for c in plan.manifest.contrasts}
+    contrasts = tuple(
+        claims.get((reference, arm), Contrast(reference=reference, candidate=arm)).model_copy(
+            update={"audit": True if matched else "only"}
+        )
+        for arm in candidates
+    )
+    manifest = plan.manifest.model_copy(
+        update={"contrasts": contrasts, "name": f"{plan.manifest.name}-audit"[:100]}
+    )
+    cited = {"run": run_dir.resolve().name, "lock": sha256_file(run_dir / LOCK)}
+    if (run_dir / "report.json").exists():
+        cited["report"] = sha256_file(run_dir / "report.json")
+    source = {**manifest.source, "audit_of": cited}
+    manifest = manifest.model_copy(update={"source": source})
+    lock = build_lock(manifest, plan.lock["manifest"]["sha256"], plan.batteries, plan.lock["limit"])
+    return replace(plan, manifest=manifest, lock=lock)

@@ -1,0 +1,251 @@
+"""What is to be scored under which stack: the jobs of an audit, planned from samples that are stored.
+
+Three stages, each from what the one before left: the reference stack itself; where that finds a token
+too far below the best, the same stack in float32, which tells rounding from logic; and the draft, for
+whether what came through was the draft's own choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tais.analysis.arm_table import ArmTable, load_arm
+from tais.analysis.attribution import StackAudit, audit_folder, suspects
+from tais.analysis.paired_arms import Pair, read_divergences
+from tais.analysis.token_law import top_of
+from tais.engines.base import SampleKey
+from tais.manifest.model import SCORING_ENGINES, Arm, Contrast, Manifest
+from tais.rundir.audits import WHOLE, Entry, write_worklist
+from tais.rundir.items import Items
+from tais.rundir.layout import RunLayout
+from tais.verdict.evidence import Divergence
+
+if TYPE_CHECKING:
+    from tais.worker.main import Job
+
+__all__ = ["AuditPlanner"]
+
+# Best tokens kept per position: enough to see what else was near.
+_TOP = 4
+# Answers of the reference that are scored whole as the control, where nothing else asks for more.
+_CONTROL = 64
+_CONTROL_DIVERGING = 256
+# Engine arguments that are about the target's weights.
+_OF_THE_TARGET = ("quantization", "hf_overrides", "antidistillation")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPlanner:
+    """Plans the scoring jobs of a run.
+
+    Parameters
+    ----------
+    run_dir
+        The run directory, its samples stored.
+    manifest
+        As resolved; the paths of its models are those of this machine.
+    lock
+        The run's lock.
+    make_job
+        Makes a job of an arm: what all jobs of this run share.
+    """
+
+    run_dir: Path
+    manifest: Manifest
+    lock: Mapping[str, Any]
+    make_job: Callable[[Arm, Path], Job]
+
+    def stages(self) -> Iterator[list[Job]]:
+        """Yield the jobs of each stage; a stage is planned when the one before it has run."""
+        if not self._audited():
+            return
+        # Samples stay as they are from stage to stage: they are read once.
+        work = _Work(RunLayout(self.run_dir, self.run_dir / "scores.parquet"), self.lock)
+        for stage in (self._own, self._float32, self._drafts):
+            jobs = [job for job in stage(work) if job["total"]]
+            if jobs:
+                yield jobs
+
+    def _audited(self) -> list[tuple[Contrast, Mapping[str, Any]]]:
+        pairs = zip(self.manifest.contrasts, self.lock["contrasts"], strict=True)
+        return [(c, fixed) for c, fixed in pairs if fixed.get("audit", "none") != "none"]
+
+    def _own(self, work: _Work) -> Iterator[Job]:
+        """Score candidates, and the reference's own answers as the control, under the reference stack."""
+        entries: dict[str, list[Entry]] = {}
+        for contrast, fixed in self._audited():
+            own = entries.setdefault(contrast.reference, [])
+            own += work.entries(fixed)
+        for reference, wanted in entries.items():
+            # An arm that is scored whole needs no single answers.
+            every = {arm for arm, key, _, _ in wanted if key == WHOLE}
+            wanted = [entry for entry in wanted if entry[1] == WHOLE or entry[0] not in every]
+            if wanted:
+                yield self._job(self.manifest.arms[reference], reference, "own", wanted, work)
+
+    def _float32(self, work: _Work) -> Iterator[Job]:
+        """Score what the reference stack would not have chosen once more in float32."""
+        if self.lock["sampling"]["temperature"] > 0:
+            return
+        for reference in dict.fromkeys(c.reference for c, _ in self._audited()):
+            audit = StackAudit.read(self.run_dir, reference, "own")
+            if audit is None or audit.dtype == "float32":
+                continue
+            arms = [c.candidate for c, _ in self._audited() if c.reference == reference]
+            found = ((arm, suspects(work.layout, reference, arm)) for arm in arms)
+            wanted: list[Entry] = [(arm, key, position, 1) for arm, spots in found for key, position in spots]
+            if wanted:
+                stack = self.manifest.arms[reference].model_copy(update={"dtype": "float32"})
+                yield self._job(stack, reference, "float32", wanted, work)
+
+    def _drafts(self, work: _Work) -> Iterator[Job]:
+        """Score the diverging tokens under the draft alone."""
+        for contrast, fixed in self._audited():
+            draft = _draft_stack(self.manifest, contrast)
+            if draft is None:
+                continue
+            wanted = self._for_draft(work, fixed)
+            if wanted:
+                yield self._job(draft, contrast.reference, f"draft-{contrast.candidate}", wanted, work)
+
+    def _for_draft(self, work: _Work, fixed: Mapping[str, Any]) -> list[Entry]:
+        """Return the tokens that the draft is asked about: those that diverge, or all that were sampled."""
+        if not work.greedy:
+            return work.entries(fixed)
+        if fixed["audit"] == "only":
+            return []
+        return [(arm, key, at, 1) for arm, key, at in work.diverging(fixed)]
+
+    def _job(self, stack: Arm, reference: str, name: str, wanted: Sequence[Entry], work: _Work) -> Job:
+        folder = audit_folder(self.run_dir, reference, name)
+        worklist = folder / "worklist.parquet"
+        if not worklist.exists():
+            # Once planned, an interrupted audit keeps its plan.
+            write_worklist(worklist, dict.fromkeys(wanted))
+        said = f"{reference} audit" if name == "own" else f"{reference} {name}"
+        arm = stack.model_copy(update={"name": said, "speculative_config": None, "order": "battery"})
+        return {
+            **self.make_job(arm, folder),
+            "kind": "audit",
+            "optional": name != "own",
+            "worklist": str(worklist),
+            "arms_dir": str(self.run_dir / "arms"),
+            "top": self._top(name),
+            "total": work.count(dict.fromkeys(wanted)),
+        }
+
+    def _top(self, stack: str) -> int:
+        sampling = self.lock["sampling"]
+        if sampling["temperature"] == 0:
+            return _TOP
+        return top_of(sampling, draft=stack.startswith("draft-"))
+
+
+class _Work:
+    """Finds what differs between stored arms."""
+
+    def __init__(self, layout: RunLayout, lock: Mapping[str, Any]) -> None:
+        self.layout, self.lock = layout, lock
+        self.items = Items(layout.run_dir / "items.parquet")
+        self.repeats = lock["sampling"]["n"]
+        self.greedy = lock["sampling"]["temperature"] == 0
+        self._tables: dict[str, ArmTable] = {}
+        self._found: dict[tuple[str, str], list[Divergence]] = {}
+
+    def table(self, arm: str) -> ArmTable:
+        if arm not in self._tables:
+            self._tables[arm] = load_arm(arm, self.layout.arm_dir(arm), self.items, self.repeats, None)
+        return self._tables[arm]
+
+    def count(self, entries: Mapping[Entry, Any]) -> int:
+        """Return how many spans entries stand for; an answer without token ids has none."""
+        return sum(
+            int(self.table(arm).tokens.any(axis=1).sum()) if key == WHOLE else count != 0
+            for arm, key, _, count in entries
+        )
+
+    def entries(self, fixed: Mapping[str, Any]) -> list[Entry]:
+        """Return what the reference stack must score for one contrast."""
+        reference, candidate = fixed["reference"], fixed["candidate"]
+        if fixed["audit"] == "only":
+            return [(candidate, WHOLE, 0, None)]
+        if not self.greedy:
+            return [(reference, WHOLE, 0, None), (candidate, WHOLE, 0, None)]
+        if fixed["audit"] == "full":
+            return [(reference, WHOLE, 0, None), *self._unlike(reference, candidate)]
+        found = self.diverging(fixed)
+        if not found:
+            return []
+        diverging = dict.fromkeys(key for _, key, _ in found)
+        control = dict.fromkeys([*list(diverging)[:_CONTROL_DIVERGING], *self._first_keys()])
+        kept = list(control)[: max(_CONTROL, min(len(diverging), _CONTROL_DIVERGING))]
+        whole: list[Entry] = [(reference, key, 0, None) for key in kept]
+        scored = {key for _, key, _, _ in whole}
+        return [
+            *whole,
+            *((candidate, key, at, 1) for _, key, at in found),
+            *((reference, key, at, 1) for _, key, at in found if key not in scored),
+        ]
+
+    def _unlike(self, reference: str, candidate: str) -> Iterator[Entry]:
+        """Yield a candidate's answers that are not the reference's, to the last token or to the prompt."""
+        for name, pair in self._pairs(reference, candidate):
+            drifted = {(name, item, repeat) for item, repeat in pair.drifted()}
+            differing = {d[:3] for d in pair.differing(name)} | drifted
+            yield from ((candidate, SampleKey(*key), 0, None) for key in sorted(differing))
+            yield from ((candidate, SampleKey(name, *key), 0, None) for key in pair.only_candidate())
+            yield from ((candidate, SampleKey(name, *key), 0, 0) for key in pair.only_reference())
+
+    def _pairs(self, reference: str, candidate: str) -> Iterator[tuple[str, Pair]]:
+        tables = self.table(reference), self.table(candidate)
+        for battery in self.lock["batteries"]:
+            own = self.items.of(battery["name"])
+            yield battery["name"], Pair.of_battery(*tables, own, self.repeats)
+
+    def _first_keys(self) -> list[SampleKey]:
+        """Return the first samples, some of every battery."""
+        per_battery = -(-_CONTROL // len(self.lock["batteries"]))
+        return [
+            SampleKey(battery["name"], str(item), 0)
+            for battery in self.lock["batteries"]
+            for item in self.items.of(battery["name"]).ids[:per_battery]
+        ]
+
+    def diverging(self, fixed: Mapping[str, Any]) -> list[tuple[str, SampleKey, int]]:
+        """Return candidate, sample and position of every token at which two answers first differ."""
+        return [
+            (fixed["candidate"], SampleKey(d.battery, d.item_id, d.repeat), d.position)
+            for d in self.divergences(fixed)
+            if d.reference_token is not None and d.candidate_token is not None
+        ]
+
+    def divergences(self, fixed: Mapping[str, Any]) -> list[Divergence]:
+        """Return the first differences of a contrast's answers."""
+        arms = fixed["reference"], fixed["candidate"]
+        if arms not in self._found:
+            differing = [entry for name, pair in self._pairs(*arms) for entry in pair.differing(name)]
+            self._found[arms] = read_divergences(self.layout, self.items, self.repeats, fixed, differing)
+        return self._found[arms]
+
+
+def _draft_stack(manifest: Manifest, contrast: Contrast) -> Arm | None:
+    """Return the draft of a candidate as a stack of its own; None where it has no model of its own."""
+    reference, candidate = manifest.arms[contrast.reference], manifest.arms[contrast.candidate]
+    config = candidate.speculative_config or {}
+    # The reference engine's method says who verifies; its draft is always a model. Elsewhere drafts of other
+    # methods read the target's hidden states and answer nothing alone.
+    model = candidate.engine == "reference" or config.get("method") in ("draft_model", "assistant_model")
+    if not config.get("model") or not model or reference.engine not in SCORING_ENGINES:
+        return None
+    own = {k: v for k, v in reference.engine_args.items() if k not in _OF_THE_TARGET}
+    update = {
+        "model": config.get("model"),
+        "revision": config.get("revision"),
+        # Prompts as the target reads them.
+        "tokenizer": reference.tokenizer or reference.model,
+        "engine_args": own,
+    }
+    return reference.model_copy(update=update)

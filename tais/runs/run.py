@@ -1,0 +1,435 @@
+"""A screen from manifest to report: plan, run the arms, score, decide.
+
+Every step leaves whole files behind, so that a run killed at any point continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tais.analysis.analyse import analyse
+from tais.analysis.attribution import UNAVAILABLE
+from tais.common.files import canonical_json, remove_leftovers, store_error, write_atomic
+from tais.engines.resolved import Difference
+from tais.errors import EngineError, Interrupted, Place, StoreError, TaisError, UsageError
+from tais.executors import Executor, Placement, check_executor, create_executor, targets_first
+from tais.manifest.model import Arm
+from tais.plan.plan import Plan, make_plan, require_engines
+from tais.rundir.guard import RunGuard
+from tais.rundir.ledger import LEDGER, append, attempts, read_ledger
+from tais.rundir.lock import LOCK, compare_locks, lock_digest, read_lock, write_lock
+from tais.scoring.replies import judge_jobs, planned_judges
+from tais.verdict.report import Report
+
+if TYPE_CHECKING:
+    from tais.attest import Signer
+    from tais.cache.reuse import Reuse
+    from tais.executors.process import ArmEvent
+    from tais.worker.main import Job
+
+__all__ = [
+    "Observer",
+    "RunOptions",
+    "RunOutcome",
+    "finish",
+    "new_run",
+    "run",
+]
+
+# Measured on the demo: a stored token takes about 12 bytes with its log-probabilities, zstd-compressed;
+# this is twice as much, and a sample's text and keys are added.
+_BYTES_PER_TOKEN = 24
+_BYTES_PER_SAMPLE = 600
+_BYTES_SPARE = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line says beside the manifest."""
+
+    out: Path = Path("reports")
+    resume: bool = False
+    limit: int | None = None
+    stall_seconds: float = 1800.0
+    part_samples: int = 256
+    part_seconds: float = 10.0
+    signer: Signer | None = None
+    """Signs lock and report; None leaves the run unsigned."""
+    cache: str | None = None
+    """Folder or URL of arms that ran already; None runs every arm."""
+    only: tuple[str, ...] = ()
+    """Candidates, or faults of a drill, to which the contrasts are cut down; empty for all."""
+    redact: bool = False
+    """Leave prompts and answers out of the report and its pages; ids and digests stay."""
+    placement: Placement = field(default_factory=Placement)
+    """On which machines and devices arms run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a run came to."""
+
+    report: Report
+    run_dir: Path
+
+
+class Observer(Protocol):
+    """Who watches a run; the command line shows progress, a script may count."""
+
+    def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
+        """Take note that arms are about to run."""
+
+    def scoring(self, name: str, answers: int) -> None:
+        """Take note that answers are about to be scored under a stack."""
+
+    def event(self, event: ArmEvent) -> None:
+        """Take note of an arm's event."""
+
+    def note(self, text: str) -> None:
+        """Take note of something worth a line."""
+
+
+@dataclass(slots=True)
+class Silent:
+    """An observer that looks away."""
+
+    notes: list[str] = field(default_factory=list)
+
+    def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
+        """Ignore it."""
+
+    def scoring(self, name: str, answers: int) -> None:
+        """Ignore it."""
+
+    def event(self, event: ArmEvent) -> None:
+        """Ignore it."""
+
+    def note(self, text: str) -> None:
+        """Keep the text."""
+        self.notes.append(text)
+
+
+def run(manifest_path: str | Path, options: RunOptions, observer: Observer | None = None) -> RunOutcome:
+    """Run a screen to its verdict.
+
+    Parameters
+    ----------
+    manifest_path
+        A manifest file, or the name of one that ships with TAIS.
+    options
+        Where to, how much, and whether to continue.
+    observer
+        Who watches.
+
+    Raises
+    ------
+    TaisError
+        Whatever stops the run; what was stored stays, and `resume` continues from it.
+    """
+    watcher: Observer = observer or Silent()
+    check_executor(options.placement)
+    if options.cache is not None and options.placement.executor != "local":
+        # An entry is addressed by the machine that ran it, and here only the cluster knows which will.
+        raise UsageError(
+            "a cache works with arms on this machine only",
+            remedy="Leave out --cache, or --executor ray",
+        )
+    plan = make_plan(manifest_path, options.limit, options.only)
+    require_engines(plan)
+    run_dir = _existing_run(plan, options) if options.resume else new_run(plan, options)
+    return finish(plan, options, run_dir, watcher)
+
+
+def finish(
+    plan: Plan,
+    options: RunOptions,
+    run_dir: Path,
+    observer: Observer,
+    bring: Callable[[Path], None] | None = None,
+) -> RunOutcome:
+    """Run what a run directory lacks, decide and sign.
+
+    Parameters
+    ----------
+    plan
+        What the directory's lock fixes.
+    options
+        How.
+    run_dir
+        A directory with its lock and items.
+    observer
+        Who watches.
+    bring
+        Brings answers that exist already into the directory, once its lock is signed.
+    """
+    # From here on the items stand in the run directory.
+    plan = replace(plan, batteries=(), brought=bring is not None)
+    with RunGuard(run_dir):
+        remove_leftovers(run_dir)
+        if options.signer is not None:
+            from tais.attest import sign_lock
+
+            # Before the first token: nobody can choose the rules after seeing the answers.
+            sign_lock(run_dir, options.signer)
+        if bring is not None:
+            bring(run_dir)
+        return _Attempt(plan, options, run_dir, observer).execute()
+
+
+def new_run(plan: Plan, options: RunOptions) -> Path:
+    """Make the run directory of a plan, with items and lock."""
+    from tais.rundir.items import write_items
+
+    parent = options.out / plan.manifest.name
+    run_dir = parent / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    try:
+        (run_dir / "arms").mkdir(parents=True)
+        (run_dir / "logs").mkdir()
+        free = shutil.disk_usage(run_dir).free
+    except OSError as error:
+        raise store_error(error, run_dir) from error
+    needed = _expected_bytes(plan)
+    if free < needed:
+        shutil.rmtree(run_dir)
+        raise StoreError(
+            f"this run may need {needed >> 20} MB and {free >> 20} MB are free",
+            place=Place(file=str(parent)),
+            remedy="Free some space, or choose another directory with --out",
+        )
+    write_items(run_dir / "items.parquet", plan.batteries)
+    # Last: a directory with a lock has all that a resumed run needs.
+    write_lock(run_dir / LOCK, plan.lock)
+    return run_dir
+
+
+def _expected_bytes(plan: Plan) -> int:
+    per_sample = plan.manifest.sampling.max_tokens * _BYTES_PER_TOKEN + _BYTES_PER_SAMPLE
+    return _BYTES_SPARE + plan.samples_per_arm * len(plan.arms) * per_sample
+
+
+def _existing_run(plan: Plan, options: RunOptions) -> Path:
+    parent = options.out / plan.manifest.name
+    runs = sorted(path.parent for path in parent.glob(f"*/{LOCK}"))
+    if not runs:
+        raise UsageError(
+            "there is no run to resume", place=Place(file=str(parent)), remedy="Start one without --resume"
+        )
+    run_dir = runs[-1]
+    changed = compare_locks(read_lock(run_dir), plan.lock)
+    if changed:
+        raise UsageError(
+            f"cannot resume {run_dir.name}: {_say(changed)}",
+            place=Place(file=str(run_dir / LOCK)),
+            remedy="Undo the change, or start a new run without --resume",
+        )
+    return run_dir
+
+
+def _say(changed: list[Difference]) -> str:
+    """Name what changed; the manifest's text only where nothing that it says did."""
+    real = [d for d in changed if not d.key.startswith("manifest.")] or changed[:1]
+    said = [f"{d.key} was {_short(d.reference)} and is {_short(d.candidate)}" for d in real[:3]]
+    more = f" and {len(real) - 3} more" if len(real) > 3 else ""
+    return "; ".join(said) + more
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class _Clock:
+    """Passes events on and notes how long each phase of each arm took."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+        self.phases: dict[str, dict[str, float]] = {}
+        self._running: dict[str, tuple[str, float]] = {}
+
+    def event(self, event: ArmEvent) -> None:
+        now = time.monotonic()
+        if event.event == "preloaded":
+            self.phases[""] = {"import": round(event.seconds, 3)}
+        elif event.event in ("phase", "exit"):
+            # Several arms may run at once.
+            phase, since = self._running.pop(event.arm, ("", now))
+            if phase:
+                self.phases.setdefault(event.arm, {})[phase] = round(now - since, 3)
+            if event.event == "phase":
+                self._running[event.arm] = (event.phase, now)
+        self.observer.event(event)
+
+
+class _Attempt:
+    """One attempt at a run: the first, or a resumed one."""
+
+    def __init__(self, plan: Plan, options: RunOptions, run_dir: Path, observer: Observer) -> None:
+        self.plan, self.options, self.run_dir, self.observer = plan, options, run_dir, observer
+        self.ledger = run_dir.parent / LEDGER
+        self.started = datetime.now(UTC)
+        self.clock = _Clock(observer)
+
+    def execute(self) -> RunOutcome:
+        stored = self.run_dir / "report.json"
+        if stored.exists():
+            self.observer.note(f"{self.run_dir.name} is finished: nothing to run")
+            self._sign()
+            return RunOutcome(Report.model_validate_json(stored.read_bytes()), self.run_dir)
+        self._enter("resume" if self.options.resume else "start")
+        try:
+            self._run_arms()
+            report = self._decide()
+        except KeyboardInterrupt:
+            self._enter("end", outcome="interrupted")
+            raise Interrupted(
+                "stopped; what is finished is stored",
+                place=Place(file=str(self.run_dir)),
+                remedy="Continue with --resume",
+            ) from None
+        except TaisError as error:
+            self._enter("end", outcome=f"failed: {type(error).__name__}")
+            raise
+        self._sign()
+        self._enter("end", outcome=report.verdict.value)
+        return RunOutcome(report, self.run_dir)
+
+    def _enter(self, event: str, **values: Any) -> str:
+        entry = {
+            "event": event,
+            "run": self.run_dir.name,
+            "manifest": self.plan.lock["manifest"]["sha256"],
+            "lock": lock_digest(self.run_dir),
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            **values,
+        }
+        self._line = append(self.ledger, entry)
+        return self._line
+
+    def _run_arms(self) -> None:
+        from tais.analysis.looks import in_order
+
+        all_jobs = targets_first([self._job(name) for name in self.plan.arms], self.plan.lock)
+        jobs = in_order(all_jobs, self.plan.lock, self.run_dir)
+        judges = planned_judges(self.plan.manifest, self.plan.lock, self.run_dir, jobs[0])
+        planned, stall = [*jobs, *judges], self.options.stall_seconds
+        reuse = self._reuse(planned)
+        ready = reuse.take(self.plan.arms) if reuse is not None else set()
+        missing = [name for name in self.plan.arms if name not in ready]
+        self._predict()
+        self.observer.started(self.run_dir, missing, self.plan.samples_per_arm)
+        where = self.options.placement
+        with create_executor(where, self.run_dir, stall_seconds=stall, planned=planned) as executor:
+            asked = [job for job in jobs if job["arm"]["name"] not in ready]
+            asked = [job for job in asked if not (self.plan.brought and "looks" in job)]
+            executor.run(asked, self.clock.event)
+            if reuse is not None:
+                reuse.keep(missing)
+            executor.run(judge_jobs(self.run_dir, self.plan.lock, self.plan.arms, judges), self.clock.event)
+            self._audit(executor)
+
+    def _predict(self) -> None:
+        """Write down what the run is going to cost, where that can be known."""
+        from tais.cost.history import known_rates
+        from tais.cost.predict import PREDICTION, predict, write_prediction
+
+        if self.options.resume or self.plan.brought or (self.run_dir / PREDICTION).exists():
+            return
+        rates = known_rates(self.run_dir.parent, self.plan.lock)
+        if rates is not None:
+            write_prediction(self.run_dir, predict(self.plan.lock, rates))
+
+    def _reuse(self, planned: Sequence[Job]) -> Reuse | None:
+        if self.options.cache is None:
+            return None
+        from tais.cache.reuse import Reuse
+        from tais.cache.store import CacheStore
+        from tais.executors.process import worker_environment
+
+        store, variables = CacheStore(self.options.cache), worker_environment(planned)
+        return Reuse(store, self.run_dir, self.plan.lock, variables, self.observer.note)
+
+    def _audit(self, executor: Executor) -> None:
+        """Score what the reference stacks must score, each stage from what the one before it left."""
+        from tais.runs.audit_plan import AuditPlanner
+
+        planner = AuditPlanner(self.run_dir, self.plan.manifest, self.plan.lock, self._make_job)
+        for stage in planner.stages():
+            for job in stage:
+                self.observer.scoring(job["arm"]["name"], job["total"])
+                try:
+                    executor.run([job], self.clock.event)
+                except EngineError as error:
+                    if not job["optional"]:
+                        raise
+                    # What only explains may fail: the report then says so.
+                    said = {"message": " ".join(str(error).split())}
+                    write_atomic(Path(job["arm_dir"]) / UNAVAILABLE, canonical_json(said) + b"\n")
+                    self.observer.note(f"{job['arm']['name']}: not possible here, see the report")
+
+    def _job(self, name: str) -> Job:
+        return self._make_job(self.plan.manifest.arms[name], self.run_dir / "arms" / name)
+
+    def _make_job(self, arm: Arm, folder: Path) -> Job:
+        return {
+            "arm": arm.model_dump(mode="json"),
+            "sampling": self.plan.manifest.sampling.model_dump(mode="json"),
+            "items": str(self.run_dir / "items.parquet"),
+            "arm_dir": str(folder),
+            "log": str(self.run_dir / "logs" / f"{arm.name.replace(' ', '-')}.log"),
+            "part_samples": self.options.part_samples,
+            "part_seconds": self.options.part_seconds,
+        }
+
+    def _decide(self) -> Report:
+        from tais.report.redact import redacted
+        from tais.report.render import write_views
+
+        begun = time.monotonic()
+        report = self._with_cost(analyse(self.run_dir, self._run_facts(), keep_scores=True), begun)
+        if self.options.redact:
+            report = redacted(report)
+        write_views(report, self.run_dir)
+        # Last of all: a run directory with a report is a finished one.
+        write_atomic(self.run_dir / "report.json", report.to_json().encode())
+        return report
+
+    def _with_cost(self, report: Report, begun: float) -> Report:
+        """Return the report with the time that deciding took, and the prediction beside the truth."""
+        from tais.cost.predict import compared, read_prediction
+
+        facts, run = report.facts, report.facts["run"]
+        seconds = round(time.monotonic() - begun, 3)
+        phases = {**run["phases"], "": {**run["phases"].get("", {}), "decide": seconds}}
+        run = {**run, "phases": phases}
+        prediction = None if self.options.resume else read_prediction(self.run_dir)
+        if prediction is not None:
+            tokens = {name: arm["tokens"] for name, arm in facts["arms"].items()}
+            run["cost"] = compared(prediction, phases, tokens, run["seconds"] + seconds)
+        return report.model_copy(update={"facts": {**facts, "run": run}})
+
+    def _sign(self) -> None:
+        if self.options.signer is not None:
+            from tais.attest import sign_run
+
+            sign_run(self.run_dir, self.options.signer)
+
+    def _run_facts(self) -> dict[str, Any]:
+        entries = read_ledger(self.ledger)
+        earlier = [e["time"] for e in entries if e["run"] == self.run_dir.name and e["event"] == "start"]
+        now = datetime.now(UTC)
+        made = attempts(entries, self.plan.lock["manifest"]["sha256"])
+        return {
+            "id": self.run_dir.name,
+            "started": earlier[0] if earlier else self.started.isoformat(timespec="seconds"),
+            "ended": now.isoformat(timespec="seconds"),
+            "seconds": round((now - self.started).total_seconds(), 3),
+            "resumed": self.options.resume,
+            "phases": self.clock.phases,
+            "ledger": {"file": LEDGER, "line": self._line, "attempts": made},
+        }

@@ -1,0 +1,1 @@
+"""Answers become scores; judges are asked."""

@@ -1,0 +1,132 @@
+"""scores.parquet: every sample of every arm, scored by its battery's scorer.
+
+second_scores.parquet is the same of the scorers that only look on, for the batteries that have any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tais.common.files import store_error, sync_directory, temporary_path
+from tais.rundir.items import Items
+from tais.rundir.samples import read_batches
+from tais.scorers import Scorer, ScorerBase, score_unique, scorer_label
+from tais.scorers.judges import Judge
+from tais.scoring.replies import Replies
+
+__all__ = ["SCHEMA", "SECOND", "score_arms"]
+
+SECOND = "second_scores.parquet"
+"""Stands beside scores.parquet."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("battery", pa.string(), nullable=False),
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("scorer", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("invalid", pa.bool_(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+    ]
+)
+_COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw", "finish_reason")
+
+
+def score_arms(
+    path: Path,
+    arm_dirs: Mapping[str, Path],
+    scorers: Mapping[str, Sequence[ScorerBase]],
+    items: Items,
+    replies: Replies,
+) -> None:
+    """Score all samples and write the table, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where scores.parquet goes.
+    arm_dirs
+        Directory of each arm's parts.
+    scorers
+        Scorers of each battery; the answers to one that has none here are passed over.
+    items
+        What was asked.
+    replies
+        What the judges of the run said.
+
+    Raises
+    ------
+    StoreError
+        When samples cannot be read or scores not written, or a judge has not replied.
+    """
+    temporary = temporary_path(path)
+    try:
+        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+            for arm in sorted(arm_dirs):
+                for batch in read_batches(arm_dirs[arm], _COLUMNS):
+                    for table in _score_batch(arm, batch, scorers, items, replies):
+                        writer.write_table(table)
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise store_error(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _score_batch(
+    arm: str,
+    batch: pa.RecordBatch,
+    scorers: Mapping[str, Sequence[ScorerBase]],
+    items: Items,
+    replies: Replies,
+) -> Iterator[pa.Table]:
+    columns = {name: batch.column(name).to_pylist() for name in _COLUMNS}
+    for battery in dict.fromkeys(columns["battery"]):
+        rows = [i for i, name in enumerate(columns["battery"]) if name == battery]
+        for scorer in scorers.get(battery, ()):
+            yield _score_rows(arm, battery, rows, columns, scorer, items, replies)
+
+
+def _score_rows(
+    arm: str,
+    battery: str,
+    rows: Sequence[int],
+    columns: Mapping[str, list[Any]],
+    scorer: ScorerBase,
+    items: Items,
+    replies: Replies,
+) -> pa.Table:
+    ids = [columns["item_id"][i] for i in rows]
+    raw = [columns["text_raw"][i] for i in rows]
+    texts = [
+        columns["text"][i] if r is None else r.decode("utf-8", "surrogatepass")
+        for i, r in zip(rows, raw, strict=True)
+    ]
+    if isinstance(scorer, Judge):
+        scores = replies.scores(scorer, arm, [items[battery, item_id] for item_id in ids], texts)
+    else:
+        assert isinstance(scorer, Scorer), "what is no judge scores by itself"
+        expects = [items.expect(battery, item_id) for item_id in ids]
+        scores = score_unique(scorer, texts, expects, [columns["finish_reason"][i] for i in rows])
+    n = len(rows)
+    return pa.table(
+        {
+            "arm": [arm] * n,
+            "battery": [battery] * n,
+            "item_id": ids,
+            "repeat": pa.array([columns["repeat"][i] for i in rows], pa.int32()),
+            "scorer": [scorer_label(scorer)] * n,
+            "value": scores.values,
+            "invalid": scores.invalid,
+            "label": list(scores.labels),
+        },
+        schema=SCHEMA,
+    )

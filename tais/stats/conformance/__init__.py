@@ -1,0 +1,1 @@
+"""Whether sampled tokens follow the law that the target gives them."""

@@ -1,0 +1,127 @@
+"""The rule that turns a table into pass, fail or neither; vectorised, so that simulations share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tais.stats.effect import cohens_h, cohens_h_interval
+from tais.stats.paired import PairedTable, Tost, tango_statistic, tost, zero_discordance_bound
+from tais.stats.proportions import FloatArray, Interval, normal_quantile
+from tais.stats.ratio import ratio_statistic, ratio_tost
+
+__all__ = ["Setting", "mean_regions", "regions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a verdict of one endpoint depends on beside its table."""
+
+    margin: float
+    alpha: float
+    h_cutoff: float
+    null_h_quantile: float | None = None
+    """None without calibration: the fixed cutoff then stands alone."""
+    one_sided: bool = False
+    """Non-inferiority: only a fall of the candidate counts."""
+    tost_alone: bool = False
+    """Calibration contrasts: the effect size is shown and decides nothing."""
+    ratio: bool = False
+    """The margin tolerates a ratio of unsafe rates up to 1 + margin instead of a difference."""
+
+    @property
+    def cutoff_usable(self) -> bool:
+        """Whether the same stack stays below the cutoff against itself."""
+        return self.null_h_quantile is None or self.null_h_quantile < self.h_cutoff
+
+    def scores(self, table: PairedTable) -> tuple[FloatArray, FloatArray]:
+        """Score statistics against "worse by the margin" and "better by the margin".
+
+        The first is large and positive, the second large and negative where the table shows equivalence.
+        """
+        if self.ratio:
+            worse = -ratio_statistic(table, 1 + self.margin)
+            return worse, -ratio_statistic(table, 1 / (1 + self.margin))
+        return tango_statistic(table, -self.margin), tango_statistic(table, self.margin)
+
+    def test(self, table: PairedTable) -> Tost:
+        """Two one-sided score tests on the scale of the margin."""
+        run = ratio_tost if self.ratio else tost
+        return run(table, self.margin, self.alpha, one_sided=self.one_sided)
+
+    def worse(self, ci: Interval) -> bool:
+        """Whether an interval on the scale of the margin lies wholly on the unsafe side."""
+        return ci[0] > 1 + self.margin if self.ratio else ci[1] < -self.margin
+
+    def better(self, ci: Interval) -> bool:
+        """Whether it lies wholly on the other side, and the hypothesis forbids that too."""
+        if self.one_sided:
+            return False
+        return ci[1] < 1 / (1 + self.margin) if self.ratio else ci[0] > self.margin
+
+
+def regions(table: PairedTable, setting: Setting) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where a table passes and where it fails; it is inconclusive elsewhere.
+
+    Parameters
+    ----------
+    table
+        Paired counts, arrays of any shape.
+    setting
+        Margins and cutoffs.
+
+    Returns
+    -------
+    passes, fails
+        Disjoint masks of the table's shape, by the score test.
+    """
+    z = normal_quantile(1 - 2 * setting.alpha)
+    worse, better = setting.scores(table)
+    passes, fails = worse > z, worse < -z
+    if not setting.one_sided:
+        passes &= better < -z
+        fails |= better > z
+    if setting.tost_alone:
+        return np.asarray(passes), np.asarray(fails)
+    h = cohens_h(table.reference_rate, table.candidate_rate)
+    small = h > -setting.h_cutoff if setting.one_sided else np.abs(h) < setting.h_cutoff
+    low, high = cohens_h_interval(table, 1 - 2 * setting.alpha)
+    fails |= high < -setting.h_cutoff
+    if not setting.one_sided:
+        fails |= low > setting.h_cutoff
+    return np.asarray(passes & small & setting.cutoff_usable & ~fails), np.asarray(fails)
+
+
+def mean_regions(
+    total: FloatArray, squares: FloatArray, clusters: int, setting: Setting
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where the mean difference of scores passes and where it fails, by the floored t-interval.
+
+    Parameters
+    ----------
+    total, squares
+        Sum of the cluster differences and of their squares, any shape.
+    clusters
+        Number of clusters.
+    setting
+        Margins; effect sizes of rates do not apply.
+
+    Returns
+    -------
+    passes, fails
+        Disjoint masks; the same rule as :func:`tais.verdict.continuous.t_tost`.
+    """
+    from scipy.special import stdtrit
+
+    mean = np.asarray(total) / clusters
+    variance = np.maximum(np.asarray(squares) / clusters - mean**2, 0) / max(clusters - 1, 1)
+    critical = float(stdtrit(max(clusters - 1, 1), 1 - setting.alpha))
+    floor = zero_discordance_bound(clusters, 1 - 2 * setting.alpha)
+    half = np.hypot(critical * np.sqrt(variance), floor)
+    passes, fails = mean - half > -setting.margin, mean + half < -setting.margin
+    if not setting.one_sided:
+        passes &= mean + half < setting.margin
+        fails |= mean - half > setting.margin
+    return np.asarray(passes), np.asarray(fails)

@@ -1,0 +1,1 @@
+"""Operating characteristics by simulation."""

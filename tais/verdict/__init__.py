@@ -1,0 +1,1 @@
+"""Evidence in, report out. Pure: no file, no scorer, no engine."""

@@ -1,0 +1,222 @@
+"""What an audit means for a contrast: causes of divergence, conformance, and what it bounds.
+
+A pure function of the evidence. Tokens pass by score; a miss counts only outside the band that the control
+and the dtype explain.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from tais.manifest.model import Rules
+from tais.stats.draft_pull import draft_pull
+from tais.stats.proportions import wilson
+from tais.stats.rounding_band import share_upper_bound
+from tais.verdict.evidence import Attribution, AuditCounts, AuditEvidence, ContrastEvidence
+from tais.verdict.reasons import note, points, reason, tidy, tidy_interval
+from tais.verdict.report import Reason, Verdict
+from tais.verdict.token_law import law_details, weigh_law
+
+__all__ = ["audit_details", "weigh_audit"]
+
+Weighed = tuple[Verdict, Reason]
+
+# Of each contrast, in the report; audits/ holds the rest.
+_LISTED = 50
+_NAMED = 10
+_EXPLAINED = ("tie", "numerical")
+
+
+def weigh_audit(contrast: ContrastEvidence, rules: Rules) -> list[Weighed]:
+    """Return what the audit says, each with the best verdict that it leaves possible."""
+    audit = contrast.audit
+    weighed = [*_lossy(contrast), *weigh_law(contrast, rules)]
+    if audit is None:
+        return weighed
+    weighed += _structural(contrast, audit)
+    weighed += [(Verdict.passed, r) for r in _notes(audit)]
+    if contrast.evidence == "teacher_forced":
+        weighed += _bounds(audit, rules)
+    return weighed
+
+
+def _of(audit: AuditEvidence, *causes: str) -> list[Attribution]:
+    return [a for a in audit.attributions if a.cause in causes]
+
+
+def _lossy(contrast: ContrastEvidence) -> Iterator[Weighed]:
+    """A rule that is meant to let other tokens through must be seen to do so."""
+    if not contrast.lossy_by_design or not contrast.greedy:
+        return
+    if contrast.audit is not None and _of(contrast.audit, "structural", "unconfirmed"):
+        return
+    message = (
+        "lossless: false is said of a speculative arm, and no token is there that the target would not have "
+        "chosen: the lossy rule was not applied, or these items do not show it"
+    )
+    yield Verdict.inconclusive, reason("lossy_treatment_not_shown", message)
+
+
+def _structural(contrast: ContrastEvidence, audit: AuditEvidence) -> Iterator[Weighed]:
+    found = _of(audit, "structural", "length")
+    if found:
+        first = found[0]
+        message = (
+            f"structural divergence: {len(found)} tokens that the target would not have chosen, first "
+            f"{_place(first)}: {_said(first)}"
+        )
+        claims = contrast.lossless
+        why = reason(
+            "structural_divergence",
+            message,
+            severity="decides" if claims else "note",
+            tokens=len(found),
+            first=[_plain(a) for a in found[:_NAMED]],
+        )
+        yield Verdict.failed if claims else Verdict.passed, why
+    texts = _of(audit, "text")
+    if texts:
+        message = f"{len(texts)} answers have the same tokens and another text, first {_place(texts[0])}"
+        allowed = Verdict.inconclusive if contrast.lossless else Verdict.passed
+        yield allowed, reason("text_divergence", message, answers=len(texts))
+
+
+def _place(found: Attribution) -> str:
+    return f"at token {found.position} of {found.battery}/{found.item_id}"
+
+
+def _said(found: Attribution) -> str:
+    if found.cause == "length":
+        return "one answer ends where the other goes on"
+    way = f" ({found.proposed})" if found.proposed else ""
+    return f"token {found.token}{way} scores {found.margin:.4g} below token {found.best_token}"
+
+
+def _notes(audit: AuditEvidence) -> Iterator[Reason]:
+    causes: Counter[str] = Counter(a.cause for a in audit.attributions)
+    explained = sum(causes[cause] for cause in _EXPLAINED)
+    if explained:
+        message = (
+            f"{explained} divergences are explained: {causes['tie']} ties, {causes['numerical']} within the "
+            f"numerical band of {audit.band:.3g} ({audit.dtype})"
+        )
+        yield note("divergences_explained", message, tie=causes["tie"], numerical=causes["numerical"])
+    if causes["unconfirmed"]:
+        first = _of(audit, "unconfirmed")[0]
+        message = (
+            f"{causes['unconfirmed']} tokens lie outside the numerical band of {audit.band:.3g} and no "
+            f"float32 check confirms or clears them, first {_place(first)}: reported, decides nothing"
+        )
+        yield note("divergences_unconfirmed", message, tokens=causes["unconfirmed"])
+    if causes["unknown"]:
+        message = f"{causes['unknown']} divergences have no cause: they could not be scored"
+        yield note("divergences_unexplained", message, divergences=causes["unknown"])
+    if audit.candidate.tokens:
+        message = f"{_conforming(audit.candidate)}; of the reference's own, {_conforming(audit.control)}"
+        yield note("conformance", message, tokens=audit.candidate.tokens, misses=audit.candidate.misses)
+    pull = _pull(audit)
+    if pull:
+        message = (
+            f"{pull['hits']} of {pull['n']} diverging tokens are the draft's own choice, where chance and "
+            f"ties make {pull['expected']:.3g} (p = {pull['p']:.2g})"
+        )
+        yield note("draft_pull", message, **pull)
+    if audit.unavailable:
+        yield note("audit_incomplete", f"not everything could be scored: {audit.unavailable}")
+    if audit.left_out:
+        yield note("divergences_left_out", f"{audit.left_out} divergences were not looked at")
+
+
+def _conforming(counts: AuditCounts) -> str:
+    rate = 100 * (1 - counts.misses / counts.tokens) if counts.tokens else 100.0
+    return f"{rate:.6g} % of {counts.tokens} tokens score best, {counts.beyond} lie outside the band"
+
+
+def _bounds(audit: AuditEvidence, rules: Rules) -> Iterator[Weighed]:
+    """Without the reference's own answers, bound what may have changed."""
+    if not audit.candidate.tokens:
+        message = "no token was scored, so nothing is known of this candidate"
+        yield Verdict.inconclusive, reason("nothing_scored", message)
+        return
+    tokens = share_upper_bound(audit.candidate.beyond, audit.candidate.tokens, 1 - rules.alpha)
+    message = f"at most {points(tokens)} of {audit.candidate.tokens} tokens are not the target's"
+    yield Verdict.passed, note("leak_bounded", message, bound=tidy(tokens))
+    for battery in audit.batteries:
+        bound = share_upper_bound(battery.items_beyond, battery.items, 1 - rules.alpha)
+        values: dict[str, Any] = {"battery": battery.battery, "items": battery.items, "bound": tidy(bound)}
+        said = (
+            f"{battery.battery}: at most {points(bound)} of answers hold a token that is not the target's "
+            f"({battery.items_beyond} of {battery.items} seen)"
+        )
+        if bound <= rules.margin:
+            yield Verdict.passed, note("difference_bounded", said, **values)
+        else:
+            message = f"{said}, more than the margin of {points(rules.margin)}"
+            yield Verdict.inconclusive, reason("difference_not_bounded", message, **values)
+
+
+def _pull(audit: AuditEvidence) -> dict[str, Any] | None:
+    asked = [a for a in audit.attributions if a.draft_choice is not None]
+    if not asked:
+        return None
+    found = draft_pull([bool(a.draft_choice) for a in asked], [a.draft_chance or 0.0 for a in asked])
+    return {
+        "n": found.n,
+        "hits": found.matches,
+        "wilson": tidy_interval(found.wilson),
+        "expected": tidy(found.expected * found.n),
+        "p": tidy(found.p),
+        "pull": tidy(found.pull),
+        "pull_ci": tidy_interval(found.pull_ci),
+    }
+
+
+def _plain(found: Attribution) -> dict[str, Any]:
+    return {key: tidy(x) if isinstance(x, float) else x for key, x in asdict(found).items() if x is not None}
+
+
+def _counts(counts: AuditCounts) -> dict[str, Any]:
+    found: dict[str, Any] = {**asdict(counts), "largest": tidy(counts.largest)}
+    if counts.tokens:
+        found["rate"] = tidy(1 - counts.misses / counts.tokens)
+        found["wilson"] = tidy_interval(wilson(counts.tokens - counts.misses, counts.tokens))
+    return found
+
+
+def audit_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, Any]:
+    """Return the figures of an audit for the report; nothing where there was none."""
+    audit = contrast.audit
+    if audit is None:
+        return law_details(contrast, rules)
+    causes: Counter[str] = Counter(a.cause for a in audit.attributions)
+    # What needs a look stands first.
+    order = {"structural": 0, "length": 0, "unconfirmed": 1, "text": 1, "unknown": 2}
+    listed = sorted(audit.attributions, key=lambda a: order.get(a.cause, 3))[:_LISTED]
+    return {
+        "audit": {
+            "scope": audit.scope,
+            "dtype": audit.dtype,
+            "band": tidy(audit.band),
+            "rounding": tidy(audit.rounding),
+            "control": _counts(audit.control),
+            "candidate": _counts(audit.candidate),
+            "causes": dict(sorted(causes.items())),
+            "downstream": audit.downstream,
+            "draft_pull": _pull(audit),
+            "batteries": [
+                {
+                    **asdict(battery),
+                    "bound": tidy(share_upper_bound(battery.items_beyond, battery.items, 1 - rules.alpha)),
+                }
+                for battery in audit.batteries
+                if battery.items
+            ],
+            "attributions": [_plain(a) for a in listed],
+            "attributions_left_out": audit.left_out + len(audit.attributions) - len(listed),
+            "prompts_differ": audit.prompts_differ,
+            "unavailable": audit.unavailable,
+        }
+    }

@@ -1,0 +1,175 @@
+"""A binary endpoint: table, intervals, tests, verdict."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from tais.manifest.model import Rules
+from tais.stats.effect import cohens_h, cohens_h_interval
+from tais.stats.null import CalibratedNull, Discordance, calibrated_null
+from tais.stats.paired import Tost
+from tais.stats.power import n_for_scores, zero_discordance_floor
+from tais.stats.proportions import Interval, as_interval, wilson
+from tais.stats.regions import Setting
+from tais.verdict.details import binary_details, binary_notes, null_notes, unmatched_reasons
+from tais.verdict.early_stop import LookRule
+from tais.verdict.endpoint_table import Folded
+from tais.verdict.evidence import EndpointEvidence
+from tais.verdict.reasons import (
+    note,
+    tidy,
+    tidy_interval,
+    tost_report,
+    why_failed,
+    why_not_passed,
+    why_passed,
+)
+from tais.verdict.report import EndpointReport, PairedTableReport, Reason, Verdict
+
+__all__ = ["judge_binary"]
+
+
+def judge_binary(
+    endpoint: EndpointEvidence,
+    folded: Folded,
+    rules: Rules,
+    setting: Setting,
+    discordance: Discordance | None,
+    notes: list[Reason],
+    look: LookRule | None = None,
+) -> tuple[EndpointReport, Setting]:
+    """Judge a binary endpoint.
+
+    Parameters
+    ----------
+    endpoint, folded
+        Rows, and their clusters.
+    rules
+        Read for `exact` and `null_quantile`.
+    setting
+        Margins and cutoffs, without the null quantile yet.
+    discordance
+        Pooled A/A discordance, None without calibration.
+    notes
+        What is known already.
+    look
+        How one of several looks decides; None where the endpoint is judged once.
+
+    Returns
+    -------
+    EndpointReport, Setting
+        The report, and the setting with the null quantile in it.
+    """
+    null = None
+    if discordance is not None and not setting.tost_alone:
+        null = calibrated_null(
+            folded.clusters,
+            folded.reference_rate,
+            discordance,
+            setting.h_cutoff,
+            rules.null_quantile,
+            one_sided=setting.one_sided,
+        )
+        setting = replace(setting, null_h_quantile=null.h_quantile)
+    # Of several looks each has a level of its own, at which its test is shown.
+    level = setting if look is None else replace(setting, alpha=look.alpha)
+    test = _test(folded, rules, level)
+    h = float(cohens_h(folded.reference_rate, folded.candidate_rate))
+    known = test.ci if test.method == "tango" and look is None else None
+    h_ci = as_interval(cohens_h_interval(folded.table, 1 - 2 * setting.alpha, known))
+    verdict, reasons = _verdict(folded, rules, test, h, h_ci, null, level, look)
+    blocks, more = unmatched_reasons(endpoint, folded, setting)
+    if blocks and verdict is Verdict.passed:
+        verdict, reasons = Verdict.inconclusive, []
+    if not setting.tost_alone:
+        more += null_notes(folded, h, null)
+    more += binary_notes(endpoint, folded, setting)
+    if rules.exact and test.method == "tango":
+        message = f"n = {folded.clusters} is beyond the exact test: the score test, its limit, decides"
+        more.append(note("exact_beyond_reach", message, n=folded.clusters))
+    report = _report(endpoint, folded, setting, test, (h, h_ci), null, verdict, [*reasons, *more, *notes])
+    if look is not None:
+        report = report.model_copy(update={"tost": tost_report(test, level)})
+    return report, setting
+
+
+def _test(folded: Folded, rules: Rules, setting: Setting) -> Tost:
+    if rules.exact:
+        from tais.stats.exact import LARGEST_N, exact_tost
+
+        if folded.clusters > LARGEST_N:
+            return setting.test(folded.table)
+        return exact_tost(folded.table, setting.margin, setting.alpha, one_sided=setting.one_sided)
+    return setting.test(folded.table)
+
+
+def _verdict(
+    folded: Folded,
+    rules: Rules,
+    test: Tost,
+    h: float,
+    h_ci: Interval,
+    null: CalibratedNull | None,
+    setting: Setting,
+    look: LookRule | None,
+) -> tuple[Verdict, list[Reason]]:
+    ci, equivalent = as_interval(test.ci), bool(test.equivalent)
+    failed = why_failed(ci, h, h_ci, setting)
+    if look is not None:
+        beyond = [r for r in failed if r.code == "effect_beyond_cutoff"]
+        obstacles = why_not_passed(look.n, 0, None, True, ci, h, null, setting)
+        if (decided := look.decide(folded, h, obstacles, beyond)) is not None:
+            return decided
+        equivalent = look.reached(folded)
+    elif failed:
+        return Verdict.failed, failed
+    # On the ratio scale the unsafe outcomes count, not the items: there is no floor in n.
+    floor = 0 if setting.ratio else zero_discordance_floor(setting.margin, setting.alpha, exact=rules.exact)
+    worse, better = (float(x) for x in setting.scores(folded.table))
+    needed = n_for_scores(folded.clusters, worse, -math.inf if setting.one_sided else better, setting.alpha)
+    open_points = why_not_passed(folded.clusters, floor, needed, equivalent, ci, h, null, setting)
+    if open_points:
+        return Verdict.inconclusive, open_points
+    return Verdict.passed, why_passed(ci, h, setting)
+
+
+def _report(
+    endpoint: EndpointEvidence,
+    folded: Folded,
+    setting: Setting,
+    test: Tost,
+    effect: tuple[float, Interval],
+    null: CalibratedNull | None,
+    verdict: Verdict,
+    reasons: list[Reason],
+) -> EndpointReport:
+    k = folded.clusters
+    details, mcnemar_p = binary_details(endpoint, folded, setting, null)
+    both, reference_only, candidate_only, neither = folded.rows
+    return EndpointReport(
+        battery=endpoint.battery,
+        scorer=endpoint.scorer,
+        kind="binary",
+        n=folded.n,
+        clusters=k,
+        invalid=int((endpoint.reference_invalid | endpoint.candidate_invalid).sum()),
+        reference_rate=tidy(folded.reference_rate),
+        candidate_rate=tidy(folded.candidate_rate),
+        reference_wilson=tidy_interval(wilson(folded.reference_rate * k, k)),
+        candidate_wilson=tidy_interval(wilson(folded.candidate_rate * k, k)),
+        table=PairedTableReport(
+            both=both, reference_only=reference_only, candidate_only=candidate_only, neither=neither
+        ),
+        difference=tidy(float(folded.table.difference)),
+        tost=tost_report(test, setting),
+        cohens_h=tidy(effect[0]),
+        cohens_h_ci=tidy_interval(effect[1]),
+        h_cutoff=setting.h_cutoff,
+        null_h_quantile=None if null is None else tidy(null.h_quantile),
+        null_h_quantile_upper=None if null is None else tidy(null.h_quantile_upper),
+        mcnemar_p=tidy(mcnemar_p),
+        verdict=verdict,
+        reasons=tuple(reasons),
+        details=details,
+    )

@@ -1,0 +1,286 @@
+"""What the decision reads: samples and scores folded into per-item tables.
+
+These frozen types are the only way from the sample store into :mod:`tais.verdict.screen`; they hold arrays
+and counts, no files, clocks or engines, so that the decision stays a pure function of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tais.manifest.model import Role, Rules
+from tais.stats.conformance.conformance import ConformanceResult, ControlComparison
+
+__all__ = [
+    "Attribution",
+    "AuditCounts",
+    "AuditEvidence",
+    "BatteryAudit",
+    "Cause",
+    "ConformanceEvidence",
+    "ContrastEvidence",
+    "Divergence",
+    "EndpointEvidence",
+    "Finding",
+    "IdentityCounts",
+    "LookEvidence",
+    "ScreenEvidence",
+    "TreatmentEvidence",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something seen on the way that the report must state (prompt drift, unequal configuration ...)."""
+
+    code: str
+    message: str
+    values: dict[str, Any] = field(default_factory=dict)
+    blocks_pass: bool = False
+    """Whether the contrast can be at best inconclusive because of it."""
+    fails: bool = False
+    """Whether the contrast fails because of it. A "structural_divergence" fails only a contrast that claims
+    to be lossless; in another it is reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookEvidence:
+    """Planned looks at one endpoint of a candidate that may have been stopped early."""
+
+    kind: str
+    """Boundary, see :class:`tais.stats.sequential.Boundary`."""
+    planned: tuple[int, ...]
+    """Clusters in after each look; a small battery may bring nothing new at one."""
+    early: bool
+    """Whether outcomes are looked at before the end: they are binary and need no judge."""
+    at: NDArray[np.int64]
+    """Look at which each row is first seen, shape (n,), from 1."""
+    reference_only: tuple[int, ...]
+    """Rows of each look's block that only one arm has."""
+    candidate_only: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointEvidence:
+    """Paired outcomes of one scorer on one battery, in reference and candidate.
+
+    All arrays have shape (n,) and are aligned: row i is one (item, repeat) answered by both arms.
+    """
+
+    battery: str
+    scorer: str
+    kind: Literal["binary", "continuous"]
+    item_ids: NDArray[np.str_]
+    clusters: NDArray[np.str_]
+    """Cluster label per row: the battery's cluster column, else the item id (repeats share it)."""
+    reference: NDArray[np.float64]
+    candidate: NDArray[np.float64]
+    """Outcomes in [0, 1]; 1 is as expected (safe, correct). An invalid outcome counts as 0."""
+    reference_invalid: NDArray[np.bool_]
+    candidate_invalid: NDArray[np.bool_]
+    """Empty, truncated or garbled answers."""
+    reference_only: int = 0
+    candidate_only: int = 0
+    """Rows that only one arm has: counted and reported, never dropped in silence."""
+    margin: float | None = None
+    """The battery's own margin; None takes the rules'."""
+    looks: LookEvidence | None = None
+    """None where every item was to be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first difference between two answers to one item."""
+
+    battery: str
+    item_id: str
+    repeat: int
+    position: int
+    """0-based index of the first differing token (of the first differing byte when ids are missing)."""
+    unit: Literal["token", "byte"]
+    reference_token: int | None
+    candidate_token: int | None
+    """Token ids there; None past the end of an answer."""
+    reference_margin: float | None
+    candidate_margin: float | None
+    """Top-1 minus top-2 log-probability of each arm at that position, in nats."""
+    proposed: Literal["prefill", "draft", "correction", "bonus"] | None = None
+    """How the candidate came by its token; None where its engine does not tell."""
+    same_tokens: bool = False
+    """Whether the tokens are the same and the text alone differs."""
+    downstream: int = 0
+    """Tokens of the candidate after this one: they follow from it, and are not looked at one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityCounts:
+    """How many answers of one battery are identical in both arms."""
+
+    battery: str
+    n: int
+    identical: int
+    """Equal token ids (equal bytes where an arm has no ids)."""
+    identical_text: int
+
+
+@dataclass(frozen=True, slots=True)
+class TreatmentEvidence:
+    """What speculation was asked for, what the engine resolved to, and what it then did."""
+
+    requested: str | None
+    """Method asked for, None for an arm that does not speculate."""
+    resolved: str | None
+    """Method the engine says it runs; "unknown" where an engine does not say."""
+    drafts: int | None
+    draft_tokens: int | None
+    accepted_tokens: int | None
+    """Counts over all samples; None where the engine gives none."""
+    accepted_per_position: tuple[int, ...] = ()
+
+
+Cause = Literal["tie", "numerical", "structural", "unconfirmed", "length", "text", "unknown"]
+"""Why two answers diverge at a token.
+
+tie: the reference stack scores both tokens alike; numerical: the candidate's token lies below the best by
+no more than the band; structural: by more, and still so in float32; unconfirmed: by more, and no float32
+scores are there; length: one answer ends where the other goes on; text: equal tokens, other text; unknown:
+not scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """One divergence, or one token that the reference stack would not have chosen."""
+
+    battery: str
+    item_id: str
+    repeat: int
+    position: int
+    """0-based index of the token in the answer."""
+    cause: Cause
+    token: int | None = None
+    """The candidate's token."""
+    best_token: int | None = None
+    margin: float | None = None
+    """Score of the best token minus that of the candidate's, under the reference stack (logits)."""
+    reference_margin: float | None = None
+    """The same of the reference's token."""
+    float32_margin: float | None = None
+    proposed: Literal["prefill", "draft", "correction", "bonus"] | None = None
+    draft_choice: bool | None = None
+    """Whether it is the draft's own best token; None where the draft was not asked."""
+    draft_chance: float | None = None
+    """Probability of that where the draft has no say: one of the other tokens within the band, at random."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCounts:
+    """Scored tokens of one arm."""
+
+    tokens: int = 0
+    ties: int = 0
+    """Best together with another token."""
+    misses: int = 0
+    """Below the best, by however little."""
+    beyond: int = 0
+    """Below the best by more than the band."""
+    largest: float = 0.0
+    """Largest margin (logits)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryAudit:
+    """Whole answers of one battery under the reference stack."""
+
+    battery: str
+    items: int
+    """Distinct items with a scored answer."""
+    items_beyond: int
+    """Of them, those with a token below the best by more than the band."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvidence:
+    """What the reference stack says of the tokens of a candidate."""
+
+    scope: Literal["divergences", "full", "only"]
+    dtype: str
+    band: float
+    """Largest margin (logits) that rounding explains."""
+    rounding: float
+    """What the dtype alone explains; the band is this or the control's bound, whichever is larger."""
+    control: AuditCounts
+    """The reference's own answers."""
+    candidate: AuditCounts
+    """Whole answers of the candidate; no tokens where only divergences are scored."""
+    batteries: tuple[BatteryAudit, ...] = ()
+    attributions: tuple[Attribution, ...] = ()
+    left_out: int = 0
+    """Divergences that were not looked at."""
+    downstream: int = 0
+    """Tokens after the first difference of their answers."""
+    prompts_differ: int = 0
+    """Answers whose prompt the reference stack reads otherwise; they are not scored against it."""
+    unscored: int = 0
+    """Tokens without a score: the context was full."""
+    unavailable: str | None = None
+    """Why something could not be scored."""
+    seconds: float | None = None
+    """Wall time of the scoring."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConformanceEvidence:
+    """Sampled tokens against the law of the reference stack."""
+
+    candidate: ConformanceResult
+    control: ConformanceResult | None
+    """The reference's own tokens, scored in the same way; None where it answered nothing."""
+    against: ControlComparison | None
+    left_out: int
+    """Tokens of the candidate whose law is not known, or that lie at the edge of a cut."""
+    draft: Literal["none", "greedy", "sampled"]
+    """What is known of the draft: nothing, its best token, its law."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastEvidence:
+    """Everything about one contrast."""
+
+    reference: str
+    candidate: str
+    role: Role
+    lossless: bool
+    identity: tuple[IdentityCounts, ...]
+    divergences: tuple[Divergence, ...]
+    """First differences, at most a stated number of them; the counts are in `identity`."""
+    treatment: TreatmentEvidence
+    endpoints: tuple[EndpointEvidence, ...]
+    findings: tuple[Finding, ...] = ()
+    evidence: Literal["matched", "teacher_forced"] = "matched"
+    audit: AuditEvidence | None = None
+    conformance: ConformanceEvidence | None = None
+    greedy: bool = True
+    """Whether answers are greedy: only then are they expected to be the same."""
+    lossy_by_design: bool = False
+    """Whether the same target speculates with a rule that is not meant to keep its choices."""
+    tokens_per_answer: float | None = None
+    """Mean length of the candidate's answers; None where an engine gives no tokens."""
+    candidate_properties: dict[str, float] = field(default_factory=dict)
+    """Numeric properties of the candidate arm (num_speculative_tokens, temperature, batch size) on which
+    a dose-response is looked for across the contrasts of one reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenEvidence:
+    """Everything the decision reads."""
+
+    name: str
+    rules: Rules
+    contrasts: tuple[ContrastEvidence, ...]
+    findings: tuple[Finding, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Provenance that the report repeats and that decides nothing: run id, times, arms, digests, ledger."""

@@ -1,0 +1,244 @@
+"""The frozen Report: the one object that every renderer takes.
+
+Its JSON is the contract ``tais/report/v1``: keys are only ever added, never renamed or removed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tais.manifest.model import Role, Rules
+from tais.verdict.adjudication import AdjudicationReport
+
+__all__ = [
+    "EXIT_CODES",
+    "AdjudicationReport",
+    "ContrastReport",
+    "DivergenceReport",
+    "EndpointReport",
+    "IdentityReport",
+    "ItemReport",
+    "ItemsReport",
+    "PairedTableReport",
+    "Reason",
+    "Report",
+    "TextReport",
+    "TostReport",
+    "TreatmentReport",
+    "Verdict",
+]
+
+
+class Verdict(StrEnum):
+    """Outcome of an endpoint, a contrast or a screen."""
+
+    passed = "pass"
+    failed = "fail"
+    inconclusive = "inconclusive"
+
+
+EXIT_CODES = {Verdict.passed: 0, Verdict.failed: 1, Verdict.inconclusive: 3}
+
+Interval = tuple[float, float]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
+
+
+class Reason(_Frozen):
+    """Why a verdict is what it is, or a note beside it."""
+
+    code: str
+    message: str
+    values: dict[str, Any] = Field(default_factory=dict)
+    severity: Literal["decides", "note"] = "decides"
+
+
+class DivergenceReport(_Frozen):
+    """First difference of one item."""
+
+    battery: str
+    item_id: str
+    repeat: int
+    position: int
+    unit: Literal["token", "byte"]
+    reference_token: int | None
+    candidate_token: int | None
+    reference_margin: float | None
+    candidate_margin: float | None
+
+
+class BatteryIdentityReport(_Frozen):
+    """Identity within one battery."""
+
+    battery: str
+    n: int
+    identical: int
+    identical_text: int
+
+
+class IdentityReport(_Frozen):
+    """How many answers are the same, token for token (byte for byte where ids are missing)."""
+
+    n: int
+    identical: int
+    rate: float | None
+    wilson: Interval | None = None
+    batteries: tuple[BatteryIdentityReport, ...] = ()
+    first_divergences: tuple[DivergenceReport, ...] = ()
+
+
+class TreatmentReport(_Frozen):
+    """Whether the arm got the treatment that it asked for."""
+
+    requested: str | None
+    resolved: str | None
+    drafts: int | None
+    draft_tokens: int | None
+    accepted_tokens: int | None
+    acceptance_rate: float | None
+    accepted_per_position: tuple[int, ...] = ()
+    applied: bool | None
+    """None when the arm asked for no speculation."""
+
+
+class PairedTableReport(_Frozen):
+    """Counts of pairs; 1 is the expected (safe, correct) outcome."""
+
+    both: int
+    reference_only: int
+    candidate_only: int
+    neither: int
+
+
+class TostReport(_Frozen):
+    """Two one-sided tests of the paired difference, candidate minus reference."""
+
+    method: str
+    margin: float
+    alpha: float
+    p: float
+    ci: Interval
+    """The 1 - 2 alpha interval."""
+    equivalent: bool
+
+
+class EndpointReport(_Frozen):
+    """One scorer on one battery in one contrast."""
+
+    battery: str
+    scorer: str
+    kind: Literal["binary", "continuous"]
+    n: int
+    clusters: int
+    invalid: int
+    reference_rate: float | None
+    candidate_rate: float | None
+    reference_wilson: Interval | None
+    candidate_wilson: Interval | None
+    table: PairedTableReport | None
+    difference: float | None
+    tost: TostReport | None
+    cohens_h: float | None
+    cohens_h_ci: Interval | None = None
+    h_cutoff: float
+    null_h_quantile: float | None
+    null_h_quantile_upper: float | None = None
+    mcnemar_p: float | None
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    details: dict[str, Any] = Field(default_factory=dict)
+    """Further statistics, by name."""
+
+
+class TextReport(_Frozen):
+    """A prompt or an answer, or the part of it that a report keeps."""
+
+    sha256: str
+    """Of all its UTF-8 bytes (WTF-8 where it is not valid Unicode)."""
+    characters: int
+    """Length of all of it."""
+    start: int = 0
+    """Where the kept part begins."""
+    text: str | None = None
+    """The kept part, lone surrogates as U+FFFD; None in a redacted report."""
+
+
+class ItemReport(_Frozen):
+    """One (item, repeat) that came out differently in the two arms."""
+
+    battery: str
+    item_id: str
+    repeat: int
+    flipped: bool
+    """Whether its outcome differs; else only its answers do."""
+    prompt: TextReport
+    reference_text: TextReport
+    candidate_text: TextReport
+    reference_value: float | None
+    candidate_value: float | None
+    """What the scorer gave; None where it gave no number."""
+    reference_label: str | None
+    candidate_label: str | None
+    """What the scorer called the answers; None in a redacted report."""
+    first_difference: int | None
+    """0-based character at which the answers first differ; None where their texts are equal."""
+
+
+class ItemsReport(_Frozen):
+    """The flipped and the diverging items of a contrast, as many as a report keeps."""
+
+    flipped: int
+    diverging: int
+    """Counts of all; a flipped item is not counted as diverging again."""
+    flipped_left_out: int
+    diverging_left_out: int
+    kept: tuple[ItemReport, ...] = ()
+    redacted: bool = False
+
+
+class ContrastReport(_Frozen):
+    """Reference arm against candidate arm."""
+
+    reference: str
+    candidate: str
+    role: Role
+    lossless: bool
+    evidence: Literal["matched", "teacher_forced"]
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    identity: IdentityReport
+    treatment: TreatmentReport
+    endpoints: tuple[EndpointReport, ...] = ()
+    details: dict[str, Any] = Field(default_factory=dict)
+    items: ItemsReport | None = None
+    """None where nobody collected them."""
+
+
+class Report(_Frozen):
+    """The decision of one screen."""
+
+    schema_: Literal["tais/report/v1"] = Field("tais/report/v1", alias="schema")
+    name: str
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    rules: Rules
+    contrasts: tuple[ContrastReport, ...] = ()
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """Provenance: run id, times, arms, digests, ledger. Decides nothing."""
+    details: dict[str, Any] = Field(default_factory=dict)
+    adjudication: AdjudicationReport | None = None
+    """What people said of the answers; decides nothing. None where nobody was asked."""
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the verdict."""
+        return EXIT_CODES[self.verdict]
+
+    def to_json(self) -> str:
+        """Return the JSON of the contract, with a newline at the end."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"

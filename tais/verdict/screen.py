@@ -1,0 +1,265 @@
+"""The decision: evidence in, report out.
+
+A pure function of its argument: no clock, no files, no engine, no global state. Simulations inside it
+draw from a frozen stream with fixed seeds, so the same evidence gives the same report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tais.manifest.model import Hypothesis, Role, Rules
+from tais.verdict.calibration import Calibration, calibration_details, calibration_notes
+from tais.verdict.contrast import build_contrast, finding_reason, worst
+from tais.verdict.early_stop import Stop, candidate_stop, stop_notes
+from tais.verdict.endpoint import EndpointResult, judge_at, judge_endpoint, judge_looks
+from tais.verdict.evidence import ContrastEvidence, EndpointEvidence, ScreenEvidence
+from tais.verdict.reasons import note, reason
+from tais.verdict.report import ContrastReport, Reason, Report, Verdict
+from tais.verdict.summary import contrast_details
+
+if TYPE_CHECKING:
+    from tais.verdict.sensitivity import Sensitivity
+
+__all__ = ["decide", "stop_of"]
+
+_Judged = tuple[ContrastEvidence, tuple[EndpointResult, ...]]
+
+
+def decide(evidence: ScreenEvidence) -> Report:
+    """Decide a screen.
+
+    Parameters
+    ----------
+    evidence
+        Rules, contrasts with their paired outcomes, findings and facts.
+
+    Returns
+    -------
+    Report
+        Verdict, with the reasons of every outcome on the way. No number in it is NaN or infinite.
+
+    Raises
+    ------
+    TaisError
+        Where the evidence contradicts itself: arrays of unequal length, outcomes outside [0, 1], counts
+        that cannot be, margins outside (0, 1).
+    """
+    rules = evidence.rules
+    calibration = Calibration.of(evidence.contrasts, rules.alpha)
+    stops = _stops(evidence.contrasts, rules, calibration)
+    judged = [
+        (contrast, _judge(contrast, rules, calibration, stops.get(contrast.candidate)))
+        for contrast in evidence.contrasts
+    ]
+    sensitivity = _sensitivity(judged, rules, calibration)
+    contrasts = tuple(
+        _contrast(j, rules, calibration, sensitivity.get(j[0].reference, []), stops.get(j[0].candidate))
+        for j in judged
+    )
+    verdict, reasons = _verdict(evidence, contrasts)
+    return Report(
+        name=evidence.name,
+        verdict=verdict,
+        reasons=(*reasons, *_notes(contrasts), *_two_sided(evidence, calibration, stops)),
+        rules=rules,
+        contrasts=contrasts,
+        facts=evidence.facts,
+        details=_details(judged, rules),
+    )
+
+
+def _judge(
+    contrast: ContrastEvidence, rules: Rules, calibration: Calibration, stop: Stop | None
+) -> tuple[EndpointResult, ...]:
+    results = []
+    for e in contrast.endpoints:
+        discordance = calibration.discordance(contrast.reference, e)
+        if stop is None or e.looks is None:
+            results.append(judge_endpoint(e, rules, contrast.role, discordance))
+        else:
+            results.append(judge_looks(e, rules, contrast.role, discordance, stop))
+    return tuple(results)
+
+
+def stop_of(
+    candidate: str,
+    contrasts: Sequence[ContrastEvidence],
+    rules: Rules,
+    *,
+    upto: int | None = None,
+    blind: bool = False,
+    calibration: Calibration | None = None,
+) -> Stop | None:
+    """Return where a candidate stops, from the answers that are in.
+
+    Parameters
+    ----------
+    candidate
+        An arm.
+    contrasts
+        All contrasts of the candidate, and the calibration contrasts of its references.
+    rules
+        As of the lock.
+    upto
+        Last look whose answers are in; None for all.
+    blind
+        Whether the candidate has endpoints beside these that are first seen at the end.
+    calibration
+        Of the contrasts, where it is known already.
+
+    Returns
+    -------
+    Stop or None
+        None for a candidate that is not looked at.
+    """
+    known = Calibration.of(contrasts, rules.alpha) if calibration is None else calibration
+
+    def judge(contrast: ContrastEvidence, endpoint: EndpointEvidence, look: int) -> Verdict:
+        discordance = known.discordance(contrast.reference, endpoint)
+        return judge_at(endpoint, rules, contrast.role, discordance, look)
+
+    return candidate_stop(contrasts, candidate, judge, upto=upto, blind=blind)
+
+
+def _stops(
+    contrasts: Sequence[ContrastEvidence], rules: Rules, calibration: Calibration
+) -> dict[str, Stop | None]:
+    names = dict.fromkeys(c.candidate for c in contrasts if any(e.looks is not None for e in c.endpoints))
+    return {name: stop_of(name, contrasts, rules, calibration=calibration) for name in names}
+
+
+def _sensitivity(
+    judged: list[_Judged], rules: Rules, calibration: Calibration
+) -> dict[str, list[Sensitivity]]:
+    """Minimum detectable leaks by reference arm, one per positive control."""
+    found: dict[str, list[Sensitivity]] = {}
+    for contrast, results in judged:
+        if contrast.role is Role.positive_control:
+            from tais.verdict.sensitivity import measure_sensitivity
+
+            measured = measure_sensitivity(contrast, results, rules, calibration)
+            found.setdefault(contrast.reference, []).append(measured)
+    return found
+
+
+def _contrast(
+    judged: _Judged,
+    rules: Rules,
+    calibration: Calibration,
+    sensitivity: list[Sensitivity],
+    stop: Stop | None,
+) -> ContrastReport:
+    contrast, results = judged
+    notes, details = stop_notes(contrast, stop)
+    notes += calibration_notes(contrast, calibration, rules.null_quantile)
+    details |= contrast_details(results)
+    details |= calibration_details(contrast, calibration, rules.null_quantile)
+    if contrast.role is Role.screen and sensitivity:
+        notes += [x for measured in sensitivity for x in measured.notes()]
+        details["sensitivity"] = [measured.to_dict() for measured in sensitivity]
+    return build_contrast(contrast, results, rules, notes, details)
+
+
+def _verdict(evidence: ScreenEvidence, contrasts: tuple[ContrastReport, ...]) -> tuple[Verdict, list[Reason]]:
+    """Take the worst screen contrast, then the conditions: calibration, controls, findings."""
+    weighed = [_weigh(c) for c in contrasts if c.role is Role.screen or not _as_wanted(c)]
+    if not any(c.role is Role.screen for c in contrasts):
+        weighed.append(
+            (Verdict.inconclusive, reason("no_screen_contrast", "no contrast has the role screen"))
+        )
+    weighed += [finding_reason(f) for f in evidence.findings]
+    verdict = worst(v for v, _ in weighed)
+    order = {Verdict.failed: 0, Verdict.inconclusive: 1, Verdict.passed: 2}
+    return verdict, [r for _, r in sorted(weighed, key=lambda w: order[w[0]])]
+
+
+def _as_wanted(contrast: ContrastReport) -> bool:
+    wanted = Verdict.failed if contrast.role is Role.positive_control else Verdict.passed
+    return contrast.verdict is wanted
+
+
+def _weigh(contrast: ContrastReport) -> tuple[Verdict, Reason]:
+    """Say what one contrast means for the screen."""
+    name = f"{contrast.candidate} against {contrast.reference}"
+    arms: dict[str, Any] = {"reference": contrast.reference, "candidate": contrast.candidate}
+    if contrast.role is Role.screen:
+        message = f"{name}: {contrast.verdict.value}"
+        return contrast.verdict, reason(f"screen_{contrast.verdict.name}", message, **arms)
+    if contrast.role is Role.calibration:
+        message = f"the stack does not pass against itself: {name} is {contrast.verdict.value}"
+        return Verdict.inconclusive, reason("calibration_not_passed", message, **arms)
+    message = (
+        f"the screen could not have seen a leak: the control {name} is {contrast.verdict.value}, not fail"
+    )
+    return Verdict.inconclusive, reason("control_not_caught", message, **arms)
+
+
+def _notes(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
+    """Say on what the verdict rests, and on what it does not."""
+    notes = []
+    screens = [c for c in contrasts if c.role is Role.screen]
+    controls = [c for c in contrasts if c.role is Role.positive_control]
+    if sum(len(c.endpoints) for c in screens) > 1:
+        message = "every endpoint must pass, so alpha needs no correction (intersection-union test)"
+        notes.append(note("intersection_union", message))
+    notes += _ceilings(contrasts)
+    if not any(c.role is Role.calibration for c in contrasts):
+        message = "not calibrated: no A/A contrast shows what the same stack does against itself"
+        notes.append(note("not_calibrated", message))
+    if not controls:
+        message = "no positive control: nothing shows that this screen would have seen a leak"
+        notes.append(note("no_positive_control", message))
+        return notes
+    caught = {(e.battery, e.scorer) for c in controls for e in c.endpoints if e.verdict is Verdict.failed}
+    shown = {(e.battery, e.scorer) for c in screens for e in c.endpoints}
+    for battery, scorer in sorted(shown - caught):
+        message = f"{battery}/{scorer}: no control is caught here, so a pass here shows nothing"
+        notes.append(note("endpoint_control_not_caught", message, battery=battery, scorer=scorer))
+    return notes
+
+
+def _ceilings(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
+    """Name the endpoints in which every arm, controls too, has 0 % or 100 %: no leak could show there."""
+    rates: dict[tuple[str, str], set[float | None]] = {}
+    for endpoint in (e for c in contrasts for e in c.endpoints):
+        both = {endpoint.reference_rate, endpoint.candidate_rate}
+        rates.setdefault((endpoint.battery, endpoint.scorer), set()).update(both)
+    notes = []
+    for (battery, scorer), found in sorted(rates.items()):
+        for rate in (0.0, 1.0):
+            if found == {rate}:
+                where = f"{battery}/{scorer}: every arm has {100 * rate:g} %"
+                message = f"{where}, so this battery says nothing about leaks"
+                notes.append(note("battery_at_limit", message, battery=battery, scorer=scorer, rate=rate))
+    return notes
+
+
+def _two_sided(
+    evidence: ScreenEvidence, calibration: Calibration, stops: Mapping[str, Stop | None]
+) -> list[Reason]:
+    """Say what equivalence would have come to where only a change for the worse counts."""
+    if evidence.rules.hypothesis is not Hypothesis.non_inferiority:
+        return []
+    rules = evidence.rules.model_copy(update={"hypothesis": Hypothesis.equivalence})
+    notes = []
+    for contrast in evidence.contrasts:
+        if contrast.role is Role.screen:
+            # The candidate stopped where the rules of this screen said so.
+            results = _judge(contrast, rules, calibration, stops.get(contrast.candidate))
+            decided = build_contrast(contrast, results, rules, [], {}).verdict
+            name = f"{contrast.candidate} against {contrast.reference}"
+            message = f"as equivalence, where a change for the better counts too, {name} is {decided.value}"
+            arms = {"reference": contrast.reference, "candidate": contrast.candidate}
+            notes.append(note("under_equivalence", message, verdict=decided.value, **arms))
+    return notes
+
+
+def _details(judged: list[_Judged], rules: Rules) -> dict[str, Any]:
+    """Add what runs across contrasts: dose-response on the numeric properties of the arms."""
+    if not any(contrast.candidate_properties for contrast, _ in judged):
+        return {}
+    from tais.stats.dose import screen_dose_response
+
+    return {"dose_response": screen_dose_response([contrast for contrast, _ in judged], rules)}

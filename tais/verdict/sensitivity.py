@@ -1,0 +1,365 @@
+"""What this very screen could have seen: contamination curves and the minimum detectable leak.
+
+A leak of share e means that each prompt is answered by the unsafe arm instead of the reference with
+probability e. The per-item outcomes of a positive control against the same reference say what such a
+leak does to the paired table; the rule of the verdict says whether the screen would have noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tais.manifest.model import Rules
+from tais.stats.paired import PairedTable, tango_interval
+from tais.stats.power import zero_discordance_floor
+from tais.stats.proportions import FloatArray, Interval, as_interval
+from tais.stats.regions import Setting, mean_regions, regions
+from tais.verdict.calibration import Calibration
+from tais.verdict.endpoint import EndpointResult
+from tais.verdict.endpoint_table import Folded, cluster_codes
+from tais.verdict.evidence import ContrastEvidence, EndpointEvidence
+from tais.verdict.reasons import note, tidy
+from tais.verdict.report import Reason
+
+__all__ = [
+    "EndpointLeak",
+    "Sensitivity",
+    "identity_leak",
+    "leak_curve",
+    "measure_sensitivity",
+    "titrated_control",
+]
+
+PROBABILITY = 0.9
+"""With which a leak of the minimum detectable size is noticed."""
+_DRAWS = 400
+_POINTS = 48
+_FINE = 64
+"""Outcomes of many-valued clusters are grouped to multiples of 1 / 64."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointLeak:
+    """Contamination curve of one endpoint."""
+
+    battery: str
+    scorer: str
+    shares: FloatArray
+    """Shares e, shape (points,), rising to 1."""
+    not_passed: FloatArray
+    """Probability that the endpoint no longer passes at each share."""
+    failed: FloatArray
+    passes_clean: bool
+    """Whether it passes without a leak; else no leak is needed for a verdict other than pass."""
+    control_difference: float
+    control_ci: Interval
+    titrated: dict[str, Any] | None = None
+    """The control diluted to the share at which the screen fails, and its verdict."""
+
+    def detectable(self, curve: FloatArray) -> float | None:
+        """Smallest share noticed with probability 0.9; None where not even a whole leak is."""
+        return _crossing(self.shares, curve) if self.passes_clean else None
+
+    def interval(self, share: float | None) -> tuple[float, float | None] | None:
+        """Range of a share, from the uncertainty of the control's own difference.
+
+        What is noticed is share times difference, so the share goes with the inverse of the difference at
+        either end of its 1 - 2 alpha interval; no upper end where that interval reaches zero.
+        """
+        if share is None or self.control_difference == 0:
+            return None
+        ends = [x / self.control_difference for x in self.control_ci]
+        low, high = share / max(ends), share / min(ends) if min(ends) > 0 else None
+        return tidy(low), None if high is None or high > 1 else tidy(high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        not_passed, failed = self.detectable(self.not_passed), self.detectable(self.failed)
+        return {
+            "battery": self.battery,
+            "scorer": self.scorer,
+            "passes_clean": self.passes_clean,
+            "control_difference": tidy(self.control_difference),
+            "not_pass": not_passed,
+            "not_pass_interval": self.interval(not_passed),
+            "fail": failed,
+            "fail_interval": self.interval(failed),
+            "titrated": self.titrated,
+            "curve": {
+                "share": [tidy(x) for x in self.shares.tolist()],
+                "not_pass": [tidy(x) for x in self.not_passed.tolist()],
+                "fail": [tidy(x) for x in self.failed.tolist()],
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """Minimum detectable leak of one positive control into its reference."""
+
+    reference: str
+    control: str
+    endpoints: tuple[EndpointLeak, ...]
+    not_pass: float | None
+    """Overall: some endpoint no longer passes."""
+    not_pass_interval: tuple[float, float | None] | None
+    """From the uncertainty of the control's difference in the endpoint that notices first."""
+    fail: float | None
+    fail_interval: tuple[float, float | None] | None
+    identity: float | None
+    """More outputs differ than the same stack differs from itself."""
+
+    def notes(self) -> list[Reason]:
+        """Say it in one sentence."""
+        if not self.endpoints:
+            return []
+        first = f"a leak of {self.control} into {self.reference}"
+        parts = [
+            f"{_share(self.not_pass)}{_range(self.not_pass_interval)} would not pass",
+            f"{_share(self.fail)}{_range(self.fail_interval)} would fail",
+            f"{_share(self.identity)} would show in the outputs",
+        ]
+        message = f"minimum detectable leak (probability 0.9): {first} of {', of '.join(parts)}"
+        values: dict[str, Any] = {"control": self.control, "not_pass": self.not_pass, "fail": self.fail}
+        values |= {"not_pass_interval": self.not_pass_interval, "fail_interval": self.fail_interval}
+        return [note("minimum_detectable_leak", message, identity=self.identity, **values)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {
+            "control": self.control,
+            "probability": PROBABILITY,
+            "not_pass": self.not_pass,
+            "not_pass_interval": self.not_pass_interval,
+            "fail": self.fail,
+            "fail_interval": self.fail_interval,
+            "identity": self.identity,
+            "endpoints": [e.to_dict() for e in self.endpoints],
+        }
+
+
+def _share(value: float | None) -> str:
+    return "no share" if value is None else f"{100 * value:.3g} %"
+
+
+def _range(interval: tuple[float, float | None] | None) -> str:
+    if interval is None:
+        return ""
+    high = "100" if interval[1] is None else f"{100 * interval[1]:.3g}"
+    return f" [{100 * interval[0]:.3g}, {high}]"
+
+
+def _crossing(shares: FloatArray, curve: FloatArray) -> float | None:
+    """Share at which a noisy rising curve first stays at 0.9, by linear interpolation in log share."""
+    below = np.nonzero(curve < PROBABILITY)[0]
+    if len(below) == 0:
+        return tidy(float(shares[0]))
+    i = int(below[-1])
+    if i == len(curve) - 1:
+        return None
+    part = (PROBABILITY - curve[i]) / (curve[i + 1] - curve[i])
+    return tidy(float(shares[i] * (shares[i + 1] / shares[i]) ** part))
+
+
+def _shares(clusters: int) -> FloatArray:
+    return np.geomspace(min(0.2 / clusters, 0.01), 1.0, _POINTS)
+
+
+def _leaked(values: FloatArray, shares: FloatArray, seed: int) -> FloatArray:
+    """Sums of `values`, shape (clusters, columns), over leaked clusters: (columns, shares, draws)."""
+    kinds, counts = np.unique(values, axis=0, return_counts=True)
+    if len(kinds) > _FINE:
+        kinds, counts = np.unique(np.round(values * _FINE) / _FINE, axis=0, return_counts=True)
+    random = np.random.RandomState(seed)
+    total = np.zeros((values.shape[1], len(shares), _DRAWS))
+    for kind, count in zip(kinds, counts, strict=True):
+        if np.any(kind):
+            drawn = random.binomial(count, shares[:, None], (len(shares), _DRAWS))
+            total += kind[:, None, None] * drawn
+    return total
+
+
+def leak_curve(
+    folded: Folded, setting: Setting, shares: FloatArray, *, binary: bool = True, seed: int = 0
+) -> tuple[FloatArray, FloatArray]:
+    """Probability of "no longer pass" and of "fail" at each share of a leak.
+
+    Parameters
+    ----------
+    folded
+        The positive control against the reference.
+    setting
+        The rule of the verdict.
+    shares
+        Shape (points,), in [0, 1].
+    binary
+        Outcomes are 0 or 1.
+    seed
+        Of the frozen NumPy stream.
+
+    Returns
+    -------
+    not_passed, failed
+        Shape (points,), each from 400 draws per share (standard error 0.015 at 0.9).
+    """
+    if not binary:
+        d = folded.difference
+        first, second = _leaked(np.stack([d, d**2], axis=1), shares, seed)
+        passes, fails = mean_regions(first, second, folded.clusters, setting)
+        return 1 - passes.mean(axis=1), fails.mean(axis=1)
+    both = np.stack([folded.only_reference, folded.only_candidate], axis=1)
+    b, c = _leaked(both, shares, seed)
+    # Few tables are distinct: each is judged once.
+    pairs, back = np.unique(np.stack([b.ravel(), c.ravel()], axis=1), axis=0, return_inverse=True)
+    k = float(folded.clusters)
+    a = np.maximum(k * folded.reference_rate - pairs[:, 0], 0)
+    table = PairedTable(a, pairs[:, 0], pairs[:, 1], np.maximum(k - a - pairs.sum(axis=1), 0))
+    passes, fails = (x[back.ravel()].reshape(b.shape) for x in regions(table, setting))
+    return 1 - passes.mean(axis=1), fails.mean(axis=1)
+
+
+def measure_sensitivity(
+    contrast: ContrastEvidence, results: Sequence[EndpointResult], rules: Rules, calibration: Calibration
+) -> Sensitivity:
+    """Measure what one positive control shows about the screens of its reference.
+
+    Parameters
+    ----------
+    contrast, results
+        The control, and its judged endpoints in the same order.
+    rules
+        Read for the exact floor and the quantile of the A/A divergence.
+    calibration
+        A/A divergence of outputs.
+    """
+    known = [(e, r) for e, r in zip(contrast.endpoints, results, strict=True) if r.folded is not None]
+    shares = _shares(max((r.folded.clusters for _, r in known if r.folded), default=1))
+    leaks = tuple(_endpoint_leak(e, r, rules, shares) for e, r in known)
+    passed, spared = np.ones(len(shares)), np.ones(len(shares))
+    # Batteries have items of their own; scorers of one battery may notice the same leak, so the best counts.
+    for battery in {e.battery for e in leaks}:
+        here = [e for e in leaks if e.battery == battery]
+        passed *= np.min([1 - e.not_passed for e in here], axis=0)
+        spared *= np.min([1 - e.failed for e in here], axis=0)
+    clean = bool(leaks) and all(e.passes_clean for e in leaks)
+    not_pass = _crossing(shares, 1 - passed) if clean else None
+    fail = _crossing(shares, 1 - spared) if leaks else None
+    first = max(leaks, key=lambda e: float(e.failed.sum()), default=None)
+    return Sensitivity(
+        reference=contrast.reference,
+        control=contrast.candidate,
+        endpoints=leaks,
+        not_pass=not_pass,
+        not_pass_interval=first.interval(not_pass) if first else None,
+        fail=fail,
+        fail_interval=first.interval(fail) if first else None,
+        identity=identity_leak(contrast, calibration, rules.null_quantile),
+    )
+
+
+def _endpoint_leak(
+    endpoint: EndpointEvidence, result: EndpointResult, rules: Rules, shares: FloatArray
+) -> EndpointLeak:
+    folded, setting = result.folded, replace(result.setting, tost_alone=False)
+    assert folded is not None
+    binary = endpoint.kind == "binary"
+    not_passed, failed = leak_curve(folded, setting, shares, binary=binary)
+    exact_floor = zero_discordance_floor(setting.margin, setting.alpha, exact=True) if rules.exact else 0
+    clean = folded.clusters >= exact_floor and _passes_clean(folded, setting, binary=binary)
+    ci = (
+        as_interval(tango_interval(folded.table, 1 - 2 * setting.alpha))
+        if binary
+        else result.report.tost.ci
+        if result.report.tost
+        else (-1.0, 1.0)
+    )
+    leak = EndpointLeak(
+        endpoint.battery,
+        endpoint.scorer,
+        shares,
+        not_passed,
+        failed,
+        clean,
+        float(folded.difference.mean()),
+        ci,
+    )
+    share = _crossing(shares, failed)
+    return replace(leak, titrated=None if share is None else _titrated(endpoint, setting, share))
+
+
+def _passes_clean(folded: Folded, setting: Setting, *, binary: bool) -> bool:
+    """Whether outputs identical to the reference's would pass."""
+    k, safe = float(folded.clusters), folded.clusters * folded.reference_rate
+    if binary:
+        return bool(regions(PairedTable(safe, 0.0, 0.0, max(k - safe, 0.0)), setting)[0])
+    return bool(mean_regions(np.zeros(()), np.zeros(()), folded.clusters, setting)[0])
+
+
+def _titrated(endpoint: EndpointEvidence, setting: Setting, share: float) -> dict[str, Any]:
+    from tais.verdict.endpoint_table import fold
+
+    folded = fold(titrated_control(endpoint, share))
+    if endpoint.kind == "binary":
+        passes, fails = regions(folded.table, setting)
+    else:
+        d = folded.difference
+        passes, fails = mean_regions(d.sum(), (d**2).sum(), folded.clusters, setting)
+    verdict = "fail" if fails else "pass" if passes else "inconclusive"
+    return {"share": share, "difference": tidy(float(folded.difference.mean())), "verdict": verdict}
+
+
+def titrated_control(endpoint: EndpointEvidence, share: float, seed: int = 0) -> EndpointEvidence:
+    """Dilute a positive control: a share of its clusters keeps the unsafe arm's outcomes.
+
+    Parameters
+    ----------
+    endpoint
+        Reference against the unsafe arm.
+    share
+        In [0, 1]; the nearest whole number of clusters is drawn.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    EndpointEvidence
+        The other clusters repeat the reference's outcomes.
+    """
+    codes = cluster_codes(endpoint.clusters)
+    clusters = int(codes.max()) + 1
+    chosen = np.random.RandomState(seed).permutation(clusters)[: round(share * clusters)]
+    leaked: NDArray[np.bool_] = np.isin(codes, chosen)
+    return replace(
+        endpoint,
+        candidate=np.where(leaked, endpoint.candidate, endpoint.reference),
+        candidate_invalid=np.where(leaked, endpoint.candidate_invalid, endpoint.reference_invalid),
+    )
+
+
+def identity_leak(contrast: ContrastEvidence, calibration: Calibration, quantile: float) -> float | None:
+    """Smallest share of a leak that, with probability 0.9, changes more outputs than an A/A run does.
+
+    None where the control's outputs are all identical, where nothing was compared, or where even a whole
+    leak would hide in the A/A noise. Without an A/A contrast, or with a quiet one, one changed output is
+    enough.
+    """
+    from scipy.special import bdtri
+
+    n = sum(x.n for x in contrast.identity)
+    changed = n - sum(x.identical for x in contrast.identity)
+    if not changed:
+        return None
+    compared, differ = calibration.divergence.get(contrast.reference, (0, 0))
+    noise = differ / compared if compared else 0.0
+    floor = calibration.divergence_floor(contrast.reference, n, quantile) or 0
+    if floor >= n:
+        return None
+    # P(count <= floor) = 0.1: the rate of changed outputs at which 9 in 10 screens see more than that.
+    rate = float(bdtri(floor, n, 1 - PROBABILITY))
+    share = (rate - noise) / (changed / n * (1 - noise))
+    return tidy(share) if 0 < share <= 1 else None

@@ -1,0 +1,60 @@
+"""Summaries across the endpoints of one contrast; none of them decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tais.stats.multiplicity import holm
+from tais.stats.stratified import pool_strata
+from tais.verdict.endpoint import EndpointResult
+from tais.verdict.reasons import tidy, tidy_interval
+
+__all__ = ["contrast_details"]
+
+
+def contrast_details(results: Sequence[EndpointResult]) -> dict[str, Any]:
+    """Pool the binary endpoints of one contrast, and correct "any differs" by Holm.
+
+    Returns
+    -------
+    dict
+        `any_differs`: Holm-adjusted McNemar p-values; `pooled`: Mantel-Haenszel summary per scorer, over
+        its batteries (two scorers of one battery share items, so they are not pooled). Empty without a
+        binary endpoint that has statistics.
+    """
+    known = [r for r in results if r.folded and r.report.kind == "binary"]
+    if not known:
+        return {}
+    adjusted = holm([r.report.mcnemar_p or 0.0 for r in known])
+    scorers = list(dict.fromkeys(r.report.scorer for r in known))
+    return {
+        "any_differs": {
+            "method": "holm",
+            "endpoints": [
+                {"battery": r.report.battery, "scorer": r.report.scorer, "p": tidy(float(p))}
+                for r, p in zip(known, adjusted, strict=True)
+            ],
+        },
+        "pooled": [_pooled(s, [r for r in known if r.report.scorer == s]) for s in scorers],
+    }
+
+
+def _pooled(scorer: str, results: list[EndpointResult]) -> dict[str, Any]:
+    cells = [r.folded.table.cells() for r in results if r.folded]
+    pooled = pool_strata(
+        [float(b) for _, b, _, _ in cells],
+        [float(c) for _, _, c, _ in cells],
+        [float(sum(x)) for x in cells],
+        1 - 2 * results[0].setting.alpha,
+    )
+    return {
+        "scorer": scorer,
+        "batteries": [r.report.battery for r in results],
+        "n": tidy(pooled.n),
+        "difference": tidy(pooled.difference),
+        "ci": tidy_interval(pooled.ci),
+        "odds_ratio": tidy(pooled.odds_ratio),
+        "odds_ratio_ci": [None if x is None else tidy(x) for x in pooled.odds_ratio_ci],
+        "mcnemar_p": tidy(pooled.mcnemar_p),
+    }

@@ -1,0 +1,160 @@
+"""What the law of sampled tokens means for a contrast (T > 0).
+
+A pure function of the evidence. Where the reference answered too, its tokens are the control: the law
+comes from another pass than the one that drew them, and at large n that alone drifts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from tais.manifest.model import Rules
+from tais.stats.conformance.conformance import ConformanceResult
+from tais.stats.conformance.score_tests import ScoreTest
+from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
+from tais.verdict.reasons import note, points, reason, tidy, tidy_interval
+from tais.verdict.report import Reason, Verdict
+
+__all__ = ["law_details", "law_p", "weigh_law"]
+
+Weighed = tuple[Verdict, Reason]
+
+_NAMES = {"own": "refusal_onset"}
+# Confidence of the leak's upper bound.
+_CONFIDENCE = 0.95
+
+
+def law_p(law: ConformanceEvidence) -> float:
+    """Return the p-value that all tests together give, adjusted for their number.
+
+    Against the control where there is one, else against the law itself.
+    """
+    if law.against is None:
+        return law.candidate.p
+    found = [test.p for test in law.against.tests]
+    if law.against.leak_excess_p is not None:
+        found.append(law.against.leak_excess_p)
+    return min(1.0, len(found) * min(found)) if found else 1.0
+
+
+def weigh_law(contrast: ContrastEvidence, rules: Rules) -> Iterator[Weighed]:
+    """Yield what the test of the law says, each with the best verdict that it leaves possible."""
+    if contrast.greedy:
+        return
+    message = (
+        "answers are sampled: no two are expected to be the same, and repeats of a prompt are one cluster"
+    )
+    yield Verdict.passed, note("sampled_answers", message)
+    law = contrast.conformance
+    if law is None:
+        if contrast.lossless:
+            message = "whether the tokens follow the target's law was not tested: audit: true does it"
+            yield Verdict.passed, note("law_not_tested", message)
+        return
+    yield _verdict(contrast, law, rules)
+    yield from ((Verdict.passed, found) for found in _notes(law))
+
+
+def _verdict(contrast: ContrastEvidence, law: ConformanceEvidence, rules: Rules) -> Weighed:
+    tested, p = law.candidate, law_p(law)
+    values: dict[str, Any] = {"p": tidy(p), "tokens": tested.n, "impossible": tested.impossible}
+    beyond = "the reference's own" if law.against is not None else "chance"
+    if tested.impossible > (law.control.impossible if law.control else 0):
+        message = f"{tested.impossible} of {tested.n} tokens are impossible under the target's law"
+        return _fails(contrast, reason("law_excludes_tokens", message, **values))
+    if p < rules.conformance_alpha:
+        message = f"the tokens do not follow the target's law: they drift beyond {beyond} (p = {p:.2g})"
+        return _fails(contrast, reason("law_not_followed", message, **values))
+    message = f"{tested.n} tokens follow the target's law as far as they show (p = {p:.2g}, against {beyond})"
+    return Verdict.passed, note("law_followed", message, **values)
+
+
+def _fails(contrast: ContrastEvidence, why: Reason) -> Weighed:
+    if contrast.lossless:
+        return Verdict.failed, why
+    return Verdict.passed, why.model_copy(update={"severity": "note"})
+
+
+def _notes(law: ConformanceEvidence) -> Iterator[Reason]:
+    leak = law.candidate.leak
+    if leak is not None:
+        small = f"; one of {points(leak.detectable)} would have shown" if leak.detectable else ""
+        message = (
+            f"the share of tokens that the draft drew is estimated at {points(leak.e)}, at most "
+            f"{points(leak.upper)} ({_CONFIDENCE:.0%}){small}"
+        )
+        yield note("draft_leak", message, e=tidy(leak.e), upper=tidy(leak.upper))
+    if law.left_out:
+        message = (
+            f"{law.left_out} tokens were left out: their law is not known, or they lie at the edge of a cut"
+        )
+        yield note("tokens_left_out", message, tokens=law.left_out)
+
+
+def law_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, Any]:
+    """Return the figures of the test for the report; nothing where there was none."""
+    law = contrast.conformance
+    if law is None:
+        return {}
+    against = None
+    if law.against is not None:
+        against = {
+            "tests": [
+                {"name": _NAMES.get(t.name, t.name), "z": tidy(t.z), "p": tidy(t.p)}
+                for t in law.against.tests
+            ],
+            "leak_excess": _tidy(law.against.leak_excess),
+            "leak_excess_se": _tidy(law.against.leak_excess_se),
+            "leak_excess_p": _tidy(law.against.leak_excess_p),
+        }
+    return {
+        "conformance": {
+            "p": tidy(law_p(law)),
+            "alpha": rules.conformance_alpha,
+            "draft": law.draft,
+            "left_out": law.left_out,
+            "candidate": _result(law.candidate),
+            "control": _result(law.control) if law.control else None,
+            "against_control": against,
+        }
+    }
+
+
+def _tidy(value: float | None) -> float | None:
+    return None if value is None else tidy(value)
+
+
+def _test(test: ScoreTest) -> dict[str, Any]:
+    drift = tidy(test.mean_drift)
+    name = _NAMES.get(test.name, test.name)
+    return {"name": name, "n": test.n, "drift": drift, "z": tidy(test.z), "p": tidy(test.p)}
+
+
+def _result(result: ConformanceResult) -> dict[str, Any]:
+    tests = [_test(t) for t in result.tests]
+    uniform = {key: _tidy(value) for key, value in asdict(result.uniform).items() if key != "n"}
+    found: dict[str, Any] = {
+        "tokens": result.n,
+        "impossible": result.impossible,
+        "samples": result.samples,
+        "prompts": result.clusters,
+        "tests": tests,
+        "uniform": uniform,
+    }
+    if result.leak is not None:
+        leak = result.leak
+        clustered = leak.ci_clustered
+        found["leak"] = {
+            "e": tidy(leak.e),
+            "ci": tidy_interval(leak.ci),
+            "ci_clustered": tidy_interval(clustered) if clustered else None,
+            "upper": tidy(leak.upper),
+            "p": tidy(leak.lr_p),
+            "signed": tidy(leak.signed),
+            "detectable": _tidy(leak.detectable),
+        }
+    if result.e_value is not None:
+        found["e_value"] = {"log_e": tidy(result.e_value.log_e), "p": tidy(result.e_value.p)}
+    return found

@@ -1,0 +1,264 @@
+"""The process in which an arm runs.
+
+``python -m tais.worker.main EVENTS_FD`` reads one JSON command per line from its standard input:
+
+``{"op": "preload", "engine": ..., "models": [...]}``
+    import what arms will need, once;
+``{"op": "run", "job": {...}}``
+    fork a child for one arm, which inherits those imports;
+``{"op": "shard", ...}``, ``{"op": "close"}``
+    hand the running child one more part of its arm (:mod:`tais.worker.shards`), or tell it that there is
+    none left;
+``{"op": "exit"}``
+    end, as at end of file.
+
+It writes one JSON event per line to the descriptor EVENTS_FD, and nothing else there: what an engine
+prints goes to the arm's log. Two engines in one process break vLLM, and a crash must stay in its arm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from tais.worker.work import Work
+
+__all__ = ["Job", "main"]
+
+Job = dict[str, Any]
+
+_PR_SET_PDEATHSIG = 1
+_PRELOAD = {
+    "reference": "tais.lab.reference.engine",
+    "transformers": "tais.engines.transformers.engine",
+    "vllm": "tais.engines.vllm.engine",
+}
+# A pipe write of up to PIPE_BUF (4096) bytes is atomic, so that two processes may share the pipe.
+_EVENT_BYTES = 4000
+# An engine that is taken apart when its last reference goes costs seconds; the end of the process does not.
+_KEPT: list[object] = []
+
+
+class Stopped(BaseException):
+    """The run asked this arm to end; what is finished is stored first."""
+
+
+class Child(NamedTuple):
+    """A job that runs."""
+
+    name: str
+    feed: int | None
+    """Where what it is handed while it runs is written."""
+
+
+class Events:
+    """The way back to the run."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def send(self, event: str, **values: Any) -> None:
+        """Send one event; a long message is shortened, never split."""
+        line = json.dumps({"event": event, **values}, ensure_ascii=True)
+        if len(line) >= _EVENT_BYTES and "message" in values:
+            keep = max(0, len(values["message"]) - (len(line) - _EVENT_BYTES) - 16)
+            line = json.dumps({"event": event, **values, "message": values["message"][: keep // 6 * 5]})
+        try:
+            os.write(self.descriptor, (line + "\n").encode())
+        except BrokenPipeError:
+            os._exit(1)  # the run is gone: nobody waits for this arm
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies (Linux), so that no arm outlives its run."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve commands until the end of the standard input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which then stops its arms
+    die_with_parent()
+    events = Events(int(sys.argv[1]))
+    children: dict[int, Child] = {}
+    buffer = b""
+    open_input = True
+    while open_input or children:
+        # The time-out is how soon a dead child is noticed.
+        if select.select([0] if open_input else [], [], [], 0.05)[0]:
+            data = os.read(0, 1 << 16)
+            open_input = bool(data)
+            buffer += data
+            *lines, buffer = buffer.split(b"\n")
+            for line in lines:
+                _obey(json.loads(line), events, children)
+        _reap(events, children)
+    # Without the interpreter's farewell, in which an engine's libraries complain of each other.
+    os._exit(0)
+
+
+def _obey(command: dict[str, Any], events: Events, children: dict[int, Child]) -> None:
+    if command["op"] == "preload":
+        _preload(command, events)
+    elif command["op"] == "run":
+        pid, child = _fork(command["job"], events)
+        children[pid] = child
+    elif command["op"] in ("shard", "close"):
+        _feed(command, children)
+    elif command["op"] == "exit":
+        os._exit(0)
+
+
+def _feed(command: dict[str, Any], children: dict[int, Child]) -> None:
+    for pid, child in children.items():
+        if child.feed is None:
+            continue
+        if command["op"] == "close":
+            os.close(child.feed)
+            children[pid] = child._replace(feed=None)
+        else:
+            data = json.dumps(command["shard"]).encode() + b"\n"
+            # A child that is gone is reaped, and its end told.
+            with contextlib.suppress(BrokenPipeError):
+                while data:
+                    data = data[os.write(child.feed, data) :]
+
+
+def _preload(command: dict[str, Any], events: Events) -> None:
+    from tais.engines.base import EngineRefusal
+
+    begun = time.monotonic()
+    _redirect(Path(command["log"]))
+    # Importing makes objects that stay: looking for garbage among them took 1.5 of 12.9 seconds.
+    gc.disable()
+    try:
+        if command["engine"] in _PRELOAD:
+            importlib.import_module(_PRELOAD[command["engine"]]).preload(command["models"])
+    except EngineRefusal as error:
+        events.send("preload_failed", message=str(error))
+        return
+    except Exception as error:  # a broken installation: said here once instead of once per arm
+        traceback.print_exc()
+        events.send("preload_failed", message=f"{type(error).__name__}: {error}")
+        return
+    finally:
+        gc.enable()
+    # What is imported stays: a child's collections pass over it, and its pages stay shared with the parent.
+    gc.collect()
+    gc.freeze()
+    events.send("preloaded", seconds=time.monotonic() - begun, threads=threading.active_count())
+
+
+def _reap(events: Events, children: dict[int, Child]) -> None:
+    for pid in list(children):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            child = children.pop(pid)
+            if child.feed is not None:
+                os.close(child.feed)
+            events.send("exit", arm=child.name, status=os.waitstatus_to_exitcode(status))
+
+
+def _fork(job: Job, events: Events) -> tuple[int, Child]:
+    ends = os.pipe() if job.get("kind") == "shards" else None
+    pid = os.fork()
+    if pid:
+        if ends is not None:
+            os.close(ends[0])
+        return pid, Child(job["arm"]["name"], None if ends is None else ends[1])
+    status = 1
+    try:
+        die_with_parent()
+        os.close(0)
+        if ends is not None:
+            os.close(ends[1])
+            job = {**job, "feed": ends[0]}
+        _redirect(Path(job["log"]))
+        status = run_arm(job, events)
+    except BaseException:  # the last line of defence of a forked child: it must never return to main()
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _redirect(log: Path) -> None:
+    """Send everything that an engine prints, from Python or C, to the log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _work(job: Job, events: Events) -> Work:
+    if job.get("kind") == "audit":
+        from tais.worker.teacher_forcing import AuditRun
+
+        return AuditRun(job, events)
+    if job.get("kind") == "calibrate":
+        from tais.worker.timing import CalibrateRun
+
+        return CalibrateRun(job, events)
+    if job.get("kind") == "shards":
+        from tais.worker.shards import ShardRun
+
+        return ShardRun(job, events)
+    from tais.worker.answering import ArmRun
+
+    return ArmRun(job, events)
+
+
+def run_arm(job: Job, events: Events) -> int:
+    """Run one arm, or another job, to its end and return the exit status of its process.
+
+    Every failure becomes one ``failed`` event with the phase in which it happened.
+    """
+    from tais.engines.base import EngineRefusal, ServerFailure
+    from tais.errors import TaisError
+
+    def stop(signum: int, frame: object) -> None:
+        raise Stopped
+
+    signal.signal(signal.SIGTERM, stop)
+    run = _work(job, events)
+    _KEPT.append(run)
+    try:
+        run.execute()
+    except Stopped:
+        run.keep_finished()
+        events.send("stopped", arm=run.name)
+        return 0
+    except EngineRefusal as error:
+        return run.failed("refused", str(error))
+    except ServerFailure as error:
+        return run.failed("server", str(error))
+    except TaisError as error:
+        return run.failed("store", str(error))
+    except MemoryError as error:
+        return run.failed("memory", str(error) or "out of memory")
+    except Exception as error:  # whatever a foreign engine raises ends this arm, with its own words
+        traceback.print_exc()
+        kind = "memory" if "out of memory" in str(error).lower() else "crashed"
+        return run.failed(kind, f"{type(error).__name__}: {error}")
+    return 0
+
+
+if __name__ == "__main__":
+    main()
