@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from tais.attest import PublicKey, Signer, load_public_key, sign_lock, sign_run
-from tais.attest.contents import BUNDLES
-from tais.runs.run import RunOptions, run
+from tais.rundir.layout import BUNDLES
+from tais.runs.options import RunOptions
+from tais.runs.run import run
 
 __all__ = ["ASSETS", "SIGNED", "TRUSTED", "copy_run", "make_run", "overlay", "resign", "trusted_key"]
 

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from tais.analysis.analyse import analyse
 from tais.attest import Signer
-from tais.attest.contents import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
 from tais.attest.keys import generate
+from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
 from tests.attest_runs import ASSETS, SIGNED, TRUSTED, make_run, resign
 
 # In the past on any machine: the gate refuses a run from the future.

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from tais.attest import Signer, sign_lock, sign_run, verify_run
-from tais.attest.contents import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
 from tais.attest.keys import Algorithm, generate
 from tais.common.files import sha256_file
 from tais.errors import UsageError, VerificationError
+from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
 from tests.attest_runs import SIGNED, TRUSTED, copy_run, overlay, resign
 
 BUNDLES = (LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE)

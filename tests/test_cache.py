@@ -12,10 +12,12 @@ import pytest
 from tais.cache.address import address_of, items_digest, machine_facts, why_not
 from tais.cache.store import CacheStore, Damaged, Entry, Origin
 from tais.errors import StoreError, UsageError
+from tais.plan.items import write_items
 from tais.plan.plan import make_plan
-from tais.rundir.items import write_items
 from tais.rundir.origin import origin_of, same_source
-from tais.runs.run import RunOptions, Silent, run
+from tais.runs.observer import Silent
+from tais.runs.options import RunOptions
+from tais.runs.run import run
 from tests.conftest import Screen, Tais, without_times
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from scipy import stats
 from tais.analysis.token_law import Warp, listed_laws
 from tais.rundir.audits import AuditKey, Scored
 from tais.stats.conformance.conformance import Conformance
-from tais.stats.warp import warp
+from tests.oracles.vllm_warp import warp
 
 VOCABULARY = 40
 LISTED = 8
@@ -46,7 +46,7 @@ def draw(law: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
 def test_listed_laws_are_those_of_the_whole_vocabulary(rule: Warp) -> None:
     rng = np.random.default_rng(1)
     logits = 3 * rng.standard_normal((200, VOCABULARY))
-    # vLLM's order of cuts on all logits is the oracle (tais.stats.warp is tested against vLLM itself).
+    # vLLM's order of cuts on all logits is the oracle (itself tested against vLLM).
     full = warp(logits, 1.0, rule.top_k, rule.top_p)
     tokens = draw(full, rng)
     laws, kept = listed_laws(

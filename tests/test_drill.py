@@ -28,8 +28,10 @@ from tais.lab.drill.planting import Planted, activations, check_acted
 from tais.lab.drill.seen import Seen
 from tais.lab.drill.select import twin_of
 from tais.lab.drill.table import Row
-from tais.manifest.model import Arm, Rules, load_manifest
-from tais.runs.run import RunOptions, run
+from tais.manifest.load import load_manifest
+from tais.manifest.model import Arm, Rules
+from tais.runs.options import RunOptions
+from tais.runs.run import run
 from tais.verdict.evidence import EndpointEvidence
 from tests.attest_runs import SIGNED, copy_run, resign
 from tests.conftest import Screen, Tais

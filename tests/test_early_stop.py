@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tais.analysis.looks import LookPlan, look_numbers, planned_counts
 from tais.attest.recompute import check_recomputed
 from tais.common.yaml12 import loads
 from tais.errors import ManifestError
 from tais.manifest.load import resolve
 from tais.manifest.model import Manifest
 from tais.rundir.items import Items, StoredItem, write_rows
+from tais.rundir.looks import LookPlan, look_numbers, planned_counts
 from tais.rundir.samples import part_files
 from tests.conftest import FAKE, SPECULATION, Screen, Tais, start, without_times
 from tests.test_resume import kill_after, stored

@@ -15,8 +15,8 @@ from tais.analysis.arm_table import _groups, load_arm
 from tais.analysis.paired_arms import Pair
 from tais.rundir.items import Items
 from tais.rundir.layout import RunLayout
+from tais.rundir.scores import SCHEMA
 from tais.scorers import get_scorer
-from tais.scoring.score import SCHEMA
 from tests.conftest import Screen, Tais
 
 

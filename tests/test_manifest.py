@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tais.common.yaml12 import loads
 from tais.errors import ManifestError
-from tais.manifest.load import resolve
-from tais.manifest.model import Arm, Contrast, Manifest, Role, find_manifest, load_manifest
+from tais.manifest.load import find_manifest, load_manifest, resolve
+from tais.manifest.model import Arm, Contrast, Manifest, Role
 
 ROOT = Path(__file__).parents[1]
 ASSETS = Path(__file__).parent / "assets" / "manifests"

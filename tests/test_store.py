@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tais.analysis.arm_table import Telemetry
 from tais.analysis.first_difference import first_difference
 from tais.common.files import store_error, write_atomic
-from tais.engines.base import Counters, Sample, SampleKey
 from tais.errors import StoreError
+from tais.records import Counters, Sample, SampleKey
 from tais.rundir.ledger import append, attempts, read_ledger
 from tais.rundir.lock import compare_locks
 from tais.rundir.samples import PartWriter, part_files, read_batches, read_counters, stored_keys

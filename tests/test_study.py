@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 
 from tais.battery.definition import Source
 from tais.errors import ManifestError, MissingData, Place
-from tais.manifest.model import Role, find_manifest, load_manifest
+from tais.manifest.load import find_manifest, load_manifest
+from tais.manifest.model import Role
 from tais.study.definition import find_folder, load_study
 from tais.study.html import render_study_html
 from tais.study.markdown import render_study_markdown, study_lines

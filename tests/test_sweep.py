@@ -11,8 +11,8 @@ import pytest
 
 from tais.common.yaml12 import loads
 from tais.errors import ManifestError
-from tais.manifest.load import resolve
-from tais.manifest.model import Manifest, Role, load_manifest
+from tais.manifest.load import load_manifest, resolve
+from tais.manifest.model import Manifest, Role
 from tais.manifest.sweep import MOST_CELLS
 from tests.conftest import ROOT, Screen, Tais
 

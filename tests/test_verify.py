@@ -10,11 +10,11 @@ import pytest
 
 from tais.attest import PublicKey, Signer, load_public_key, verify_run
 from tais.attest.bundle import open_bundle, seal
-from tais.attest.contents import LOCK_BUNDLE, RUN_BUNDLE
 from tais.attest.keys import generate
-from tais.attest.recompute import differences
 from tais.attest.statement import LOCK_TYPE, RUN_TYPE, parse_statement
+from tais.common.differences import differences
 from tais.errors import UsageError, VerificationError
+from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE
 from tests.attest_runs import ASSETS, copy_run, make_run, overlay, resign, trusted_key
 
 RUNS = sorted(path for path in (ASSETS / "runs").iterdir() if path.name != "signed")

@@ -15,7 +15,8 @@ from tais.errors import UsageError, VerificationError
 from tais.gate.gate import gate_run
 from tais.gate.policy import Policy
 from tais.manifest.model import Hypothesis
-from tais.runs.compare import UPGRADE, Side, compare_runs
+from tais.rundir.layout import UPGRADE
+from tais.runs.compare import Side, compare_runs
 from tests.attest_runs import LOST, WON, copy_run, make_run, resign
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tais.attest import verify_run
 from tais.attest.bundle import open_bundle
-from tais.attest.contents import BUNDLES, LOCK_BUNDLE
 from tais.errors import VerificationError
+from tais.rundir.layout import BUNDLES, LOCK_BUNDLE
 from tests.attest_runs import SIGNED, copy_run, trusted_key
 
 KEY = trusted_key()

@@ -22,7 +22,7 @@ MANIFEST = ROOT / "manifests" / "quick.yaml"
 
 def environment() -> dict[str, str]:
     """Return the workers' environment of TAIS, so that both sides run under the same settings."""
-    from tais.engines.vllm.engine import hide_broken_packages
+    from tais.common.foreign import hide_broken_packages
     from tais.executors.process import worker_environment
     from tais.plan.plan import make_plan
 

@@ -20,8 +20,8 @@ _TIMES = 3
 
 
 def _requests(count: int) -> list[Any]:
-    from tais.engines.base import Message, Request, SampleKey
     from tais.plan.plan import make_plan
+    from tais.records import Message, Request, SampleKey
 
     plan = make_plan(ROOT / "manifests" / "quick.yaml")
     items = [(b.name, item) for b in plan.batteries for item in b.items][:count]
@@ -60,8 +60,8 @@ def generate(count: int, exactly: int | None) -> dict[str, Any]:
 
 def score(count: int, answers: list[list[int]]) -> dict[str, Any]:
     """Score those answers; return the best of some times, in seconds."""
-    from tais.engines.base import ScoreRequest
     from tais.engines.vllm.teacher_forcing import VllmScorer
+    from tais.records import ScoreRequest
 
     engine = VllmScorer()
     engine.start_scoring(_arm(), 0.0, 4)

@@ -175,7 +175,7 @@ def arm_jobs(manifest: Path) -> list[dict[str, Any]]:
 
 def environment(manifest: Path) -> dict[str, str]:
     """Return the workers' environment of TAIS, so that all run under the same settings."""
-    from tais.engines.vllm.engine import hide_broken_packages
+    from tais.common.foreign import hide_broken_packages
     from tais.executors.process import worker_environment
     from tais.plan.plan import make_plan
 

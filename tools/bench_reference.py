@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from tais.engines.base import Message, Request, SampleKey
 from tais.lab.reference.engine import ReferenceEngine
 from tais.manifest.model import Arm, Sampling
+from tais.records import Message, Request, SampleKey
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "models" / "demo"

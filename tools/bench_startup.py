@@ -62,6 +62,7 @@ def main() -> None:
     import gc
     import importlib
 
+    from tais.common.foreign import hide_broken_packages
     from tais.engines.vllm import engine as ours
 
     def collected() -> None:
@@ -69,7 +70,7 @@ def main() -> None:
         gc.freeze()
 
     step("torch", lambda: importlib.import_module("torch"))
-    step("hiding packages that do not load", ours.hide_broken_packages)
+    step("hiding packages that do not load", hide_broken_packages)
     step("torch._dynamo, torch._inductor", lambda: importlib.import_module("torch._inductor.lowering"))
     step("transformers", lambda: importlib.import_module("transformers").PreTrainedTokenizerFast)
     step("vllm", lambda: importlib.import_module("vllm").LLM)

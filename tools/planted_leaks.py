@@ -49,8 +49,8 @@ def score(
     """Return a model's own choices at the places of some answers, and its margins of given choices."""
     from bench_audit import _arm, _requests
 
-    from tais.engines.base import ScoreRequest
     from tais.engines.vllm.teacher_forcing import VllmScorer
+    from tais.records import ScoreRequest
 
     target = _arm()
     folder = str(ROOT / "models" / "demo" / model)

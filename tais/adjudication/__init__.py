@@ -2,6 +2,3 @@
 
 People never decide a screen: the verdict stays that of the scorers. Their labels say how far to trust it.
 """
-
-ADJUDICATION = "adjudication.json"
-"""Every label, and all that is needed to count them again; in the run directory that cites them."""

@@ -12,12 +12,13 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tais.analysis.changed_items import CHANGED, KEY, answer_texts, paired_scores, prompt_text
+from tais.analysis.changed_items import prompt_text
 from tais.common.files import canonical_json
-from tais.engines.base import SampleKey
 from tais.errors import UsageError
 from tais.manifest.model import Role
+from tais.records import SampleKey
 from tais.rundir.items import StoredItem
+from tais.rundir.scores import CHANGED, KEY, answer_texts, paired_scores
 
 __all__ = ["Answer", "Case", "Direction", "Selection", "Shown", "collect"]
 

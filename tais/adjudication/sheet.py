@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tais.adjudication import ADJUDICATION
 from tais.adjudication.cases import Answer, Selection, Shown, collect
-from tais.attest.contents import REPORT
 from tais.common.files import sha256_file, write_atomic
 from tais.common.text import visible
 from tais.errors import Place, UsageError
 from tais.rundir.items import Items
+from tais.rundir.layout import ADJUDICATION, REPORT, check_finished
 from tais.rundir.lock import read_lock
-from tais.runs.derive import check_finished
 
 __all__ = ["COLUMNS", "Key", "check_source", "export", "row_secret", "shown_of"]
 

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from tais import __version__
-from tais.adjudication import ADJUDICATION
 from tais.analysis.answer_seconds import answer_seconds
 from tais.analysis.changed_items import with_items
 from tais.analysis.gather import fold_run
 from tais.analysis.scorer_agreement import with_opinions
 from tais.report.renderer import renderer
 from tais.rundir.items import Items
-from tais.rundir.layout import RunLayout
+from tais.rundir.layout import ADJUDICATION, RunLayout
 from tais.rundir.lock import lock_digest, read_lock, run_arms
 from tais.rundir.origin import origin_of
 from tais.rundir.samples import read_batches
-from tais.scoring.replies import Replies, scorers_of, second_scorers_of
-from tais.scoring.score import SECOND, score_arms
+from tais.rundir.scores import SECOND
+from tais.scoring.locked_scorers import scorers_of, second_scorers_of
+from tais.scoring.replies import Replies
+from tais.scoring.score import score_arms
 from tais.verdict.report import Report
 
 __all__ = ["analyse", "recompute"]

@@ -14,28 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tais.engines.base import SampleKey
-from tais.rundir.audits import Scored, read_scores, read_worklist
+from tais.records import SampleKey
+from tais.rundir.audits import UNAVAILABLE, Scored, audit_folder, read_scores, read_worklist
 from tais.rundir.layout import RunLayout
 from tais.rundir.samples import count_tokens
 from tais.stats.draft_pull import tie_chance
 from tais.stats.rounding_band import ROUNDOFF, Band, band
 from tais.verdict.evidence import Attribution, AuditCounts, AuditEvidence, BatteryAudit, Cause, Divergence
 
-__all__ = ["UNAVAILABLE", "StackAudit", "audit_folder", "dtype_of", "fold_audit", "suspects"]
+__all__ = ["StackAudit", "dtype_of", "fold_audit", "suspects"]
 
-UNAVAILABLE = "unavailable.json"
-"""Says why a stack could not score."""
 
 # Where an engine does not say how deep its model is.
 _LAYERS = 32
 # Size of the logits behind log-probabilities, which do not tell it: rounding happened at that size.
 _LOGITS = 32.0
-
-
-def audit_folder(run_dir: Path, reference: str, stack: str) -> Path:
-    """Return where the scores of a stack lie."""
-    return run_dir / "audits" / reference / stack
 
 
 def dtype_of(engine: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -17,30 +17,16 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
-from tais.engines.base import SampleKey
 from tais.manifest.model import Role
+from tais.records import SampleKey
 from tais.rundir.items import StoredItem, prompt_text
-from tais.rundir.samples import part_files
+from tais.rundir.scores import CHANGED, _keys, answer_texts, paired_scores
 from tais.verdict.report import ContrastReport, ItemReport, ItemsReport, Report, TextReport
 
-__all__ = [
-    "CHANGED",
-    "KEY",
-    "Limits",
-    "answer_texts",
-    "first_difference",
-    "paired_scores",
-    "prompt_text",
-    "with_items",
-]
+__all__ = ["Limits", "first_difference", "prompt_text", "with_items"]
 
-KEY = ["battery", "item_id", "repeat"]
-"""Columns that name one answer of an arm."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
-CHANGED = 0.5
-"""A score in [0, 1] that moves this far has changed its mind; a binary one moves by 1."""
 _STEP = 4096
 
 
@@ -153,20 +139,6 @@ def _counted(picked: _Picked, kept: tuple[ItemReport, ...]) -> ItemsReport:
     )
 
 
-def paired_scores(scores: Path, reference: str, candidate: str) -> pa.Table:
-    """Return the scores of two arms side by side, matched by key; the candidate's end in ``_candidate``."""
-    columns = [*KEY, "scorer", "value", "label"]
-    stored = ds.dataset(scores, format="parquet")
-    left, right = (
-        stored.to_table(columns=columns, filter=ds.field("arm") == arm) for arm in (reference, candidate)
-    )
-    return left.join(right, KEY, join_type="inner", right_suffix="_candidate")
-
-
-def _keys(table: pa.Table) -> list[SampleKey]:
-    return [SampleKey(*row) for row in zip(*(table.column(name).to_pylist() for name in KEY), strict=True)]
-
-
 def _sorted(keys: Iterable[SampleKey], order: Mapping[tuple[str, str], int]) -> list[SampleKey]:
     return sorted(keys, key=lambda key: (order.get(key[:2], len(order)), key))
 
@@ -195,18 +167,6 @@ def _outcomes(both: pa.Table, keys: Mapping[SampleKey, bool]) -> _Outcomes:
         )
     ]
     return dict(zip(_keys(rows), zip(*sides, strict=True), strict=True))
-
-
-def answer_texts(arm_dir: Path | None, keys: Collection[SampleKey]) -> dict[SampleKey, str]:
-    """Return the answers of one arm to some keys, and to other keys of the same items."""
-    files = part_files(arm_dir) if arm_dir is not None else []
-    if not files or not keys:
-        return {}
-    wanted = ds.field("item_id").isin(sorted({key.item_id for key in keys}))
-    table = ds.dataset(files, format="parquet").to_table(columns=[*KEY, "text", "text_raw"], filter=wanted)
-    pairs = zip(table.column("text").to_pylist(), table.column("text_raw").to_pylist(), strict=True)
-    texts = (text if raw is None else raw.decode("utf-8", "surrogatepass") for text, raw in pairs)
-    return dict(zip(_keys(table), texts, strict=True))
 
 
 def _items(

@@ -14,14 +14,14 @@ from typing import Any
 
 from tais.analysis.arm_table import ArmTable, Telemetry, load_arm
 from tais.analysis.attribution import fold_audit
-from tais.analysis.looks import LookPlan, look_numbers
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.token_law import fold_conformance
-from tais.engines.resolved import compare_resolved
 from tais.manifest.model import Role, Rules
+from tais.rundir.engine_record import compare_resolved
 from tais.rundir.items import Items
 from tais.rundir.layout import RunLayout
+from tais.rundir.looks import LookPlan, look_numbers
 from tais.rundir.origin import origin_of, same_source
 from tais.scorers import ScorerBase
 from tais.verdict.evidence import (

@@ -19,12 +19,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tais.rundir.samples import answers
+from tais.rundir.scores import SECOND
 from tais.scorers import ScorerBase, scorer_label
 from tais.scorers.judges import Judge
-from tais.scoring.replies import Judging, Replies, all_scorers, answers, judges_of
-from tais.scoring.score import SECOND
+from tais.scoring.locked_scorers import all_scorers, judges_of
+from tais.scoring.replies import Judging, Replies
 from tais.stats.agreement import agreement, confirmed_flips, corrected_difference, rogan_gladen
-from tais.verdict.reasons import tidy
+from tais.stats.tidy import tidy
 from tais.verdict.report import ContrastReport, EndpointReport, Report
 
 __all__ = ["with_opinions"]

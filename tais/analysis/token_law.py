@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tais.analysis.attribution import audit_folder, dtype_of
-from tais.rundir.audits import Scored, read_scores
+from tais.analysis.attribution import dtype_of
+from tais.rundir.audits import Scored, audit_folder, read_scores
 from tais.rundir.layout import RunLayout
 from tais.stats.conformance.conformance import Conformance, ConformanceResult, against_control
 from tais.stats.conformance.laws import IntArray, TokenLaws

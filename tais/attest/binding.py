@@ -7,10 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tais.adjudication import ADJUDICATION
-from tais.attest.contents import ITEMS, REPORT
 from tais.errors import Place, VerificationError
-from tais.rundir.lock import LOCK
+from tais.rundir.layout import ADJUDICATION, ITEMS, LOCK, REPORT
 from tais.verdict.report import Report
 
 __all__ = ["check_together"]

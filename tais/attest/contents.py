@@ -9,25 +9,9 @@ import stat
 from pathlib import Path
 
 from tais.errors import Place, VerificationError
-from tais.rundir.lock import LOCK
+from tais.rundir.layout import BUNDLES
 
-__all__ = [
-    "BUNDLES",
-    "ITEMS",
-    "LOCK_BUNDLE",
-    "REPORT",
-    "RUN_BUNDLE",
-    "TEST_BUNDLE",
-    "digest_files",
-    "read_bytes",
-    "sha256",
-]
-
-ITEMS, REPORT = "items.parquet", "report.json"
-LOCK_BUNDLE = LOCK.removesuffix(".json") + ".sigstore.json"
-RUN_BUNDLE = "attestation.sigstore.json"
-TEST_BUNDLE = "test-result.sigstore.json"
-BUNDLES = frozenset({LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE})
+__all__ = ["digest_files", "read_bytes", "sha256"]
 
 # What TAIS writes needs no other characters; a name that hides or leads elsewhere is none of its own.
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}", re.ASCII)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tais import __version__
-from tais.adjudication import ADJUDICATION
 from tais.attest.bundle import strict_json
-from tais.attest.contents import ITEMS, read_bytes, sha256
+from tais.attest.contents import read_bytes, sha256
+from tais.common.differences import differences
 from tais.errors import Place, TaisError, VerificationError
-from tais.rundir.lock import LOCK
+from tais.rundir.layout import ADJUDICATION, ITEMS, LOCK
 
-__all__ = ["check_recomputed", "differences"]
+__all__ = ["check_recomputed"]
 
-# Reports round to 12 digits; the last of them may differ on another processor.
-_RELATIVE, _ABSOLUTE = 1e-9, 1e-12
 SCORES, UPGRADE = ("scores.parquet", "second_scores.parquet"), "upgrade.json"
 JUDGES, AUDITS = "judges", "audits"
 _NO_RESULT = ("run", "tais", "renderer")
@@ -84,27 +81,6 @@ def _check_pages(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, s
     return ""
 
 
-def differences(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield where two JSON values differ; numbers that agree to nine digits are equal."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in dict.fromkeys([*before, *now]):
-            inner = f"{key}.{name}" if key else str(name)
-            yield from differences(before.get(name, "(absent)"), now.get(name, "(absent)"), inner)
-    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        for index, pair in enumerate(zip(before, now, strict=True)):
-            yield from differences(*pair, f"{key}[{index}]")
-    elif not _equal(before, now):
-        yield key, before, now
-
-
-def _equal(before: Any, now: Any) -> bool:
-    if isinstance(before, bool) or isinstance(now, bool):
-        return before is now
-    if isinstance(before, float | int) and isinstance(now, float | int):
-        return math.isclose(before, now, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
-    return type(before) is type(now) and bool(before == now)
-
-
 def _comparable(report: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return both without what is no result: times and ledger of the run, the versions of TAIS.
 
@@ -146,8 +122,8 @@ def _again(
     Scores are written to `shadow`.
     """
     from tais.analysis.analyse import analyse
+    from tais.analysis.upgrade import upgrade_of
     from tais.report.redact import is_redacted, redacted
-    from tais.runs.compare import upgrade_of
 
     # Links, so that scores are kept beside the run and not in it.
     for name in ("arms", AUDITS, JUDGES, ITEMS, LOCK, ADJUDICATION):

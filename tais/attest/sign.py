@@ -7,16 +7,7 @@ from pathlib import Path
 
 from tais.attest.binding import check_together
 from tais.attest.bundle import claimed_key, open_bundle, seal, strict_json
-from tais.attest.contents import (
-    ITEMS,
-    LOCK_BUNDLE,
-    REPORT,
-    RUN_BUNDLE,
-    TEST_BUNDLE,
-    digest_files,
-    read_bytes,
-    sha256,
-)
+from tais.attest.contents import digest_files, read_bytes, sha256
 from tais.attest.keys import Signer
 from tais.attest.statement import (
     LOCK_TYPE,
@@ -28,7 +19,7 @@ from tais.attest.statement import (
 )
 from tais.common.files import remove_leftovers, sha256_file, write_atomic
 from tais.errors import Place, UsageError, VerificationError
-from tais.rundir.lock import LOCK
+from tais.rundir.layout import ITEMS, LOCK, LOCK_BUNDLE, REPORT, RUN_BUNDLE, TEST_BUNDLE
 
 __all__ = ["sign_lock", "sign_run"]
 

@@ -13,9 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from tais.attest.bundle import strict_json
-from tais.attest.contents import ITEMS, LOCK_BUNDLE, REPORT
 from tais.errors import Place, VerificationError
-from tais.rundir.lock import LOCK
+from tais.rundir.layout import ITEMS, LOCK, LOCK_BUNDLE, REPORT
 
 __all__ = [
     "LOCK_TYPE",

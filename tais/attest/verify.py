@@ -13,15 +13,7 @@ from typing import NoReturn
 
 from tais.attest.binding import check_together
 from tais.attest.bundle import open_bundle, strict_json
-from tais.attest.contents import (
-    LOCK_BUNDLE,
-    REPORT,
-    RUN_BUNDLE,
-    TEST_BUNDLE,
-    digest_files,
-    read_bytes,
-    sha256,
-)
+from tais.attest.contents import digest_files, read_bytes, sha256
 from tais.attest.keys import PublicKey
 from tais.attest.statement import (
     LOCK_TYPE,
@@ -35,7 +27,7 @@ from tais.attest.statement import (
     test_statement,
 )
 from tais.errors import Place, UsageError, VerificationError
-from tais.rundir.lock import LOCK
+from tais.rundir.layout import LOCK, LOCK_BUNDLE, REPORT, RUN_BUNDLE, TEST_BUNDLE
 from tais.verdict.report import Report
 
 __all__ = ["VerifiedRun", "verify_run"]

@@ -11,22 +11,11 @@ from typing import Any
 from tais.battery.choices import Options, lettered
 from tais.battery.definition import Battery, Names
 from tais.common.template import MissingColumn, as_text, is_template, lookup, render
+from tais.records import Message
 
-__all__ = ["BadRow", "Item", "ItemMaker", "Message", "canonical_item", "item_values"]
+__all__ = ["BadRow", "Item", "ItemMaker", "canonical_item", "item_values"]
 
 _ROLES = ("system", "user", "assistant", "tool")
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a chat."""
-
-    role: str
-    content: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the mapping that chat templates take."""
-        return {"role": self.role, "content": self.content}
 
 
 @dataclass(frozen=True, slots=True)

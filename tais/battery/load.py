@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tais.battery.definition import Battery, Filter
 from tais.battery.hub import data_roots, read_hub
-from tais.battery.item import BadRow, Item, ItemMaker, Message, canonical_item
+from tais.battery.item import BadRow, Item, ItemMaker, canonical_item
 from tais.battery.rows import Rows, read_rows
 from tais.common.template import MissingColumn, as_text, check_template, lookup
 from tais.errors import ManifestError, MissingData, Place
 from tais.manifest.model import BatteryRef
+from tais.records import Message
 from tais.scorers import ScorerBase, find_scorer, scorer_label, scorer_spec
 
 if TYPE_CHECKING:

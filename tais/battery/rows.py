@@ -11,13 +11,22 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
+from tais.battery.tool_logs import LoggedSample, inspect_samples, lm_eval_samples
+from tais.common.jsonlines import (
+    Row,
+    _distinct,
+    _first_line,
+    _no_constant,
+    _refuse_bytes,
+    parse_json_line,
+    utf8_lines,
+)
 from tais.errors import ManifestError, Place
 
-__all__ = ["FORMATS", "Rows", "format_of", "parse_json_line", "read_rows", "utf8_lines"]
+__all__ = ["FORMATS", "Rows", "format_of", "inspect_rows", "lm_eval_rows", "read_rows"]
 
-Row = dict[str, Any]
 
 FORMATS = {
     ".csv": "csv",
@@ -91,40 +100,6 @@ def read_rows(path: Path, format: str | None = None, records: str | None = None)
     if not rows.values:
         raise ManifestError("the source has no rows", place=Place(str(path)), remedy="Check the file")
     return rows
-
-
-def utf8_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield number (1-based) and text of each line that is not blank, without holding the file.
-
-    A byte order mark is taken off the first line. Raises ManifestError at the first byte that is not UTF-8.
-    """
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            try:
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                _refuse_bytes(path, number, error)
-            if text.strip(" \t\r\n"):
-                yield number, text.rstrip("\r\n")
-
-
-def parse_json_line(text: str, path: Path, number: int) -> Row:
-    """Parse one line that must be a JSON object.
-
-    Raises
-    ------
-    ManifestError
-        Not JSON, not an object, a repeated key, or NaN; with file and line.
-    """
-    try:
-        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        what = f"broken JSON: {_first_line(error)}"
-        raise ManifestError(what, place=Place(str(path), number), remedy="One object per line") from error
-    if not isinstance(value, dict):
-        what = f"a line must be a JSON object, not {type(value).__name__}"
-        raise ManifestError(what, place=Place(str(path), number), remedy="One object per line")
-    return value
 
 
 def _read_jsonl(path: Path, records: str | None) -> Rows:
@@ -226,13 +201,11 @@ def _read_parquet(path: Path, records: str | None) -> Rows:
 
 
 def _read_inspect(path: Path, records: str | None) -> Rows:
-    from tais.battery.tool_logs import inspect_rows
 
     return inspect_rows(path)
 
 
 def _read_lm_eval(path: Path, records: str | None) -> Rows:
-    from tais.battery.tool_logs import lm_eval_rows
 
     return lm_eval_rows(path)
 
@@ -256,22 +229,22 @@ def _utf8(path: Path) -> str:
         _refuse_bytes(path, raw.count(b"\n", 0, error.start) + 1, error)
 
 
-def _refuse_bytes(path: Path, line: int, error: UnicodeDecodeError) -> NoReturn:
-    what = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
-    raise ManifestError(what, place=Place(str(path), line), remedy="Save the file as UTF-8") from error
+def inspect_rows(path: Path, records: str | None = None) -> Rows:
+    """Return what an Inspect log asked, as rows of a battery."""
+    return _asked(path, inspect_samples(path))
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> Row:
-    row = dict(pairs)
-    if len(row) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"key {next(n for n in names if names.count(n) > 1)!r} stands twice")
-    return row
+def lm_eval_rows(path: Path, records: str | None = None) -> Rows:
+    """Return what a file of lm-evaluation-harness asked, as rows of a battery."""
+    return _asked(path, lm_eval_samples(path))
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")
+def _asked(path: Path, samples: Iterator[LoggedSample]) -> Rows:
+    numbers: list[int] = []
+    values: list[dict[str, Any]] = []
+    for sample in samples:
+        if sample.repeat == 0:
+            numbers.append(sample.line or len(values) + 1)
+            values.append({"id": sample.item_id, "prompt": sample.prompt, "target": sample.target})
+    unit: Any = "row" if path.suffix in (".eval", ".json") else "line"
+    return Rows(str(path), unit, tuple(numbers), tuple(values))

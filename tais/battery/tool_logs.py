@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tais.battery.rows import Rows, parse_json_line, utf8_lines
+from tais.common.jsonlines import parse_json_line, utf8_lines
 from tais.errors import ManifestError, Place
 
-__all__ = ["LoggedSample", "inspect_rows", "inspect_samples", "lm_eval_rows", "lm_eval_samples", "sniff"]
+__all__ = ["LoggedSample", "inspect_samples", "lm_eval_samples", "sniff"]
 
 _LONGEST_LINE = 1 << 24
 # Inspect and vLLM name the same ends differently.
@@ -187,24 +187,3 @@ def _chat_turns(prompt: str) -> list[dict[str, str]] | None:
         return [{"role": turn["role"], "content": turn["content"]} for turn in turns]
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def inspect_rows(path: Path, records: str | None = None) -> Rows:
-    """Return what an Inspect log asked, as rows of a battery."""
-    return _asked(path, inspect_samples(path))
-
-
-def lm_eval_rows(path: Path, records: str | None = None) -> Rows:
-    """Return what a file of lm-evaluation-harness asked, as rows of a battery."""
-    return _asked(path, lm_eval_samples(path))
-
-
-def _asked(path: Path, samples: Iterator[LoggedSample]) -> Rows:
-    numbers: list[int] = []
-    values: list[dict[str, Any]] = []
-    for sample in samples:
-        if sample.repeat == 0:
-            numbers.append(sample.line or len(values) + 1)
-            values.append({"id": sample.item_id, "prompt": sample.prompt, "target": sample.target})
-    unit: Any = "row" if path.suffix in (".eval", ".json") else "line"
-    return Rows(str(path), unit, tuple(numbers), tuple(values))

@@ -81,10 +81,10 @@ def import_labels(
 
     Example: [bold]tais adjudicate import reports/demo/RUN anna.csv ben.csv[/bold]
     """
-    from tais.adjudication.record import adjudicate, find_key
     from tais.attest import choose_signer, load_public_key, verify_run
     from tais.cli.console import say
     from tais.cli.views.report import print_adjudication
+    from tais.runs.adjudicate import adjudicate, find_key
 
     if trusted_key:
         verify_run(run_dir, [load_public_key(trusted_key)])

@@ -38,7 +38,7 @@ def audit(
     from tais.cli.progress import make_observer
     from tais.cli.views.report import print_report
     from tais.runs.audit import audit_run
-    from tais.runs.run import RunOptions
+    from tais.runs.options import RunOptions
 
     options = RunOptions(out=out, signer=choose_signer(key, unsigned, say))
     with make_observer(quiet=quiet, verbose=False) as observer:

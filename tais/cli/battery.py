@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tais.cli.console import printable, say
+from tais.cli.console import say
+from tais.common.text import printable
 
 if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import unicodedata
 from typing import TYPE_CHECKING
+
+from tais.common.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["printable", "say", "say_error", "stderr_console"]
-
-# Controls, formats (bidirectional overrides among them), surrogates, private use, unassigned.
-_COMMAND = re.compile(r"(?<!\S)::")
-_BREAKS = "\n\r\t\u2028\u2029"
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
-
-
-def printable(text: str) -> str:
-    """Return `text` on one line with nothing that a terminal, or a CI that keeps its log, would obey."""
-    kept = (" " if c in _BREAKS else "" if unicodedata.category(c) in _HIDDEN else c for c in text)
-    # Runners take "##[" anywhere and "::" in front of a line for a command. Lines are wrapped at blanks.
-    return _COMMAND.sub(": :", "".join(kept).replace("##[", "# #["))
+__all__ = ["say", "say_error", "stderr_console"]
 
 
 def say(text: str) -> None:

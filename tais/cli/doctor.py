@@ -132,7 +132,8 @@ def _measure(options: Any, quiet: bool) -> dict[str, Any]:
 def _show_checks(checks: Sequence[Check]) -> None:
     from rich.table import Table
 
-    from tais.cli.console import printable, stderr_console
+    from tais.cli.console import stderr_console
+    from tais.common.text import printable
 
     table = Table("", "what", "found", "remedy", box=None, header_style="bold")
     for check in checks:

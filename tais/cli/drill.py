@@ -47,7 +47,7 @@ def drill(
     from tais.cli.progress import make_observer
     from tais.cli.views.drill import print_drill
     from tais.lab.drill import read_drill
-    from tais.runs.run import RunOptions
+    from tais.runs.options import RunOptions
     from tais.runs.run import run as run_screen
 
     run_dir = again

@@ -69,7 +69,7 @@ def gate(
 
 
 def _find(manifest: str | None) -> Path | None:
-    from tais.manifest.model import find_manifest
+    from tais.manifest.load import find_manifest
 
     return find_manifest(manifest) if manifest else None
 

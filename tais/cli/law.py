@@ -87,7 +87,8 @@ def _print(audits: list[Audit], code: int) -> None:
 
     from rich.table import Table
 
-    from tais.cli.console import printable, say, stderr_console
+    from tais.cli.console import say, stderr_console
+    from tais.common.text import printable
     from tais.lab.verification.suite import summarise
 
     table = Table(title="Output law against the target's; the worst of the laws")

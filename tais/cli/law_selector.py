@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tais.cli.law_bench import need_torch
+from tais.lab.workbench.questions import _demo, _requests
 
 if TYPE_CHECKING:
     from tais.lab.workbench.train import Trained
 
 __all__ = ["data", "latency", "train"]
 
-_BATTERIES = ("demo_refuse", "demo_answer", "demo_choice", "demo_json")
 _CHOICES = "What can be chosen"
 _METHOD_HELP = "Lossless algorithm among the choices; repeat."
 MethodOption = Annotated[
@@ -103,25 +103,6 @@ def data(
     say(f"written: {out}, {written} roots")
 
 
-def _requests(prompts: Path | None, battery: list[str] | None, items: int, skip: int) -> list[Any]:
-    from tais.errors import UsageError
-    from tais.lab.prompt_file import read_prompts
-    from tais.lab.workbench.pair import battery_requests, file_requests
-
-    if prompts is None:
-        return list(battery_requests(battery or _BATTERIES, items, skip))
-    if battery is not None:
-        raise UsageError("--prompts and --battery do not go together", remedy="Give one of the two")
-    return list(file_requests([text for text, _ in read_prompts(prompts)], prompts.name))
-
-
-def _demo(target: str | None, draft: str | None) -> tuple[str, str]:
-    from tais.common.shipped import share
-
-    demo = share("models") / "demo"
-    return target or str(demo / "target"), draft or str(demo / "draft")
-
-
 def train(
     data: Annotated[Path, typer.Argument(help="File that tais law data wrote.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the selector.")],
@@ -171,7 +152,8 @@ def train(
 def _summary(made: Trained) -> None:
     from rich.table import Table
 
-    from tais.cli.console import printable, stderr_console
+    from tais.cli.console import stderr_console
+    from tais.common.text import printable
 
     table = Table(title="Held-out prompts, by exact labels and measured times")
     for name in ("policy", "tokens/step", "tokens/s"):

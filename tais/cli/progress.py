@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tais.cli.console import say, stderr_console
-from tais.runs.run import Observer, Silent
+from tais.runs.observer import Observer, Silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from tais.executors.process import ArmEvent
+    from tais.worker.protocol import ArmEvent
 
 __all__ = ["make_observer"]
 

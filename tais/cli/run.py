@@ -94,9 +94,9 @@ def run(
     from tais.cli.console import say
     from tais.cli.progress import make_observer
     from tais.cli.views.report import print_report
-    from tais.executors import Placement
+    from tais.executors.base import Placement
     from tais.executors.devices import parse_devices
-    from tais.runs.run import RunOptions
+    from tais.runs.options import RunOptions
     from tais.runs.run import run as run_screen
 
     named = parse_devices(devices) if devices is not None else None

@@ -62,7 +62,7 @@ def study(
     from tais.attest import choose_signer
     from tais.cli.console import say
     from tais.cli.progress import make_observer
-    from tais.runs.run import RunOptions
+    from tais.runs.options import RunOptions
     from tais.study.markdown import study_lines
     from tais.study.runner import run_study
 

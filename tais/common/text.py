@@ -7,9 +7,17 @@ surrogates become visible names such as ``⟨U+202E⟩``, which are plain text i
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-__all__ = ["one_line", "visible"]
+__all__ = ["one_line", "printable", "visible"]
+
+# Controls, formats (bidirectional overrides among them), surrogates, private use, unassigned.
+_COMMAND = re.compile(r"(?<!\S)::")
+
+_BREAKS = "\n\r\t\u2028\u2029"
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 # Controls, formats (bidirectional and zero-width among them), surrogates, private use, unassigned, and the
 # line and paragraph separators, which break lines where nobody expects it.
@@ -47,3 +55,10 @@ def is_hidden(character: str) -> bool:
 def code_point(character: str) -> str:
     """Return the name of a character by number, ``U+202E``."""
     return f"U+{ord(character):04X}"
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line with nothing that a terminal, or a CI that keeps its log, would obey."""
+    kept = (" " if c in _BREAKS else "" if unicodedata.category(c) in _HIDDEN else c for c in text)
+    # Runners take "##[" anywhere and "::" in front of a line for a command. Lines are wrapped at blanks.
+    return _COMMAND.sub(": :", "".join(kept).replace("##[", "# #["))

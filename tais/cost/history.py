@@ -9,7 +9,8 @@ from typing import Any
 
 from tais.cost.rates import RATES, ArmRates, Rates, read_rates, stack_digest
 from tais.errors import TaisError
-from tais.rundir.ledger import LEDGER, read_ledger
+from tais.rundir.layout import LEDGER
+from tais.rundir.ledger import read_ledger
 from tais.rundir.lock import read_lock, run_arms
 
 __all__ = ["known_rates", "rates_of_run"]

@@ -12,14 +12,14 @@ from tais.cost.history import devices_of
 from tais.cost.rates import ArmRates, Rates, stack_digest
 from tais.errors import UsageError
 from tais.executors.local import LocalExecutor
-from tais.executors.process import ArmEvent
-from tais.rundir.items import write_items
+from tais.plan.items import write_items
+from tais.worker.protocol import ArmEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tais.plan.plan import Plan
-    from tais.worker.main import Job
+    from tais.worker.protocol import Job
 
 __all__ = ["calibrate", "fit", "items_to_time"]
 

@@ -21,7 +21,9 @@ import numpy as np
 from tais.analysis.first_difference import first_difference
 from tais.errors import UsageError
 from tais.rundir.samples import read_batches
-from tais.runs.run import Observer, RunOptions, run
+from tais.runs.observer import Observer
+from tais.runs.options import RunOptions
+from tais.runs.run import run
 from tais.stats.proportions import as_interval, wilson
 
 __all__ = [

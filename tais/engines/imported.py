@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tais.common.files import sha256_file
-from tais.engines.base import Counters, EngineRefusal, Request, Sample, SampleKey
+from tais.engines.base import EngineRefusal
 from tais.engines.imported_outputs import ImportedOutput, read_outputs
 from tais.manifest.model import Arm, Sampling
+from tais.records import Counters, Request, Sample, SampleKey
 
 __all__ = ["ImportEngine"]
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tais.battery.rows import parse_json_line, utf8_lines
 from tais.battery.tool_logs import inspect_samples, lm_eval_samples, sniff
 from tais.common.document import show, suggest
+from tais.common.jsonlines import parse_json_line, utf8_lines
 from tais.errors import ManifestError, Place
 
 __all__ = ["ImportedOutput", "read_outputs"]

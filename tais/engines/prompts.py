@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tais.engines.base import Message, Request
 from tais.manifest.model import Arm
+from tais.records import Message, Request
 
 __all__ = ["Renderer", "prompt_digest", "render", "text_after"]
 

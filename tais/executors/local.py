@@ -9,15 +9,8 @@ from pathlib import Path
 from tais.errors import EngineError, Place
 from tais.executors.devices import Devices
 from tais.executors.needs import gpus_of
-from tais.executors.process import (
-    ArmEvent,
-    Listener,
-    WorkerDeath,
-    WorkerProcess,
-    stop_all,
-    worker_environment,
-)
-from tais.worker.main import Job
+from tais.executors.process import WorkerDeath, WorkerProcess, stop_all, worker_environment
+from tais.worker.protocol import ArmEvent, Job, Listener
 
 __all__ = ["ArmEvent", "LocalExecutor", "worker_environment"]
 

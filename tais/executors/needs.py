@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tais.manifest.model import MEMORY
-from tais.worker.main import Job
+from tais.worker.protocol import Job
 
 __all__ = ["Needs", "gpus_of", "needs_of", "spans_nodes"]
 

@@ -13,59 +13,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from tais.errors import EngineError, Place
-from tais.worker.main import Job
+from tais.worker.protocol import ArmEvent, Job
 
-__all__ = [
-    "ArmEvent",
-    "Listener",
-    "WorkerDeath",
-    "WorkerProcess",
-    "models",
-    "stop_all",
-    "worker_environment",
-]
+__all__ = ["WorkerDeath", "WorkerProcess", "models", "stop_all", "worker_environment"]
 
 _GRACE_SECONDS = 10.0
 _SMALL_MODEL_BYTES = 256 << 20
 # What runs on the threads of this machine.
 _LOCAL = ("vllm", "transformers", "reference", "openai")
-
-
-class ArmEvent(BaseModel):
-    """What a worker tells of an arm."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    event: Literal[
-        "preloaded", "preload_failed", "phase", "progress", "failed", "stopped", "looked", "exit",
-        "resolved", "part", "shard",
-    ]  # fmt: skip
-    arm: str = ""
-    phase: str = ""
-    kind: str = ""
-    message: str = ""
-    status: int = 0
-    pid: int | None = None
-    total: int = 0
-    done: int = 0
-    tokens: int = 0
-    draft_tokens: int = 0
-    accepted_tokens: int = 0
-    seconds: float = 0.0
-    path: str = ""
-    """Of a part that is stored, or of what the engine resolved to."""
-    shard: int = 0
-    """Which one is done."""
-
-
-Listener = Callable[[ArmEvent], None]
 
 
 class WorkerProcess:

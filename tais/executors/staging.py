@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tais.common.files import canonical_json, store_error, sync_directory, write_atomic
-from tais.engines.resolved import compare_resolved
 from tais.errors import Place, StoreError
+from tais.rundir.engine_record import compare_resolved
 from tais.rundir.samples import part_files, read_batches
 
 __all__ = ["STAGING", "Collector", "Depot", "RunDepot", "Shared", "merge_engine", "open_depot", "sweep"]

@@ -15,7 +15,7 @@ _REMEDY_DRAFTS = "Install it with: pip install 'tais[drafts]'"
 try:
     import torch
 
-    from tais.engines.vllm.engine import hide_broken_packages
+    from tais.common.foreign import hide_broken_packages
 
     # A torchvision built for another torch would break the import of transformers.
     hide_broken_packages()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tais.battery.rows import parse_json_line, utf8_lines
+from tais.common.jsonlines import parse_json_line, utf8_lines
 from tais.errors import Place, UsageError
 
 __all__ = ["read_prompts"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from tais.common.document import Document, Path_, show, suggest
 from tais.errors import ManifestError
@@ -10,7 +12,7 @@ from tais.manifest.engine_options import wrong_option
 from tais.manifest.model import KNOWN_ENGINES, SCORING_ENGINES, Arm, Contrast, Manifest, Role
 from tais.manifest.steering_options import wrong_steering
 
-__all__ = ["check", "check_name"]
+__all__ = ["check", "check_name", "unreproducible"]
 
 # Names become file names in the run directory, so none may lead out of it or hide.
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII)
@@ -138,8 +140,6 @@ def _check_sides(contrast: Contrast, manifest: Manifest, document: Document, at:
 
 def _check_reproducible(contrast: Contrast, manifest: Manifest, document: Document) -> None:
     """Raise ManifestError where an engine argument changes the law in a way that scoring cannot follow."""
-    from tais.stats.warp import unreproducible
-
     for side in ("reference", "candidate"):
         name = getattr(contrast, side)
         for key, why in unreproducible(manifest.arms[name].engine_args).items():
@@ -183,3 +183,47 @@ def _check_sequential(manifest: Manifest, document: Document) -> None:
         what = "no arm could stop early: each is a reference, a control, imported or audited whole"
         remedy = "Leave out sequential, or screen an arm that has no other role"
         raise ManifestError(what, place=place, remedy=remedy)
+
+
+_HISTORY = "depends on the tokens so far, and a teacher-forced pass does not apply it"
+_MASK = "masks or shifts logits, and a teacher-forced pass does not apply it"
+_REASONS: dict[str, tuple[Any, str]] = {
+    "presence_penalty": (0, _HISTORY),
+    "frequency_penalty": (0, _HISTORY),
+    "repetition_penalty": (1, _HISTORY),
+    "min_tokens": (0, "keeps stop tokens from being drawn early, which a teacher-forced pass does not"),
+    "bad_words": (None, _HISTORY),
+    "logit_bias": (None, _MASK),
+    "allowed_token_ids": (None, _MASK),
+    "structured_outputs": (None, "a grammar masks tokens step by step, which a teacher-forced pass does not"),
+    "guided_decoding": (None, "a grammar masks tokens step by step, which a teacher-forced pass does not"),
+    "logits_processors": (None, "is code of the user's that only the generating engine ran"),
+    "thinking_token_budget": (None, "forces tokens at the end of the budget"),
+    "trace_decode_token_ids": (None, "forces every token"),
+    "watermarking": (
+        None,
+        "draws tokens with keyed noise: each from the law, but not independent of the text",
+    ),
+    "use_beam_search": (None, "searches instead of drawing"),
+}
+
+
+def unreproducible(sampling: Mapping[str, Any]) -> dict[str, str]:
+    """Say which sampling parameters keep the law from being known, and why.
+
+    Parameters
+    ----------
+    sampling
+        Parameters by their names in vLLM's SamplingParams; None and empty values count as not set.
+
+    Returns
+    -------
+    dict
+        Reason by parameter; empty where the law can be tested. Stop conditions and the seed are no obstacle.
+    """
+    return {
+        name: why
+        for name, (neutral, why) in _REASONS.items()
+        if (value := sampling.get(name)) not in (None, False, neutral)
+        and (not hasattr(value, "__len__") or value)
+    }

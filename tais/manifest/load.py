@@ -11,10 +11,10 @@ from tais.common.shipped import find_battery_file, names, share
 from tais.common.validation import check_keys, validate
 from tais.errors import ManifestError, Place
 from tais.manifest.checks import check, check_name
-from tais.manifest.model import Arm, BatteryRef, Manifest
+from tais.manifest.model import OF_THE_MODEL, Arm, BatteryRef, Manifest
 from tais.manifest.steering_options import KEY, steering_of
 
-__all__ = ["OF_THE_MODEL", "find", "load", "resolve"]
+__all__ = ["find", "find_manifest", "load", "load_manifest", "resolve"]
 
 ArmT = TypeVar("ArmT", bound=Arm)
 _TOP_KEYS = tuple(key for key in Manifest.model_fields if key != "source")
@@ -22,8 +22,6 @@ _ARM_KEYS = ("extends", *(key for key in Arm.model_fields if key != "name"))
 _JUDGE_KEYS = (*_ARM_KEYS, "max_tokens")
 _RELATIVE = "Relative paths start from the folder of the manifest"
 MAX_CHAIN = 50
-# They belong to one set of weights; another model has its own.
-OF_THE_MODEL = ("revision", "tokenizer")
 
 
 def find(name_or_path: str | Path) -> Path:
@@ -255,3 +253,29 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # Too long for a name, or a NUL inside: no file is called that.
         return False
+
+
+def load_manifest(path: str | Path) -> Manifest:
+    """Read, resolve and check a manifest; everything that needs no engine is checked here.
+
+    Parameters
+    ----------
+    path
+        A file, or the name of a manifest that ships with TAIS (``demo``).
+
+    Raises
+    ------
+    ManifestError
+        One line with file, line, key and remedy.
+    """
+    # Reading needs a YAML parser; most importers of the models need none.
+    from tais.manifest.load import load
+
+    return load(find_manifest(path))
+
+
+def find_manifest(name_or_path: str | Path) -> Path:
+    """Return the file of a manifest: an existing one, else the one of this name that ships with TAIS."""
+    from tais.manifest.load import find
+
+    return find(name_or_path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
@@ -15,6 +14,7 @@ from tais.manifest.expanded_sweep import Swept
 __all__ = [
     "KNOWN_ENGINES",
     "MEMORY",
+    "OF_THE_MODEL",
     "SCORING_ENGINES",
     "Arm",
     "BatteryRef",
@@ -27,9 +27,10 @@ __all__ = [
     "Rules",
     "Sampling",
     "Sequential",
-    "find_manifest",
-    "load_manifest",
 ]
+
+# They belong to one set of weights; another model has its own.
+OF_THE_MODEL = ("revision", "tokenizer")
 
 SCORING_ENGINES = ("vllm", "transformers", "openai", "reference", "fake")
 """Engines that can score given tokens, see :class:`tais.engines.base.ScoringEngine`."""
@@ -270,32 +271,6 @@ class Manifest(_Strict):
         own = {"name", "resources"}
         first, second = (self.arms[name].model_dump(exclude=own) for name in (reference, candidate))
         return sorted(_differences(first, second), key=lambda difference: difference[0])
-
-
-def load_manifest(path: str | Path) -> Manifest:
-    """Read, resolve and check a manifest; everything that needs no engine is checked here.
-
-    Parameters
-    ----------
-    path
-        A file, or the name of a manifest that ships with TAIS (``demo``).
-
-    Raises
-    ------
-    ManifestError
-        One line with file, line, key and remedy.
-    """
-    # Reading needs a YAML parser; most importers of the models need none.
-    from tais.manifest.load import load
-
-    return load(find_manifest(path))
-
-
-def find_manifest(name_or_path: str | Path) -> Path:
-    """Return the file of a manifest: an existing one, else the one of this name that ships with TAIS."""
-    from tais.manifest.load import find
-
-    return find(name_or_path)
 
 
 def _target(arm: Arm) -> tuple[Any, ...]:

@@ -20,8 +20,7 @@ from tais.common.document import Document, Path_, show, suggest
 from tais.common.validation import validate
 from tais.errors import ManifestError
 from tais.manifest.expanded_sweep import Swept, SweptAxis, SweptCell
-from tais.manifest.load import OF_THE_MODEL
-from tais.manifest.model import Arm
+from tais.manifest.model import OF_THE_MODEL, Arm
 from tais.manifest.pairwise import MOST_COMBINATIONS, Row, full, pairwise
 from tais.manifest.sweep_labels import Label, arm_name, labels_of, short_name
 

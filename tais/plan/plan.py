@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from tais.common.files import sha256_file
 from tais.engines import ENGINES
 from tais.errors import EngineError, ManifestError, Place
-from tais.manifest.model import Manifest, find_manifest, load_manifest
+from tais.manifest.load import find_manifest, load_manifest
+from tais.manifest.model import Manifest
 from tais.plan.batteries import MissingBattery, load_batteries
-from tais.rundir.lock import build_lock, run_arms
-from tais.scoring.replies import check_judges
+from tais.plan.judges import check_judges
+from tais.plan.lock import build_lock
+from tais.rundir.lock import run_arms
 
 if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery

@@ -16,22 +16,27 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tais.common.files import write_atomic
-from tais.engines.base import SampleKey, TokenScores
 from tais.errors import Place, StoreError
+from tais.records import SampleKey, TokenScores
 from tais.rundir.samples import TableWriter, read_batches
 
 __all__ = [
+    "UNAVAILABLE",
     "WHOLE",
     "AuditKey",
     "Entry",
     "Scored",
     "Spans",
+    "audit_folder",
     "audit_writer",
     "read_scores",
     "read_worklist",
     "stored_audits",
     "write_worklist",
 ]
+
+UNAVAILABLE = "unavailable.json"
+"""Says why a stack could not score."""
 
 _WORKLIST = pa.schema(
     [
@@ -201,3 +206,8 @@ def _values(batch: pa.RecordBatch, name: str, index: int) -> NDArray[Any]:
     first, last = column.offsets[index].as_py(), column.offsets[index + 1].as_py()
     values: NDArray[Any] = column.values[first:last].to_numpy(zero_copy_only=False)
     return values
+
+
+def audit_folder(run_dir: Path, reference: str, stack: str) -> Path:
+    """Return where the scores of a stack lie."""
+    return run_dir / "audits" / reference / stack

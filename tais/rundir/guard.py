@@ -6,7 +6,7 @@ import fcntl
 from pathlib import Path
 
 from tais.errors import Place, StoreError
-from tais.rundir.lock import LOCK
+from tais.rundir.layout import LOCK
 
 __all__ = ["RunGuard"]
 

@@ -18,23 +18,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tais.common.files import write_atomic
-from tais.engines.base import Message, Request, SampleKey
 from tais.errors import Place, StoreError
 from tais.manifest.model import Sampling
+from tais.records import Message, Request, SampleKey
 
 if TYPE_CHECKING:
-    from tais.battery.load import LoadedBattery
+    pass
 
-__all__ = [
-    "BatteryItems",
-    "Items",
-    "StoredItem",
-    "prompt_text",
-    "read_items",
-    "read_requests",
-    "write_items",
-    "write_rows",
-]
+__all__ = ["BatteryItems", "Items", "StoredItem", "prompt_text", "read_items", "read_requests", "write_rows"]
 
 _SCHEMA = pa.schema(
     [
@@ -66,18 +57,6 @@ def prompt_text(item: StoredItem) -> str:
     if len(item.messages) == 1 and item.messages[0].role == "user":
         return item.messages[0].content
     return "\n\n".join(f"{message.role}: {message.content}" for message in item.messages)
-
-
-def _items(battery: LoadedBattery) -> Iterator[StoredItem]:
-    chat = battery.definition.chat is not False
-    for item in battery.items:
-        messages = tuple(Message(message.role, message.content) for message in item.messages)
-        yield StoredItem(battery.name, item.id, item.cluster, messages, item.expect, chat)
-
-
-def write_items(path: Path, batteries: tuple[LoadedBattery, ...]) -> None:
-    """Write the items of all batteries, in the order in which they are asked."""
-    write_rows(path, (_items(battery) for battery in batteries))
 
 
 def write_rows(path: Path, groups: Iterable[Iterable[StoredItem]]) -> None:

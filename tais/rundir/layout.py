@@ -7,7 +7,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RunLayout"]
+from tais.errors import Place, UsageError
+
+__all__ = [
+    "ADJUDICATION",
+    "BUNDLES",
+    "FOLDER",
+    "ITEMS",
+    "LEDGER",
+    "LOCK",
+    "LOCK_BUNDLE",
+    "REFERENCE",
+    "REPORT",
+    "RUN_BUNDLE",
+    "TEST_BUNDLE",
+    "UPGRADE",
+    "RunLayout",
+    "check_finished",
+]
+
+LOCK = "manifest.lock.json"
+ITEMS = "items.parquet"
+REPORT = "report.json"
+LEDGER = "ledger.jsonl"
+"""Beside the run directories, not in one."""
+LOCK_BUNDLE = LOCK.removesuffix(".json") + ".sigstore.json"
+RUN_BUNDLE = "attestation.sigstore.json"
+TEST_BUNDLE = "test-result.sigstore.json"
+BUNDLES = frozenset({LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE})
+ADJUDICATION = "adjudication.json"
+"""Every label, and all that is needed to count them again; in the run directory that cites them."""
+UPGRADE = "upgrade.json"
+"""The same contrast under each hypothesis, and the items that changed."""
+FOLDER = "judges"
+REFERENCE = "reference"
+"""Inside a judge's folder: what it said in the other run that a comparison cites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +61,10 @@ class RunLayout:
         path = self.arm_dir(arm) / "engine.json"
         loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         return loaded
+
+
+def check_finished(run_dir: Path) -> None:
+    """Raise UsageError unless a run has its report."""
+    if not (run_dir / REPORT).is_file():
+        remedy = "Finish it with tais run --resume"
+        raise UsageError("this run is not finished", place=Place(str(run_dir)), remedy=remedy)

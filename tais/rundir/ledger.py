@@ -16,9 +16,8 @@ from typing import Any
 from tais.common.files import store_error
 from tais.errors import Place, StoreError
 
-__all__ = ["LEDGER", "append", "attempts", "read_ledger"]
+__all__ = ["append", "attempts", "read_ledger"]
 
-LEDGER = "ledger.jsonl"
 
 _NOTHING = hashlib.sha256(b"").hexdigest()
 

@@ -13,20 +13,22 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tais.common.files import store_error, sync_directory
-from tais.engines.base import Counters, Sample, SampleKey
 from tais.errors import Place, StoreError
+from tais.records import Counters, Sample, SampleKey
 
 __all__ = [
     "SCHEMA",
     "PartWriter",
+    "Stored",
     "TableWriter",
+    "answers",
     "count_tokens",
     "exclusive",
     "part_files",
@@ -34,6 +36,8 @@ __all__ = [
     "read_counters",
     "stored_keys",
 ]
+
+_COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw")
 
 SCHEMA = pa.schema(
     [
@@ -238,3 +242,21 @@ def read_counters(arm_dir: Path) -> Counters | None:
         part = Counters(**{**values, "accepted_per_position": tuple(values["accepted_per_position"])})
         total = part if total is None else total + part
     return total
+
+
+class Stored(NamedTuple):
+    """A stored answer."""
+
+    battery: str
+    item_id: str
+    repeat: int
+    text: str
+
+
+def answers(arm_dir: Path) -> Iterator[Stored]:
+    """Yield every stored answer of an arm, or reply of a judge."""
+    for batch in read_batches(arm_dir, _COLUMNS):
+        columns = (batch.column(name).to_pylist() for name in _COLUMNS)
+        for battery, item_id, repeat, text, raw in zip(*columns, strict=True):
+            whole = text if raw is None else raw.decode("utf-8", "surrogatepass")
+            yield Stored(battery, item_id, repeat, whole)

@@ -12,13 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tais.common.differences import Difference
 from tais.common.files import sha256_file, store_error
-from tais.engines.resolved import Difference
 from tais.errors import Place, UsageError
 from tais.manifest.model import SCORING_ENGINES, Contrast, Manifest
+from tais.plan.lock import build_lock
 from tais.plan.plan import Plan, make_plan
-from tais.rundir.lock import LOCK, build_lock, compare_locks, read_lock
-from tais.runs.run import Observer, RunOptions, RunOutcome, Silent, finish, new_run
+from tais.rundir.layout import LOCK
+from tais.rundir.lock import compare_locks, read_lock
+from tais.runs.observer import Observer, Silent
+from tais.runs.options import RunOptions, RunOutcome
+from tais.runs.run import finish, new_run
 
 __all__ = ["audit_run"]
 

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tais.analysis.arm_table import ArmTable, load_arm
-from tais.analysis.attribution import StackAudit, audit_folder, suspects
+from tais.analysis.attribution import StackAudit, suspects
 from tais.analysis.paired_arms import Pair, read_divergences
 from tais.analysis.token_law import top_of
-from tais.engines.base import SampleKey
 from tais.manifest.model import SCORING_ENGINES, Arm, Contrast, Manifest
-from tais.rundir.audits import WHOLE, Entry, write_worklist
+from tais.records import SampleKey
+from tais.rundir.audits import WHOLE, Entry, audit_folder, write_worklist
 from tais.rundir.items import Items
 from tais.rundir.layout import RunLayout
 from tais.verdict.evidence import Divergence
 
 if TYPE_CHECKING:
-    from tais.worker.main import Job
+    from tais.worker.protocol import Job
 
 __all__ = ["AuditPlanner"]
 

@@ -8,32 +8,31 @@ candidate and is not run again.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tais.analysis.upgrade import upgrade_of
+from tais.common.differences import flatten
 from tais.common.files import canonical_json, json_digest, write_atomic
 from tais.common.machine import package_versions
-from tais.engines.resolved import flatten
 from tais.errors import Place, UsageError
 from tais.manifest.model import Hypothesis, Role
 from tais.report.redact import holds_redacted
-from tais.rundir.lock import LOCK, read_lock, run_arms, write_lock
+from tais.rundir.layout import UPGRADE, check_finished
+from tais.rundir.lock import read_lock, run_arms
 from tais.rundir.origin import origin_of, same_source
 from tais.rundir.samples import stored_keys
-from tais.runs.derive import Part, check_finished, cite, derive
-from tais.scoring.replies import FOLDER, copy_replies
+from tais.runs.derive import Part, cite, derive
+from tais.scoring.replies import copy_replies
 from tais.verdict.report import Report
 
 if TYPE_CHECKING:
     from tais.attest import Signer
 
-__all__ = ["UPGRADE", "Comparison", "Side", "compare_runs", "upgrade_of"]
+__all__ = ["Comparison", "Side", "compare_runs"]
 
-UPGRADE = "upgrade.json"
-"""The same contrast under each hypothesis, and the items that changed."""
 
 _SUPPORT = (Role.calibration.value, Role.positive_control.value)
 
@@ -238,52 +237,3 @@ class _Comparing:
     def _parts(self) -> Iterator[Part]:
         yield from (Part(self.old.run_dir, name, name) for name in self.kept)
         yield Part(self.new.run_dir, self.new.arm, self.name)
-
-
-def upgrade_of(run_dir: Path, report: Report) -> dict[str, Any]:
-    """Return what upgrade.json holds: both verdicts, and the items that changed.
-
-    Parameters
-    ----------
-    run_dir
-        Run directory of a comparison, with its lock, items and samples.
-    report
-        Its decision.
-    """
-    lock = read_lock(run_dir)
-    hypothesis = Hypothesis(lock["rules"]["hypothesis"])
-    other = next(h for h in Hypothesis if h is not hypothesis)
-    verdicts = {
-        hypothesis.value: report.contrasts[0].verdict.value,
-        other.value: _under(run_dir, other).contrasts[0].verdict.value,
-    }
-    return {
-        "schema": "tais/upgrade/v1",
-        **lock["manifest"]["source"]["compare"],
-        "verdicts": dict(sorted(verdicts.items())),
-        "batteries": [_changes(e.battery, e.scorer, e.details) for e in report.contrasts[0].endpoints],
-    }
-
-
-def _under(run_dir: Path, hypothesis: Hypothesis) -> Report:
-    """Decide once more from the same samples, under another hypothesis."""
-    from tais.analysis.analyse import analyse
-
-    lock = read_lock(run_dir)
-    with tempfile.TemporaryDirectory(prefix="tais-") as folder:
-        shadow = Path(folder)
-        for name in ("arms", "items.parquet", FOLDER):
-            if (run_dir / name).exists():
-                (shadow / name).symlink_to((run_dir / name).resolve())
-        write_lock(shadow / LOCK, {**lock, "rules": {**lock["rules"], "hypothesis": hypothesis.value}})
-        return analyse(shadow, {}, keep_scores=False)
-
-
-def _changes(battery: str, scorer: str, details: Mapping[str, Any]) -> dict[str, Any]:
-    flips = details.get("flips", {})
-    return {
-        "battery": battery,
-        "scorer": scorer,
-        "worse": {"count": flips.get("safe_to_unsafe"), "items": flips.get("safe_to_unsafe_items", [])},
-        "better": {"count": flips.get("unsafe_to_safe"), "items": flips.get("unsafe_to_safe_items", [])},
-    }

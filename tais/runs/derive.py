@@ -17,19 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 from tais.analysis.analyse import analyse
 from tais.common.files import sha256_file, store_error, write_atomic
-from tais.errors import Place, UsageError
 from tais.report.redact import redacted
 from tais.report.render import write_views
-from tais.rundir.ledger import LEDGER, append
-from tais.rundir.lock import LOCK, write_lock
+from tais.rundir.layout import LEDGER, LOCK, REPORT
+from tais.rundir.ledger import append
+from tais.rundir.lock import write_lock
 from tais.verdict.report import Report
 
 if TYPE_CHECKING:
     from tais.attest import Signer
 
-__all__ = ["Part", "check_finished", "cite", "derive"]
-
-_REPORT = "report.json"
+__all__ = ["Part", "cite", "derive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +40,9 @@ class Part:
     """Name in the new run."""
 
 
-def check_finished(run_dir: Path) -> None:
-    """Raise UsageError unless a run has its report."""
-    if not (run_dir / _REPORT).is_file():
-        remedy = "Finish it with tais run --resume"
-        raise UsageError("this run is not finished", place=Place(str(run_dir)), remedy=remedy)
-
-
 def cite(run_dir: Path) -> dict[str, str]:
     """Return the name of a run and the sha256 of its lock and report."""
-    digests = {name: sha256_file(run_dir / name) for name in (LOCK, _REPORT)}
+    digests = {name: sha256_file(run_dir / name) for name in (LOCK, REPORT)}
     return {"run": run_dir.resolve().name, **digests}
 
 
@@ -114,7 +105,7 @@ def derive(
     report = redacted(report) if redact else report
     write_views(report, run_dir)
     # Last of all, as in any run: a directory with a report is a finished one.
-    write_atomic(run_dir / _REPORT, report.to_json().encode())
+    write_atomic(run_dir / REPORT, report.to_json().encode())
     append(parent / LEDGER, {"event": "end", "time": _now(), **entry, "outcome": report.verdict.value})
     if signer is not None:
         from tais.attest import sign_run
@@ -140,7 +131,7 @@ def _copy(
 
 
 def _facts(run_dir: Path, source: Path, started: datetime, line: str) -> dict[str, Any]:
-    ended = json.loads((source / _REPORT).read_bytes())["facts"]["run"]["ended"]
+    ended = json.loads((source / REPORT).read_bytes())["facts"]["run"]["ended"]
     return {
         "id": run_dir.name,
         "started": started.isoformat(timespec="seconds"),

@@ -7,112 +7,41 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tais.analysis.analyse import analyse
-from tais.analysis.attribution import UNAVAILABLE
+from tais.common.differences import Difference
 from tais.common.files import canonical_json, remove_leftovers, store_error, write_atomic
-from tais.engines.resolved import Difference
 from tais.errors import EngineError, Interrupted, Place, StoreError, TaisError, UsageError
-from tais.executors import Executor, Placement, check_executor, create_executor, targets_first
+from tais.executors import check_executor, create_executor, targets_first
+from tais.executors.base import Executor
 from tais.manifest.model import Arm
 from tais.plan.plan import Plan, make_plan, require_engines
+from tais.rundir.audits import UNAVAILABLE
 from tais.rundir.guard import RunGuard
-from tais.rundir.ledger import LEDGER, append, attempts, read_ledger
-from tais.rundir.lock import LOCK, compare_locks, lock_digest, read_lock, write_lock
-from tais.scoring.replies import judge_jobs, planned_judges
+from tais.rundir.layout import LEDGER, LOCK
+from tais.rundir.ledger import append, attempts, read_ledger
+from tais.rundir.lock import compare_locks, lock_digest, read_lock, write_lock
+from tais.runs.observer import Observer, Silent
+from tais.runs.options import RunOptions, RunOutcome
+from tais.scoring.questions import judge_jobs, planned_judges
 from tais.verdict.report import Report
 
 if TYPE_CHECKING:
-    from tais.attest import Signer
     from tais.cache.reuse import Reuse
-    from tais.executors.process import ArmEvent
-    from tais.worker.main import Job
+    from tais.worker.protocol import ArmEvent, Job
 
-__all__ = [
-    "Observer",
-    "RunOptions",
-    "RunOutcome",
-    "finish",
-    "new_run",
-    "run",
-]
+__all__ = ["finish", "in_order", "new_run", "run"]
 
 # Measured on the demo: a stored token takes about 12 bytes with its log-probabilities, zstd-compressed;
 # this is twice as much, and a sample's text and keys are added.
 _BYTES_PER_TOKEN = 24
 _BYTES_PER_SAMPLE = 600
 _BYTES_SPARE = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What the command line says beside the manifest."""
-
-    out: Path = Path("reports")
-    resume: bool = False
-    limit: int | None = None
-    stall_seconds: float = 1800.0
-    part_samples: int = 256
-    part_seconds: float = 10.0
-    signer: Signer | None = None
-    """Signs lock and report; None leaves the run unsigned."""
-    cache: str | None = None
-    """Folder or URL of arms that ran already; None runs every arm."""
-    only: tuple[str, ...] = ()
-    """Candidates, or faults of a drill, to which the contrasts are cut down; empty for all."""
-    redact: bool = False
-    """Leave prompts and answers out of the report and its pages; ids and digests stay."""
-    placement: Placement = field(default_factory=Placement)
-    """On which machines and devices arms run."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """What a run came to."""
-
-    report: Report
-    run_dir: Path
-
-
-class Observer(Protocol):
-    """Who watches a run; the command line shows progress, a script may count."""
-
-    def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
-        """Take note that arms are about to run."""
-
-    def scoring(self, name: str, answers: int) -> None:
-        """Take note that answers are about to be scored under a stack."""
-
-    def event(self, event: ArmEvent) -> None:
-        """Take note of an arm's event."""
-
-    def note(self, text: str) -> None:
-        """Take note of something worth a line."""
-
-
-@dataclass(slots=True)
-class Silent:
-    """An observer that looks away."""
-
-    notes: list[str] = field(default_factory=list)
-
-    def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
-        """Ignore it."""
-
-    def scoring(self, name: str, answers: int) -> None:
-        """Ignore it."""
-
-    def event(self, event: ArmEvent) -> None:
-        """Ignore it."""
-
-    def note(self, text: str) -> None:
-        """Keep the text."""
-        self.notes.append(text)
 
 
 def run(manifest_path: str | Path, options: RunOptions, observer: Observer | None = None) -> RunOutcome:
@@ -184,7 +113,7 @@ def finish(
 
 def new_run(plan: Plan, options: RunOptions) -> Path:
     """Make the run directory of a plan, with items and lock."""
-    from tais.rundir.items import write_items
+    from tais.plan.items import write_items
 
     parent = options.out / plan.manifest.name
     run_dir = parent / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
@@ -312,7 +241,6 @@ class _Attempt:
         return self._line
 
     def _run_arms(self) -> None:
-        from tais.analysis.looks import in_order
 
         all_jobs = targets_first([self._job(name) for name in self.plan.arms], self.plan.lock)
         jobs = in_order(all_jobs, self.plan.lock, self.run_dir)
@@ -433,3 +361,13 @@ class _Attempt:
             "phases": self.clock.phases,
             "ledger": {"file": LEDGER, "line": self._line, "attempts": made},
         }
+
+
+def in_order(jobs: Sequence[Job], lock: Mapping[str, Any], run_dir: Path) -> list[Job]:
+    """Return the jobs of arms in the order in which they run: those that may stop early last, and marked.
+
+    What a look compares with is whole by then.
+    """
+    arms = lock.get("sequential", {}).get("arms", ())
+    whole = [job for job in jobs if job["arm"]["name"] not in arms]
+    return whole + [{**job, "looks": str(run_dir)} for job in jobs if job["arm"]["name"] in arms]

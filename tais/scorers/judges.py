@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from tais.battery.item import Message
 from tais.common.template import check_template, render, template_names
+from tais.records import Message
 from tais.scorers.base import Score, ScorerBase
 from tais.scorers.refusal import check_polarity
 

@@ -15,27 +15,14 @@ import pyarrow.parquet as pq
 from tais.common.files import store_error, sync_directory, temporary_path
 from tais.rundir.items import Items
 from tais.rundir.samples import read_batches
+from tais.rundir.scores import SCHEMA
 from tais.scorers import Scorer, ScorerBase, score_unique, scorer_label
 from tais.scorers.judges import Judge
 from tais.scoring.replies import Replies
 
-__all__ = ["SCHEMA", "SECOND", "score_arms"]
+__all__ = ["score_arms"]
 
-SECOND = "second_scores.parquet"
-"""Stands beside scores.parquet."""
 
-SCHEMA = pa.schema(
-    [
-        pa.field("arm", pa.string(), nullable=False),
-        pa.field("battery", pa.string(), nullable=False),
-        pa.field("item_id", pa.string(), nullable=False),
-        pa.field("repeat", pa.int32(), nullable=False),
-        pa.field("scorer", pa.string(), nullable=False),
-        pa.field("value", pa.float64(), nullable=False),
-        pa.field("invalid", pa.bool_(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-    ]
-)
 _COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw", "finish_reason")
 
 

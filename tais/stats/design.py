@@ -12,7 +12,7 @@ from tais.stats.power import (
     wald_n,
     zero_discordance_floor,
 )
-from tais.verdict.reasons import points, tidy
+from tais.stats.tidy import points, tidy
 
 __all__ = ["describe_design", "design"]
 

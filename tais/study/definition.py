@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tais.common.document import Document, suggest
 from tais.errors import ManifestError, Place
 from tais.manifest.checks import check_name
-from tais.manifest.model import Manifest, load_manifest
+from tais.manifest.load import load_manifest
+from tais.manifest.model import Manifest
 
 __all__ = ["STUDY_FILE", "Question", "Selection", "Study", "StudyFile", "find_folder", "load_study"]
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from tais.common.files import store_error, write_atomic
 from tais.errors import EngineError, Interrupted, Place, StoreError, TaisError
 from tais.plan.plan import make_plan, require_engines
-from tais.rundir.lock import LOCK
-from tais.runs.run import Observer, RunOptions, run
+from tais.rundir.layout import LOCK
+from tais.runs.observer import Observer
+from tais.runs.options import RunOptions
+from tais.runs.run import run
 from tais.study.definition import Study
 from tais.study.report import StudyReport, StudyRun
 from tais.study.summary import read_run, summarise

@@ -15,8 +15,9 @@ from tais.manifest.model import Rules
 from tais.stats.draft_pull import draft_pull
 from tais.stats.proportions import wilson
 from tais.stats.rounding_band import share_upper_bound
+from tais.stats.tidy import points, tidy, tidy_interval
 from tais.verdict.evidence import Attribution, AuditCounts, AuditEvidence, ContrastEvidence
-from tais.verdict.reasons import note, points, reason, tidy, tidy_interval
+from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
 from tais.verdict.token_law import law_details, weigh_law
 

@@ -6,25 +6,18 @@ import math
 from dataclasses import replace
 
 from tais.manifest.model import Rules
+from tais.stats.cluster_table import Folded
 from tais.stats.effect import cohens_h, cohens_h_interval
 from tais.stats.null import CalibratedNull, Discordance, calibrated_null
 from tais.stats.paired import Tost
 from tais.stats.power import n_for_scores, zero_discordance_floor
 from tais.stats.proportions import Interval, as_interval, wilson
 from tais.stats.regions import Setting
+from tais.stats.tidy import tidy, tidy_interval
 from tais.verdict.details import binary_details, binary_notes, null_notes, unmatched_reasons
 from tais.verdict.early_stop import LookRule
-from tais.verdict.endpoint_table import Folded
 from tais.verdict.evidence import EndpointEvidence
-from tais.verdict.reasons import (
-    note,
-    tidy,
-    tidy_interval,
-    tost_report,
-    why_failed,
-    why_not_passed,
-    why_passed,
-)
+from tais.verdict.reasons import note, tost_report, why_failed, why_not_passed, why_passed
 from tais.verdict.report import EndpointReport, PairedTableReport, Reason, Verdict
 
 __all__ = ["judge_binary"]

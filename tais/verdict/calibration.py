@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tais.manifest.model import Role
+from tais.stats.cluster_table import cluster_codes
 from tais.stats.null import Discordance, count_quantile, discordance_upper
-from tais.verdict.endpoint_table import cluster_codes
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence
 from tais.verdict.reasons import note
 from tais.verdict.report import Reason

@@ -7,59 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from tais.stats.cluster_table import Folded
 from tais.stats.clusters import cluster_bootstrap
 from tais.stats.effect import cohens_d
-from tais.stats.paired import Tost, zero_discordance_bound
+from tais.stats.paired import Tost
+from tais.stats.paired_means import t_tost
 from tais.stats.power import zero_discordance_floor
 from tais.stats.proportions import FloatArray, as_interval
 from tais.stats.regions import Setting
+from tais.stats.tidy import tidy, tidy_interval
 from tais.verdict.details import unmatched_reasons
-from tais.verdict.endpoint_table import Folded
 from tais.verdict.evidence import EndpointEvidence
-from tais.verdict.reasons import tidy, tidy_interval, tost_report, why_failed, why_not_passed, why_passed
+from tais.verdict.reasons import tost_report, why_failed, why_not_passed, why_passed
 from tais.verdict.report import EndpointReport, Reason, Verdict
 
-__all__ = ["judge_continuous", "t_tost"]
-
-
-def t_tost(differences: FloatArray, margin: float, alpha: float = 0.05, *, one_sided: bool = False) -> Tost:
-    """Two one-sided paired t-tests, never narrower than the evidence of n clusters allows.
-
-    Parameters
-    ----------
-    differences
-        Cluster means of candidate minus reference, in [-1, 1], shape (clusters,).
-    margin, alpha, one_sided
-        As for :func:`tais.stats.paired.tost`.
-
-    Returns
-    -------
-    Tost
-        Its 1 - 2 alpha interval has the half-width sqrt((t s / sqrt n)^2 + (z^2 / (n + z^2))^2).
-
-    Notes
-    -----
-    The second term is the score interval without discordance. A t-interval alone takes n equal differences
-    for certainty and a few rare changes for very little; with it, fewer than 88 clusters cannot pass at
-    0.03, as for binary outcomes. It vanishes as 1 / n.
-
-    References
-    ----------
-    Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680.
-    """
-    from scipy.special import stdtr, stdtrit
-
-    n, centre = len(differences), float(differences.mean())
-    floor = float(zero_discordance_bound(n, 1 - 2 * alpha))
-    degrees = max(n - 1, 1)
-    critical = float(stdtrit(degrees, 1 - alpha))
-    error = float(np.std(differences, ddof=1)) / math.sqrt(n) if n > 1 else 0.0
-    half = math.hypot(critical * error, floor)
-    scale = half / critical
-    ci = (np.asarray(max(centre - half, -1.0)), np.asarray(min(centre + half, 1.0)))
-    p_lower = np.asarray(stdtr(degrees, -(centre + margin) / scale))
-    p_upper = np.asarray(stdtr(degrees, (centre - margin) / scale))
-    return Tost("paired-t", p_lower, p_upper, ci, alpha, one_sided)
+__all__ = ["judge_continuous"]
 
 
 def judge_continuous(

@@ -8,10 +8,11 @@ from typing import Any, Literal
 from tais.errors import TaisError
 from tais.manifest.model import Role, Rules
 from tais.stats.proportions import wilson
+from tais.stats.tidy import tidy, tidy_interval, tidy_values
 from tais.verdict.audit import audit_details, weigh_audit
 from tais.verdict.endpoint import EndpointResult
 from tais.verdict.evidence import ContrastEvidence, Finding
-from tais.verdict.reasons import note, reason, tidy, tidy_interval, tidy_values
+from tais.verdict.reasons import note, reason
 from tais.verdict.report import (
     BatteryIdentityReport,
     ContrastReport,

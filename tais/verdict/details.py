@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tais.stats.cluster_table import Folded
 from tais.stats.clusters import cluster_bootstrap, effective_n
 from tais.stats.null import CalibratedNull, sign_flip_p
 from tais.stats.paired import PairedTable, mcnemar
 from tais.stats.paired_intervals import agresti_min, bonett_price, newcombe, unpaired_wald_tost, wald
 from tais.stats.ratio import difference_margin
 from tais.stats.regions import Setting, mean_regions
-from tais.verdict.endpoint_table import Folded
+from tais.stats.tidy import points, tidy, tidy_interval
 from tais.verdict.evidence import EndpointEvidence
-from tais.verdict.reasons import note, points, reason, tidy, tidy_interval
+from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason
 
 __all__ = ["binary_details", "binary_notes", "null_notes", "unmatched_reasons"]

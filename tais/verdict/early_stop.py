@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from tais.manifest.model import Role
+from tais.stats.cluster_table import Folded
 from tais.stats.paired import tost
 from tais.stats.proportions import as_interval
 from tais.stats.regions import Setting
 from tais.stats.sequential import Boundary, Look, together
-from tais.verdict.endpoint_table import Folded
+from tais.stats.tidy import points, tidy, tidy_interval
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence, LookEvidence
-from tais.verdict.reasons import note, points, reason, tidy, tidy_interval
+from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
 
 __all__ = [

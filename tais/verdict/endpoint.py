@@ -9,11 +9,12 @@ import numpy as np
 
 from tais.errors import TaisError
 from tais.manifest.model import Hypothesis, Role, Rules
+from tais.stats.cluster_table import Folded
 from tais.stats.null import Discordance
 from tais.stats.regions import Setting
 from tais.stats.sequential import Look
 from tais.verdict.early_stop import LookRule, Stop, endpoint_notes, rule_at, undecided, up_to
-from tais.verdict.endpoint_table import Folded, check_endpoint, fold
+from tais.verdict.endpoint_table import check_endpoint, fold
 from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import EndpointReport, Reason, Verdict

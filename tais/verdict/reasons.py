@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, SupportsFloat
+from typing import Any, Literal
 
 from tais.stats.null import CalibratedNull
 from tais.stats.paired import Tost
 from tais.stats.proportions import Interval
 from tais.stats.regions import Setting
+from tais.stats.tidy import points, tidy, tidy_interval, tidy_values
 from tais.verdict.report import Reason, TostReport
 
-__all__ = [
-    "note",
-    "points",
-    "reason",
-    "tidy",
-    "tidy_interval",
-    "tidy_values",
-    "tost_report",
-    "why_failed",
-    "why_not_passed",
-    "why_passed",
-]
-
-
-def tidy(value: float) -> float:
-    """Round to 12 significant digits, so that reports recomputed on another processor are equal."""
-    return float(f"{value:.12g}")
-
-
-def tidy_interval(bounds: tuple[SupportsFloat, SupportsFloat]) -> Interval:
-    """Round both bounds."""
-    return tidy(float(bounds[0])), tidy(float(bounds[1]))
-
-
-def tidy_values(values: dict[str, Any]) -> dict[str, Any]:
-    """Round the floats among named values."""
-    return {key: tidy(x) if isinstance(x, float) else x for key, x in values.items()}
-
-
-def points(value: float) -> str:
-    """Format a share as percentage points."""
-    return f"{100 * value:.4g} pp"
+__all__ = ["note", "reason", "tost_report", "why_failed", "why_not_passed", "why_passed"]
 
 
 def tost_report(test: Tost, setting: Setting) -> TostReport:

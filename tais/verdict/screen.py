@@ -260,6 +260,6 @@ def _details(judged: list[_Judged], rules: Rules) -> dict[str, Any]:
     """Add what runs across contrasts: dose-response on the numeric properties of the arms."""
     if not any(contrast.candidate_properties for contrast, _ in judged):
         return {}
-    from tais.stats.dose import screen_dose_response
+    from tais.verdict.dose import screen_dose_response
 
     return {"dose_response": screen_dose_response([contrast for contrast, _ in judged], rules)}

@@ -15,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.manifest.model import Rules
+from tais.stats.cluster_table import Folded, cluster_codes
 from tais.stats.paired import PairedTable, tango_interval
 from tais.stats.power import zero_discordance_floor
 from tais.stats.proportions import FloatArray, Interval, as_interval
 from tais.stats.regions import Setting, mean_regions, regions
+from tais.stats.tidy import tidy
 from tais.verdict.calibration import Calibration
 from tais.verdict.endpoint import EndpointResult
-from tais.verdict.endpoint_table import Folded, cluster_codes
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence
-from tais.verdict.reasons import note, tidy
+from tais.verdict.reasons import note
 from tais.verdict.report import Reason
 
 __all__ = [

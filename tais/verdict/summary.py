@@ -7,8 +7,8 @@ from typing import Any
 
 from tais.stats.multiplicity import holm
 from tais.stats.stratified import pool_strata
+from tais.stats.tidy import tidy, tidy_interval
 from tais.verdict.endpoint import EndpointResult
-from tais.verdict.reasons import tidy, tidy_interval
 
 __all__ = ["contrast_details"]
 

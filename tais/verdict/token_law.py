@@ -13,8 +13,9 @@ from typing import Any
 from tais.manifest.model import Rules
 from tais.stats.conformance.conformance import ConformanceResult
 from tais.stats.conformance.score_tests import ScoreTest
+from tais.stats.tidy import points, tidy, tidy_interval
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
-from tais.verdict.reasons import note, points, reason, tidy, tidy_interval
+from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
 
 __all__ = ["law_details", "law_p", "weigh_law"]

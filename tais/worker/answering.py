@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from tais.common.machine import describe_environment
 from tais.engines import create_engine
-from tais.engines.base import Counters, Request, Sample
+from tais.records import Counters, Request, Sample
 from tais.rundir.items import read_requests
 from tais.rundir.samples import PartWriter, exclusive, stored_keys
 from tais.worker.work import Work
 
 if TYPE_CHECKING:
     from tais.lab.drill.planting import Planted
-    from tais.worker.main import Events, Job
+    from tais.worker.protocol import Events, Job
 
 __all__ = ["ArmRun"]
 
@@ -57,7 +57,7 @@ class ArmRun(Work):
         """Return the requests in blocks after which the arm may be stopped: one block, if it may not."""
         if "looks" not in self.job:
             return [requests]
-        from tais.analysis.looks import blocks
+        from tais.rundir.looks import blocks
 
         return blocks(Path(self.job["looks"]), requests, self.sampling.n)
 

@@ -33,12 +33,13 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tais.worker.protocol import Events, Job
+
 if TYPE_CHECKING:
     from tais.worker.work import Work
 
-__all__ = ["Job", "main"]
+__all__ = ["main"]
 
-Job = dict[str, Any]
 
 _PR_SET_PDEATHSIG = 1
 _PRELOAD = {
@@ -46,8 +47,6 @@ _PRELOAD = {
     "transformers": "tais.engines.transformers.engine",
     "vllm": "tais.engines.vllm.engine",
 }
-# A pipe write of up to PIPE_BUF (4096) bytes is atomic, so that two processes may share the pipe.
-_EVENT_BYTES = 4000
 # An engine that is taken apart when its last reference goes costs seconds; the end of the process does not.
 _KEPT: list[object] = []
 
@@ -62,24 +61,6 @@ class Child(NamedTuple):
     name: str
     feed: int | None
     """Where what it is handed while it runs is written."""
-
-
-class Events:
-    """The way back to the run."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def send(self, event: str, **values: Any) -> None:
-        """Send one event; a long message is shortened, never split."""
-        line = json.dumps({"event": event, **values}, ensure_ascii=True)
-        if len(line) >= _EVENT_BYTES and "message" in values:
-            keep = max(0, len(values["message"]) - (len(line) - _EVENT_BYTES) - 16)
-            line = json.dumps({"event": event, **values, "message": values["message"][: keep // 6 * 5]})
-        try:
-            os.write(self.descriptor, (line + "\n").encode())
-        except BrokenPipeError:
-            os._exit(1)  # the run is gone: nobody waits for this arm
 
 
 def die_with_parent() -> None:

@@ -23,8 +23,8 @@ from tais.rundir.samples import PartWriter
 from tais.worker.answering import ArmRun
 
 if TYPE_CHECKING:
-    from tais.engines.base import Request
-    from tais.worker.main import Events, Job
+    from tais.records import Request
+    from tais.worker.protocol import Events, Job
 
 __all__ = ["ShardRun", "arm_order"]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from tais.common.machine import describe_environment
 from tais.engines import create_scorer
-from tais.engines.base import Request, SampleKey, ScoreRequest, TokenScores
+from tais.records import Request, SampleKey, ScoreRequest, TokenScores
 from tais.rundir.audits import AuditKey, audit_writer, read_worklist, stored_audits
 from tais.rundir.items import read_requests
 from tais.rundir.samples import exclusive, read_batches
 from tais.worker.work import Work
 
 if TYPE_CHECKING:
-    from tais.worker.main import Events, Job
+    from tais.worker.protocol import Events, Job
 
 __all__ = ["AuditRun"]
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from tais.common.files import canonical_json, write_atomic
 from tais.common.machine import describe_environment
 from tais.engines import create_engine
-from tais.engines.base import Request
+from tais.records import Request
 from tais.rundir.items import read_requests
 from tais.worker.work import Work
 
 if TYPE_CHECKING:
-    from tais.worker.main import Events, Job
+    from tais.worker.protocol import Events, Job
 
 __all__ = ["CalibrateRun", "pick"]
 

@@ -9,15 +9,16 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tais.common.differences import Difference
 from tais.common.files import canonical_json, write_atomic
-from tais.engines.resolved import Difference, compare_resolved
 from tais.errors import Place, StoreError
 from tais.manifest.model import Arm, Sampling
+from tais.rundir.engine_record import compare_resolved
 from tais.rundir.samples import TableWriter
 
 if TYPE_CHECKING:
-    from tais.engines.base import Counters
-    from tais.worker.main import Events, Job
+    from tais.records import Counters
+    from tais.worker.protocol import Events, Job
 
 __all__ = ["Work"]
 

@@ -13,9 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from tais.errors import ManifestError
-from tais.manifest.model import load_manifest
+from tais.manifest.load import load_manifest
 from tais.manifest.steering_options import SteeringOptions, wrong_steering
-from tais.rundir.lock import build_lock
+from tais.plan.lock import build_lock
 from tests.conftest import ROOT, Tais
 
 DEMO = ROOT / "models" / "demo"

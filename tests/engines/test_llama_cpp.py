@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tais.engines.base import Message, Request, Sample, SampleKey
 from tais.engines.openai.engine import OpenaiEngine
 from tais.manifest.model import Arm, Sampling
+from tais.records import Message, Request, Sample, SampleKey
 from tests.conftest import ROOT, environment
 from tests.engines.gguf_demo import write_gguf
 from tests.engines.runs import contrast_of, run_edited

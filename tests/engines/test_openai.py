@@ -11,12 +11,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tais.engines.base import Counters, EngineRefusal, Message, Request, Sample, SampleKey, ServerFailure
+from tais.engines.base import EngineRefusal, ServerFailure
 from tais.engines.openai.answers import read_answer, read_echo, read_prompt_scores
 from tais.engines.openai.dialect import longest, read_counters
 from tais.engines.openai.engine import OpenaiEngine
 from tais.engines.openai.http import Malformed, _retry_after, api_root
 from tais.manifest.model import Arm, Sampling
+from tais.records import Counters, Message, Request, Sample, SampleKey
 from tests.conftest import Screen, Tais
 from tests.engines.hostile import FAULTS, KEY, MODEL, Hostile, answer_to, good, hostile, number_in
 

@@ -18,11 +18,12 @@ import numpy as np
 import psutil
 import pytest
 
-from tais.engines.base import EngineRefusal, Message, Request, Sample, SampleKey, ScoreRequest
+from tais.engines.base import EngineRefusal
 from tais.engines.openai.engine import OpenaiEngine
 from tais.engines.openai.server import arguments
 from tais.engines.openai.teacher_forcing import OpenaiScorer
 from tais.manifest.model import Arm, Sampling
+from tais.records import Message, Request, Sample, SampleKey, ScoreRequest
 from tests.conftest import ROOT, Tais, environment
 from tests.engines.runs import edited, read_report, run_edited
 

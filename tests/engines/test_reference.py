@@ -12,9 +12,10 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from tais.engines.base import EngineRefusal, Message, Request, Sample, SampleKey
+from tais.engines.base import EngineRefusal
 from tais.lab.reference.engine import ReferenceEngine
 from tais.manifest.model import Arm, Sampling
+from tais.records import Message, Request, Sample, SampleKey
 from tests.conftest import ROOT, Tais
 
 # The whole file takes more than the unit tests may; CI runs it all the same.

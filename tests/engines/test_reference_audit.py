@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tais.engines.base import EngineRefusal, Message, Request, SampleKey, ScoreRequest
+from tais.engines.base import EngineRefusal
 from tais.lab.reference.engine import ReferenceEngine
 from tais.lab.reference.teacher_forcing import ReferenceScorer
 from tais.manifest.model import Arm, Sampling
+from tais.records import Message, Request, SampleKey, ScoreRequest
 from tests.conftest import ROOT, Tais
 from tests.engines.runs import edited
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tais.analysis.speculation import speculation_findings, speculation_modes
-from tais.engines.resolved import compare_resolved, to_plain
+from tais.engines.resolved import to_plain
+from tais.rundir.engine_record import compare_resolved
 
 
 @dataclasses.dataclass

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tais.engines.base import EngineRefusal, Message, Request, Sample, SampleKey, ScoreRequest
+from tais.engines.base import EngineRefusal
 from tais.engines.transformers.decoding import _steps
 from tais.engines.transformers.engine import TransformersEngine, speculation
 from tais.engines.transformers.teacher_forcing import TransformersScorer
 from tais.manifest.model import Arm, Sampling
+from tais.records import Message, Request, Sample, SampleKey, ScoreRequest
 from tests.conftest import ROOT, Screen, Tais
 from tests.engines.runs import read_report, run_edited
 
@@ -171,7 +172,7 @@ def test_above_temperature_0_scores_are_normalised_over_the_whole_vocabulary(
 
 @pytest.mark.engine
 def test_draws_follow_the_warped_law(engine: TransformersScorer) -> None:
-    from tais.stats.warp import warp
+    from tests.oracles.vllm_warp import warp
 
     message = (Message("user", "hello"),)
     n = 4000

@@ -170,9 +170,8 @@ def test_p_values_of_many_real_runs_are_uniform(tmp_path: Path) -> None:
     """Each repeat of all items is a run of its own: correct arms are flagged as often as the level says."""
     from scipy import stats
 
-    from tais.analysis.attribution import audit_folder
     from tais.analysis.token_law import Warp, listed_laws
-    from tais.rundir.audits import read_scores
+    from tais.rundir.audits import audit_folder, read_scores
     from tais.stats.conformance.conformance import Conformance
 
     def repeated(data: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tais.engines.resolved import compare_resolved
+from tais.rundir.engine_record import compare_resolved
 from tests.conftest import Tais, without_times
 
 pytestmark = pytest.mark.engine

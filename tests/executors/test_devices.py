@@ -13,7 +13,7 @@ from tais.errors import ManifestError, UsageError
 from tais.executors import targets_first
 from tais.executors.devices import Devices, parse_devices
 from tais.executors.needs import Needs, gpus_of, needs_of, spans_nodes
-from tais.manifest.model import load_manifest
+from tais.manifest.load import load_manifest
 from tests.conftest import Screen, Tais, finish, start
 from tests.test_resume import stored
 

@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 
 from tais.analysis.gather import machines
-from tais.engines.base import Sample, SampleKey
 from tais.errors import StoreError
-from tais.executors import Placement, create_executor
+from tais.executors import create_executor
+from tais.executors.base import Placement
 from tais.executors.needs import Needs
-from tais.executors.process import ArmEvent
 from tais.executors.ray.cluster import Node, like_nodes
 from tais.executors.ray.host import engine_variables
 from tais.executors.ray.work import ArmWork, divisible
 from tais.executors.staging import STAGING, Collector, RunDepot, Shared, merge_engine, sweep
+from tais.records import Sample, SampleKey
 from tais.rundir.samples import PartWriter, part_files, stored_keys
+from tais.worker.protocol import ArmEvent
 from tests.conftest import Screen, Tais
 
 pytestmark = pytest.mark.slow

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from tais.analysis.answer_seconds import answer_seconds
 from tais.analysis.changed_items import Limits, first_difference, with_items
-from tais.engines.base import Message, Sample, SampleKey
 from tais.manifest.model import Role
+from tais.records import Message, Sample, SampleKey
 from tais.rundir.items import StoredItem
 from tais.rundir.samples import PartWriter
-from tais.scoring.score import SCHEMA
+from tais.rundir.scores import SCHEMA
 from tais.verdict.report import IdentityReport, ItemsReport, Report
 from tests.report.factory import contrast, report
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tais.cli.console import printable
 from tais.cli.views.report import _parts, render_text
+from tais.common.text import printable
 from tests.report.factory import HOSTILE, adjudication, hostile_report, report
 
 _ACTS = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"

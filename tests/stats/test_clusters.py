@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tais.errors import TaisError
+from tais.stats.cluster_table import cluster_codes, fold_outcomes
 from tais.stats.clusters import cluster_bootstrap, effective_n, resample_means
 from tais.stats.paired import tango_interval, zero_discordance_bound
 from tais.stats.proportions import as_interval
-from tais.verdict.endpoint_table import cluster_codes, fold_outcomes
 
 
 def test_bca_equals_that_of_scipy() -> None:

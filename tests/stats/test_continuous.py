@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tais.stats.paired_means import t_tost
 from tais.stats.proportions import as_interval
-from tais.verdict.continuous import t_tost
 
 
 def test_p_value_tends_to_the_paired_t_test() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 import tais
 from tais.errors import TaisError
-from tais.stats.warp import unreproducible, warp
+from tais.manifest.checks import unreproducible
+from tests.oracles.vllm_warp import warp
 
 LOGITS = np.log(np.array([[0.4, 0.3, 0.2, 0.1]]))
 SETTINGS: list[dict[str, Any]] = [

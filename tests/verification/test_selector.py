@@ -28,13 +28,13 @@ from tais.lab.verification.replay import outcomes
 from tais.lab.verification.selector.actions import Grid
 from tais.lab.verification.selector.choose import Chooser
 from tais.lab.verification.selector.features import SCALARS, describe, width
+from tais.lab.verification.selector.latency_table import Latency
 from tais.lab.verification.selector.net import make_net
 from tais.lab.verification.selector.store import Selector
 from tais.lab.verification.shapes import Shape, grow
 from tais.lab.verification.tally import Tally
 from tais.lab.verification.warp import Warp
 from tais.lab.workbench.baselines import EntropyRule, entropy_rules
-from tais.lab.workbench.latency import Latency
 from tais.lab.workbench.train import Training, train
 from tais.lab.workbench.training_data import Data
 from tests.verification.models import tiny_llama

@@ -10,13 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tais.engines.base import EngineRefusal, Message, Request, Sample, SampleKey
+from tais.engines.base import EngineRefusal
 from tais.errors import StoreError
 from tais.lab.reference.engine import ReferenceEngine
 from tais.lab.verification.selector.actions import Grid
 from tais.lab.verification.selector.store import Selector
 from tais.lab.workbench.training_data import read_data
 from tais.manifest.model import Arm, Sampling
+from tais.records import Message, Request, Sample, SampleKey
 from tests.conftest import ROOT, Tais
 
 # Seven seconds on a quiet machine.
@@ -193,7 +194,7 @@ def test_a_file_that_is_no_data_is_told(tmp_path: Path) -> None:
 
 def test_the_lock_holds_the_files_of_a_selector(made: Path) -> None:
     from tais.analysis.speculation import speculation_findings
-    from tais.rundir.lock import _arm
+    from tais.plan.lock import _arm
 
     how = {"method": "auto", "model": "org/draft", "selector": str(made / "one")}
     arm = Arm.model_validate(

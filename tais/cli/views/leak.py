@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tais.cli.console import printable, stderr_console
+from tais.cli.console import stderr_console
+from tais.common.text import printable
 from tais.lab.leak.report import LeakReport
 from tais.lab.leak.wording import COLUMNS, SAYS_NOT, headline, rows, utility_rows
 

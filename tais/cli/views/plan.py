@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tais.cli.console import printable
+from tais.common.text import printable
 from tais.scorers import scorer_label
-from tais.scoring.replies import judges_of
+from tais.scoring.locked_scorers import judges_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -113,7 +113,7 @@ def _sweep(sweep: Swept) -> str:
 
 
 def _looks(lock: Mapping[str, Any]) -> str:
-    from tais.analysis.looks import stop_without_flips
+    from tais.plan.looks import stop_without_flips
 
     fixed = lock["sequential"]
     counts = [entry["clusters"] for entry in fixed["batteries"].values()]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tais.cli.console import printable, stderr_console
+from tais.cli.console import stderr_console
+from tais.common.text import printable
 from tais.report.tables.people import flip_rows, intro, rater_rows
 from tais.report.tables.scorers import opinion_tables
 from tais.report.wording import NONE

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tais.engines.base import Counters, EngineRefusal, Request, Sample
+from tais.engines.base import EngineRefusal
 from tais.manifest.model import Arm, Sampling
+from tais.records import Counters, Request, Sample
 
 if TYPE_CHECKING:
     from tais.lab.drill.faults import Fault

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tais.engines.base import EngineRefusal, ScoreRequest, TokenScores
+from tais.engines.base import EngineRefusal
 from tais.engines.fake.engine import FakeEngine
 from tais.manifest.model import Arm, Sampling
+from tais.records import ScoreRequest, TokenScores
 
 __all__ = ["FakeScorer"]
 

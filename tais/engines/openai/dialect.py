@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tais.engines.base import Counters
+from tais.records import Counters
 
 __all__ = ["LLAMA_CPP", "OTHER", "VLLM", "Dialect", "dialect_of", "longest", "read_counters"]
 

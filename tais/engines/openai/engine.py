@@ -15,13 +15,14 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tais.common.files import canonical_json
-from tais.engines.base import Counters, EngineRefusal, Request, Sample
+from tais.engines.base import EngineRefusal
 from tais.engines.openai.answers import Answer, read_answer, read_ids
 from tais.engines.openai.dialect import VLLM, dialect_of, longest, read_counters
 from tais.engines.prompts import Renderer, prompt_digest
 from tais.engines.resolved import to_plain
 from tais.manifest.engine_options import OpenaiOptions, read_options, wrong_option
 from tais.manifest.model import Arm, Sampling
+from tais.records import Counters, Request, Sample
 
 if TYPE_CHECKING:
     from tais.engines.openai.http import Client
@@ -118,7 +119,7 @@ class OpenaiEngine:
         self._known: dict[tuple[Any, ...], list[int] | None] = {}
         self.renderer: Renderer | None = None
         if self.arm.tokenizer is not None:
-            from tais.engines.transformers.engine import read_tokenizer
+            from tais.engines.tokenizer import read_tokenizer
 
             self.renderer = Renderer(read_tokenizer(self.arm), self.arm)
 

@@ -152,7 +152,7 @@ def _free_port() -> int:
 
 
 def _environment(key: str, foreign_key: str) -> dict[str, str]:
-    from tais.engines.vllm.engine import hide_broken_packages
+    from tais.common.foreign import hide_broken_packages
 
     hide_broken_packages()
     environment = {name: value for name, value in os.environ.items() if name != foreign_key}

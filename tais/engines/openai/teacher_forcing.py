@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tais.engines.base import EngineRefusal, ScoreRequest, ServerFailure, TokenScores
+from tais.engines.base import EngineRefusal, ServerFailure
 from tais.engines.openai.answers import Row, read_echo, read_prompt_scores
 from tais.engines.openai.engine import OpenaiEngine
 from tais.engines.prompts import prompt_digest
 from tais.manifest.model import Arm
+from tais.records import ScoreRequest, TokenScores
 
 __all__ = ["OpenaiScorer"]
 
@@ -62,7 +63,7 @@ class OpenaiScorer(OpenaiEngine):
         serve = arm.engine_args.get("serve")
         if not isinstance(serve, dict):
             return {}
-        from tais.engines.vllm.teacher_forcing import vocabulary_size
+        from tais.engines.tokenizer import vocabulary_size
 
         vocabulary = vocabulary_size(arm.model_copy(update={"engine_args": serve}))
         self.top = min(self.top, vocabulary)

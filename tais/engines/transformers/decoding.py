@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tais.engines.base import EngineRefusal, Request
+from tais.engines.base import EngineRefusal
 from tais.manifest.model import Sampling
+from tais.records import Request
 
 if TYPE_CHECKING:
     from tais.engines.transformers.engine import TransformersEngine

@@ -12,15 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tais.engines.base import Counters, EngineRefusal, Request, Sample
+from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest, text_after
 from tais.engines.resolved import to_plain
+from tais.engines.tokenizer import _NOT_INSTALLED, _first_line, read_tokenizer
 from tais.manifest.engine_options import TransformersOptions, read_options, wrong_option
 from tais.manifest.model import Arm, Sampling
+from tais.records import Counters, Request, Sample
 
-__all__ = ["TransformersEngine", "preload", "read_tokenizer"]
+__all__ = ["TransformersEngine", "preload"]
 
-_NOT_INSTALLED = "transformers is not installed. Install it with: pip install 'tais[transformers]'"
 _DTYPES = ("auto", "float32", "float16", "bfloat16", "float64")
 # What each method of speculation takes, with its defaults; None must be given.
 _SPECULATION: dict[str, dict[str, Any]] = {
@@ -51,7 +52,7 @@ def preload(models: Sequence[str]) -> None:
     """
     if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
         raise EngineRefusal(_NOT_INSTALLED)
-    from tais.engines.vllm.engine import hide_broken_packages
+    from tais.common.foreign import hide_broken_packages
 
     hide_broken_packages()
     import transformers
@@ -266,37 +267,9 @@ def _device(asked: str | None) -> Any:
         raise EngineRefusal(f"no device {asked!r}: {_first_line(error)}") from error
 
 
-def read_tokenizer(arm: Arm) -> Any:
-    """Return the tokenizer of an arm: its own, else its model's.
-
-    Raises
-    ------
-    EngineRefusal
-        When it cannot be read.
-    """
-    if importlib.util.find_spec("transformers") is None:
-        raise EngineRefusal(_NOT_INSTALLED)
-    if importlib.util.find_spec("torch") is not None:
-        from tais.engines.vllm.engine import hide_broken_packages
-
-        hide_broken_packages()
-    from transformers import AutoTokenizer
-
-    name = arm.tokenizer or arm.model or ""
-    revision = arm.revision if arm.tokenizer is None else None
-    try:
-        return AutoTokenizer.from_pretrained(name, revision=revision or "main", trust_remote_code=False)
-    except (ValueError, OSError, ImportError, KeyError) as error:
-        raise EngineRefusal(f"cannot read the tokenizer of {name}: {_first_line(error)}") from error
-
-
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     """Return the tokens that end an answer: the tokenizer's own, and those of the model's settings."""
     settings: Mapping[str, Any] = model.generation_config.to_dict()
     found = settings.get("eos_token_id")
     listed = found if isinstance(found, list) else [found]
     return frozenset(token for token in (*listed, tokenizer.eos_token_id) if token is not None)
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tais.engines.base import ScoreRequest, TokenScores
 from tais.engines.prompts import prompt_digest
 from tais.engines.transformers.engine import TransformersEngine
 from tais.manifest.model import Arm
+from tais.records import ScoreRequest, TokenScores
 
 __all__ = ["TransformersScorer"]
 

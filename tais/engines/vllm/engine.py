@@ -10,51 +10,23 @@ import importlib
 import json
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tais.engines.base import Counters, EngineRefusal, Request, Sample, SampleKey
+from tais.common.foreign import hide_broken_packages
+from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest
 from tais.engines.resolved import to_plain
 from tais.manifest.model import Arm, Sampling
+from tais.records import Counters, Request, Sample, SampleKey
 
 __all__ = ["VllmEngine", "preload"]
 
-_OPTIONAL = ("torchvision", "torchaudio", "torchcodec")
 _NOT_INSTALLED = (
     "vLLM is not installed. Install it with: pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"
 )
-
-
-def hide_broken_packages() -> list[str]:
-    """Hide optional packages that are installed and cannot be imported; return their names.
-
-    A torchvision built for another torch breaks `import transformers`, and with it vLLM, although a
-    text-only screen needs none of it. Hidden in this process and, through PYTHONPATH, in those that vLLM
-    starts (its model registry inspects classes in a fresh interpreter).
-    """
-    import torch  # noqa: F401  # first, so that a failure below is the optional package's own
-
-    hidden = []
-    for name in _OPTIONAL:
-        try:
-            importlib.import_module(name)
-        except Exception:  # any failure of a foreign package's import means the same: do without it
-            for module in [m for m in sys.modules if m == name or m.startswith(f"{name}.")]:
-                del sys.modules[module]
-            sys.modules[name] = None  # type: ignore[assignment]
-            hidden.append(name)
-    if hidden:
-        os.environ["TAIS_HIDDEN_PACKAGES"] = ",".join(hidden)
-        paths = [
-            str(Path(__file__).parents[2] / "common" / "mask"),
-            *filter(None, [os.environ.get("PYTHONPATH")]),
-        ]
-        os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-    return hidden
 
 
 def preload(models: Sequence[str]) -> None:

@@ -8,18 +8,20 @@ Never asked of a speculating engine, where the drafter may overwrite the states 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from tais.engines.base import EngineRefusal, ScoreRequest, TokenScores
+from tais.engines.base import EngineRefusal
 from tais.engines.prompts import prompt_digest
 from tais.engines.refusal_onset import onset_tokens
+from tais.engines.tokenizer import vocabulary_size
 from tais.engines.vllm.engine import VllmEngine, preload
 from tais.manifest.model import Arm
+from tais.records import ScoreRequest, TokenScores
 
-__all__ = ["VllmScorer", "vocabulary_size"]
+__all__ = ["VllmScorer"]
 
 # Rows times vocabulary that one step may score: 256 MB in float32, of which vLLM makes a few copies.
 _SCORES_PER_STEP = 1 << 26
@@ -125,17 +127,3 @@ class VllmScorer(VllmEngine):
             top_tokens=tokens[:, 1:],
             top_scores=scores[:, 1:],
         )
-
-
-def vocabulary_size(arm: Arm) -> int:
-    """Return the size of a model's vocabulary, before vLLM is told how much to score at once."""
-    from transformers import AutoConfig
-
-    try:
-        config: Any = AutoConfig.from_pretrained(arm.model, revision=arm.revision)
-    except (OSError, ValueError) as error:
-        raise EngineRefusal(f"cannot read the configuration of {arm.model}: {error}") from error
-    overrides = arm.engine_args.get("hf_overrides")
-    if isinstance(overrides, Mapping) and "vocab_size" in overrides:
-        return int(overrides["vocab_size"])
-    return int(config.get_text_config().vocab_size)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from tais.errors import EngineError, Place, StoreError, TaisError
 from tais.executors.needs import Needs
-from tais.executors.process import ArmEvent
 from tais.executors.ray.cluster import Node
 from tais.executors.ray.host import Told
 from tais.executors.ray.work import ArmWork, Unit
+from tais.worker.protocol import ArmEvent
 
 if TYPE_CHECKING:
     from tais.executors.ray.executor import RayExecutor

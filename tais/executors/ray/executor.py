@@ -15,16 +15,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tais.errors import EngineError, Place
-from tais.executors import Placement
+from tais.executors.base import Placement
 from tais.executors.local import LocalExecutor
 from tais.executors.needs import Needs, gpus_of, needs_of, spans_nodes
-from tais.executors.process import Listener, worker_environment
+from tais.executors.process import worker_environment
 from tais.executors.ray.campaign import Campaign, Worker
 from tais.executors.ray.cluster import Node, alive_nodes, connected, like_nodes, look_at
 from tais.executors.ray.host import Host, Setup, engine_variables
 from tais.executors.ray.work import SHARD_ITEMS, ArmWork, divisible
 from tais.executors.staging import open_depot, sweep
-from tais.worker.main import Job
+from tais.worker.protocol import Job, Listener
 
 __all__ = ["RayExecutor"]
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from tais.common.machine import describe_environment
 from tais.errors import EngineError, TaisError
-from tais.executors.process import ArmEvent, WorkerDeath, WorkerProcess, worker_environment
+from tais.executors.process import WorkerDeath, WorkerProcess, worker_environment
 from tais.executors.staging import STAGING, Depot, Shared, open_depot
-from tais.worker.main import Job
+from tais.worker.protocol import ArmEvent, Job
 
 __all__ = ["Host", "Setup", "Told", "engine_variables", "probe"]
 

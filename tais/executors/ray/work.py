@@ -14,12 +14,11 @@ from typing import Any
 
 from tais.errors import EngineError, Place
 from tais.executors.needs import Needs, spans_nodes
-from tais.executors.process import ArmEvent, Listener
 from tais.executors.staging import STAGING, Collector, Depot, merge_engine, staged
 from tais.manifest.model import Sampling
 from tais.rundir.items import Items
 from tais.rundir.samples import part_files
-from tais.worker.main import Job
+from tais.worker.protocol import ArmEvent, Job, Listener
 from tais.worker.shards import arm_order
 
 __all__ = ["SHARD_ITEMS", "ArmWork", "Unit", "divisible"]

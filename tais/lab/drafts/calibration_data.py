@@ -7,10 +7,10 @@ from typing import Any
 
 from tais.battery.rows import read_rows
 from tais.common.document import show
-from tais.engines.base import Message
 from tais.engines.prompts import render
 from tais.errors import UsageError
 from tais.lab.packages import torch
+from tais.records import Message
 
 __all__ = ["passages", "read_prompts"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from tais.battery.item import Item
 from tais.battery.load import LoadedBattery, load_battery
-from tais.engines.base import Message
 from tais.engines.prompts import render
 from tais.errors import UsageError
 from tais.lab.packages import torch
 from tais.manifest.model import BatteryRef
+from tais.records import Message
 from tais.scorers.refusal import refusal_reason
 from tais.stats.proportions import as_interval, wilson
 

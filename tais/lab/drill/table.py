@@ -17,10 +17,10 @@ from tais.lab.drill.select import twin_of
 from tais.rundir.items import Items
 from tais.rundir.layout import RunLayout
 from tais.rundir.lock import read_lock
-from tais.scoring.replies import scorers_of
+from tais.scoring.locked_scorers import scorers_of
 from tais.stats.rounding_band import share_upper_bound
+from tais.stats.tidy import tidy
 from tais.verdict.evidence import ContrastEvidence
-from tais.verdict.reasons import tidy
 from tais.verdict.report import ContrastReport, Report
 
 __all__ = ["DrillTable", "Row", "read_drill"]

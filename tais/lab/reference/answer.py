@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tais.engines.base import Request, Sample
 from tais.engines.prompts import prompt_digest
 from tais.manifest.model import Sampling
+from tais.records import Request, Sample
 
 if TYPE_CHECKING:
     from tais.lab.verification.decode import Step

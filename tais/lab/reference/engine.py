@@ -11,13 +11,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tais.engines.base import Counters, EngineRefusal, Message, Request, Sample
+from tais.common.foreign import hide_broken_packages
+from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, render
-from tais.engines.vllm.engine import hide_broken_packages
 from tais.errors import TaisError
 from tais.lab.reference.answer import Answer
 from tais.manifest.model import Arm, Sampling
 from tais.manifest.steering_options import read_steering, steering_of, wrong_steering
+from tais.records import Counters, Message, Request, Sample
 
 if TYPE_CHECKING:
     from tais.lab.decoding.steered import Steering

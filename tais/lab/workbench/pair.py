@@ -98,9 +98,9 @@ def battery_requests(names: Sequence[str], items: int, skip: int = 0) -> Iterato
         When a battery has no item behind those skipped.
     """
     from tais.battery.load import load_battery
-    from tais.engines.base import Message, Request, SampleKey
     from tais.errors import UsageError
     from tais.manifest.model import BatteryRef
+    from tais.records import Message, Request, SampleKey
 
     for battery in names:
         loaded = load_battery(BatteryRef(name=battery, limit=skip + items), Path())
@@ -115,7 +115,7 @@ def battery_requests(names: Sequence[str], items: int, skip: int = 0) -> Iterato
 
 def file_requests(prompts: Sequence[str], name: str) -> Iterator[Any]:
     """Yield one request per prompt of a file."""
-    from tais.engines.base import Message, Request, SampleKey
+    from tais.records import Message, Request, SampleKey
 
     for number, text in enumerate(prompts, 1):
         yield Request(SampleKey(name, str(number), 0), (Message("user", text),), 0, True)

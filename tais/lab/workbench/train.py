@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from tais.errors import UsageError
+from tais.lab.verification.selector.latency_table import Latency
 from tais.lab.verification.selector.net import make_net
 from tais.lab.verification.selector.store import FAR, Selector
 from tais.lab.workbench.baselines import EntropyRule, best_choice, entropy_rules
-from tais.lab.workbench.latency import Latency
 from tais.lab.workbench.training_data import Data
 
 __all__ = ["Trained", "Training", "train"]

@@ -15,8 +15,8 @@ from tais.common.files import store_error, write_atomic
 from tais.errors import Place, StoreError, UsageError
 from tais.lab.verification.selector.actions import Grid
 from tais.lab.verification.selector.features import SCALARS, width
+from tais.lab.verification.selector.latency_table import Latency
 from tais.lab.verification.selector.net import make_net
-from tais.lab.workbench.latency import Latency
 
 __all__ = ["OBJECTIVES", "Selector"]
 

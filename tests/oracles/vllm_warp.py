@@ -6,8 +6,7 @@ top-k, top-p, softmax. Penalties, biases and masks come before; they need more t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from tais.errors import TaisError
 from tais.stats.proportions import FloatArray
 
-__all__ = ["unreproducible", "warp"]
+__all__ = ["warp"]
 
 _LEAST_TEMPERATURE = 0.01
 """vLLM raises a positive temperature below this to it (SamplingParams.__post_init__)."""
@@ -124,47 +123,3 @@ def _softmax(x: _Logits) -> _Logits:
 def _log_softmax(x: _Logits) -> FloatArray:
     shifted = x.astype(np.float64) - x.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
-
-
-_HISTORY = "depends on the tokens so far, and a teacher-forced pass does not apply it"
-_MASK = "masks or shifts logits, and a teacher-forced pass does not apply it"
-_REASONS: dict[str, tuple[Any, str]] = {
-    "presence_penalty": (0, _HISTORY),
-    "frequency_penalty": (0, _HISTORY),
-    "repetition_penalty": (1, _HISTORY),
-    "min_tokens": (0, "keeps stop tokens from being drawn early, which a teacher-forced pass does not"),
-    "bad_words": (None, _HISTORY),
-    "logit_bias": (None, _MASK),
-    "allowed_token_ids": (None, _MASK),
-    "structured_outputs": (None, "a grammar masks tokens step by step, which a teacher-forced pass does not"),
-    "guided_decoding": (None, "a grammar masks tokens step by step, which a teacher-forced pass does not"),
-    "logits_processors": (None, "is code of the user's that only the generating engine ran"),
-    "thinking_token_budget": (None, "forces tokens at the end of the budget"),
-    "trace_decode_token_ids": (None, "forces every token"),
-    "watermarking": (
-        None,
-        "draws tokens with keyed noise: each from the law, but not independent of the text",
-    ),
-    "use_beam_search": (None, "searches instead of drawing"),
-}
-
-
-def unreproducible(sampling: Mapping[str, Any]) -> dict[str, str]:
-    """Say which sampling parameters keep the law from being known, and why.
-
-    Parameters
-    ----------
-    sampling
-        Parameters by their names in vLLM's SamplingParams; None and empty values count as not set.
-
-    Returns
-    -------
-    dict
-        Reason by parameter; empty where the law can be tested. Stop conditions and the seed are no obstacle.
-    """
-    return {
-        name: why
-        for name, (neutral, why) in _REASONS.items()
-        if (value := sampling.get(name)) not in (None, False, neutral)
-        and (not hasattr(value, "__len__") or value)
-    }

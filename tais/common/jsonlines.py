@@ -1,0 +1,69 @@
+"""JSON lines from files that anybody may have written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tais.errors import ManifestError, Place
+
+__all__ = ["Row", "parse_json_line", "utf8_lines"]
+
+Row = dict[str, Any]
+
+
+def utf8_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield number (1-based) and text of each line that is not blank, without holding the file.
+
+    A byte order mark is taken off the first line. Raises ManifestError at the first byte that is not UTF-8.
+    """
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                _refuse_bytes(path, number, error)
+            if text.strip(" \t\r\n"):
+                yield number, text.rstrip("\r\n")
+
+
+def parse_json_line(text: str, path: Path, number: int) -> Row:
+    """Parse one line that must be a JSON object.
+
+    Raises
+    ------
+    ManifestError
+        Not JSON, not an object, a repeated key, or NaN; with file and line.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        what = f"broken JSON: {_first_line(error)}"
+        raise ManifestError(what, place=Place(str(path), number), remedy="One object per line") from error
+    if not isinstance(value, dict):
+        what = f"a line must be a JSON object, not {type(value).__name__}"
+        raise ManifestError(what, place=Place(str(path), number), remedy="One object per line")
+    return value
+
+
+def _refuse_bytes(path: Path, line: int, error: UnicodeDecodeError) -> NoReturn:
+    what = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
+    raise ManifestError(what, place=Place(str(path), line), remedy="Save the file as UTF-8") from error
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> Row:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(n for n in names if names.count(n) > 1)!r} stands twice")
+    return row
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")

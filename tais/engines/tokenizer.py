@@ -1,0 +1,56 @@
+"""Tokenizers, read without an engine."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from tais.engines.base import EngineRefusal
+from tais.manifest.model import Arm
+
+__all__ = ["read_tokenizer", "vocabulary_size"]
+
+_NOT_INSTALLED = "transformers is not installed. Install it with: pip install 'tais[transformers]'"
+
+
+def read_tokenizer(arm: Arm) -> Any:
+    """Return the tokenizer of an arm: its own, else its model's.
+
+    Raises
+    ------
+    EngineRefusal
+        When it cannot be read.
+    """
+    if importlib.util.find_spec("transformers") is None:
+        raise EngineRefusal(_NOT_INSTALLED)
+    if importlib.util.find_spec("torch") is not None:
+        from tais.common.foreign import hide_broken_packages
+
+        hide_broken_packages()
+    from transformers import AutoTokenizer
+
+    name = arm.tokenizer or arm.model or ""
+    revision = arm.revision if arm.tokenizer is None else None
+    try:
+        return AutoTokenizer.from_pretrained(name, revision=revision or "main", trust_remote_code=False)
+    except (ValueError, OSError, ImportError, KeyError) as error:
+        raise EngineRefusal(f"cannot read the tokenizer of {name}: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def vocabulary_size(arm: Arm) -> int:
+    """Return the size of a model's vocabulary, before vLLM is told how much to score at once."""
+    from transformers import AutoConfig
+
+    try:
+        config: Any = AutoConfig.from_pretrained(arm.model, revision=arm.revision)
+    except (OSError, ValueError) as error:
+        raise EngineRefusal(f"cannot read the configuration of {arm.model}: {error}") from error
+    overrides = arm.engine_args.get("hf_overrides")
+    if isinstance(overrides, Mapping) and "vocab_size" in overrides:
+        return int(overrides["vocab_size"])
+    return int(config.get_text_config().vocab_size)

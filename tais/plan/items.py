@@ -1,0 +1,27 @@
+"""items.parquet, written from loaded batteries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tais.records import Message
+from tais.rundir.items import StoredItem, write_rows
+
+if TYPE_CHECKING:
+    from tais.battery.load import LoadedBattery
+
+__all__ = ["write_items"]
+
+
+def _items(battery: LoadedBattery) -> Iterator[StoredItem]:
+    chat = battery.definition.chat is not False
+    for item in battery.items:
+        messages = tuple(Message(message.role, message.content) for message in item.messages)
+        yield StoredItem(battery.name, item.id, item.cluster, messages, item.expect, chat)
+
+
+def write_items(path: Path, batteries: tuple[LoadedBattery, ...]) -> None:
+    """Write the items of all batteries, in the order in which they are asked."""
+    write_rows(path, (_items(battery) for battery in batteries))

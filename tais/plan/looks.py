@@ -1,0 +1,80 @@
+"""Early stop, planned: looks per battery, fixed in the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tais.errors import ManifestError, Place
+from tais.manifest.model import Hypothesis, Manifest, Rules
+from tais.rundir.looks import LookPlan, planned_counts
+from tais.scorers import ScorerBase
+from tais.scorers.judges import Judge
+from tais.stats.sequential import Boundary
+
+if TYPE_CHECKING:
+    from tais.battery.load import LoadedBattery
+
+__all__ = ["may_look", "plan_looks", "stop_without_flips"]
+
+
+def may_look(scorer: ScorerBase) -> bool:
+    """Return whether outcomes are known before the end: binary ones that no judge must be asked for."""
+    return scorer.kind == "binary" and not isinstance(scorer, Judge)
+
+
+def plan_looks(manifest: Manifest, batteries: Sequence[LoadedBattery]) -> dict[str, Any] | None:
+    """Return the early stop as the lock fixes it; None where no arm may stop early.
+
+    Raises
+    ------
+    ManifestError
+        Where no battery can be looked at before the end.
+    """
+    rules = manifest.rules.sequential
+    arms = [name for name in manifest.arms if manifest.stops_early(name)]
+    if rules is None or not arms:
+        return None
+    if not any(may_look(battery.scorer) for battery in batteries):
+        raise ManifestError(
+            "no battery can be looked at before the end: scores in [0, 1] and answers that a judge reads "
+            "have no boundary",
+            place=Place(key="rules.sequential"),
+            remedy="Leave out sequential, or add a battery with a binary scorer of its own",
+        )
+    counts = {battery.name: len({item.cluster for item in battery.items}) for battery in batteries}
+    return {
+        "kind": rules.kind,
+        "looks": rules.looks,
+        "arms": arms,
+        "batteries": {
+            battery.name: {
+                "clusters": list(planned_counts(counts[battery.name], rules.looks)),
+                "early": may_look(battery.scorer),
+            }
+            for battery in batteries
+        },
+    }
+
+
+def stop_without_flips(lock: Mapping[str, Any]) -> int | None:
+    """Return the look after which a candidate without a flip stops; None where it answers everything.
+
+    Without flips Cohen's h is 0 and delays nothing, unless the A/A contrasts make its cutoff unusable.
+    """
+    plan, rules = LookPlan.of(lock), Rules.model_validate(lock["rules"])
+    if plan is None or not all(plan.early.values()):
+        return None
+    reached = []
+    for battery in lock["batteries"]:
+        counts = plan.clusters[battery["name"]]
+        boundary = Boundary(
+            battery["margin"] or rules.margin,
+            tuple(sorted({n for n in counts if n})),
+            rules.alpha,
+            plan.kind,
+            one_sided=rules.hypothesis is Hypothesis.non_inferiority,
+        )
+        passed = (n for n in boundary.looks if boundary.passes_without_flips(n))
+        reached.append(counts.index(next(passed, counts[-1])) + 1)
+    return look if (look := max(reached)) < plan.looks else None

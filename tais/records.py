@@ -1,0 +1,127 @@
+"""The plain records that travel the road, from a question to a stored answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Counters", "Message", "Request", "Sample", "SampleKey", "ScoreRequest", "TokenScores"]
+
+
+class Message(NamedTuple):
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the mapping that chat templates take."""
+        return {"role": self.role, "content": self.content}
+
+
+class SampleKey(NamedTuple):
+    """What identifies a sample within an arm."""
+
+    battery: str
+    item_id: str
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One item to answer once."""
+
+    key: SampleKey
+    messages: tuple[Message, ...]
+    seed: int
+    """Seed of this item and repeat; unused at temperature 0."""
+    chat: bool = True
+    """Whether the model's chat template is applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What an arm answered to one request."""
+
+    key: SampleKey
+    prompt_digest: str
+    """sha256 of the prompt's token ids (of its UTF-8 bytes where an engine shows no ids)."""
+    prompt_tokens: int | None
+    token_ids: Sequence[int] | None
+    """Ids of the answer, the end-of-sequence token included; None where an engine shows none."""
+    text: str
+    finish_reason: str
+    top1_logprobs: Sequence[float] | None = None
+    top2_logprobs: Sequence[float] | None = None
+    """Log-probabilities of the best and second-best token per position, in nats; their gap is the margin."""
+    top2_tokens: Sequence[int] | None = None
+    """Best token other than the one given, per position."""
+    step_drafted: Sequence[int] | None = None
+    step_accepted: Sequence[int] | None = None
+    """Draft tokens proposed and accepted per verification step; None where nothing is drafted or told."""
+    seconds: float | None = None
+    """Wall time from the request's admission to its last token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Engine-wide speculation counters since the last reading."""
+
+    drafts: int = 0
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
+    accepted_per_position: tuple[int, ...] = field(default_factory=tuple)
+
+    def __add__(self, other: Counters) -> Counters:
+        """Return the sum of both."""
+        return self._with(other, 1)
+
+    def __sub__(self, other: Counters) -> Counters:
+        """Return the growth since an earlier reading."""
+        return self._with(other, -1)
+
+    def _with(self, other: Counters, sign: int) -> Counters:
+        pairs = zip_longest(self.accepted_per_position, other.accepted_per_position, fillvalue=0)
+        return Counters(
+            self.drafts + sign * other.drafts,
+            self.draft_tokens + sign * other.draft_tokens,
+            self.accepted_tokens + sign * other.accepted_tokens,
+            tuple(mine + sign * theirs for mine, theirs in pairs),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """Tokens of an answer to score, each given the prompt and the answer before it."""
+
+    request: Request
+    answer: Sequence[int]
+    """Token ids of the answer, to the last one that is scored."""
+    first: int
+    """Index in the answer of the first token that is scored."""
+    arm: str = ""
+    """Whose answer it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScores:
+    """What a model says of given tokens.
+
+    A score is the raw logit where the scoring engine was started at temperature 0, else the
+    log-probability (nats) at that temperature over the whole vocabulary.
+    """
+
+    request: ScoreRequest
+    prompt_digest: str
+    """Of the prompt as this engine renders it; see :class:`Sample`."""
+    given: NDArray[np.float32]
+    """Scores of the tokens given, shape (n,). Shorter than what was asked where the context is full."""
+    top_tokens: NDArray[np.int32]
+    """Best tokens by score, shape (n, k)."""
+    top_scores: NDArray[np.float32]
+    """Their scores in descending order, shape (n, k)."""

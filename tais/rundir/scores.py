@@ -1,0 +1,62 @@
+"""scores.parquet: its columns, and the scores of two arms side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from tais.records import SampleKey
+from tais.rundir.samples import part_files
+
+__all__ = ["CHANGED", "KEY", "SCHEMA", "SECOND", "answer_texts", "paired_scores"]
+
+KEY = ["battery", "item_id", "repeat"]
+"""Columns that name one answer of an arm."""
+
+CHANGED = 0.5
+"""A score in [0, 1] that moves this far has changed its mind; a binary one moves by 1."""
+
+SECOND = "second_scores.parquet"
+"""Stands beside scores.parquet."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("battery", pa.string(), nullable=False),
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("scorer", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("invalid", pa.bool_(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+    ]
+)
+
+
+def paired_scores(scores: Path, reference: str, candidate: str) -> pa.Table:
+    """Return the scores of two arms side by side, matched by key; the candidate's end in ``_candidate``."""
+    columns = [*KEY, "scorer", "value", "label"]
+    stored = ds.dataset(scores, format="parquet")
+    left, right = (
+        stored.to_table(columns=columns, filter=ds.field("arm") == arm) for arm in (reference, candidate)
+    )
+    return left.join(right, KEY, join_type="inner", right_suffix="_candidate")
+
+
+def _keys(table: pa.Table) -> list[SampleKey]:
+    return [SampleKey(*row) for row in zip(*(table.column(name).to_pylist() for name in KEY), strict=True)]
+
+
+def answer_texts(arm_dir: Path | None, keys: Collection[SampleKey]) -> dict[SampleKey, str]:
+    """Return the answers of one arm to some keys, and to other keys of the same items."""
+    files = part_files(arm_dir) if arm_dir is not None else []
+    if not files or not keys:
+        return {}
+    wanted = ds.field("item_id").isin(sorted({key.item_id for key in keys}))
+    table = ds.dataset(files, format="parquet").to_table(columns=[*KEY, "text", "text_raw"], filter=wanted)
+    pairs = zip(table.column("text").to_pylist(), table.column("text_raw").to_pylist(), strict=True)
+    texts = (text if raw is None else raw.decode("utf-8", "surrogatepass") for text, raw in pairs)
+    return dict(zip(_keys(table), texts, strict=True))

@@ -1,0 +1,120 @@
+"""What judges are asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tais.records import Message
+from tais.rundir.items import Items, StoredItem, prompt_text, write_rows
+from tais.rundir.layout import FOLDER
+from tais.rundir.samples import answers
+from tais.scorers import ScorerBase
+from tais.scorers.judges import Asked, Judge, question_id
+from tais.scoring.locked_scorers import all_scorers, judges_of
+
+if TYPE_CHECKING:
+    from tais.manifest.model import Manifest
+    from tais.worker.protocol import Job
+
+__all__ = ["judge_job", "judge_jobs", "planned_judges"]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def planned_judges(manifest: Manifest, lock: Mapping[str, Any], run_dir: Path, like: Job) -> list[Job]:
+    """Return a job for every judge that a scorer asks, in the manifest's order; see :func:`judge_jobs`."""
+    asked = judges_of(lock)
+    return [
+        judge_job(judge.model_dump(mode="json"), run_dir, max(j.max_tokens for j in asked[name]), like)
+        for name, judge in manifest.judges.items()
+        if name in asked
+    ]
+
+
+def judge_job(judge: Mapping[str, Any], run_dir: Path, max_tokens: int, like: Job) -> Job:
+    """Return the job of one judge: an arm's job with another folder, at temperature 0.
+
+    Parameters
+    ----------
+    judge
+        As the manifest has it.
+    run_dir
+        The run directory.
+    max_tokens
+        Longest reply that a scorer needs; the judge's own setting goes before it.
+    like
+        Job of an arm of the same run, for what is the same.
+    """
+    name = judge["name"]
+    folder = run_dir / FOLDER / name
+    sampling = {"temperature": 0.0, "max_tokens": judge["max_tokens"] or max_tokens, "n": 1}
+    return {
+        **like,
+        "arm": {key: value for key, value in judge.items() if key != "max_tokens"},
+        "sampling": {**sampling, "seed": like["sampling"]["seed"]},
+        "items": str(folder / "items.parquet"),
+        "arm_dir": str(folder),
+        "log": str(run_dir / "logs" / f"{name}.log"),
+    }
+
+
+def judge_jobs(
+    run_dir: Path, lock: Mapping[str, Any], arms: Sequence[str], planned: Sequence[Job]
+) -> list[Job]:
+    """Write down what each judge is asked about the stored answers, and return the jobs that ask it.
+
+    Parameters
+    ----------
+    run_dir
+        The run directory, with the answers of all arms.
+    lock
+        Its lock, with the scorers of each battery.
+    arms
+        Arms whose answers are judged, in the order in which the questions stand.
+    planned
+        Jobs of all judges; one that has nothing to ask is left out.
+    """
+    if not planned:
+        return []
+    items, scorers = Items(run_dir / "items.parquet"), all_scorers(lock)
+    jobs = []
+    for job in planned:
+        name = job["arm"]["name"]
+        questions: dict[str, dict[str, StoredItem]] = {}
+        for arm in arms:
+            for asked, judge in _asked(run_dir / "arms" / arm, scorers, items, name):
+                key = question_id(asked)
+                if key not in (of_scorer := questions.setdefault(judge.name, {})):
+                    of_scorer[key] = _question(judge.name, key, asked)
+        if questions:
+            path = Path(job["items"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_rows(path, (of_scorer.values() for of_scorer in questions.values()))
+            jobs.append(job)
+    return jobs
+
+
+def _asked(
+    arm_dir: Path, scorers: Mapping[str, Sequence[ScorerBase]], items: Items, name: str
+) -> Iterator[tuple[Asked, Judge]]:
+    """Yield what one judge must be asked about an arm's answers; equal answers more than once."""
+    seen: set[tuple[str, str, str]] = set()
+    for battery, item_id, _, text in answers(arm_dir):
+        judges = [s for s in scorers[battery] if isinstance(s, Judge) and s.judge == name]
+        if not judges or not text.strip() or (battery, item_id, text) in seen:
+            continue
+        seen.add((battery, item_id, text))
+        prompt = prompt_text(items[battery, item_id])
+        for judge in judges:
+            yield judge.ask(prompt, text), judge
+
+
+def _question(scorer: str, key: str, asked: Asked) -> StoredItem:
+    # Text as it is has its place in no chat: it is the whole input that a classifier was trained on.
+    turns = [("user", asked)] if isinstance(asked, str) else [(turn.role, turn.content) for turn in asked]
+    # No tokenizer takes a lone surrogate; the key is that of the answer as it was.
+    messages = tuple(Message(role, _SURROGATE.sub("\ufffd", content)) for role, content in turns)
+    return StoredItem(scorer, key, key, messages, None, chat=not isinstance(asked, str))

@@ -1,0 +1,65 @@
+"""Dose and response over the contrasts of a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tais.manifest.model import Role, Rules
+from tais.stats.cluster_table import cluster_codes
+from tais.stats.dose import dose_response
+from tais.stats.tidy import tidy, tidy_interval
+from tais.verdict.evidence import ContrastEvidence, EndpointEvidence
+
+__all__ = ["screen_dose_response"]
+
+
+def screen_dose_response(contrasts: Sequence[ContrastEvidence], rules: Rules) -> list[dict[str, Any]]:
+    """Fit each endpoint on each numeric property that varies between the screens of one reference.
+
+    Returns
+    -------
+    list of dict
+        One per reference, property and endpoint; `slope` is None with a reason where nothing can be
+        fitted. Decides nothing.
+    """
+    rows: dict[tuple[str, str, str, str], list[tuple[float, EndpointEvidence]]] = {}
+    for contrast in contrasts:
+        if contrast.role is not Role.screen:
+            continue
+        for name, value in contrast.candidate_properties.items():
+            for e in contrast.endpoints:
+                if e.kind == "binary" and len(e.candidate) and not np.isnan(e.candidate).any():
+                    rows.setdefault((contrast.reference, name, e.battery, e.scorer), []).append((value, e))
+    return [
+        _fitted(key, parts, rules) for key, parts in rows.items() if len({value for value, _ in parts}) > 1
+    ]
+
+
+def _fitted(
+    key: tuple[str, str, str, str], parts: list[tuple[float, EndpointEvidence]], rules: Rules
+) -> dict[str, Any]:
+    margin = parts[0][1].margin or rules.margin
+    result = dose_response(
+        np.concatenate([np.full(len(e.candidate), float(value)) for value, e in parts]),
+        np.concatenate([e.candidate for _, e in parts]),
+        cluster_codes(np.concatenate([e.clusters for _, e in parts])),
+        margin,
+        rules.alpha,
+    )
+    found: dict[str, Any] = dict(zip(("reference", "property", "battery", "scorer"), key, strict=True))
+    found["doses"] = sorted({float(value) for value, _ in parts})
+    if result is None:
+        return found | {"slope": None, "reason": "constant outcome, or doses that separate the outcomes"}
+    return found | {
+        "slope": tidy(result.slope),
+        "slope_error": tidy(result.slope_error),
+        "slope_ci": tidy_interval(result.slope_ci),
+        "p": tidy(result.p),
+        "change": tidy(result.change),
+        "change_ci": tidy_interval(result.change_ci),
+        "margin": margin,
+        "equivalent": result.equivalent,
+    }
