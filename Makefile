@@ -41,14 +41,14 @@ format: $(VENV)/ready-dev-$(KEY)  ## Format the code
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/ready-dev-$(KEY)  ## Measure TAIS against a bare script and other harnesses, and its parts, on this machine
-	$(BIN)/python tools/bench.py
-	$(BIN)/python tools/bench_peers.py --peers $(or $(PEERS),$(BIN)/python)
-	$(BIN)/python tools/bench_startup.py
-	$(BIN)/python tools/bench_verification.py
-	$(BIN)/python tools/bench_reference.py
+	$(BIN)/python tools/bench/bench.py
+	$(BIN)/python tools/bench/bench_peers.py --peers $(or $(PEERS),$(BIN)/python)
+	$(BIN)/python tools/bench/bench_startup.py
+	$(BIN)/python tools/bench/bench_verification.py
+	$(BIN)/python tools/bench/bench_reference.py
 
 models: $(VENV)/ready-dev-$(KEY)  ## Train the demo models again (about 20 minutes)
-	$(BIN)/python tools/train_demo_models.py
+	$(BIN)/python tools/demo_models/train_demo_models.py
 
 constraints: $(VENV)/ready-dev-$(KEY)  ## Write down the versions that are installed
 	$(BIN)/python -m pip list --format=freeze | grep -viE '^(tais|pip|setuptools|wheel)==' > constraints/cpu.txt

@@ -28,8 +28,9 @@ def one_thread() -> Iterator[None]:
 
 def tool(name: str) -> ModuleType:
     """Import a script of tools/."""
-    sys.path.insert(0, str(ROOT / "tools"))
+    folders = [str(path) for path in sorted((ROOT / "tools").iterdir()) if path.is_dir()]
+    sys.path[:0] = folders
     try:
         return importlib.import_module(name)
     finally:
-        sys.path.pop(0)
+        del sys.path[: len(folders)]

@@ -3,30 +3,21 @@
 import collections
 import functools
 import hashlib
-import importlib
 import json
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from tokenizers import Tokenizer
 
+from tests.support import tool
+
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "models" / "demo"
 NAMES = ("target", "draft", "adversarial")
 KINDS = ("refuse", "answer", "choice", "json")
-
-
-def tool(name: str) -> ModuleType:
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.pop(0)
 
 
 @functools.cache
@@ -57,7 +48,7 @@ def test_the_judge_is_small_whole_and_its_card_says_how_it_was_measured() -> Non
     for name, digest in recorded.items():
         assert hashlib.sha256(files[name].read_bytes()).hexdigest() == digest, name
     assert sum(path.stat().st_size for path in files.values()) <= 1e6
-    assert "tools/train_demo_judge.py" in files["README.md"].read_text(encoding="utf-8")
+    assert "tools/demo_models/train_demo_judge.py" in files["README.md"].read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

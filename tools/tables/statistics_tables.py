@@ -1,0 +1,116 @@
+"""Regenerate the tables of docs/statistics.md: size of the tests, coverage of the intervals, sizes needed.
+
+::
+
+    python tools/tables/statistics_tables.py           # rewrite the tables in place
+    python tools/tables/statistics_tables.py --check   # exit 1 where they differ
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from tais.stats.power import n_needed, wald_n, zero_discordance_floor
+from tais.stats.simulation.endpoint import INTERVALS, TESTS, coverage, h_coverage, size
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "statistics.md"
+SIZES = (50, 88, 99, 100, 120, 147, 200, 300, 500, 1000)
+AT_MARGIN = (0.03, 0.035, 0.05, 0.1, 0.2)
+DISCORDANCE = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+RATES = (0.02, 0.1, 0.3, 0.5, 0.79, 0.9, 0.98)
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Lay out a Markdown table."""
+    titles = list(head)
+    lines = ["| " + " | ".join(titles) + " |", "|" + " ---: |" * len(titles)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def size_table() -> str:
+    """Largest size over the discordance, and over base rates where it depends on them."""
+    rows = []
+    for n in SIZES:
+        found = {
+            test: max(
+                size(test, n, 0.03, psi, base_rate=rate)
+                for psi in AT_MARGIN
+                for rate in (RATES if test == "wald_unpaired" else (0.79,))
+            )
+            for test in TESTS
+        }
+        rows.append([str(n), *(f"{found[test]:.4f}" for test in TESTS)])
+    return table(["n", "Tango (default)", "exact", "Wald, paired", "Wald, unpaired (published)"], rows)
+
+
+def coverage_table() -> str:
+    """Least and mean coverage of the 90 % intervals over discordance and difference."""
+    rows = []
+    for n in (50, 100, 200, 500, 1000):
+        cells = []
+        for method in INTERVALS:
+            found = [
+                coverage(method, n, psi, delta)
+                for psi in DISCORDANCE
+                for delta in (0.0, -0.005, -0.02, -0.03)
+                if abs(delta) <= psi
+            ]
+            cells.append(f"{min(found):.3f} / {sum(found) / len(found):.3f}")
+        rows.append([str(n), *cells])
+    return table(["n", "Tango", "Newcombe", "Agresti-Min", "Bonett-Price", "Wald"], rows)
+
+
+def h_table() -> str:
+    """Least coverage of the 90 % interval of Cohen's h over the discordance, by base rate."""
+    rows = []
+    for n in (50, 100, 300, 1000):
+        cells = []
+        for rate in RATES:
+            found = [x for psi in DISCORDANCE if (x := h_coverage(n, rate, psi)) is not None]
+            cells.append(f"{min(found):.3f}")
+        rows.append([str(n), *cells])
+    return table(["n", *(f"p = {rate:g}" for rate in RATES)], rows)
+
+
+def power_table() -> str:
+    """Items needed at a margin of 3 points."""
+    rows = []
+    for psi in (0.0, 0.005, 0.01, 0.02, 0.05, 0.1):
+        needed = [str(n_needed(0.03, psi, power)) for power in (0.8, 0.9)]
+        textbook = [str(wald_n(0.03, psi, power)) for power in (0.8, 0.9)]
+        rows.append([f"{psi:g}", *needed, *textbook])
+    rows.append(["floor", *[str(zero_discordance_floor(0.03))] * 2, "", ""])
+    return table(["discordance", "n, power 0.8", "n, power 0.9", "Wald, 0.8", "Wald, 0.9"], rows)
+
+
+TABLES = {"size": size_table, "coverage": coverage_table, "coverage-h": h_table, "power": power_table}
+
+
+def regenerate(text: str) -> str:
+    """Put fresh tables between their markers."""
+    for name, build in TABLES.items():
+        start, end = f"<!-- table: {name} -->", f"<!-- end: {name} -->"
+        before, rest = text.split(start)
+        text = f"{before}{start}\n{build()}\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def main() -> int:
+    """Rewrite or check the document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where tables differ")
+    args = parser.parse_args()
+    old = DOCUMENT.read_text(encoding="utf-8")
+    new = regenerate(old)
+    if args.check:
+        return int(new != old)
+    DOCUMENT.write_text(new, encoding="utf-8")
+    sys.stdout.write(f"{DOCUMENT}: {'changed' if new != old else 'unchanged'}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
