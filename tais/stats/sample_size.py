@@ -251,9 +251,12 @@ def joint_power(endpoints: Iterable[EndpointDesign], contrasts: int = 1, calibra
 
     Notes
     -----
-    Endpoints and contrasts are taken as independent. Contrasts that share their reference are positively
-    dependent, so that the true value is rather a little higher; where items flip together within a cluster
-    and n counts items, it is lower. An endpoint beside h and the null quantile: see the module.
+    Endpoints and contrasts are taken as independent. Contrasts of one kind that share their reference pass
+    independently given its answers, so that by Jensen's inequality the true value is at least this product.
+    Where items of a cluster flip together and n counts items, it is lower: n counts clusters.
+
+    Two strata of 200 and 222 units with one contrast and no A/A (XSTest) pass with probability 0.79, 0.41 and
+    0.03 at a discordance of 1, 2 and 5 %.
     """
     if contrasts < 0 or calibrations < 0:
         raise TaisError("a screen has no negative number of contrasts")

@@ -30,7 +30,7 @@ def _closed(p: FloatArray, least: FloatArray) -> list[float]:
     sets = [s for k in range(1, len(p) + 1) for s in combinations(tests, k)]
 
     def intersection(members: Sequence[int]) -> float:
-        return min(p[i] * sum(least[j] <= p[i] for j in members) for i in members)
+        return min(float(p[i]) * sum(bool(least[j] <= p[i]) for j in members) for i in members)
 
     local = {s: intersection(s) for s in sets}
     return [min(1.0, max(value for s, value in local.items() if i in s)) for i in tests]

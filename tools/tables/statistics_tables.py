@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from tais.stats.power import n_needed, wald_n, zero_discordance_floor
@@ -89,9 +89,9 @@ def power_table() -> str:
 TABLES = {"size": size_table, "coverage": coverage_table, "coverage-h": h_table, "power": power_table}
 
 
-def regenerate(text: str) -> str:
+def regenerate(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
     """Put fresh tables between their markers."""
-    for name, build in TABLES.items():
+    for name, build in tables.items():
         start, end = f"<!-- table: {name} -->", f"<!-- end: {name} -->"
         before, rest = text.split(start)
         text = f"{before}{start}\n{build()}\n{end}{rest.split(end)[1]}"

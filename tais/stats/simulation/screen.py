@@ -19,7 +19,14 @@ from tais.stats.regions import Setting, regions
 from tais.stats.sign_flip import attainable_mcnemar_p
 from tais.stats.tarone import tarone_holm
 
-__all__ = ["Battery", "Failures", "one_bad_endpoint", "screens_of_equal_stacks"]
+__all__ = [
+    "Battery",
+    "Failures",
+    "equal_tables",
+    "joint_pass",
+    "one_bad_endpoint",
+    "screens_of_equal_stacks",
+]
 
 Counts = NDArray[np.int64]
 
@@ -83,6 +90,37 @@ class _Endpoints:
         return self.fails, self.fails & adjusted, adjusted, margin
 
 
+def equal_tables(
+    random: np.random.Generator, battery: Battery, shape: tuple[int, ...], contrasts: int
+) -> Counts:
+    """Draw tables of equal stacks.
+
+    Parameters
+    ----------
+    random
+        Source of the draws.
+    battery
+        Items and how they are answered.
+    shape, contrasts
+        Independent references, and candidates that are held against each.
+
+    Returns
+    -------
+    Counts
+        Both, reference only, candidate only, neither; shape (*shape, contrasts, 4).
+    """
+    right, undecided, chance = battery.shares()
+    kinds = random.multinomial(battery.n, [right, undecided, max(1 - right - undecided, 0.0)], shape)
+    among_reference = random.binomial(kinds[..., 1], chance)
+    each = (*shape, contrasts)
+    only_reference = random.binomial(np.broadcast_to(among_reference[..., None], each), 1 - chance)
+    wrong = (kinds[..., 1] - among_reference)[..., None]
+    only_candidate = random.binomial(np.broadcast_to(wrong, each), chance)
+    both = (kinds[..., 0] + among_reference)[..., None] - only_reference
+    neither = battery.n - both - only_reference - only_candidate
+    return np.stack([both, only_reference, only_candidate, neither], axis=-1)
+
+
 def screens_of_equal_stacks(
     batteries: Sequence[Battery],
     contrasts: int,
@@ -115,7 +153,7 @@ def screens_of_equal_stacks(
     binomials, so that only counts are drawn.
     """
     random = np.random.default_rng(seed)
-    found = [_judged(_equal_tables(random, b, (screens,), contrasts), setting) for b in batteries]
+    found = [_judged(equal_tables(random, b, (screens,), contrasts), setting) for b in batteries]
     rules = _joined(found).failures(setting.alpha)
     return Failures(screens, *(float(x.any(axis=1).mean()) for x in rules))
 
@@ -161,25 +199,40 @@ def one_bad_endpoint(
     if cells.min() < -1e-12:
         raise TaisError(f"no items differ by {difference} with a discordance of {bad.discordance}")
     worse = random.multinomial(bad.n, np.maximum(cells, 0), screens)[:, None, :]
-    equal = _equal_tables(random, others, (screens, endpoints - 1), 1)[:, :, 0]
+    equal = equal_tables(random, others, (screens, endpoints - 1), 1)[:, :, 0]
     found = _joined([_judged(worse, setting), _judged(equal, setting)])
     return Failures(screens, *(float(x[:, 0].mean()) for x in found.failures(setting.alpha)))
 
 
-def _equal_tables(
-    random: np.random.Generator, battery: Battery, shape: tuple[int, ...], contrasts: int
-) -> Counts:
-    """Tables of equal stacks with a shared reference, shape (*shape, contrasts, 4)."""
-    right, undecided, chance = battery.shares()
-    kinds = random.multinomial(battery.n, [right, undecided, max(1 - right - undecided, 0.0)], shape)
-    among_reference = random.binomial(kinds[..., 1], chance)
-    each = (*shape, contrasts)
-    only_reference = random.binomial(np.broadcast_to(among_reference[..., None], each), 1 - chance)
-    wrong = (kinds[..., 1] - among_reference)[..., None]
-    only_candidate = random.binomial(np.broadcast_to(wrong, each), chance)
-    both = (kinds[..., 0] + among_reference)[..., None] - only_reference
-    neither = battery.n - both - only_reference - only_candidate
-    return np.stack([both, only_reference, only_candidate, neither], axis=-1)
+def joint_pass(
+    batteries: Sequence[Battery],
+    contrasts: int,
+    margin: float,
+    alpha: float = 0.05,
+    screens: int = 20_000,
+    seed: int = 0,
+) -> float:
+    """Simulate how often all contrasts of equal stacks with one reference pass the two-sided test.
+
+    Parameters
+    ----------
+    batteries, contrasts, screens, seed
+        As for :func:`screens_of_equal_stacks`.
+    margin, alpha
+        Of the test; effect sizes do not count.
+
+    Returns
+    -------
+    float
+        To hold :func:`tais.stats.sample_size.joint_power` against, which takes contrasts as independent.
+    """
+    random, setting = np.random.default_rng(seed), Setting(margin, alpha, 1.0, tost_alone=True)
+    passed = np.ones(screens, dtype=bool)
+    for battery in batteries:
+        tables = equal_tables(random, battery, (screens,), contrasts)
+        both, down, up, neither = np.moveaxis(tables, -1, 0).astype(np.float64)
+        passed &= regions(PairedTable(both, down, up, neither), setting)[0].all(axis=1)
+    return float(passed.mean())
 
 
 def _judged(tables: Counts, setting: Setting) -> _Endpoints:
