@@ -1,8 +1,8 @@
 """Print the figures of the house: sizes, circles, imports that run back up, ``Any``, lengths of functions.
 
-``python tools/house.py`` reads ``tais/`` of this checkout, ``--rev REV`` that of a revision (so that before and
-after can be compared), ``--json`` prints one JSON object. Only the standard library is needed. Lines are physical
-lines. Imports are read from the syntax tree: those inside functions and below ``TYPE_CHECKING`` count, too.
+``python tools/house.py`` reads ``tais/`` of this checkout, ``--rev REV`` that of a revision (so that before
+and after can be compared), ``--json`` prints one JSON object. Only the standard library is needed. Lines are
+physical lines. Imports are read from the syntax tree: those inside functions and below ``TYPE_CHECKING`` count.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ PACKAGE: Final = "tais"
 LONG_FUNCTION: Final = 40
 LONG_FILE: Final = 450
 
+Statement = ast.Import | ast.ImportFrom
 Graph = dict[str, set[str]]
 Figures = dict[str, int | float | None]
 
@@ -119,16 +120,16 @@ def imports(module: Module, modules: Mapping[str, Module]) -> list[Import]:
     return found
 
 
-def import_statements(tree: ast.AST, nested: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+def import_statements(tree: ast.AST, nested: bool = False) -> Iterator[tuple[Statement, bool]]:
     """Yield every import statement and whether a function encloses it."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, Statement):
             yield node, nested
         inside = nested or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         yield from import_statements(node, inside)
 
 
-def targets(node: ast.Import | ast.ImportFrom, module: Module, modules: Mapping[str, Module]) -> set[str]:
+def targets(node: Statement, module: Module, modules: Mapping[str, Module]) -> set[str]:
     """Return the modules of the package that a statement names."""
     if isinstance(node, ast.Import):
         return {name for alias in node.names if (name := alias.name) in modules}
@@ -192,7 +193,7 @@ def arrows(found: Iterable[Import]) -> Figures:
 def room_graph(found: Iterable[Import]) -> Graph:
     """Return which room imports which; the package itself (its few exported names) is no room."""
     pairs = ((room(edge.source), room(edge.target)) for edge in found)
-    return graph((source, target) for source, target in pairs if source != target and PACKAGE not in (source, target))
+    return graph(pair for pair in pairs if pair[0] != pair[1] and PACKAGE not in pair)
 
 
 def graph(edges: Iterable[tuple[str, str]]) -> Graph:
