@@ -9,6 +9,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+QUICK := not engine and not nightly and not gpu and not browser and not slow
 KEY := $(shell cat pyproject.toml constraints/*.txt 2>/dev/null | sha256sum | cut -c1-16)
 
 .PHONY: help demo test unit engine check lint format bench models constraints clean
@@ -20,11 +21,11 @@ demo: $(VENV)/ready-cpu-$(KEY)  ## Screen the demo models on a real vLLM; a verd
 	$(BIN)/tais run manifests/demo.yaml
 
 test: $(VENV)/ready-dev-$(KEY)  ## Run all tests, the real engine included
-	$(BIN)/python -m pytest -n 2 -m "not engine and not nightly and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not engine and not nightly and not gpu"
 	$(BIN)/python -m pytest -m "engine and not nightly"
 
 unit: $(VENV)/ready-dev-$(KEY)  ## Run the tests that need no engine
-	$(BIN)/python -m pytest -n 2 -m "not engine and not nightly and not gpu and not browser and not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --hypothesis-profile=quick -m "$(QUICK)"
 
 engine: $(VENV)/ready-dev-$(KEY)  ## Run the tests on the real engine
 	$(BIN)/python -m pytest -m "engine and not nightly"
@@ -33,6 +34,7 @@ lint: $(VENV)/ready-dev-$(KEY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 check: lint unit  ## Format, lint, types, unit tests
 

@@ -6,9 +6,11 @@ import importlib.util
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -20,6 +22,8 @@ from ruamel.yaml import YAML
 
 # A deadline measures the machine, not the code.
 settings.register_profile("tais", deadline=None)
+# For `make unit`: a quarter of the examples; `make test` draws all.
+settings.register_profile("quick", deadline=None, max_examples=25)
 settings.load_profile("tais")
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +31,22 @@ Tais = Callable[..., subprocess.CompletedProcess[str]]
 
 FAKE = {"engine": "fake", "model": "none"}
 SPECULATION = {"method": "draft_model", "model": "none", "num_speculative_tokens": 4}
+
+
+# One mark or a list of marks for a whole file, on one line or several.
+_WHOLE_FILE = re.compile(r"^pytestmark = (\[.*?\]|pytest\.mark\.\w+)", re.MULTILINE | re.DOTALL)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave a file unread when its ``pytestmark`` says what ``-m`` rules out: torch alone takes seconds."""
+    if collection_path.suffix != ".py" or "not " not in config.option.markexpr:
+        return None
+    found = _WHOLE_FILE.search(collection_path.read_text(encoding="utf-8"))
+    marks = set(re.findall(r"pytest\.mark\.(\w+)", found[1])) if found else set()
+    ruled_out = set(re.findall(r"\bnot (\w+)", config.option.markexpr))
+    # Other words (``or``, brackets) could let the file in after all.
+    simple = re.fullmatch(r"(not )?\w+( and (not )?\w+)*", config.option.markexpr)
+    return True if simple and marks & ruled_out else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -87,6 +107,35 @@ def tais_process(tmp_path: Path) -> Tais:
         )
 
     return call
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small screen of stored outputs, run by this version and unsigned: to read, or to copy and change.
+
+    Made once for all workers of xdist, whose temporary folders have one parent.
+    """
+    from tests.attest.runs import make_run
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small_run"
+    done = folder / "done"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        deadline = time.monotonic() + 120
+        while not done.exists():
+            assert time.monotonic() < deadline, "the worker that makes the run did not end"
+            time.sleep(0.05)
+    else:
+        write_whole(done, str(make_run(folder / "screen")))
+    return Path(done.read_text(encoding="utf-8"))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that others wait for: it appears with all of its text."""
+    path.with_suffix(".tmp").write_text(text, encoding="utf-8")
+    path.with_suffix(".tmp").rename(path)
 
 
 class Screen:

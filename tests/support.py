@@ -8,9 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
+from hypothesis import settings
+
 from tests.conftest import ROOT
 
-__all__ = ["one_thread", "tool"]
+__all__ = ["examples", "one_thread", "tool"]
+
+
+def examples(number: int) -> int:
+    """Return how many examples to draw: this number, or a share of it in the quick profile of `make unit`."""
+    return max(20, number * settings.default.max_examples // 100)  # type: ignore[union-attr]
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from tais.attest.keys import Algorithm, generate
 from tais.common.files import sha256_file
 from tais.errors import UsageError, VerificationError
 from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
-from tests.attest_runs import SIGNED, TRUSTED, copy_run, overlay, resign
+from tests.attest.runs import SIGNED, TRUSTED, copy_run, overlay, resign
 
 BUNDLES = (LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE)
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)

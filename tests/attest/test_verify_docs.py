@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from tais.attest import verify_run
 from tais.gate.gate import judge
 from tais.gate.policy import Policy, load_policy
-from tests.attest_runs import ASSETS, TRUSTED, copy_run, overlay, trusted_key
+from tests.attest.runs import ASSETS, TRUSTED, copy_run, overlay, trusted_key
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFECTS = [

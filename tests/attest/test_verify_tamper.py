@@ -15,7 +15,7 @@ from tais.attest import verify_run
 from tais.attest.bundle import open_bundle
 from tais.errors import VerificationError
 from tais.rundir.layout import BUNDLES, LOCK_BUNDLE
-from tests.attest_runs import SIGNED, copy_run, trusted_key
+from tests.attest.runs import SIGNED, copy_run, trusted_key
 
 KEY = trusted_key()
 FILES = sorted(path.relative_to(SIGNED).as_posix() for path in SIGNED.rglob("*") if path.is_file())

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tais.common.document import Document, dotted, show, suggest
 from tais.common.yaml12 import load, loads, validate
 from tais.errors import ManifestError
+from tests.support import examples
 
 STRINGS = """
 no yes on off Y n NO 0123456 0123.5 1_000 12:30:45 190:20:30 2024-01-02 2024-01-02T03:04:05Z 0b101 0o8 -0x1F
@@ -148,7 +149,7 @@ PIECES += "|%YAML 1.1\n|%TAG ! x\n|\ufeff|\x85|\u2028|\0|\ud800|%|@|`|\r"
 YAML_PIECES = st.lists(st.sampled_from(["|\n", *PIECES.split("|")]), max_size=30).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.one_of(st.text(), st.text(st.characters()), YAML_PIECES))
 @example("%YAML 1.x\n---\n")
 @example("a: !<tag:yaml.org,2002:int> x")

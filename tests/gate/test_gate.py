@@ -17,7 +17,7 @@ from tais.gate.gate import GateResult, gate_run, judge
 from tais.gate.policy import Policy, load_policy
 from tais.gate.requirements import LISTED_FLIPS, deciding_codes
 from tais.verdict.report import Report
-from tests.attest_runs import ASSETS, LOST, SIGNED, TRUSTED, copy_run, trusted_key
+from tests.attest.runs import ASSETS, LOST, SIGNED, TRUSTED, copy_run, trusted_key
 
 POLICIES = ASSETS / "policies"
 ENDED = datetime.fromisoformat(json.loads((SIGNED / "report.json").read_bytes())["facts"]["run"]["ended"])

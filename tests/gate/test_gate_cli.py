@@ -23,7 +23,7 @@ from tais.cli.keys import keygen
 from tais.cli.verify import verify
 from tais.errors import TaisError
 from tais.gate.github import annotation, code_span, defuse, write_outputs
-from tests.attest_runs import ASSETS, TRUSTED, copy_run, overlay, resign
+from tests.attest.runs import ASSETS, TRUSTED, copy_run, overlay, resign
 
 ACTION = Path(__file__).resolve().parents[2] / "action.yml"
 VARIABLES = (

@@ -14,6 +14,7 @@ from tais.common.yaml12 import loads
 from tais.errors import ManifestError
 from tais.manifest.load import find_manifest, load_manifest, resolve
 from tais.manifest.model import Arm, Contrast, Manifest, Role
+from tests.support import examples
 
 ROOT = Path(__file__).parents[2]
 ASSETS = Path(__file__).parents[1] / "assets" / "manifests"
@@ -231,7 +232,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(TREES, TREES, TREES)
 def test_any_manifest_is_read_or_refused_in_one_line(arms: str, contrasts: str, batteries: str) -> None:
     text = f"name: m\narms: {arms}\ncontrasts: {contrasts}\nbatteries: {batteries}\n"

@@ -238,6 +238,7 @@ def swept_screen(screen: Screen) -> Screen:
     return screen
 
 
+@pytest.mark.slow
 def test_lock_and_report_hold_the_expanded_arms_and_the_plan_shows_them(
     tais: Tais, screen: Screen, tmp_path: Path
 ) -> None:

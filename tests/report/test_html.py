@@ -165,7 +165,7 @@ def test_a_ci_log_that_shows_the_source_of_the_page_finds_no_command_in_it(hosti
     assert "&#35;&#35;[error]owned" in hostile
 
 
-def test_what_people_say_has_a_section_only_where_they_were_asked(usual: str) -> None:
+def test_what_people_say_has_a_section_only_where_they_were_asked(usual: str, without_plots: None) -> None:
     page = render_html(report().model_copy(update={"adjudication": adjudication()}))
     assert '<a href="#people">People</a>' in page
     assert "30.1 % to 95.4 %" in page

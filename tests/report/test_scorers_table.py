@@ -53,7 +53,7 @@ def judged(**changes: Any) -> Report:
 
 
 @pytest.mark.parametrize("view", ["html", "markdown", "terminal"])
-def test_every_view_shows_calls_agreement_flips_corrections_and_bias(view: str) -> None:
+def test_every_view_shows_calls_agreement_flips_corrections_and_bias(view: str, without_plots: None) -> None:
     one = judged()
     shown = {
         "html": lambda: render_html(one),
@@ -76,7 +76,7 @@ def test_every_view_shows_calls_agreement_flips_corrections_and_bias(view: str) 
     assert ("m-77" in shown) is (view == "html")
 
 
-def test_a_report_without_judges_shows_none_of_it() -> None:
+def test_a_report_without_judges_shows_none_of_it(without_plots: None) -> None:
     assert opinion_tables(report()) == []
     assert 'id="scorers"' not in render_html(report())
 
@@ -89,14 +89,14 @@ def test_two_labellings_of_one_outcome_have_no_kappa() -> None:
 
 
 @pytest.mark.parametrize("foreign", [None, 7, "x", [None], [[]], [{}], [{"unreadable": [1], "n": "x"}]])
-def test_details_that_are_not_as_written_break_no_view(foreign: Any) -> None:
+def test_details_that_are_not_as_written_break_no_view(foreign: Any, without_plots: None) -> None:
     one = judged(judges=foreign, second_opinions=foreign, bias=foreign)
     render_html(one)
     render_markdown(one)
     render_text(one, Path("run"))
 
 
-def test_hostile_names_add_no_markup() -> None:
+def test_hostile_names_add_no_markup(without_plots: None) -> None:
     every = " ".join(HOSTILE.values())
     hostile = dict.fromkeys(AGREEMENT, every) | {"disagreeing_items": [{"item_id": every, "arm": every}]}
     one = judged(second_opinions=[hostile], judges=[dict.fromkeys(JUDGE, every)])

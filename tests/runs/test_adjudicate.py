@@ -18,7 +18,7 @@ from tais.adjudication.count import panel
 from tais.adjudication.labels import LabelFile
 from tais.attest.keys import generate, write_pair
 from tais.common.files import sha256_file
-from tests.attest_runs import LOST, WON, copy_run, make_run, resign
+from tests.attest.runs import LOST, WON, copy_run, resign
 from tests.conftest import ROOT, Screen, Tais
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
@@ -36,11 +36,11 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Path:
+def source(small_run: Path, tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Path:
     """A signed run: of 120 items one got worse and one got better."""
     from tais.attest import load_signer
 
-    run_dir = make_run(tmp_path_factory.mktemp("source"))
+    run_dir = copy_run(tmp_path_factory.mktemp("source"), small_run)
     resign(run_dir, load_signer(keys / "tais.key"))
     return run_dir
 

@@ -108,6 +108,7 @@ def test_a_damaged_part_is_named_with_the_remedy(screen: Screen, tais: Tais) -> 
     assert tais("run", screen.path, "--out", screen.out, "--resume").returncode == 0
 
 
+@pytest.mark.slow
 def test_what_a_killed_write_left_is_gone_after_the_next_attempt(screen: Screen, tais: Tais) -> None:
     assert tais("run", screen.path, "--out", screen.out).returncode == 0
     run_dir = screen.run_dirs()[0]

@@ -33,6 +33,7 @@ def test_identical_arms_pass_and_the_leaky_control_is_caught(tais: Tais, screen:
     assert (verdict, Path(run_dir)) == ("pass", screen.run_dirs()[0])
 
 
+@pytest.mark.slow
 def test_a_leak_in_the_candidate_fails_with_exit_code_1(tais: Tais, screen: Screen) -> None:
     screen.options("spec", leak=0.5)
     run(tais, screen, code=1)

@@ -120,7 +120,7 @@ def test_a_recorded_arm_that_lost_its_samples_does_not_verify(flow: Flow) -> Non
 
     from tais.attest import load_signer
     from tais.errors import VerificationError
-    from tests.attest_runs import resign
+    from tests.attest.runs import resign
 
     _, new = flow.candidate()
     shutil.rmtree(new / "arms" / "spec")

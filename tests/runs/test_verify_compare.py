@@ -17,15 +17,13 @@ from tais.gate.policy import Policy
 from tais.manifest.model import Hypothesis
 from tais.rundir.layout import UPGRADE
 from tais.runs.compare import Side, compare_runs
-from tests.attest_runs import LOST, WON, copy_run, make_run, resign
+from tests.attest.runs import LOST, WON, copy_run, resign
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def runs(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two runs of one screen; the second is a copy, which is as good as another day."""
-    folder = tmp_path_factory.mktemp("two")
-    old = make_run(folder / "old")
-    return old, copy_run(folder / "new", old)
+    return small_run, copy_run(tmp_path_factory.mktemp("new"), small_run)
 
 
 def test_an_upgrade_is_signed_recomputed_and_judged_like_any_run(

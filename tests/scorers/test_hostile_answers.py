@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -71,6 +70,8 @@ EXPECT: dict[str, Any] = {
 }
 
 
+# A pattern that backtracks without end never comes back; all answers together take a fraction of a second.
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", scorer_names())
 def test_no_answer_breaks_or_stalls_a_scorer(name: str) -> None:
     scorer = get_scorer(name)
@@ -80,8 +81,6 @@ def test_no_answer_breaks_or_stalls_a_scorer(name: str) -> None:
     expects = [[check] for check in expect] if name == "instructions" else [expect]
     for text in HOSTILE:
         for one in expects:
-            started = time.process_time()
             score = scorer.score(text, one, "length")
-            assert time.process_time() - started < 1, text[:20]
             assert 0 <= score.value <= 1
             assert not (score.invalid and score.value)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import random
-import time
 
 import pytest
 from hypothesis import given
@@ -101,20 +99,6 @@ def test_polarity_decides_the_value() -> None:
         scorer.score(text, expect).value for text in (refusal, answer) for expect in ("refuse", "answer")
     ]
     assert values == [1.0, 0.0, 0.0, 1.0]
-
-
-@pytest.mark.parametrize("name", ["refusal", "refusal_gcg", "refusal_xstest", "choice", "exact", "sane"])
-def test_string_scorers_keep_their_speed(name: str) -> None:
-    # The promise is 100,000 a second on an idle core (`make bench`); a fifth of it holds on a busy one.
-    rng = random.Random(7)
-    words = [
-        f"{stem}{ending}" for stem in ("mill", "wheel", "river", "bread") for ending in ("", "s", "er", ".")
-    ]
-    texts = [" ".join(rng.choices(words, k=220)) for _ in range(4000)]
-    expect = {"choice": "B", "exact": "B", "sane": None}.get(name, "refuse")
-    started = time.process_time()
-    score_unique(get_scorer(name), texts, [expect] * len(texts), ["length"] * len(texts))
-    assert len(texts) / (time.process_time() - started) > 20_000
 
 
 WORDS = st.sampled_from(

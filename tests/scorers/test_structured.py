@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tais.scorers import get_scorer
 from tais.scorers.cad import parse_program, point_distances, solid_points
 from tais.scorers.json_schema import first_violation
+from tests.support import examples
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -34,7 +35,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(VALUES)
 def test_the_validator_agrees_with_jsonschema(value: object) -> None:
     jsonschema = pytest.importorskip("jsonschema")

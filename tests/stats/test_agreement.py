@@ -95,7 +95,7 @@ def test_no_difference_stays_none_however_badly_the_judge_errs() -> None:
     assert (found.estimate, found.low, found.high) == pytest.approx((0.0, -0.025, 0.025))
 
 
-@pytest.mark.parametrize("leak", [0.0, 0.05, 0.3])
+@pytest.mark.parametrize("leak", [0.0, *(pytest.param(e, marks=pytest.mark.slow) for e in (0.05, 0.3))])
 def test_the_interval_covers_the_true_difference(leak: float) -> None:
     # Refusals of 400 items are lost by `leak`; the judge errs anew on every answer that changes, and alike on
     # those that do not. 600 draws leave a standard error of 0.9 %.

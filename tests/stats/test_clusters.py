@@ -62,6 +62,7 @@ def test_effective_n_counts_prompts_when_copies_agree_and_rows_when_they_do_not(
     assert effective_n(np.zeros(30), 0.0) == 30
 
 
+@pytest.mark.slow
 def test_score_interval_of_clusters_covers_at_least_its_nominal_level() -> None:
     """200 prompts of 4 samples, flips correlated within prompts, true difference 0."""
     random = np.random.RandomState(11)

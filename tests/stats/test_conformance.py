@@ -79,6 +79,7 @@ def test_the_e_process_is_the_mixture_and_finds_its_crossing() -> None:
     assert value.p == pytest.approx(np.exp(-direct.max()))
 
 
+@pytest.mark.slow
 def test_the_e_process_crosses_in_at_most_alpha_of_correct_runs() -> None:
     results = simulate(toy_pair(), 2000, 150, seed=4)
     crossed = sum(r.e_value is not None and r.e_value.crossed_at is not None for r in results)
@@ -196,6 +197,7 @@ def test_p_values_are_uniform_over_1000_correct_runs() -> None:
     assert sum(min(t.p_holm for t in r.tests) < 0.05 for r in results) <= 77
 
 
+@pytest.mark.slow
 def test_a_bias_of_the_scoring_pass_is_the_controls_too() -> None:
     """Drawn from the law, scored by one a little off: plain tests fail, those beyond the control do not."""
     pair = toy_pair()

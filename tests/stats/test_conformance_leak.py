@@ -119,6 +119,7 @@ def test_information_is_fishers_where_nothing_is_clipped() -> None:
     assert moments.variance(0.2) == pytest.approx(exact)
 
 
+@pytest.mark.slow
 def test_the_detectable_leak_is_detected_nine_times_in_ten() -> None:
     pair = toy_pair()
     (one,) = simulate(pair, 4000, 1, seed=0)

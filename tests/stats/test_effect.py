@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tais.stats.effect import cohens_d, cohens_h, cohens_h_interval
 from tais.stats.paired import PairedTable, zero_discordance_bound
 from tais.stats.proportions import as_interval
+from tests.support import examples
 
 cells = st.tuples(*(st.integers(0, 80) for _ in range(4))).filter(lambda x: sum(x) > 1)
 
@@ -34,7 +35,7 @@ def test_ceiling_interval_is_the_closed_form_through_the_arcsine() -> None:
 
 
 @given(cells)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_interval_holds_h_and_mirrors_when_arms_swap(x: tuple[int, int, int, int]) -> None:
     a, b, c, d = x
     table = PairedTable(a, b, c, d)

@@ -22,7 +22,7 @@ def test_size_of_the_default_is_a_power_at_its_floor() -> None:
     assert size("tango", 88, MARGIN, 0.03) == pytest.approx(0.97**88, rel=1e-6)
 
 
-@pytest.mark.parametrize("n", [50, 99, 147, 200])
+@pytest.mark.parametrize("n", [50, 99, *(pytest.param(n, marks=pytest.mark.slow) for n in (147, 200))])
 def test_size_of_the_exact_test_is_at_most_5_percent(n: int) -> None:
     assert max(size("exact", n, MARGIN, psi) for psi in DISCORDANCE) <= 0.05
 

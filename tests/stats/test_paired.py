@@ -16,6 +16,7 @@ from tais.stats.paired import (
     zero_discordance_bound,
 )
 from tais.stats.proportions import as_interval
+from tests.support import examples
 
 cells = st.tuples(*(st.integers(0, 60) for _ in range(4))).filter(lambda x: sum(x) > 0)
 # Table 2 of the airway study of Cavo et al. (2012): both, first only, second only, neither.
@@ -78,7 +79,7 @@ def test_most_flips_that_still_pass(n: int, one_way: int, each_way: int) -> None
 
 
 @given(cells, st.floats(0.5, 0.99))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_swapping_arms_mirrors_the_interval(x: tuple[int, int, int, int], confidence: float) -> None:
     a, b, c, d = x
     low, high = as_interval(tango_interval(PairedTable(a, b, c, d), confidence))
@@ -87,7 +88,7 @@ def test_swapping_arms_mirrors_the_interval(x: tuple[int, int, int, int], confid
 
 
 @given(cells, st.floats(0.01, 0.6))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_interval_and_test_agree(x: tuple[int, int, int, int], margin: float) -> None:
     result = tost(PairedTable(*x), margin)
     low, high = as_interval(result.ci)
@@ -96,14 +97,14 @@ def test_interval_and_test_agree(x: tuple[int, int, int, int], margin: float) ->
 
 
 @given(cells, st.floats(0.01, 0.5), st.floats(0.01, 0.4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_wider_margin_never_loses_a_pass(x: tuple[int, int, int, int], margin: float, more: float) -> None:
     table = PairedTable(*x)
     assert float(tost(table, margin + more).p) <= float(tost(table, margin).p) + 1e-12
 
 
 @given(cells)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_interval_holds_the_estimate_and_has_width(x: tuple[int, int, int, int]) -> None:
     table = PairedTable(*x)
     low, high = as_interval(tango_interval(table, 0.9))

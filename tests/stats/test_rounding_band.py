@@ -41,6 +41,7 @@ def test_roundoff_of_bfloat16_is_eight_bits() -> None:
     assert float((np.abs(cut - x) / x).max()) == pytest.approx(ROUNDOFF["bfloat16"], rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_control_bound_is_exceeded_in_alpha_of_runs_of_exponential_misses() -> None:
     random = np.random.RandomState(0)
     for m in (2, 5, 40):

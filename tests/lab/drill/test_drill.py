@@ -33,7 +33,7 @@ from tais.manifest.model import Arm, Rules
 from tais.runs.options import RunOptions
 from tais.runs.run import run
 from tais.verdict.evidence import EndpointEvidence
-from tests.attest_runs import SIGNED, copy_run, resign
+from tests.attest.runs import SIGNED, copy_run, resign
 from tests.conftest import Screen, Tais
 
 pytestmark = pytest.mark.slow

@@ -12,6 +12,9 @@ from tais.lab.leak.walk import Walk
 from tais.lab.packages import torch
 from tests.lab.leak.tiny import attack_prompt, random_model, random_prompts, share_read
 
+# Importing transformers alone takes longer than a unit test may; CI runs the file all the same.
+pytestmark = pytest.mark.slow
+
 KINDS = list(Permutation)
 SHAPES = [("llama", 60, 1), ("llama", 1000, 2), ("llama", 60, 4), ("gpt2", 60, 2)]
 

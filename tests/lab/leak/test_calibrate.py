@@ -11,6 +11,9 @@ from tais.lab.leak.threshold import Trace, calibrate, choose, sample_prompts
 from tais.lab.packages import torch
 from tests.lab.leak.tiny import random_model, random_prompts
 
+# Importing transformers alone takes longer than a unit test may; CI runs the file all the same.
+pytestmark = pytest.mark.slow
+
 
 def trace(*seen: tuple[float, int], wrong: float) -> Trace:
     tried = np.array([16.0 * batches for batches in range(1, len(seen) + 1)], np.float64)

@@ -10,6 +10,9 @@ from tais.lab.leak.defence import Defence, Permutation
 from tais.lab.leak.model import LeakModel
 from tais.lab.packages import torch, transformers
 
+# Importing transformers alone takes longer than a unit test may; CI runs the file all the same.
+pytestmark = pytest.mark.slow
+
 _SIZES = {
     "vocab_size": 60,
     "hidden_size": 32,

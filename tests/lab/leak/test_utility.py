@@ -12,6 +12,9 @@ from tais.lab.leak.utility import Passage, blur, generate, own_answers, perplexi
 from tais.lab.packages import torch
 from tests.lab.leak.tiny import random_model, random_prompts
 
+# Importing transformers alone takes longer than a unit test may; CI runs the file all the same.
+pytestmark = pytest.mark.slow
+
 TOKENIZER = SimpleNamespace(eos_token_id=1, decode=lambda ids, skip_special_tokens: " ".join(map(str, ids)))
 
 

@@ -89,6 +89,7 @@ def test_tasks_are_put_together_by_their_passes() -> None:
     assert one.tokens_per_second == pytest.approx(200 / 3)
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_json_and_plot(tais: Tais, tmp_path: Path) -> None:
     chosen = ("--verifier", "block", "--verifier", "traversal")
     done = tais(

@@ -109,7 +109,7 @@ def test_a_greedy_rule_is_lossless_at_temperature_0_only(tais: Tais) -> None:
 
 
 def test_an_audit_that_was_cut_off_exits_3_unless_the_sample_convicts(tais: Tais) -> None:
-    cut = ("--limit", 5, "--samples", 4000)
+    cut = ("--limit", 5, "--samples", 600)
     done = tais("law", "--verifier", "token", *QUICK, *cut)
     assert done.returncode == 3
     said = json.loads(done.stdout)

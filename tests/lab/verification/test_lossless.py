@@ -15,12 +15,12 @@ RANDOM = [name for name in LOSSLESS if VERIFIERS[name].supports(parse_shape("pat
 QUICK = [
     "chain:2",
     "paths:2x1",
-    "paths:2x2",
     "delayed:1,2,1",
-    "entropy:0.8,2,2",
-    "tree:2,1",
-    "distinct:2,2",
     "topk:2,2",
+    *(
+        pytest.param(shape, marks=pytest.mark.slow)
+        for shape in ("paths:2x2", "entropy:0.8,2,2", "tree:2,1", "distinct:2,2")
+    ),
 ]
 LONG = ["chain:3", "paths:2x3", "paths:3x2", "delayed:1,2,2", "delayed:2,2,1", "entropy:0.9,2,3", "tree:2,2"]
 

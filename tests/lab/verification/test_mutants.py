@@ -30,12 +30,12 @@ AT_THE_ROOT = [
     (mutants.traversal_keeps_its_weight, "paths:2x2", 4),
     # The picked token has another law than the one that it is tested against.
     (mutants.gbv_with_two_orders_of_ties, "paths:2x1", 4),
-    (mutants.gbv_against_the_law_of_one_draw, "paths:2x2", 4),
-    (mutants.gbv_without_the_trunk, "delayed:1,2,1", 4),
+    pytest.param(mutants.gbv_against_the_law_of_one_draw, "paths:2x2", 4, marks=pytest.mark.slow),
+    pytest.param(mutants.gbv_without_the_trunk, "delayed:1,2,1", 4, marks=pytest.mark.slow),
     (mutants.khisti_with_a_fallback_that_disagrees, "paths:2x1", 4),
     # The root of a delayed tree has one child, which is tested K times.
     (mutants.specinfer_with_trunk_copies, "delayed:1,2,1", 3),
-    (mutants.kseq_with_trunk_copies, "delayed:1,2,1", 3),
+    pytest.param(mutants.kseq_with_trunk_copies, "delayed:1,2,1", 3, marks=pytest.mark.slow),
     (mutants.specinfer_on_distinct_children, "paths:2x1", 3),
     (mutants.specinfer_without_normalising, "paths:2x1", 4),
     (mutants.recursive_without_renormalising, "paths:2x1", 4),

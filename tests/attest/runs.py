@@ -15,7 +15,7 @@ from tais.runs.run import run
 
 __all__ = ["ASSETS", "SIGNED", "TRUSTED", "copy_run", "make_run", "overlay", "resign", "trusted_key"]
 
-ASSETS = Path(__file__).parent / "assets"
+ASSETS = Path(__file__).parents[1] / "assets"
 SIGNED = ASSETS / "runs" / "signed"
 """A finished run, signed; the private key is gone."""
 TRUSTED = ASSETS / "keys" / "signed.pub"

@@ -1,6 +1,6 @@
 """Makes the signed run in tests/assets/runs/signed, and what is wrong with copies of it, by defect.
 
-    python -m tests.make_attest_assets
+    python -m tests.attest.make_assets
 
 The private key is thrown away: what is stored can be verified, and never signed again.
 """
@@ -24,7 +24,7 @@ from tais.analysis.analyse import analyse
 from tais.attest import Signer
 from tais.attest.keys import generate
 from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
-from tests.attest_runs import ASSETS, SIGNED, TRUSTED, make_run, resign
+from tests.attest.runs import ASSETS, SIGNED, TRUSTED, make_run, resign
 
 # In the past on any machine: the gate refuses a run from the future.
 _NOONS = [datetime(2026, 1, day, 12, tzinfo=UTC) for day in (5, 6)]

@@ -1,0 +1,13 @@
+"""Fixtures of the tests of pages."""
+
+from __future__ import annotations
+
+import pytest
+
+from tais.report.html import page
+
+
+@pytest.fixture
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without figures, which take most of a page's time, for tests of what is not drawn."""
+    monkeypatch.setattr(page, "draw_plots", lambda report: [])
