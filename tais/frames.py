@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from html import escape
@@ -288,7 +289,8 @@ class RunResult:
         return RunLayout(self.run_dir, self.run_dir / "scores.parquet")
 
     def _flips(self, reference: str, candidate: str) -> pa.Table:
-        both = paired_scores(self._layout.scores, reference, candidate)
+        with _readable(self._layout.scores):
+            both = paired_scores(self._layout.scores, reference, candidate)
         change = pc.abs(pc.subtract(both.column("value"), both.column("value_candidate")))
         flipped = both.filter(pc.fill_null(pc.greater_equal(change, CHANGED), False))
         flipped = flipped.sort_by([(name, "ascending") for name in KEY])
@@ -446,8 +448,15 @@ def _answers(arm_dir: Path, arm: str) -> Iterator[pa.RecordBatch]:
 
 
 def _read(path: Path, columns: Sequence[str]) -> pa.Table:
-    try:
+    with _readable(path):
         return pq.read_table(path, columns=list(columns))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise StoreError where a table is missing or damaged."""
+    try:
+        yield
     except (pa.ArrowException, OSError) as error:
         said = str(error).splitlines()[0]
         raise StoreError(

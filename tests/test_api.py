@@ -144,8 +144,8 @@ def test_a_run_signed_by_a_key_file_verifies_and_is_continued(here: Path) -> Non
     assert tais.make_plan("small.yaml", limit=20).samples_per_arm == len(run.samples("target")) == 20
     verified = tais.verify_run(run.run_dir, [public], recompute=True)
     assert verified.recomputed
-    assert verified.report == run.report == tais.analyse_run(run.run_dir)
-    with pytest.raises(tais.VerificationError, match="none of the trusted keys"):
+    assert verified.report.to_json() == run.report.to_json() == tais.analyse_run(run.run_dir).to_json()
+    with pytest.raises(tais.VerificationError, match="which is not trusted"):
         tais.verify_run(run.run_dir, "tais.pub")
     cut_down = tais.check_gate(run.run_dir, keys=public, manifest="small.yaml").objections
     codes = {objection.code for objection in cut_down}
