@@ -131,7 +131,7 @@ def run_screen(
     signer
         Signs lock and run: a signer, or the file of a private key; None leaves the run unsigned.
     observer
-        Told of every step; None watches nothing.
+        Told of every step.
 
     Raises
     ------
@@ -141,17 +141,10 @@ def run_screen(
     Examples
     --------
     >>> run = tais.run_screen("small.yaml", out="reports")
-    >>> run.report.verdict.value
-    'pass'
-    >>> len(run.samples("candidate"))
-    120
+    >>> run.report.verdict.value, len(run.samples("candidate"))
+    ('pass', 120)
     """
-    options = RunOptions(
-        out=Path(out),
-        resume=resume,
-        limit=limit,
-        signer=_signer(signer),
-    )
+    options = RunOptions(out=Path(out), resume=resume, limit=limit, signer=_signer(signer))
     return open_run(run(manifest, options, observer).run_dir)
 
 
@@ -222,7 +215,7 @@ def compare_runs(
     hypothesis
         What the verdict is about; the other one is decided too, see `upgrade` of what is returned.
     signer
-        Signs the comparison: a signer, or the file of a private key; None leaves it unsigned.
+        As of :func:`tais.run_screen`.
 
     Raises
     ------
@@ -232,10 +225,8 @@ def compare_runs(
     Examples
     --------
     >>> made = tais.compare_runs(("reports/small/RUN", "target"), ("reports/small/RUN", "candidate"))
-    >>> made.report.verdict.value
-    'pass'
-    >>> made.upgrade["verdicts"]
-    {'equivalence': 'pass', 'non_inferiority': 'pass'}
+    >>> made.report.verdict.value, made.upgrade["verdicts"]
+    ('pass', {'equivalence': 'pass', 'non_inferiority': 'pass'})
     """
     return compare.compare_runs(
         _side(reference),
@@ -281,52 +272,34 @@ def check_gate(
     manifest: str | Path | None = None,
     now: datetime | None = None,
 ) -> GateResult:
-    """Verify a run and judge it by a policy, as ``tais gate`` does.
+    """Verify a run and judge it by a policy, as ``tais gate`` does; `exit_code` 0 means that it opens.
 
     Parameters
     ----------
     run_dir
         A signed run directory.
     policy
-        A policy or its file; None asks everything that a policy can ask without naming anything.
+        A policy or its file; None is as strict as a policy can be without naming anything.
     keys
         Public keys that you trust, beside those of the policy.
-    recompute
-        Whether to decide again from the samples.
-    manifest
-        Refuse a run that is not one of this manifest as it stands now.
+    recompute, manifest
+        Also decide again from the samples; refuse a run that is not one of this manifest as it stands now.
     now
         For ages, waivers and keys; None takes the clock.
 
-    Returns
-    -------
-    GateResult
-        Its `exit_code` is 0 where the gate is open; `objections` say why it is not.
-
-    Raises
-    ------
-    VerificationError
-        When the run does not verify, or its key does not count.
-
     Examples
     --------
-    >>> from datetime import datetime, timedelta
     >>> signed = tais.verify_run("reports/small/RUN", "tais.pub").signed_at
     >>> tais.check_gate("reports/small/RUN", "policy.yaml", keys="tais.pub", now=signed).exit_code
     0
-    >>> late = tais.check_gate("reports/small/RUN", keys="tais.pub", now=signed + timedelta(days=90))
+    >>> late = tais.check_gate("reports/small/RUN", keys="tais.pub", now=signed.replace(year=2100))
     >>> late.exit_code, [objection.code for objection in late.objections]
     (1, ['too_old'])
     """
     rules = policy if isinstance(policy, Policy) else load_policy(policy) if policy else Policy()
-    return gate_run(
-        Path(run_dir),
-        rules,
-        _keys(keys),
-        now=now or datetime.now(UTC),
-        recompute=recompute,
-        manifest=load.find_manifest(manifest) if manifest else None,
-    )
+    named = load.find_manifest(manifest) if manifest else None
+    moment = now or datetime.now(UTC)
+    return gate_run(Path(run_dir), rules, _keys(keys), now=moment, recompute=recompute, manifest=named)
 
 
 def _signer(key: Signer | str | Path | None) -> Signer | None:

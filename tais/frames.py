@@ -7,10 +7,8 @@ a million answers, which no frame shows, are never in memory together.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from tais.analysis.changed_items import first_difference
 from tais.common.text import visible
@@ -29,12 +27,13 @@ from tais.report.headline import headline
 from tais.report.tables.sweep import sweep_view
 from tais.report.wording import endpoint_name
 from tais.rundir.items import StoredItem, prompt_text
-from tais.rundir.layout import ITEMS, LOCK, REPORT, RUN_BUNDLE, RunLayout, check_finished
+from tais.rundir.layout import ITEMS, REPORT, RunLayout, check_finished
 from tais.rundir.lock import read_lock, run_arms
 from tais.rundir.samples import read_batches
-from tais.rundir.scores import CHANGED, KEY, SECOND, answer_texts, paired_scores
+from tais.rundir.scores import KEY, SECOND, answer_texts, flipped_scores, paired_scores
 from tais.rundir.scores import SCHEMA as SCORES
-from tais.verdict.report import ContrastReport, Report, Verdict
+from tais.runs import listing
+from tais.verdict.report import ContrastReport, Report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,8 +94,6 @@ _RUNS = pa.schema(
     ]
 )
 _BACKUP = "Take the run directory from its backup, or run the screen again"
-# As a run names its directory.
-_RUN_ID = "%Y%m%dT%H%M%S%fZ"
 
 
 class RunResult:
@@ -291,9 +288,7 @@ class RunResult:
     def _flips(self, reference: str, candidate: str) -> pa.Table:
         with _readable(self._layout.scores):
             both = paired_scores(self._layout.scores, reference, candidate)
-        change = pc.abs(pc.subtract(both.column("value"), both.column("value_candidate")))
-        flipped = both.filter(pc.fill_null(pc.greater_equal(change, CHANGED), False))
-        flipped = flipped.sort_by([(name, "ascending") for name in KEY])
+        flipped = flipped_scores(both).sort_by([(name, "ascending") for name in KEY])
         keys = [
             SampleKey(*row) for row in zip(*(flipped.column(name).to_pylist() for name in KEY), strict=True)
         ]
@@ -362,58 +357,8 @@ def list_runs(folder: str | Path = "reports") -> pd.DataFrame:
     >>> runs[["name", "verdict", "contrasts", "signed"]].to_dict("records")
     [{'name': 'small', 'verdict': 'pass', 'contrasts': 3, 'signed': True}]
     """
-    top = Path(folder)
-    if not top.is_dir():
-        raise UsageError("no such folder", place=Place(str(top)), remedy="Name the --out of your runs")
-    frame = _pandas(pa.Table.from_pylist([_run(path) for path in _run_dirs(top)], schema=_RUNS))
-    return frame.sort_values(["date", "path"], ignore_index=True)
-
-
-class _RunFacts(BaseModel):
-    started: datetime | None = None
-
-
-class _Facts(BaseModel):
-    run: _RunFacts = _RunFacts()
-
-
-class _Head(BaseModel):
-    """What a list of runs reads of a report."""
-
-    verdict: Verdict
-    facts: _Facts = _Facts()
-
-
-def _run_dirs(top: Path) -> Iterator[Path]:
-    for folder, below, files in os.walk(top):
-        if LOCK in files:
-            # A run holds no other run.
-            below.clear()
-            yield Path(folder)
-
-
-def _run(run_dir: Path) -> dict[str, object]:
-    row: dict[str, object] = {
-        "run": run_dir.resolve().name,
-        "date": _named_date(run_dir.resolve().name),
-        "signed": (run_dir / RUN_BUNDLE).is_file(),
-        "path": str(run_dir),
-    }
-    try:
-        lock = read_lock(run_dir)
-        row |= {"name": lock["name"], "contrasts": len(lock["contrasts"])}
-        check_finished(run_dir)
-        head = _Head.model_validate_json((run_dir / REPORT).read_bytes())
-    except (TaisError, OSError, ValidationError) as error:
-        return row | {"problem": error.what if isinstance(error, TaisError) else "its report is damaged"}
-    return row | {"verdict": head.verdict.value, "date": head.facts.run.started or row["date"]}
-
-
-def _named_date(run_id: str) -> datetime | None:
-    try:
-        return datetime.strptime(run_id, _RUN_ID).replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    rows = [run._asdict() for run in listing.list_runs(Path(folder))]
+    return _pandas(pa.Table.from_pylist(rows, schema=_RUNS))
 
 
 def _endpoints(contrast: ContrastReport) -> Iterator[dict[str, object]]:
