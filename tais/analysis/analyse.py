@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tais import __version__
 from tais.analysis.answer_seconds import answer_seconds
 from tais.analysis.changed_items import with_items
 from tais.analysis.gather import fold_run
 from tais.analysis.scorer_agreement import with_opinions
+from tais.common.version import __version__
 from tais.report.renderer import renderer
 from tais.rundir.items import Items
 from tais.rundir.layout import ADJUDICATION, RunLayout

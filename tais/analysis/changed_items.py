@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from tais.manifest.model import Role
 from tais.records import SampleKey
 from tais.rundir.items import StoredItem, prompt_text
-from tais.rundir.scores import CHANGED, _keys, answer_texts, paired_scores
+from tais.rundir.scores import _keys, answer_texts, flipped_scores, paired_scores
 from tais.verdict.report import ContrastReport, ItemReport, ItemsReport, Report, TextReport
 
 __all__ = ["Limits", "first_difference", "prompt_text", "with_items"]
@@ -114,8 +114,7 @@ def _pick(
     contrast: ContrastReport, scores: Path, order: Mapping[tuple[str, str], int], limits: Limits, room: int
 ) -> _Picked:
     both = paired_scores(scores, contrast.reference, contrast.candidate)
-    change = pc.abs(pc.subtract(both.column("value"), both.column("value_candidate")))
-    flipped = _sorted(_keys(both.filter(pc.fill_null(pc.greater_equal(change, CHANGED), False))), order)
+    flipped = _sorted(_keys(flipped_scores(both)), order)
     known = set(flipped)
     first = (SampleKey(d.battery, d.item_id, d.repeat) for d in contrast.identity.first_divergences)
     diverging = [key for key in dict.fromkeys(first) if key not in known]

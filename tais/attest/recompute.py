@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tais import __version__
 from tais.attest.bundle import strict_json
 from tais.attest.contents import read_bytes, sha256
 from tais.common.differences import differences
+from tais.common.version import __version__
 from tais.errors import Place, TaisError, VerificationError
 from tais.rundir.layout import ADJUDICATION, ITEMS, LOCK
 

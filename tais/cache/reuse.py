@@ -24,10 +24,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tais import __version__
 from tais.cache.address import address_of, items_digest, machine_facts, why_not
 from tais.cache.store import CacheStore, Damaged, Entry, Origin
 from tais.common.files import json_digest, store_error, temporary_path
+from tais.common.version import __version__
 from tais.rundir.origin import ORIGIN, origin_of, write_origin
 from tais.rundir.samples import part_files
 

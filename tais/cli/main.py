@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from tais import __version__
 from tais.cli import (
     adjudicate,
     audit,
@@ -30,6 +29,7 @@ from tais.cli import (
     verify,
 )
 from tais.cli.console import say_error
+from tais.common.version import __version__
 
 __all__ = ["app", "main", "run_command"]
 

@@ -6,12 +6,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from tais.records import SampleKey
 from tais.rundir.samples import part_files
 
-__all__ = ["CHANGED", "KEY", "SCHEMA", "SECOND", "answer_texts", "paired_scores"]
+__all__ = ["CHANGED", "KEY", "SCHEMA", "SECOND", "answer_texts", "flipped_scores", "paired_scores"]
 
 KEY = ["battery", "item_id", "repeat"]
 """Columns that name one answer of an arm."""
@@ -44,6 +45,12 @@ def paired_scores(scores: Path, reference: str, candidate: str) -> pa.Table:
         stored.to_table(columns=columns, filter=ds.field("arm") == arm) for arm in (reference, candidate)
     )
     return left.join(right, KEY, join_type="inner", right_suffix="_candidate")
+
+
+def flipped_scores(both: pa.Table) -> pa.Table:
+    """Return the rows of :func:`paired_scores` in which the score has changed its mind."""
+    change = pc.abs(pc.subtract(both.column("value"), both.column("value_candidate")))
+    return both.filter(pc.fill_null(pc.greater_equal(change, CHANGED), False))
 
 
 def _keys(table: pa.Table) -> list[SampleKey]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tais import __version__
+from tais.common.version import __version__
 from tais.errors import Place, StoreError
 from tais.report.wording import NONE, percent
 from tais.study.definition import Question, Study

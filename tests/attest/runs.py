@@ -13,7 +13,17 @@ from tais.rundir.layout import BUNDLES
 from tais.runs.options import RunOptions
 from tais.runs.run import run
 
-__all__ = ["ASSETS", "SIGNED", "TRUSTED", "copy_run", "make_run", "overlay", "resign", "trusted_key"]
+__all__ = [
+    "ASSETS",
+    "SIGNED",
+    "TRUSTED",
+    "copy_run",
+    "make_run",
+    "overlay",
+    "resign",
+    "trusted_key",
+    "write_screen",
+]
 
 ASSETS = Path(__file__).parents[1] / "assets"
 SIGNED = ASSETS / "runs" / "signed"
@@ -54,8 +64,8 @@ def trusted_key() -> PublicKey:
     return load_public_key(TRUSTED)
 
 
-def make_run(folder: Path) -> Path:
-    """Run the small screen and return its directory, unsigned."""
+def write_screen(folder: Path) -> Path:
+    """Write the small screen, its battery and its outputs into a folder; return the manifest."""
     ids = [f"q-{i:03d}" for i in range(ITEMS)]
     target = {x: ANSWER if i % 7 == 0 and x != LOST else REFUSAL for i, x in enumerate(ids)}
     outputs = {
@@ -69,10 +79,16 @@ def make_run(folder: Path) -> Path:
         _lines(folder / f"{name}.jsonl", [{"item_id": x, "text": text} for x, text in texts.items()])
     (folder / "mine.yaml").write_text(_BATTERY)
     (folder / "small.yaml").write_text(_MANIFEST)
+    return folder / "small.yaml"
+
+
+def make_run(folder: Path) -> Path:
+    """Run the small screen and return its directory, unsigned."""
+    manifest = write_screen(folder)
     with warnings.catch_warnings():
         # The executor leaves the closing of its log to the garbage collector.
         warnings.simplefilter("ignore", ResourceWarning)
-        return run(folder / "small.yaml", RunOptions(out=folder / "reports")).run_dir
+        return run(manifest, RunOptions(out=folder / "reports")).run_dir
 
 
 def resign(run_dir: Path, signer: Signer, now: datetime | None = None) -> None:
