@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from tais.engines.base import Engine, Teacher
 
-__all__ = ["ENGINES", "EngineSpec", "create_engine", "create_teacher", "imported"]
+__all__ = ["ENGINES", "EngineSpec", "create_engine", "create_teacher", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def create_engine(name: str) -> Engine:
     EngineRefusal
         When the engine's package is not installed, with the extra that brings it.
     """
-    engine: Engine = imported(ENGINES[name].engine)()
+    engine: Engine = load(ENGINES[name].engine)()
     return engine
 
 
@@ -111,11 +111,11 @@ def create_teacher(name: str) -> Teacher:
     """
     path = ENGINES[name].teacher
     assert path is not None, "the plan asks no engine that cannot"
-    teacher: Teacher = imported(path)()
+    teacher: Teacher = load(path)()
     return teacher
 
 
-def imported(path: str) -> Callable[..., Any]:
+def load(path: str) -> Callable[..., Any]:
     """Return what a row names."""
     module, _, name = path.partition(":")
     found: Callable[..., Any] = getattr(importlib.import_module(module), name)

@@ -78,7 +78,7 @@ class ArmRun(StoringWork[Sample]):
         return read_requests(self.job.items, self.sampling, self.arm.system_prompt)
 
     def take_folder(self, requests: Sequence[Request]) -> list[Request]:
-        """Take the arm's folder for this process alone, and return the requests that are not answered in it."""
+        """Take the arm's folder for this process alone, and return what is not answered in it."""
         self.guard = exclusive(self.folder)
         done = stored_keys(self.folder)
         self.enter("load", total=len(requests), done=len(done))

@@ -32,7 +32,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
-from tais.engines import ENGINES, imported
+from tais.engines import ENGINES, load
 from tais.engines.base import EngineRefusal, ServerFailure
 from tais.errors import TaisError
 from tais.worker.protocol import Events, Job, ShardJob, TeacherForcingJob, TimingJob, read_job
@@ -134,7 +134,7 @@ def _preload(command: Command, events: Events) -> None:
     try:
         preload = ENGINES[command["engine"]].preload
         if preload is not None:
-            imported(preload)(command["models"])
+            load(preload)(command["models"])
     except EngineRefusal as error:
         events.send("preload_failed", message=str(error))
         return

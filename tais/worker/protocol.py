@@ -20,6 +20,7 @@ __all__ = [
     "Listener",
     "Shard",
     "ShardJob",
+    "StoringJob",
     "TeacherForcingJob",
     "TimingJob",
     "read_job",
@@ -44,7 +45,7 @@ class _Job(_Record):
     """Where all goes that the engine prints."""
 
 
-class _StoringJob(_Job):
+class StoringJob(_Job):
     """What all jobs have that leave parts behind."""
 
     arm_dir: Path
@@ -58,13 +59,13 @@ class _StoringJob(_Job):
     """Files to fetch first, relative to the run directory, where a worker does not see it."""
 
 
-class AnswerJob(_StoringJob):
+class AnswerJob(StoringJob):
     """An arm, or a judge, that answers everything that it has not answered yet."""
 
     kind: Literal["answer"] = "answer"
 
 
-class ShardJob(_StoringJob):
+class ShardJob(StoringJob):
     """An arm that is handed its questions in shards while it runs.
 
     Without `stored` it has its folder to itself, and its shards name no other.
@@ -73,7 +74,7 @@ class ShardJob(_StoringJob):
     kind: Literal["shards"] = "shards"
 
 
-class TeacherForcingJob(_StoringJob):
+class TeacherForcingJob(StoringJob):
     """Answers of some arms, read token by token by one stack."""
 
     kind: Literal["audit"] = "audit"
@@ -151,11 +152,11 @@ class Events:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
-    def send(self, event: str, *, message: str | None = None, **values: str | float | None) -> None:
+    def send(self, event: str, **values: str | float) -> None:
         """Send one event; a long message is shortened, never split."""
-        said = {} if message is None else {"message": message}
-        line = json.dumps({"event": event, **values, **said}, ensure_ascii=True)
-        if len(line) >= _EVENT_BYTES and message is not None:
+        line = json.dumps({"event": event, **values}, ensure_ascii=True)
+        message = values.get("message")
+        if len(line) >= _EVENT_BYTES and isinstance(message, str):
             keep = max(0, len(message) - (len(line) - _EVENT_BYTES) - 16)
             line = json.dumps({"event": event, **values, "message": message[: keep // 6 * 5]})
         try:

@@ -17,6 +17,7 @@ from tais.worker.work import StoringWork
 
 __all__ = ["TeacherForcingRun"]
 
+
 class _Answer(NamedTuple):
     """A stored answer, as far as it is read; the names are those of the columns."""
 

@@ -48,6 +48,7 @@ class Work(ABC):
 
     def keep_finished(self) -> None:
         """Store what is finished, where anything is stored."""
+        return
 
     def failed(self, kind: str, message: str) -> int:
         """Tell the run why this job ends, and return the exit status."""
@@ -99,7 +100,7 @@ class StoringWork(Work, Generic[T]):
             self._last_progress = now
             self.tell_progress()
 
-    def record(self, path: Path, now: Mapping[str, object]) -> None:
+    def record(self, path: Path, now: Mapping[str, Mapping[str, object]]) -> None:
         """Write engine.json, or make sure that a resumed job runs what the interrupted one ran."""
         if path.exists():
             before = json.loads(path.read_text(encoding="utf-8"))

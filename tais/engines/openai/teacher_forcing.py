@@ -14,7 +14,7 @@ from tais.engines.prompts import prompt_digest
 from tais.manifest.model import Arm
 from tais.records import ScoreRequest, TokenScores
 
-__all__ = ["OpenaiScorer"]
+__all__ = ["OpenaiTeacher"]
 
 # As of :mod:`tais.engines.vllm.teacher_forcing`: rows times vocabulary that one step of a server may score.
 _SCORES_PER_STEP = 1 << 26
@@ -23,15 +23,15 @@ _CHUNK = (256, 8192)
 _ABOVE = 1e-3
 
 
-class OpenaiScorer(OpenaiEngine):
+class OpenaiTeacher(OpenaiEngine):
     """A client that asks for nothing but scores.
 
     At temperature 0 a score is the raw logit where the server gives logits (a vLLM server that TAIS starts
     does), else the log-probability: margins, which are differences, are the same.
     """
 
-    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
-        """Reach the server; see :class:`tais.engines.base.ScoringEngine`."""
+    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
+        """Reach the server; see :class:`tais.engines.base.Teacher`."""
         if temperature not in (0.0, 1.0):
             raise EngineRefusal(
                 "a server tells log-probabilities at temperature 1 alone, and without the whole vocabulary "
@@ -76,7 +76,7 @@ class OpenaiScorer(OpenaiEngine):
             "max_num_batched_tokens": max(chunk, int(serve.get("max_num_seqs", 0))),
         }
 
-    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
+    def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Keep as many requests under way as the arm says, and yield scores as they finish."""
         yield from self.drive(requests, self._score, idle=True)
 

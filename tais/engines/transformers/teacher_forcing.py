@@ -1,4 +1,4 @@
-"""transformers as a scorer: one forward pass over prompt and answer, a chunk of rows at a time."""
+"""Teacher forcing with transformers: one forward pass over prompt and answer, a chunk of rows at a time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tais.engines.transformers.engine import TransformersEngine
 from tais.manifest.model import Arm
 from tais.records import ScoreRequest, TokenScores
 
-__all__ = ["TransformersScorer"]
+__all__ = ["TransformersTeacher"]
 
 # Rows times vocabulary that exist at once: 256 MB in float32, of which a log-softmax makes two more.
 _SCORES_AT_ONCE = 1 << 26
 
 
-class TransformersScorer(TransformersEngine):
+class TransformersTeacher(TransformersEngine):
     """One causal language model that scores what it is given."""
 
-    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
-        """Load the model; see :class:`tais.engines.base.ScoringEngine`."""
+    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
+        """Load the model; see :class:`tais.engines.base.Teacher`."""
         resolved = self.start(arm.model_copy(update={"speculative_config": None}))
         self.temperature = temperature
         vocabulary = int(self.model.config.get_text_config().vocab_size)
@@ -32,7 +32,7 @@ class TransformersScorer(TransformersEngine):
         self.keeps = "logits_to_keep" in inspect.signature(self.model.forward).parameters
         return resolved
 
-    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
+    def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Score batch by batch, in the order given."""
         batch: list[ScoreRequest] = []
         for request in requests:

@@ -1,4 +1,4 @@
-"""vLLM as a scorer: log-probabilities of prompt rows, in process.
+"""Teacher forcing with vLLM: log-probabilities of prompt rows, in process.
 
 Facts about vLLM 0.32 that this rests on, read in its source: prompt rows skip every logits processor;
 ``raw_logits`` returns the scores of prompt rows unnormalised in float32; a request for them reads nothing
@@ -21,18 +21,18 @@ from tais.engines.vllm.engine import VllmEngine, preload
 from tais.manifest.model import Arm
 from tais.records import ScoreRequest, TokenScores
 
-__all__ = ["VllmScorer"]
+__all__ = ["VllmTeacher"]
 
 # Rows times vocabulary that one step may score: 256 MB in float32, of which vLLM makes a few copies.
 _SCORES_PER_STEP = 1 << 26
 _CHUNK = (256, 8192)
 
 
-class VllmScorer(VllmEngine):
-    """One ``vllm.LLM`` that generates nothing of use and scores what it is given."""
+class VllmTeacher(VllmEngine):
+    """One ``vllm.LLM`` that generates nothing of use and reads what it is given."""
 
-    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
-        """Build the engine; see :class:`tais.engines.base.ScoringEngine`."""
+    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
+        """Build the engine; see :class:`tais.engines.base.Teacher`."""
         plain = arm.model_copy(update={"speculative_config": None})
         preload([])
         vocabulary = vocabulary_size(plain)
@@ -71,7 +71,7 @@ class VllmScorer(VllmEngine):
 
         runner.compute_logits = cooled
 
-    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
+    def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Keep the engine's queue full and yield scores as they finish."""
         engine = self.llm.llm_engine
         window = max(64, 2 * engine.vllm_config.scheduler_config.max_num_seqs)
