@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
     from tais.engines.base import Engine, Teacher
@@ -97,8 +97,7 @@ def create_engine(name: str) -> Engine:
     EngineRefusal
         When the engine's package is not installed, with the extra that brings it.
     """
-    engine: Engine = load(ENGINES[name].engine)()
-    return engine
+    return cast("Engine", load(ENGINES[name].engine)())
 
 
 def create_teacher(name: str) -> Teacher:
@@ -111,12 +110,11 @@ def create_teacher(name: str) -> Teacher:
     """
     path = ENGINES[name].teacher
     assert path is not None, "the plan asks no engine that cannot"
-    teacher: Teacher = load(path)()
-    return teacher
+    return cast("Teacher", load(path)())
 
 
-def load(path: str) -> Callable[..., Any]:
+def load(path: str) -> Callable[..., object]:
     """Return what a row names."""
     module, _, name = path.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    found: Callable[..., object] = getattr(importlib.import_module(module), name)
     return found

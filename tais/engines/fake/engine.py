@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from tais.engines.base import EngineRefusal, PlantedFault
 from tais.manifest.model import Arm, Sampling
@@ -64,7 +63,7 @@ class FakeEngine:
         """Behave as if this fault were planted."""
         self.fault = fault
 
-    def start(self, arm: Arm) -> dict[str, Any]:
+    def start(self, arm: Arm) -> dict[str, object]:
         """Read the options; see the module's ``_OPTIONS``."""
         unknown = set(arm.engine_args) - set(_OPTIONS)
         if unknown:

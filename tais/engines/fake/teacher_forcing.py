@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ _BEST = 20.0
 class FakeTeacher(FakeEngine):
     """Scores the first token that differs from its own answer ``margin`` below the best, all others best."""
 
-    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
+    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
         """Take over the options of the arm."""
         self.top = top
         resolved = self.start(arm.model_copy(update={"speculative_config": None}))

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
 
 from tais.errors import EngineError, Place, StoreError, TaisError
 from tais.executors.needs import Needs
@@ -15,6 +16,10 @@ from tais.executors.ray.cluster import Node
 from tais.executors.ray.host import Ended, Told
 from tais.executors.ray.work import ArmWork, Unit
 from tais.worker.protocol import ArmEvent, Job
+
+if TYPE_CHECKING:
+    from ray import ObjectRef, ObjectRefGenerator
+    from ray.actor import ActorHandle
 
 __all__ = ["DEATHS", "Campaign", "Crew", "Worker"]
 
@@ -29,14 +34,14 @@ _WAIT_SECONDS = 10.0
 class Worker:
     """An actor, as the driver knows it."""
 
-    actor: Any  # Ray's own, as `up` and `stream` are
+    actor: ActorHandle
     node: Node
     needs: Needs
-    up: Any
+    up: ObjectRef | None
     """Reference that is ready when the actor is; None once it was."""
     born: float
     name: str
-    stream: Any = None
+    stream: ObjectRefGenerator | None = None
     unit: Unit | None = None
     loaded: ArmWork | None = None
     said_to_wait: bool = False
@@ -45,7 +50,7 @@ class Worker:
 class Crew(Protocol):
     """Who starts and ends workers, and knows the nodes."""
 
-    ray: Any
+    ray: ModuleType
     workers: list[Worker]
     nodes: dict[str, Node]
     run_dir: Path
@@ -182,6 +187,7 @@ class Campaign:
 
     def _hear(self, worker: Worker) -> None:
         """Take one batch of what a worker tells."""
+        assert worker.stream is not None
         try:
             batch: list[Told] = self.ray.get(next(worker.stream))
         except StopIteration:

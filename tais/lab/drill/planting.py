@@ -65,7 +65,7 @@ class Planted:
         write_atomic(self.path, canonical_json(known) + b"\n")
 
     def check_acted(self) -> None:
-        """Refuse an arm whose fault never acted: nothing seen of it would prove nothing.
+        """Refuse an arm whose fault never acted: what nobody could see proves nothing.
 
         Raises
         ------
@@ -74,8 +74,8 @@ class Planted:
         """
         if not activations(self.path.parent):
             raise EngineRefusal(
-                f"the fault {self.fault.name!r} was planted and never acted on these items: the drill of this "
-                "arm would show nothing (too few items, or a configuration that it cannot act on)"
+                f"the fault {self.fault.name!r} was planted and never acted on these items: the drill of "
+                "this arm would show nothing (too few items, or a configuration that it cannot act on)"
             )
 
 

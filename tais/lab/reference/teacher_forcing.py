@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tais.engines.base import EngineRefusal
 from tais.engines.refusal_onset import onset_tokens
 from tais.engines.transformers.teacher_forcing import TransformersTeacher
@@ -17,7 +15,7 @@ _SHARED = ("batch_size", "device", "max_model_len")
 class ReferenceTeacher(TransformersTeacher):
     """The target of a reference arm, without a draft and without a tree."""
 
-    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
+    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
         """Load the model; see :class:`tais.engines.base.Teacher`.
 
         Raises

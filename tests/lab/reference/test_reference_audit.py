@@ -44,7 +44,8 @@ def test_it_scores_what_it_generated_as_its_own() -> None:
     gaps = np.array(sample.top1_logprobs) - np.array(sample.top2_logprobs)
     np.testing.assert_allclose(scores.top_scores[:, 0] - scores.top_scores[:, 1], gaps, atol=1e-3)
     assert resolved["refusal_onset"]
-    assert resolved["model_config"]["attn_implementation"] == "sdpa"
+    assert isinstance(config := resolved["model_config"], dict)
+    assert config["attn_implementation"] == "sdpa"
 
 
 @pytest.mark.parametrize(
