@@ -195,7 +195,7 @@ def _redirect(log: Path) -> None:
 
 
 def _work(job: Job, events: Events, feed: int | None) -> Work:
-    # Imported in the child: pyarrow, which these need, starts threads, and this process forks.
+    # Imported in the child: pyarrow, which these need, has threads, and this process forks.
     if isinstance(job, TeacherForcingJob):
         from tais.worker.teacher_forcing import TeacherForcingRun
 
