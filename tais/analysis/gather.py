@@ -14,6 +14,7 @@ from typing import Any
 
 from tais.analysis.arm_table import ArmTable, Telemetry, load_arm
 from tais.analysis.attribution import fold_audit
+from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.token_law import fold_conformance
@@ -157,7 +158,7 @@ def _looks(
     if plan is None:
         return None
     numbers = look_numbers(plan, items)
-    return lambda endpoint, pair: plan.evidence(endpoint, pair, numbers, repeats)
+    return lambda endpoint, pair: look_evidence(plan, endpoint, pair, numbers, repeats)
 
 
 def _evidence(

@@ -2,17 +2,21 @@
 
 The plan stands in the lock: looks per battery, counted in clusters, and the arms that may stop. Which items
 belong to which look follows from the sampling seed and the ids by hash, so that everybody gets the same
-order and no answer can change it. Every battery brings its planned share to every look. The process that
-runs an arm asks after each block of answers; the decision asks again, by the same functions, from the same
-samples.
+order and no answer can change it. Every battery brings its planned share to every look. The run asks after
+each block of answers whether it hands out more; the decision asks again, by the same functions, from the
+same samples.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tais.analysis.arm_table import load_arm
 from tais.analysis.paired_arms import Pair
@@ -24,12 +28,10 @@ from tais.scoring.locked_scorers import scorers_of
 from tais.scoring.replies import Replies
 from tais.scoring.score import score_arms
 from tais.verdict.early_stop import Stop
-from tais.verdict.evidence import ContrastEvidence, EndpointEvidence, TreatmentEvidence
+from tais.verdict.evidence import ContrastEvidence, EndpointEvidence, LookEvidence, TreatmentEvidence
+from tais.verdict.screen import stop_of
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["stop_after"]
+__all__ = ["look_evidence", "stop_after"]
 
 
 def stop_after(run_dir: Path, candidate: str, look: int) -> Stop | None:
@@ -49,8 +51,6 @@ def stop_after(run_dir: Path, candidate: str, look: int) -> Stop | None:
     StoreError
         When samples cannot be read.
     """
-    from tais.verdict.screen import stop_of
-
     lock = read_lock(run_dir)
     plan = LookPlan.of(lock)
     assert plan is not None
@@ -60,6 +60,40 @@ def stop_after(run_dir: Path, candidate: str, look: int) -> Stop | None:
     blind = not all(plan.early.values())
     stop = stop_of(candidate, contrasts, rules, upto=look, blind=blind)
     return stop if stop is not None and stop.early else None
+
+
+def look_evidence(
+    plan: LookPlan, endpoint: EndpointEvidence, pair: Pair, numbers: NDArray[np.int64], repeats: int
+) -> EndpointEvidence:
+    """Return an endpoint with its looks.
+
+    Parameters
+    ----------
+    plan
+        Of the lock.
+    endpoint
+        Paired outcomes of one battery.
+    pair
+        The samples that they come from.
+    numbers
+        Look of each item of items.parquet; see :func:`tais.rundir.looks.look_numbers`.
+    repeats
+        Answers per item.
+    """
+
+    def unmatched(keys: NDArray[np.int64]) -> tuple[int, ...]:
+        alone = numbers[np.setdiff1d(keys, pair.keys) // repeats]
+        return tuple(np.bincount(alone, minlength=plan.looks + 1)[1:].tolist())
+
+    looks = LookEvidence(
+        plan.kind,
+        plan.clusters[endpoint.battery],
+        plan.early[endpoint.battery],
+        numbers[pair.keys // repeats],
+        unmatched(pair.reference.keys),
+        unmatched(pair.candidate.keys),
+    )
+    return replace(endpoint, looks=looks)
 
 
 class _Looking:
@@ -101,7 +135,7 @@ class _Looking:
                 pair = Pair.of_battery(left, right, items, self.repeats)
                 endpoint = pair.endpoint(battery, self.scorers[battery["name"]])
                 if self.plan.covers(contrast):
-                    endpoint = self.plan.evidence(endpoint, pair, self.numbers, self.repeats)
+                    endpoint = look_evidence(self.plan, endpoint, pair, self.numbers, self.repeats)
                 endpoints.append(endpoint)
             found.append(_bare(contrast, endpoints))
         return found

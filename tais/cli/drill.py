@@ -47,15 +47,20 @@ def drill(
     from tais.cli.progress import make_observer
     from tais.cli.views.drill import print_drill
     from tais.lab.drill import read_drill
+    from tais.lab.drill.select import cut_down
+    from tais.manifest.load import load_manifest
     from tais.runs.options import RunOptions
     from tais.runs.run import run as run_screen
 
     run_dir = again
     if run_dir is None:
         chosen = tuple(name.strip() for name in only.split(",") if name.strip())
-        options = RunOptions(out=out, resume=resume, limit=limit, only=chosen)
+        asked = load_manifest(manifest)
+        if chosen:
+            asked = cut_down(asked, chosen, asked.file)
+        options = RunOptions(out=out, resume=resume, limit=limit)
         with make_observer(quiet=quiet, verbose=False) as observer:
-            run_dir = run_screen(manifest, options, observer).run_dir
+            run_dir = run_screen(asked, options, observer).run_dir
     table = read_drill(run_dir)
     if not quiet:
         print_drill(table)

@@ -63,8 +63,8 @@ class Lines:
         if arms:
             say("importing the engine")
 
-    def scoring(self, name: str, answers: int) -> None:
-        """Say what is about to be scored."""
+    def forcing(self, name: str, answers: int) -> None:
+        """Say what a stack is about to read."""
         say(f"{name}: {answers} answers, or parts of them, to score")
 
     def note(self, text: str) -> None:
@@ -87,8 +87,6 @@ class Lines:
         elif event.event == "progress" and now - self._last.get(event.arm, now) >= _LINE_SECONDS:
             self._last[event.arm] = now
             say(self._progress(event, now))
-        elif event.event == "looked":
-            say(f"{event.arm}: {event.message}")
         elif event.event == "exit" and event.status == 0:
             say(f"{event.arm}: done")
         elif event.event == "preloaded" and self.verbose:
@@ -136,7 +134,7 @@ class Bars:
         for arm in arms:
             self._tasks[arm] = self._progress.add_task(arm, total=samples_per_arm, start=False, say="waiting")
 
-    def scoring(self, name: str, answers: int) -> None:
+    def forcing(self, name: str, answers: int) -> None:
         """Draw one more bar."""
         self._tasks[name] = self._progress.add_task(name, total=answers, start=False, say="waiting")
 
@@ -151,8 +149,6 @@ class Bars:
             self._tasks[event.arm] = self._progress.add_task(
                 event.arm, total=event.total, start=False, say="waiting"
             )
-        if event.event == "looked":
-            self.note(f"{event.arm}: {event.message}")
         if event.arm not in self._tasks:
             return
         task = self._tasks[event.arm]

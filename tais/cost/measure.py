@@ -13,13 +13,12 @@ from tais.cost.rates import ArmRates, Rates, stack_digest
 from tais.errors import UsageError
 from tais.executors.local import LocalExecutor
 from tais.plan.items import write_items
-from tais.worker.protocol import ArmEvent
+from tais.worker.protocol import ArmEvent, TimingJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tais.plan.plan import Plan
-    from tais.worker.protocol import Job
 
 __all__ = ["calibrate", "fit", "items_to_time"]
 
@@ -78,36 +77,35 @@ def calibrate(
         jobs = [_job(plan, arm, folder, items) for arm in names]
         with LocalExecutor(folder, stall_seconds=stall_seconds, planned=jobs) as executor:
             for job in jobs:
-                arm = job["arm"]["name"]
+                arm, arguments = job.arm.name, job.arm.engine_args
                 executor.run([job], listen)
-                found = json.loads(Path(job["result"]).read_bytes())
+                found = json.loads(job.result.read_bytes())
                 hardware = found["hardware"]
-                devices = devices_of(job["arm"]["engine_args"], hardware)
-                arms[arm] = fit(found, job["arm"]["engine_args"], devices, stack_digest(plan.lock, arm))
+                devices = devices_of(arguments, hardware)
+                arms[arm] = fit(found, arguments, devices, stack_digest(plan.lock, arm))
                 note(
                     f"{arm}: loads in {arms[arm].load_seconds:.1f} s, "
                     f"{1 / arms[arm].seconds_per_token:,.0f} tokens/s"
                 )
     return Rates(
         source="calibration",
-        said=f"{sum(job['items_timed'] for job in jobs)} items",
+        said=f"{sum(job.items_timed for job in jobs)} items",
         device="gpu" if hardware["gpus"] else "cpu",
         import_seconds=round(preloaded, 3),
         arms=arms,
     )
 
 
-def _job(plan: Plan, arm: str, folder: Path, items: int | None) -> Job:
-    manifest = plan.manifest
-    return {
-        "kind": "calibrate",
-        "arm": manifest.arms[arm].model_dump(mode="json"),
-        "sampling": manifest.sampling.model_dump(mode="json"),
-        "items": str(folder / "items.parquet"),
-        "items_timed": items or items_to_time(manifest.arms[arm].engine_args),
-        "result": str(folder / f"{len(list(folder.iterdir()))}-{arm.replace(' ', '-')}.json"),
-        "log": str(folder / f"{arm.replace(' ', '-')}.log"),
-    }
+def _job(plan: Plan, arm: str, folder: Path, items: int | None) -> TimingJob:
+    manifest, name = plan.manifest, arm.replace(" ", "-")
+    return TimingJob(
+        arm=manifest.arms[arm],
+        sampling=manifest.sampling,
+        items=folder / "items.parquet",
+        items_timed=items or items_to_time(manifest.arms[arm].engine_args),
+        result=folder / f"{len(list(folder.iterdir()))}-{name}.json",
+        log=folder / f"{name}.log",
+    )
 
 
 def fit(

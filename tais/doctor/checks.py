@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tais.common.machine import describe_environment, package_versions
+from tais.engines import ENGINES, EngineSpec
 
 __all__ = ["Check", "check_machine", "healthy"]
 
@@ -24,18 +25,14 @@ _IMPORT_SECONDS = 300
 _IMPORT = """
 import sys
 if sys.argv[1] in ("vllm", "transformers"):
-    from tais.engines.vllm import hide_broken_packages
+    from tais.common.foreign import hide_broken_packages
     hidden = hide_broken_packages()
     if hidden:
         print("hidden:", ", ".join(hidden))
 __import__(sys.argv[1])
 """
-_ENGINES = {
-    "vllm": "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine",
-    "transformers": "pip install 'tais[transformers]'",
-    "openai": "pip install 'tais[openai]'",
-}
-_PACKAGE = {"openai": "httpx"}
+# The reference engine needs what transformers needs.
+_ENGINES = ("vllm", "transformers", "openai")
 _EXTRAS = {"datasets": "hub", "trl": "drafts", "ray": "ray"}
 
 
@@ -87,17 +84,15 @@ def _versions() -> Check:
 
 def _engines() -> Iterator[Check]:
     """Import each engine that is installed; one that answers is enough."""
-    found = [_engine(name, remedy) for name, remedy in _ENGINES.items()]
+    found = [_engine(name, ENGINES[name]) for name in _ENGINES]
     yield from found
     working = [check for check in found if check.status == "ok"]
     if not working:
-        remedy = _ENGINES["vllm"]
-        yield Check("engine", "missing", "no engine that answers is installed", remedy)
+        yield Check("engine", "missing", "no engine that answers is installed", ENGINES["vllm"].install)
 
 
-def _engine(name: str, remedy: str) -> Check:
-    package = _PACKAGE.get(name, name)
-    label = f"engine {name}"
+def _engine(name: str, spec: EngineSpec) -> Check:
+    package, remedy, label = spec.package or name, spec.install, f"engine {name}"
     if importlib.util.find_spec(package) is None:
         return Check(label, "note", f"{package} is not installed", remedy)
     command = [sys.executable, "-c", _IMPORT, package]

@@ -1,33 +1,92 @@
-"""Engines by capability, looked up lazily: a heavy dependency is imported only by the arm that uses it."""
+"""Engines: one row each, and a way to make them. What a row names is imported by the arm that uses it."""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
-    from tais.engines.base import Engine, ScoringEngine
+    from tais.engines.base import Engine, Teacher
 
-__all__ = ["ENGINES", "SCORERS", "create_engine", "create_scorer"]
+__all__ = ["ENGINES", "EngineSpec", "create_engine", "create_teacher", "load"]
 
-ENGINES: dict[str, str] = {
-    "fake": "tais.engines.fake.engine:FakeEngine",
-    "import": "tais.engines.imported:ImportEngine",
-    "openai": "tais.engines.openai.engine:OpenaiEngine",
-    "reference": "tais.lab.reference.engine:ReferenceEngine",
-    "transformers": "tais.engines.transformers.engine:TransformersEngine",
-    "vllm": "tais.engines.vllm.engine:VllmEngine",
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """What TAIS knows of one engine. Things that are imported are named as ``module:object``."""
+
+    engine: str
+    """Class that generates, see :class:`tais.engines.base.Engine`."""
+    teacher: str | None = None
+    """Class that reads given tokens, see :class:`tais.engines.base.Teacher`; None where it cannot."""
+    preload: str | None = None
+    """Function that imports what arms will need, given the models, before a worker forks."""
+    package: str | None = None
+    """What must be installed."""
+    install: str = ""
+    """How."""
+    environment: frozenset[str] = frozenset()
+    """Defaults of the worker's environment that are meant for it."""
+    threaded: bool = False
+    """Whether it computes on all threads that it is given."""
+    default_gpus: int = 1
+    """GPUs of an arm that declares none, for each device that its parallel sizes ask for."""
+    faults: Literal["planted", "imitated"] | None = None
+    """How a drill's fault gets into it; None where it cannot."""
+    hidden: bool = False
+    """Whether it stands in no list for users."""
+
+
+_THREADS = "OMP_NUM_THREADS"
+_TRANSFORMERS = "pip install 'tais[transformers]'"
+
+ENGINES: dict[str, EngineSpec] = {
+    "fake": EngineSpec(
+        engine="tais.engines.fake.engine:FakeEngine",
+        teacher="tais.engines.fake.teacher_forcing:FakeTeacher",
+        faults="imitated",
+        hidden=True,
+    ),
+    "import": EngineSpec(engine="tais.engines.imported:ImportEngine", default_gpus=0),
+    "openai": EngineSpec(
+        engine="tais.engines.openai.engine:OpenaiEngine",
+        teacher="tais.engines.openai.teacher_forcing:OpenaiTeacher",
+        package="httpx",
+        install="pip install 'tais[openai]'",
+        environment=frozenset({_THREADS}),
+    ),
+    "reference": EngineSpec(
+        engine="tais.lab.reference.engine:ReferenceEngine",
+        teacher="tais.lab.reference.teacher_forcing:ReferenceTeacher",
+        preload="tais.lab.reference.engine:preload",
+        package="transformers",
+        install=_TRANSFORMERS,
+        environment=frozenset({_THREADS}),
+        threaded=True,
+    ),
+    "transformers": EngineSpec(
+        engine="tais.engines.transformers.engine:TransformersEngine",
+        teacher="tais.engines.transformers.teacher_forcing:TransformersTeacher",
+        preload="tais.engines.transformers.engine:preload",
+        package="transformers",
+        install=_TRANSFORMERS,
+        environment=frozenset({_THREADS}),
+        threaded=True,
+    ),
+    "vllm": EngineSpec(
+        engine="tais.engines.vllm.engine:VllmEngine",
+        teacher="tais.engines.vllm.teacher_forcing:VllmTeacher",
+        preload="tais.engines.vllm.engine:preload",
+        package="vllm",
+        install="pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine",
+        environment=frozenset({_THREADS, "LD_PRELOAD"}),
+        threaded=True,
+        faults="planted",
+    ),
 }
-"""Engine name to ``module:class``."""
-
-SCORERS: dict[str, str] = {
-    "fake": "tais.engines.fake.teacher_forcing:FakeScorer",
-    "openai": "tais.engines.openai.teacher_forcing:OpenaiScorer",
-    "reference": "tais.lab.reference.teacher_forcing:ReferenceScorer",
-    "transformers": "tais.engines.transformers.teacher_forcing:TransformersScorer",
-    "vllm": "tais.engines.vllm.teacher_forcing:VllmScorer",
-}
-"""Engines that can also score given tokens."""
+"""Row by name."""
 
 
 def create_engine(name: str) -> Engine:
@@ -38,22 +97,24 @@ def create_engine(name: str) -> Engine:
     EngineRefusal
         When the engine's package is not installed, with the extra that brings it.
     """
-    engine: Engine = _create(ENGINES[name])
-    return engine
+    return cast("Engine", load(ENGINES[name].engine)())
 
 
-def create_scorer(name: str) -> ScoringEngine:
-    """Return a new engine of that name for scoring.
+def create_teacher(name: str) -> Teacher:
+    """Return a new engine of that name for teacher forcing.
 
     Raises
     ------
     EngineRefusal
         When the engine's package is not installed, with the extra that brings it.
     """
-    engine: ScoringEngine = _create(SCORERS[name])
-    return engine
+    path = ENGINES[name].teacher
+    assert path is not None, "the plan asks no engine that cannot"
+    return cast("Teacher", load(path)())
 
 
-def _create(path: str) -> Any:
-    module_name, class_name = path.split(":")
-    return getattr(importlib.import_module(module_name), class_name)()
+def load(path: str) -> Callable[..., object]:
+    """Return what a row names."""
+    module, _, name = path.partition(":")
+    found: Callable[..., object] = getattr(importlib.import_module(module), name)
+    return found

@@ -7,12 +7,12 @@ process boundary but the sample store.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 from tais.manifest.model import Arm, Sampling
 from tais.records import Counters, Request, Sample, ScoreRequest, TokenScores
 
-__all__ = ["Engine", "EngineRefusal", "ScoringEngine", "ServerFailure"]
+__all__ = ["Engine", "EngineRefusal", "ImitatesFaults", "PlantedFault", "ServerFailure", "Teacher"]
 
 
 class EngineRefusal(Exception):
@@ -29,7 +29,7 @@ class Engine(Protocol):
     Methods are called in the order of their definition, from one thread.
     """
 
-    def start(self, arm: Arm) -> dict[str, Any]:
+    def start(self, arm: Arm) -> dict[str, object]:
         """Load the model and return the configuration that the engine resolved to (JSON-ready).
 
         Raises
@@ -62,13 +62,35 @@ class Engine(Protocol):
         ...
 
 
-class ScoringEngine(Protocol):
-    """A serving stack that scores given tokens: one forward pass over prompt and answer.
+class PlantedFault(Protocol):
+    """A fault of a drill, as an engine without a model imitates it."""
+
+    @property
+    def effect(self) -> str:
+        """What goes wrong: ``tokens``, ``text``, ``prompt`` or ``draft``."""
+        ...
+
+    def act(self, times: int = 1) -> None:
+        """Count that it changed something."""
+        ...
+
+
+@runtime_checkable
+class ImitatesFaults(Protocol):
+    """An engine into which no fault can be planted, and which behaves as if one were."""
+
+    def imitate(self, fault: PlantedFault) -> None:
+        """Take the fault, before the start."""
+        ...
+
+
+class Teacher(Protocol):
+    """A serving stack that reads given tokens (teacher forcing): one pass over prompt and answer.
 
     Methods are called in the order of their definition, from one thread.
     """
 
-    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
+    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
         """Load the model, without speculation, and return what the engine resolved to (JSON-ready).
 
         Parameters
@@ -87,8 +109,8 @@ class ScoringEngine(Protocol):
         """
         ...
 
-    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
-        """Yield scores as they finish, and None after each step that finished none."""
+    def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
+        """Yield the scores of given tokens as they finish, and None after each step that finished none."""
         ...
 
     def close(self) -> None:

@@ -13,7 +13,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from vllm.config import VllmConfig
 
 __all__ = ["Adversarial", "Constant", "Drafter", "Empty", "Oracle", "Random"]
 
@@ -27,17 +33,21 @@ class Drafter:
         ``VllmConfig``; its speculative_config says how many tokens to propose.
     """
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: VllmConfig) -> None:
         self.config = config
         self.width = int(config.speculative_config.num_speculative_tokens)
         self.vocabulary = int(config.model_config.get_vocab_size())
         self.context = int(config.model_config.max_model_len)
 
-    def load_model(self, *_: Any, **__: Any) -> None:
+    def load_model(self, *_: object, **__: object) -> None:
         """Have no model."""
 
     def propose(
-        self, sampled: Sequence[Sequence[int]], lengths: Any, tokens: Any, **_: Any
+        self,
+        sampled: Sequence[Sequence[int]],
+        lengths: NDArray[np.int32],
+        tokens: NDArray[np.int32],
+        **_: object,
     ) -> list[list[int]]:
         """Propose for every row of the batch that has just got tokens.
 
@@ -71,7 +81,7 @@ class Drafter:
 class Random(Drafter):
     """Proposes tokens drawn uniformly from the vocabulary: hardly one is accepted."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: VllmConfig) -> None:
         super().__init__(config)
         self._random = random.Random(0)
 
@@ -108,7 +118,7 @@ class Adversarial(Drafter):
     """A text with one of these among its last tokens refuses."""
     window = 24
 
-    def load_model(self, *_: Any, **__: Any) -> None:
+    def load_model(self, *_: object, **__: object) -> None:
         """Read the target's tokenizer."""
         from transformers import AutoTokenizer
 
@@ -136,7 +146,7 @@ class Oracle(Drafter):
     ahead = 64
     """Tokens that are read ahead at a time."""
 
-    def load_model(self, *_: Any, **__: Any) -> None:
+    def load_model(self, *_: object, **__: object) -> None:
         """Load the target a second time."""
         from transformers import AutoModelForCausalLM
 

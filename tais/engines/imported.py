@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from tais.common.files import sha256_file
 from tais.engines.base import EngineRefusal
@@ -18,7 +17,7 @@ __all__ = ["ImportEngine"]
 class ImportEngine:
     """Reads a JSONL file of outputs."""
 
-    def start(self, arm: Arm) -> dict[str, Any]:
+    def start(self, arm: Arm) -> dict[str, object]:
         """Note which file it is."""
         assert arm.path is not None, "the manifest requires a path of an import arm"
         self.path = Path(arm.path)

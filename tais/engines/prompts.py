@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tais.manifest.model import Arm
 from tais.records import Message, Request
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["Renderer", "prompt_digest", "render", "text_after"]
 
@@ -29,7 +32,7 @@ class Renderer:
         Its ``chat_template``, where given, takes the place of the tokenizer's.
     """
 
-    def __init__(self, tokenizer: Any, arm: Arm) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, arm: Arm) -> None:
         self.tokenizer = tokenizer
         self.template = Path(arm.chat_template).read_text(encoding="utf-8") if arm.chat_template else None
         self._known: dict[tuple[tuple[Message, ...], bool], list[int]] = {}
@@ -43,7 +46,9 @@ class Renderer:
         return ids
 
 
-def render(tokenizer: Any, template: str | None, messages: Sequence[Message], chat: bool) -> list[int]:
+def render(
+    tokenizer: PreTrainedTokenizerBase, template: str | None, messages: Sequence[Message], chat: bool
+) -> list[int]:
     """Return the token ids of a conversation.
 
     Parameters
@@ -70,7 +75,7 @@ def prompt_digest(ids: Sequence[int]) -> str:
     return hashlib.sha256(np.asarray(ids, dtype="<i4").tobytes()).hexdigest()
 
 
-def text_after(tokenizer: Any, prompt: Sequence[int], answer: Sequence[int]) -> str:
+def text_after(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], answer: Sequence[int]) -> str:
     """Return the text of an answer as it continues its prompt, special tokens left out.
 
     Decoded alone, some tokenizers take the space off the first word.

@@ -5,15 +5,21 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any
 
-__all__ = ["to_plain"]
+__all__ = ["plain_mapping", "to_plain"]
 
 _DEPTH = 8
 _TEXT = 400
 
 
-def to_plain(value: Any, depth: int = 0) -> Any:
+def plain_mapping(value: object) -> dict[str, object]:
+    """Return a dataclass or mapping as JSON-ready data."""
+    plain = to_plain(value)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def to_plain(value: object, depth: int = 0) -> object:
     """Return dataclasses, mappings and sequences as JSON-ready data; anything else as its text.
 
     Memory addresses are cut out of texts, so that equal objects give equal texts in two processes.

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tais.engines.base import EngineRefusal
 from tais.manifest.model import Arm
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["read_tokenizer", "vocabulary_size"]
 
 _NOT_INSTALLED = "transformers is not installed. Install it with: pip install 'tais[transformers]'"
 
 
-def read_tokenizer(arm: Arm) -> Any:
+def read_tokenizer(arm: Arm) -> PreTrainedTokenizerBase:
     """Return the tokenizer of an arm: its own, else its model's.
 
     Raises
@@ -47,7 +50,7 @@ def vocabulary_size(arm: Arm) -> int:
     from transformers import AutoConfig
 
     try:
-        config: Any = AutoConfig.from_pretrained(arm.model, revision=arm.revision)
+        config = AutoConfig.from_pretrained(arm.model, revision=arm.revision)
     except (OSError, ValueError) as error:
         raise EngineRefusal(f"cannot read the configuration of {arm.model}: {error}") from error
     overrides = arm.engine_args.get("hf_overrides")

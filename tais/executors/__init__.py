@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from tais.errors import EngineError, UsageError
 from tais.executors.base import Executor, Placement
-
-if TYPE_CHECKING:
-    from tais.worker.protocol import Job
+from tais.worker.protocol import AnswerJob, Job
 
 __all__ = ["EXECUTORS", "check_executor", "create_executor", "targets_first"]
 
@@ -60,7 +57,6 @@ def create_executor(
     return LocalExecutor(run_dir / "logs", stall_seconds=stall_seconds, planned=planned, devices=devices)
 
 
-def targets_first(jobs: Sequence[Job], lock: Mapping[str, Any]) -> list[Job]:
+def targets_first(jobs: Sequence[AnswerJob], references: Container[str]) -> list[AnswerJob]:
     """Return jobs with those first that others are compared with, so that contrasts finish early."""
-    references = {contrast["reference"] for contrast in lock["contrasts"]}
-    return sorted(jobs, key=lambda job: job["arm"]["name"] not in references)
+    return sorted(jobs, key=lambda job: job.arm.name not in references)

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from tais.worker.protocol import Job, Listener
+from tais.worker.protocol import Job, Listener
 
-__all__ = ["Executor", "Placement"]
+__all__ = ["NO_BLOCKS", "Blocks", "Executor", "Placement"]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """What an arm is asked block by block, since it may be stopped after each."""
+
+    places: tuple[tuple[int, ...], ...]
+    """Requests of each block by their index in the items file, in the order in which they are asked."""
+    stops: Callable[[int], bool]
+    """Whether the arm stops, given the number of blocks whose answers are stored."""
+
+
+NO_BLOCKS: Mapping[str, Blocks] = MappingProxyType({})
 
 
 class Executor(AbstractContextManager["Executor"], Protocol):
     """Runs jobs; ends whatever it started when its context ends."""
 
-    def run(self, jobs: Sequence[Job], listener: Listener) -> None:
+    def run(self, jobs: Sequence[Job], listener: Listener, blocks: Mapping[str, Blocks] = NO_BLOCKS) -> None:
         """Run jobs to their end; may be called again for jobs that need what these left.
+
+        Parameters
+        ----------
+        jobs
+            Arms, or other work.
+        listener
+            Who is told.
+        blocks
+            By name of the arm, where it is asked in blocks. Such arms start when all others are done: what
+            they are held against is whole by then.
 
         Raises
         ------

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tais.errors import EngineError, Place
+from tais.errors import EngineError, Place, TaisError
+from tais.executors.base import NO_BLOCKS, Blocks
 from tais.executors.devices import Devices
+from tais.executors.handout import Handout
 from tais.executors.needs import gpus_of
 from tais.executors.process import WorkerDeath, WorkerProcess, stop_all, worker_environment
-from tais.worker.protocol import ArmEvent, Job, Listener
+from tais.worker.protocol import AnswerJob, ArmEvent, Job, Listener
 
 __all__ = ["ArmEvent", "LocalExecutor", "worker_environment"]
 
@@ -45,6 +47,7 @@ class LocalExecutor:
         self._devices = Devices(devices)
         # A process is bound to its devices when it starts; it is kept for the next job on the same ones.
         self._workers: dict[tuple[str, ...], WorkerProcess] = {}
+        self._handouts: dict[WorkerProcess, Handout] = {}
 
     def __enter__(self) -> LocalExecutor:
         """Return the executor; the first process starts with the first job."""
@@ -56,10 +59,8 @@ class LocalExecutor:
             worker.kill()
         self._workers.clear()
 
-    def run(self, jobs: Sequence[Job], listener: Listener) -> None:
-        """Run jobs, in their order as far as devices are free; may be called again for jobs that need these.
-
-        A job that looks at other arms while it runs starts when all others are done.
+    def run(self, jobs: Sequence[Job], listener: Listener, blocks: Mapping[str, Blocks] = NO_BLOCKS) -> None:
+        """Run jobs, in their order as far as devices are free; see :class:`tais.executors.base.Executor`.
 
         Raises
         ------
@@ -70,13 +71,13 @@ class LocalExecutor:
         self._check_room(pending)
         try:
             while pending or self._running():
-                self._start_what_fits(pending, jobs)
+                self._start_what_fits(pending, jobs, listener, blocks)
                 self._listen(listener)
         except WorkerDeath as death:
             self._stop()
             # On one machine nobody takes over: a death is a failure like any other.
             raise EngineError(death.what, place=death.place, remedy=death.remedy) from None
-        except (KeyboardInterrupt, EngineError):
+        except (KeyboardInterrupt, TaisError):
             self._stop()
             raise
         finally:
@@ -91,50 +92,79 @@ class LocalExecutor:
 
     def _check_room(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            wanted = gpus_of(job["arm"])
+            wanted = gpus_of(job.arm)
             if self._devices and wanted > len(self._devices):
                 raise EngineError(
                     f"needs {wanted} GPUs, and this run has {len(self._devices)}",
-                    place=Place(key=f"arm {job['arm']['name']!r}"),
+                    place=Place(key=f"arm {job.arm.name!r}"),
                     remedy="Lower its tensor_parallel_size or resources.gpus, or give more with --devices",
                 )
 
     def _running(self) -> list[WorkerProcess]:
         return [worker for worker in self._workers.values() if worker.job is not None]
 
-    def _start_what_fits(self, pending: list[Job], jobs: Sequence[Job]) -> None:
+    def _start_what_fits(
+        self, pending: list[Job], jobs: Sequence[Job], listener: Listener, blocks: Mapping[str, Blocks]
+    ) -> None:
         for job in list(pending):
-            running = self._running()
             # What a look compares with is whole before it starts; arms that look may run side by side.
-            others = [*(worker.job or {} for worker in running), *pending]
-            if "looks" in job and not all("looks" in other for other in others):
+            others = [*(worker.job for worker in self._running()), *pending]
+            if job.arm.name in blocks and any(o is not None and o.arm.name not in blocks for o in others):
                 continue
             busy = {key for key, worker in self._workers.items() if worker.job is not None}
-            free = self._devices.choose(gpus_of(job["arm"]), busy, self._workers)
+            free = self._devices.choose(gpus_of(job.arm), busy, self._workers)
             if free is None:
                 continue
             pending.remove(job)
-            self._worker(free, jobs).submit(job)
+            if isinstance(job, AnswerJob) and job.arm.name in blocks:
+                self._hand_out(Handout(job, blocks[job.arm.name]), free, jobs, listener)
+            else:
+                self._worker(free, jobs).submit(job)
+
+    def _hand_out(
+        self, handout: Handout, devices: tuple[str, ...], jobs: Sequence[Job], listener: Listener
+    ) -> None:
+        first = handout.next()
+        if first is None:
+            handout.tell_done(listener)
+            return
+        worker = self._worker(devices, jobs)
+        worker.submit(handout.job)
+        worker.feed(first)
+        self._handouts[worker] = handout
+
+    def _go_on(self, worker: WorkerProcess) -> None:
+        """Hand out the next block; the decision whether there is one takes place here."""
+        shard = self._handouts[worker].next()
+        if shard is None:
+            worker.close_feed()
+        else:
+            worker.feed(shard)
 
     def _worker(self, devices: tuple[str, ...], jobs: Sequence[Job]) -> WorkerProcess:
         if devices not in self._workers:
             planned = jobs if self.planned is None else self.planned
-            variables = worker_environment(planned) | self._devices.variables(devices)
+            variables = worker_environment([job.arm for job in planned]) | self._devices.variables(devices)
             self._workers[devices] = WorkerProcess(self.log_dir, self.stall_seconds, planned, variables)
         return self._workers[devices]
 
     def _listen(self, listener: Listener) -> None:
         running = self._running()
         ready = select.select(running, [], [], 0.2)[0]
-        for worker in ready:
-            for event in worker.read():
-                listener(event)
+        # First: while a look is taken nobody is heard, which is no standstill of theirs.
         for worker in running:
             if worker not in ready:
                 worker.check_stall()
+        for worker in ready:
+            for event in worker.read():
+                if event.event == "shard":
+                    self._go_on(worker)
+                else:
+                    listener(event)
 
     def _forget_ended(self) -> None:
         for devices, worker in list(self._workers.items()):
             if worker.ended:
                 worker.kill()
+                self._handouts.pop(worker, None)
                 del self._workers[devices]

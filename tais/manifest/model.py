@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
 
+from tais.errors import ManifestError
 from tais.manifest.expanded_sweep import Swept
 
 __all__ = [
-    "KNOWN_ENGINES",
+    "ENGINE_NAMES",
     "MEMORY",
     "OF_THE_MODEL",
-    "SCORING_ENGINES",
+    "TEACHER_NAMES",
     "Arm",
     "BatteryRef",
     "Contrast",
@@ -32,10 +34,11 @@ __all__ = [
 # They belong to one set of weights; another model has its own.
 OF_THE_MODEL = ("revision", "tokenizer")
 
-SCORING_ENGINES = ("vllm", "transformers", "openai", "reference", "fake")
-"""Engines that can score given tokens, see :class:`tais.engines.base.ScoringEngine`."""
+TEACHER_NAMES = ("vllm", "transformers", "openai", "reference", "fake")
+"""Those that can read given tokens, see :class:`tais.engines.base.Teacher`."""
 
-KNOWN_ENGINES = ("vllm", "openai", "transformers", "reference", "fake", "import")
+ENGINE_NAMES = ("vllm", "openai", "transformers", "reference", "fake", "import")
+"""Names of the rows of :data:`tais.engines.ENGINES`, which stands above this room."""
 
 # Engine arguments that load other weights from the same model and revision, or sample another law.
 _WEIGHT_ARGS = ("quantization", "hf_overrides", "antidistillation")
@@ -211,6 +214,21 @@ class Manifest(_Strict):
     source: dict[str, Any] = Field(default_factory=dict, repr=False)
     """The file as written: `extends` not resolved, paths relative."""
 
+    _file: Path | None = PrivateAttr(None)
+
+    @property
+    def file(self) -> Path:
+        """Where it was read from; see :func:`tais.manifest.load.load_manifest`."""
+        if self._file is None:
+            raise ManifestError("this manifest was not read from a file", remedy="Read it with load_manifest")
+        return self._file
+
+    def read_from(self, path: Path) -> Manifest:
+        """Return the same manifest, with the file that it was read from."""
+        same = self.model_copy()
+        same._file = path
+        return same
+
     def is_lossless(self, contrast: Contrast) -> bool:
         """Return whether a contrast claims that the candidate chooses the reference's tokens.
 
@@ -235,7 +253,7 @@ class Manifest(_Strict):
         reference, candidate = self.arms[contrast.reference], self.arms[contrast.candidate]
         greedy = self.sampling.temperature == 0
         same = reference.model is not None and _target(reference) == _target(candidate)
-        return "divergences" if greedy and same and reference.engine in SCORING_ENGINES else "none"
+        return "divergences" if greedy and same and reference.engine in TEACHER_NAMES else "none"
 
     def stops_early(self, name: str) -> bool:
         """Return whether an arm may be stopped before it has answered everything.

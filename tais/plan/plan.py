@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tais.common.files import sha256_file
 from tais.engines import ENGINES
 from tais.errors import EngineError, ManifestError, Place
-from tais.manifest.load import find_manifest, load_manifest
+from tais.manifest.load import load_manifest
 from tais.manifest.model import Manifest
 from tais.plan.batteries import MissingBattery, load_batteries
 from tais.plan.judges import check_judges
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery
 
 __all__ = ["Plan", "make_plan", "require_engines"]
-
-_PACKAGES = {
-    "vllm": ("vllm", "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"),
-    "reference": ("transformers", "pip install 'tais[transformers]'"),
-    "transformers": ("transformers", "pip install 'tais[transformers]'"),
-    "openai": ("httpx", "pip install 'tais[openai]'"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +49,15 @@ class Plan:
         return self.manifest.sampling.n * (items + sum(battery.items or 0 for battery in self.missing))
 
 
-def make_plan(
-    manifest_path: str | Path, limit: int | None = None, only: Sequence[str] = (), *, incomplete: bool = False
-) -> Plan:
+def make_plan(manifest: str | Path | Manifest, limit: int | None = None, *, incomplete: bool = False) -> Plan:
     """Read a manifest and its batteries, and fix everything that can be fixed without an engine.
 
     Parameters
     ----------
-    manifest_path
-        A file, or the name of a manifest that ships with TAIS.
+    manifest
+        A file, the name of a manifest that ships with TAIS, or one that :func:`load_manifest` has read.
     limit
         First items of each battery only.
-    only
-        Candidates, or faults of a drill, to which the contrasts are cut down; empty for all.
     incomplete
         Name batteries whose data is not at hand instead of failing: such a plan can be read, not run.
 
@@ -78,13 +66,9 @@ def make_plan(
     ManifestError
         When manifest, batteries or local models cannot be used.
     """
-    path = find_manifest(manifest_path)
-    manifest = load_manifest(path)
-    if only:
-        from tais.lab.drill.select import cut_down
-
-        manifest = cut_down(manifest, only, path)
-    refs = manifest.batteries
+    if not isinstance(manifest, Manifest):
+        manifest = load_manifest(manifest)
+    path, refs = manifest.file, manifest.batteries
     if limit is not None:
         refs = tuple(
             ref.model_copy(update={"limit": min(limit, ref.limit) if ref.limit else limit}) for ref in refs
@@ -104,8 +88,8 @@ def require_engines(plan: Plan) -> None:
         engine = arm.engine
         where = Place(file=str(plan.path), key=f"{key}.engine")
         if engine not in ENGINES:
-            known = ", ".join(sorted(set(ENGINES) - {"fake"}))
+            known = ", ".join(sorted(name for name, spec in ENGINES.items() if not spec.hidden))
             raise ManifestError(f"engine {engine!r} is not available", place=where, remedy=f"Known: {known}")
-        package, remedy = _PACKAGES.get(engine, (None, ""))
+        package, install = ENGINES[engine].package, ENGINES[engine].install
         if package is not None and importlib.util.find_spec(package) is None:
-            raise EngineError(f"{package} is not installed", place=where, remedy=f"Install it: {remedy}")
+            raise EngineError(f"{package} is not installed", place=where, remedy=f"Install it: {install}")

@@ -1,7 +1,9 @@
 """The ledger: an append-only record of every attempt at a screen.
 
 It lies beside the run directories, so that running until it passes is visible. Each line holds the
-sha256 of the line before it: a line that is edited or removed later breaks the chain.
+sha256 of the line before it: a line that is edited or removed later breaks the chain. A last line that was
+cut short, by a full disk or a power cut, is no edit: it is taken off before the next line is written, and
+an entry says so.
 """
 
 from __future__ import annotations
@@ -10,25 +12,37 @@ import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tais.common.files import store_error
 from tais.errors import Place, StoreError
 
-__all__ = ["append", "attempts", "read_ledger"]
+__all__ = ["append", "attempts", "ledger_entries", "read_ledger"]
 
 
-_NOTHING = hashlib.sha256(b"").hexdigest()
+_REMEDY = "The ledger was edited: restore it from its backup, or start in another --out directory"
+
+Entry = dict[str, Any]
 
 
-def append(path: Path, entry: dict[str, Any]) -> str:
+def append(path: Path, entry: Mapping[str, object], *, check: bool = False) -> str:
     """Append one entry, durably, and return the sha256 (hex) of its line.
+
+    Parameters
+    ----------
+    path
+        The ledger; made where there is none.
+    entry
+        What is said; it has a ``run`` and a ``time``.
+    check
+        Whether to read the chain first, and to refuse a ledger that was edited.
 
     Raises
     ------
     StoreError
-        When the ledger cannot be written.
+        When the ledger cannot be written, or was edited.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,48 +50,95 @@ def append(path: Path, entry: dict[str, Any]) -> str:
             # Two runs at once must not take the same line as the one before theirs.
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
-            lines = file.read().splitlines()
-            previous = hashlib.sha256(lines[-1]).hexdigest() if lines else _NOTHING
-            line = json.dumps({**entry, "previous": previous}, sort_keys=True).encode()
-            file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            data = file.read()
+            lines, torn = _whole(data)
+            if check:
+                list(_chained(path, lines))
+            if torn:
+                file.truncate(len(data) - len(torn))
+                lines.append(_write(file, _note(entry, torn), lines))
+            elif data and not data.endswith(b"\n"):
+                file.write(b"\n")
+            line = _write(file, entry, lines)
     except OSError as error:
         raise store_error(error, path) from error
     return hashlib.sha256(line).hexdigest()
 
 
-def read_ledger(path: Path) -> list[dict[str, Any]]:
-    """Return all entries.
+def _whole(data: bytes) -> tuple[list[bytes], bytes]:
+    """Return the whole lines, and a last one that was cut short."""
+    *lines, last = data.split(b"\n")
+    entry = _entry(last)
+    if entry is not None and entry.get("previous") == _digest(lines):
+        # It lacks nothing but its end.
+        return [*lines, last], b""
+    return lines, last
+
+
+def _digest(lines: Sequence[bytes]) -> str:
+    """Return what the next line says of the one before it."""
+    return hashlib.sha256(lines[-1] if lines else b"").hexdigest()
+
+
+def _note(entry: Mapping[str, object], torn: bytes) -> dict[str, object]:
+    """Return what is said of a line that was cut short: by which run it was found, and what it was."""
+    found = {key: entry[key] for key in ("run", "time")}
+    return {"event": "torn", **found, "bytes": len(torn), "sha256": hashlib.sha256(torn).hexdigest()}
+
+
+def _write(file: BinaryIO, entry: Mapping[str, object], lines: Sequence[bytes]) -> bytes:
+    line = json.dumps({**entry, "previous": _digest(lines)}, sort_keys=True).encode()
+    file.write(line + b"\n")
+    file.flush()
+    os.fsync(file.fileno())
+    return line
+
+
+def read_ledger(path: Path) -> list[Entry]:
+    """Return all entries; a last line that was cut short is none.
 
     Raises
     ------
     StoreError
         When a line is no JSON object, or the chain is broken there.
     """
+    return list(_chained(path, _whole(path.read_bytes())[0])) if path.exists() else []
+
+
+def ledger_entries(path: Path) -> list[Entry]:
+    """Return the entries of a ledger whose chain was checked already, when the run began.
+
+    An edit since then is for the next run to refuse: this one's answers are no worse for it.
+    """
     if not path.exists():
         return []
-    entries, previous = [], _NOTHING
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        where = Place(file=str(path), line=number)
-        remedy = "The ledger was edited: restore it from its backup, or start in another --out directory"
-        try:
-            entry = json.loads(line)
-        except ValueError as error:
-            raise StoreError("this line is no JSON", place=where, remedy=remedy) from error
-        if entry.get("previous") != previous:
-            raise StoreError("this line does not follow the one before it", place=where, remedy=remedy)
-        previous = hashlib.sha256(line).hexdigest()
-        entries.append(entry)
-    return entries
+    return [entry for line in _whole(path.read_bytes())[0] if (entry := _entry(line)) is not None]
 
 
-def attempts(entries: list[dict[str, Any]], manifest_digest: str) -> list[dict[str, Any]]:
+def _chained(path: Path, lines: Sequence[bytes]) -> Iterator[Entry]:
+    for index, line in enumerate(lines):
+        where, entry = Place(file=str(path), line=index + 1), _entry(line)
+        if entry is None:
+            raise StoreError("this line is no JSON", place=where, remedy=_REMEDY)
+        if entry.get("previous") != _digest(lines[max(0, index - 1) : index]):
+            raise StoreError("this line does not follow the one before it", place=where, remedy=_REMEDY)
+        yield entry
+
+
+def _entry(line: bytes) -> Entry | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def attempts(entries: list[Entry], manifest_digest: str) -> list[Entry]:
     """Return every run of a manifest: id, start, outcome (``unfinished`` where no end was written).
 
     A resumed run is one attempt, with its last outcome.
     """
-    runs: dict[str, dict[str, Any]] = {}
+    runs: dict[str, Entry] = {}
     for entry in entries:
         if entry.get("manifest") != manifest_digest:
             continue

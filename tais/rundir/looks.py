@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tais.analysis.paired_arms import Pair
 from tais.rundir.items import Items
-from tais.rundir.lock import read_lock
-from tais.verdict.evidence import EndpointEvidence, LookEvidence
-
-if TYPE_CHECKING:
-    from tais.records import Request
 
 __all__ = ["LookPlan", "blocks", "look_numbers", "planned_counts"]
 
@@ -68,37 +61,6 @@ class LookPlan:
         """Return whether a contrast of the lock is one whose candidate may stop early."""
         return contrast["candidate"] in self.arms
 
-    def evidence(
-        self, endpoint: EndpointEvidence, pair: Pair, numbers: NDArray[np.int64], repeats: int
-    ) -> EndpointEvidence:
-        """Return the endpoint with its looks.
-
-        Parameters
-        ----------
-        endpoint
-            Paired outcomes of one battery.
-        pair
-            The samples that they come from.
-        numbers
-            Look of each item of items.parquet; see :func:`look_numbers`.
-        repeats
-            Answers per item.
-        """
-
-        def unmatched(keys: NDArray[np.int64]) -> tuple[int, ...]:
-            alone = numbers[np.setdiff1d(keys, pair.keys) // repeats]
-            return tuple(np.bincount(alone, minlength=self.looks + 1)[1:].tolist())
-
-        looks = LookEvidence(
-            self.kind,
-            self.clusters[endpoint.battery],
-            self.early[endpoint.battery],
-            numbers[pair.keys // repeats],
-            unmatched(pair.reference.keys),
-            unmatched(pair.candidate.keys),
-        )
-        return replace(endpoint, looks=looks)
-
 
 def look_numbers(plan: LookPlan, items: Items) -> NDArray[np.int64]:
     """Return the look, from 1, whose block each item belongs to; shape (items,), in the order of the file.
@@ -115,29 +77,25 @@ def look_numbers(plan: LookPlan, items: Items) -> NDArray[np.int64]:
     return numbers
 
 
-def blocks(run_dir: Path, requests: Sequence[Request], repeats: int) -> list[list[Request]]:
+def blocks(plan: LookPlan, items: Items, repeats: int) -> list[list[int]]:
     """Return what an arm that may stop is asked, one block per look.
 
     Parameters
     ----------
-    run_dir
-        The run directory, with lock and items.
-    requests
-        All of them, in the order of items.parquet.
+    plan
+        Of the lock.
+    items
+        Of the run.
     repeats
         Requests per item.
 
-    Notes
-    -----
-    Inside a block the order is that of the arm: nobody looks before its end.
+    Returns
+    -------
+    list of list of int
+        Requests by their index: those of the first item, those of the second, and so on.
     """
-    plan = LookPlan.of(read_lock(run_dir))
-    assert plan is not None
-    numbers = look_numbers(plan, Items(run_dir / "items.parquet"))
-    found: list[list[Request]] = [[] for _ in range(plan.looks)]
-    for index, request in enumerate(requests):
-        found[numbers[index // repeats] - 1].append(request)
-    return found
+    numbers = np.repeat(look_numbers(plan, items), repeats)
+    return [np.flatnonzero(numbers == look).tolist() for look in range(1, plan.looks + 1)]
 
 
 def _place(seed: int, battery: str, cluster: str) -> tuple[bytes, str]:

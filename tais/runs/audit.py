@@ -15,7 +15,7 @@ from typing import Any
 from tais.common.differences import Difference
 from tais.common.files import sha256_file, store_error
 from tais.errors import Place, UsageError
-from tais.manifest.model import SCORING_ENGINES, Contrast, Manifest
+from tais.manifest.model import TEACHER_NAMES, Contrast, Manifest
 from tais.plan.lock import build_lock
 from tais.plan.plan import Plan, make_plan
 from tais.rundir.layout import LOCK
@@ -108,8 +108,8 @@ def _check_arms(run_dir: Path, manifest: Manifest, reference: str, candidates: S
         if arm not in manifest.arms:
             raise UsageError(f"no arm named {arm!r}", place=Place(str(run_dir)), remedy=f"Arms: {known}")
     engine = manifest.arms[reference].engine
-    if engine not in SCORING_ENGINES:
-        remedy = f"Engines that can: {', '.join(SCORING_ENGINES[:-1])}"
+    if engine not in TEACHER_NAMES:
+        remedy = f"Engines that can: {', '.join(TEACHER_NAMES[:-1])}"
         raise UsageError(f"engine {engine!r} of arm {reference!r} cannot score tokens", remedy=remedy)
     if not candidates:
         remedy = "Name an arm with --candidate"

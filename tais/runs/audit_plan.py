@@ -10,21 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tais.analysis.arm_table import ArmTable, load_arm
 from tais.analysis.attribution import StackAudit, suspects
 from tais.analysis.paired_arms import Pair, read_divergences
 from tais.analysis.token_law import top_of
-from tais.manifest.model import SCORING_ENGINES, Arm, Contrast, Manifest
+from tais.manifest.model import TEACHER_NAMES, Arm, Contrast, Manifest
 from tais.records import SampleKey
 from tais.rundir.audits import WHOLE, Entry, audit_folder, write_worklist
 from tais.rundir.items import Items
 from tais.rundir.layout import RunLayout
 from tais.verdict.evidence import Divergence
-
-if TYPE_CHECKING:
-    from tais.worker.protocol import Job
+from tais.worker.protocol import AnswerJob, TeacherForcingJob
 
 __all__ = ["AuditPlanner"]
 
@@ -39,7 +37,7 @@ _OF_THE_TARGET = ("quantization", "hf_overrides", "antidistillation")
 
 @dataclass(frozen=True, slots=True)
 class AuditPlanner:
-    """Plans the scoring jobs of a run.
+    """Plans what stacks read of a run's answers.
 
     Parameters
     ----------
@@ -56,16 +54,16 @@ class AuditPlanner:
     run_dir: Path
     manifest: Manifest
     lock: Mapping[str, Any]
-    make_job: Callable[[Arm, Path], Job]
+    make_job: Callable[[Arm, Path], AnswerJob]
 
-    def stages(self) -> Iterator[list[Job]]:
+    def stages(self) -> Iterator[list[TeacherForcingJob]]:
         """Yield the jobs of each stage; a stage is planned when the one before it has run."""
         if not self._audited():
             return
         # Samples stay as they are from stage to stage: they are read once.
         work = _Work(RunLayout(self.run_dir, self.run_dir / "scores.parquet"), self.lock)
         for stage in (self._own, self._float32, self._drafts):
-            jobs = [job for job in stage(work) if job["total"]]
+            jobs = [job for job in stage(work) if job.total]
             if jobs:
                 yield jobs
 
@@ -73,7 +71,7 @@ class AuditPlanner:
         pairs = zip(self.manifest.contrasts, self.lock["contrasts"], strict=True)
         return [(c, fixed) for c, fixed in pairs if fixed.get("audit", "none") != "none"]
 
-    def _own(self, work: _Work) -> Iterator[Job]:
+    def _own(self, work: _Work) -> Iterator[TeacherForcingJob]:
         """Score candidates, and the reference's own answers as the control, under the reference stack."""
         entries: dict[str, list[Entry]] = {}
         for contrast, fixed in self._audited():
@@ -86,7 +84,7 @@ class AuditPlanner:
             if wanted:
                 yield self._job(self.manifest.arms[reference], reference, "own", wanted, work)
 
-    def _float32(self, work: _Work) -> Iterator[Job]:
+    def _float32(self, work: _Work) -> Iterator[TeacherForcingJob]:
         """Score what the reference stack would not have chosen once more in float32."""
         if self.lock["sampling"]["temperature"] > 0:
             return
@@ -101,7 +99,7 @@ class AuditPlanner:
                 stack = self.manifest.arms[reference].model_copy(update={"dtype": "float32"})
                 yield self._job(stack, reference, "float32", wanted, work)
 
-    def _drafts(self, work: _Work) -> Iterator[Job]:
+    def _drafts(self, work: _Work) -> Iterator[TeacherForcingJob]:
         """Score the diverging tokens under the draft alone."""
         for contrast, fixed in self._audited():
             draft = _draft_stack(self.manifest, contrast)
@@ -119,7 +117,9 @@ class AuditPlanner:
             return []
         return [(arm, key, at, 1) for arm, key, at in work.diverging(fixed)]
 
-    def _job(self, stack: Arm, reference: str, name: str, wanted: Sequence[Entry], work: _Work) -> Job:
+    def _job(
+        self, stack: Arm, reference: str, name: str, wanted: Sequence[Entry], work: _Work
+    ) -> TeacherForcingJob:
         folder = audit_folder(self.run_dir, reference, name)
         worklist = folder / "worklist.parquet"
         if not worklist.exists():
@@ -127,15 +127,15 @@ class AuditPlanner:
             write_worklist(worklist, dict.fromkeys(wanted))
         said = f"{reference} audit" if name == "own" else f"{reference} {name}"
         arm = stack.model_copy(update={"name": said, "speculative_config": None, "order": "battery"})
-        return {
-            **self.make_job(arm, folder),
+        own = {
             "kind": "audit",
             "optional": name != "own",
-            "worklist": str(worklist),
-            "arms_dir": str(self.run_dir / "arms"),
+            "worklist": worklist,
+            "arms_dir": self.run_dir / "arms",
             "top": self._top(name),
             "total": work.count(dict.fromkeys(wanted)),
         }
+        return TeacherForcingJob.model_validate(dict(self.make_job(arm, folder)) | own)
 
     def _top(self, stack: str) -> int:
         sampling = self.lock["sampling"]
@@ -238,7 +238,7 @@ def _draft_stack(manifest: Manifest, contrast: Contrast) -> Arm | None:
     # The reference engine's method says who verifies; its draft is always a model. Elsewhere drafts of other
     # methods read the target's hidden states and answer nothing alone.
     model = candidate.engine == "reference" or config.get("method") in ("draft_model", "assistant_model")
-    if not config.get("model") or not model or reference.engine not in SCORING_ENGINES:
+    if not config.get("model") or not model or reference.engine not in TEACHER_NAMES:
         return None
     own = {k: v for k, v in reference.engine_args.items() if k not in _OF_THE_TARGET}
     update = {

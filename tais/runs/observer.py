@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from tais.worker.protocol import ArmEvent
+from tais.worker.protocol import ArmEvent
 
 __all__ = ["Observer", "Silent"]
 
@@ -19,8 +18,8 @@ class Observer(Protocol):
     def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
         """Take note that arms are about to run."""
 
-    def scoring(self, name: str, answers: int) -> None:
-        """Take note that answers are about to be scored under a stack."""
+    def forcing(self, name: str, answers: int) -> None:
+        """Take note that a stack is about to read answers."""
 
     def event(self, event: ArmEvent) -> None:
         """Take note of an arm's event."""
@@ -38,7 +37,7 @@ class Silent:
     def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
         """Ignore it."""
 
-    def scoring(self, name: str, answers: int) -> None:
+    def forcing(self, name: str, answers: int) -> None:
         """Ignore it."""
 
     def event(self, event: ArmEvent) -> None:

@@ -29,8 +29,6 @@ class RunOptions:
     """Signs lock and report; None leaves the run unsigned."""
     cache: str | None = None
     """Folder or URL of arms that ran already; None runs every arm."""
-    only: tuple[str, ...] = ()
-    """Candidates, or faults of a drill, to which the contrasts are cut down; empty for all."""
     redact: bool = False
     """Leave prompts and answers out of the report and its pages; ids and digests stay."""
     placement: Placement = field(default_factory=Placement)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,23 +19,24 @@ from tais.common.files import canonical_json, remove_leftovers, store_error, wri
 from tais.errors import EngineError, Interrupted, Place, StoreError, TaisError, UsageError
 from tais.executors import check_executor, create_executor, targets_first
 from tais.executors.base import Executor
-from tais.manifest.model import Arm
+from tais.manifest.model import Arm, Manifest
 from tais.plan.plan import Plan, make_plan, require_engines
 from tais.rundir.audits import UNAVAILABLE
 from tais.rundir.guard import RunGuard
 from tais.rundir.layout import LEDGER, LOCK
-from tais.rundir.ledger import append, attempts, read_ledger
+from tais.rundir.ledger import append, attempts, ledger_entries
 from tais.rundir.lock import compare_locks, lock_digest, read_lock, write_lock
+from tais.runs.early_stop import looked_at
 from tais.runs.observer import Observer, Silent
 from tais.runs.options import RunOptions, RunOutcome
 from tais.scoring.questions import judge_jobs, planned_judges
 from tais.verdict.report import Report
+from tais.worker.protocol import AnswerJob, ArmEvent, Job
 
 if TYPE_CHECKING:
     from tais.cache.reuse import Reuse
-    from tais.worker.protocol import ArmEvent, Job
 
-__all__ = ["finish", "in_order", "new_run", "run"]
+__all__ = ["finish", "new_run", "run"]
 
 # Measured on the demo: a stored token takes about 12 bytes with its log-probabilities, zstd-compressed;
 # this is twice as much, and a sample's text and keys are added.
@@ -44,13 +45,13 @@ _BYTES_PER_SAMPLE = 600
 _BYTES_SPARE = 64 << 20
 
 
-def run(manifest_path: str | Path, options: RunOptions, observer: Observer | None = None) -> RunOutcome:
+def run(manifest: str | Path | Manifest, options: RunOptions, observer: Observer | None = None) -> RunOutcome:
     """Run a screen to its verdict.
 
     Parameters
     ----------
-    manifest_path
-        A manifest file, or the name of one that ships with TAIS.
+    manifest
+        A file, the name of a manifest that ships with TAIS, or one that is loaded.
     options
         Where to, how much, and whether to continue.
     observer
@@ -69,7 +70,7 @@ def run(manifest_path: str | Path, options: RunOptions, observer: Observer | Non
             "a cache works with arms on this machine only",
             remedy="Leave out --cache, or --executor ray",
         )
-    plan = make_plan(manifest_path, options.limit, options.only)
+    plan = make_plan(manifest, options.limit)
     require_engines(plan)
     run_dir = _existing_run(plan, options) if options.resume else new_run(plan, options)
     return finish(plan, options, run_dir, watcher)
@@ -210,7 +211,8 @@ class _Attempt:
             self.observer.note(f"{self.run_dir.name} is finished: nothing to run")
             self._sign()
             return RunOutcome(Report.model_validate_json(stored.read_bytes()), self.run_dir)
-        self._enter("resume" if self.options.resume else "start")
+        # Before any arm: a ledger that was edited costs no hours, and a line that was cut short goes.
+        self._enter("resume" if self.options.resume else "start", check=True)
         try:
             self._run_arms()
             report = self._decide()
@@ -228,7 +230,7 @@ class _Attempt:
         self._enter("end", outcome=report.verdict.value)
         return RunOutcome(report, self.run_dir)
 
-    def _enter(self, event: str, **values: Any) -> str:
+    def _enter(self, event: str, *, check: bool = False, **values: str) -> None:
         entry = {
             "event": event,
             "run": self.run_dir.name,
@@ -237,13 +239,14 @@ class _Attempt:
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             **values,
         }
-        self._line = append(self.ledger, entry)
-        return self._line
+        self._line = append(self.ledger, entry, check=check)
 
     def _run_arms(self) -> None:
-
-        all_jobs = targets_first([self._job(name) for name in self.plan.arms], self.plan.lock)
-        jobs = in_order(all_jobs, self.plan.lock, self.run_dir)
+        references = {contrast["reference"] for contrast in self.plan.lock["contrasts"]}
+        jobs = targets_first([self._job(name) for name in self.plan.arms], references)
+        blocks = looked_at(self.run_dir, self.plan.lock, jobs, self.observer.note)
+        # What a look compares with is whole by then.
+        jobs.sort(key=lambda job: job.arm.name in blocks)
         judges = planned_judges(self.plan.manifest, self.plan.lock, self.run_dir, jobs[0])
         planned, stall = [*jobs, *judges], self.options.stall_seconds
         reuse = self._reuse(planned)
@@ -253,9 +256,9 @@ class _Attempt:
         self.observer.started(self.run_dir, missing, self.plan.samples_per_arm)
         where = self.options.placement
         with create_executor(where, self.run_dir, stall_seconds=stall, planned=planned) as executor:
-            asked = [job for job in jobs if job["arm"]["name"] not in ready]
-            asked = [job for job in asked if not (self.plan.brought and "looks" in job)]
-            executor.run(asked, self.clock.event)
+            asked = [job for job in jobs if job.arm.name not in ready]
+            asked = [job for job in asked if not (self.plan.brought and job.arm.name in blocks)]
+            executor.run(asked, self.clock.event, blocks)
             if reuse is not None:
                 reuse.keep(missing)
             executor.run(judge_jobs(self.run_dir, self.plan.lock, self.plan.arms, judges), self.clock.event)
@@ -279,40 +282,40 @@ class _Attempt:
         from tais.cache.store import CacheStore
         from tais.executors.process import worker_environment
 
-        store, variables = CacheStore(self.options.cache), worker_environment(planned)
+        store, variables = CacheStore(self.options.cache), worker_environment([job.arm for job in planned])
         return Reuse(store, self.run_dir, self.plan.lock, variables, self.observer.note)
 
     def _audit(self, executor: Executor) -> None:
-        """Score what the reference stacks must score, each stage from what the one before it left."""
+        """Let the reference stacks read what they must, each stage from what the one before it left."""
         from tais.runs.audit_plan import AuditPlanner
 
         planner = AuditPlanner(self.run_dir, self.plan.manifest, self.plan.lock, self._make_job)
         for stage in planner.stages():
             for job in stage:
-                self.observer.scoring(job["arm"]["name"], job["total"])
+                self.observer.forcing(job.arm.name, job.total)
                 try:
                     executor.run([job], self.clock.event)
                 except EngineError as error:
-                    if not job["optional"]:
+                    if not job.optional:
                         raise
                     # What only explains may fail: the report then says so.
                     said = {"message": " ".join(str(error).split())}
-                    write_atomic(Path(job["arm_dir"]) / UNAVAILABLE, canonical_json(said) + b"\n")
-                    self.observer.note(f"{job['arm']['name']}: not possible here, see the report")
+                    write_atomic(job.arm_dir / UNAVAILABLE, canonical_json(said) + b"\n")
+                    self.observer.note(f"{job.arm.name}: not possible here, see the report")
 
-    def _job(self, name: str) -> Job:
+    def _job(self, name: str) -> AnswerJob:
         return self._make_job(self.plan.manifest.arms[name], self.run_dir / "arms" / name)
 
-    def _make_job(self, arm: Arm, folder: Path) -> Job:
-        return {
-            "arm": arm.model_dump(mode="json"),
-            "sampling": self.plan.manifest.sampling.model_dump(mode="json"),
-            "items": str(self.run_dir / "items.parquet"),
-            "arm_dir": str(folder),
-            "log": str(self.run_dir / "logs" / f"{arm.name.replace(' ', '-')}.log"),
-            "part_samples": self.options.part_samples,
-            "part_seconds": self.options.part_seconds,
-        }
+    def _make_job(self, arm: Arm, folder: Path) -> AnswerJob:
+        return AnswerJob(
+            arm=arm,
+            sampling=self.plan.manifest.sampling,
+            items=self.run_dir / "items.parquet",
+            arm_dir=folder,
+            log=self.run_dir / "logs" / f"{arm.name.replace(' ', '-')}.log",
+            part_samples=self.options.part_samples,
+            part_seconds=self.options.part_seconds,
+        )
 
     def _decide(self) -> Report:
         from tais.report.redact import redacted
@@ -348,7 +351,7 @@ class _Attempt:
             sign_run(self.run_dir, self.options.signer)
 
     def _run_facts(self) -> dict[str, Any]:
-        entries = read_ledger(self.ledger)
+        entries = ledger_entries(self.ledger)
         earlier = [e["time"] for e in entries if e["run"] == self.run_dir.name and e["event"] == "start"]
         now = datetime.now(UTC)
         made = attempts(entries, self.plan.lock["manifest"]["sha256"])
@@ -361,13 +364,3 @@ class _Attempt:
             "phases": self.clock.phases,
             "ledger": {"file": LEDGER, "line": self._line, "attempts": made},
         }
-
-
-def in_order(jobs: Sequence[Job], lock: Mapping[str, Any], run_dir: Path) -> list[Job]:
-    """Return the jobs of arms in the order in which they run: those that may stop early last, and marked.
-
-    What a look compares with is whole by then.
-    """
-    arms = lock.get("sequential", {}).get("arms", ())
-    whole = [job for job in jobs if job["arm"]["name"] not in arms]
-    return whole + [{**job, "looks": str(run_dir)} for job in jobs if job["arm"]["name"] in arms]

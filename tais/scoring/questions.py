@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tais.manifest.model import Arm, JudgeArm, Manifest, Sampling
 from tais.records import Message
 from tais.rundir.items import Items, StoredItem, prompt_text, write_rows
 from tais.rundir.layout import FOLDER
@@ -14,27 +15,26 @@ from tais.rundir.samples import answers
 from tais.scorers import ScorerBase
 from tais.scorers.judges import Asked, Judge, question_id
 from tais.scoring.locked_scorers import all_scorers, judges_of
-
-if TYPE_CHECKING:
-    from tais.manifest.model import Manifest
-    from tais.worker.protocol import Job
+from tais.worker.protocol import AnswerJob
 
 __all__ = ["judge_job", "judge_jobs", "planned_judges"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def planned_judges(manifest: Manifest, lock: Mapping[str, Any], run_dir: Path, like: Job) -> list[Job]:
+def planned_judges(
+    manifest: Manifest, lock: Mapping[str, Any], run_dir: Path, like: AnswerJob
+) -> list[AnswerJob]:
     """Return a job for every judge that a scorer asks, in the manifest's order; see :func:`judge_jobs`."""
     asked = judges_of(lock)
     return [
-        judge_job(judge.model_dump(mode="json"), run_dir, max(j.max_tokens for j in asked[name]), like)
+        judge_job(judge, run_dir, max(j.max_tokens for j in asked[name]), like)
         for name, judge in manifest.judges.items()
         if name in asked
     ]
 
 
-def judge_job(judge: Mapping[str, Any], run_dir: Path, max_tokens: int, like: Job) -> Job:
+def judge_job(judge: JudgeArm, run_dir: Path, max_tokens: int, like: AnswerJob) -> AnswerJob:
     """Return the job of one judge: an arm's job with another folder, at temperature 0.
 
     Parameters
@@ -48,22 +48,22 @@ def judge_job(judge: Mapping[str, Any], run_dir: Path, max_tokens: int, like: Jo
     like
         Job of an arm of the same run, for what is the same.
     """
-    name = judge["name"]
-    folder = run_dir / FOLDER / name
-    sampling = {"temperature": 0.0, "max_tokens": judge["max_tokens"] or max_tokens, "n": 1}
-    return {
-        **like,
-        "arm": {key: value for key, value in judge.items() if key != "max_tokens"},
-        "sampling": {**sampling, "seed": like["sampling"]["seed"]},
-        "items": str(folder / "items.parquet"),
-        "arm_dir": str(folder),
-        "log": str(run_dir / "logs" / f"{name}.log"),
-    }
+    folder = run_dir / FOLDER / judge.name
+    most = judge.max_tokens or max_tokens
+    return like.model_copy(
+        update={
+            "arm": Arm.model_validate(judge.model_dump(exclude={"max_tokens"})),
+            "sampling": Sampling(temperature=0.0, max_tokens=most, n=1, seed=like.sampling.seed),
+            "items": folder / "items.parquet",
+            "arm_dir": folder,
+            "log": run_dir / "logs" / f"{judge.name}.log",
+        }
+    )
 
 
 def judge_jobs(
-    run_dir: Path, lock: Mapping[str, Any], arms: Sequence[str], planned: Sequence[Job]
-) -> list[Job]:
+    run_dir: Path, lock: Mapping[str, Any], arms: Sequence[str], planned: Sequence[AnswerJob]
+) -> list[AnswerJob]:
     """Write down what each judge is asked about the stored answers, and return the jobs that ask it.
 
     Parameters
@@ -82,7 +82,7 @@ def judge_jobs(
     items, scorers = Items(run_dir / "items.parquet"), all_scorers(lock)
     jobs = []
     for job in planned:
-        name = job["arm"]["name"]
+        name = job.arm.name
         questions: dict[str, dict[str, StoredItem]] = {}
         for arm in arms:
             for asked, judge in _asked(run_dir / "arms" / arm, scorers, items, name):
@@ -90,9 +90,8 @@ def judge_jobs(
                 if key not in (of_scorer := questions.setdefault(judge.name, {})):
                     of_scorer[key] = _question(judge.name, key, asked)
         if questions:
-            path = Path(job["items"])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_rows(path, (of_scorer.values() for of_scorer in questions.values()))
+            job.items.parent.mkdir(parents=True, exist_ok=True)
+            write_rows(job.items, (of_scorer.values() for of_scorer in questions.values()))
             jobs.append(job)
     return jobs
 

@@ -2,117 +2,133 @@
 
 from __future__ import annotations
 
-import random
+import importlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 from tais.common.machine import describe_environment
 from tais.engines import create_engine
+from tais.engines.base import ImitatesFaults, PlantedFault
+from tais.manifest.model import Arm
 from tais.records import Counters, Request, Sample
 from tais.rundir.items import read_requests
 from tais.rundir.samples import PartWriter, exclusive, stored_keys
-from tais.worker.work import Work
+from tais.worker.order import arm_order
+from tais.worker.protocol import AnswerJob, Events, ShardJob
+from tais.worker.work import StoringWork
 
-if TYPE_CHECKING:
-    from tais.lab.drill.planting import Planted
-    from tais.worker.protocol import Events, Job
+__all__ = ["HOOKS", "ArmRun"]
 
-__all__ = ["ArmRun"]
+HOOKS = {"fault": "tais.lab.drill.planting:Planted"}
+"""What else must be in the process of an arm that has such a key, as ``module:class``; see :class:`Hook`."""
 
 
-class ArmRun(Work):
+class Hook(Protocol):
+    """What is put into the process of an arm beside its engine."""
+
+    fault: PlantedFault
+
+    def plant(self) -> None:
+        """Put it in its place, before the engine starts."""
+        ...
+
+    def describe(self) -> dict[str, object]:
+        """Return what engine.json says of it."""
+        ...
+
+    def note(self) -> None:
+        """Write down how often it has acted."""
+        ...
+
+    def check_acted(self) -> None:
+        """Refuse an arm on which it never acted."""
+        ...
+
+
+def _hook(arm: Arm, arm_dir: Path) -> Hook | None:
+    if arm.fault is None:
+        return None
+    module, _, name = HOOKS["fault"].partition(":")
+    hook: Hook = getattr(importlib.import_module(module), name)(arm, arm_dir)
+    return hook
+
+
+class ArmRun(StoringWork[Sample]):
     """The state of one arm's run."""
 
-    def __init__(self, job: Job, events: Events) -> None:
+    def __init__(self, job: AnswerJob | ShardJob, events: Events) -> None:
         super().__init__(job, events)
+        self.folder = job.arm_dir
         self.engine = create_engine(self.arm.engine)
-        self.planted: Planted | None = None
+        self.hook: Hook | None = None
         self.tally |= {"draft_tokens": 0, "accepted_tokens": 0}
 
     def execute(self) -> None:
         """Start the engine, write down what it resolved to, answer what is missing, store it."""
-        arm_dir = Path(self.job["arm_dir"])
-        self.guard = exclusive(arm_dir)
-        done = stored_keys(arm_dir)
-        requests = read_requests(Path(self.job["items"]), self.sampling, self.arm.system_prompt)
-        blocks = [
-            [request for request in block if request.key not in done] for block in self._blocks(requests)
-        ]
-        self.enter("load", total=len(requests), done=len(done))
-        for look, missing in enumerate(blocks, 1):
-            if missing and self.writer is None:
-                self._start(arm_dir, [request for block in blocks[look - 1 :] for request in block])
-            self._answer(missing)
-            if look < len(blocks) and self._stops(look):
-                break
-        if self.arm.fault is not None:
-            from tais.lab.drill.planting import check_acted
+        missing = self.take_folder(self.requests())
+        if missing:
+            self.begin(missing, self.folder)
+            order = arm_order(len(missing), self.arm, self.sampling)
+            self.take_all([missing[place] for place in order])
+        self.end()
 
-            check_acted(self.arm, arm_dir)
+    def requests(self) -> list[Request]:
+        """Return all that the arm is asked, in the order of the items file."""
+        return read_requests(self.job.items, self.sampling, self.arm.system_prompt)
+
+    def take_folder(self, requests: Sequence[Request]) -> list[Request]:
+        """Take the arm's folder for this process alone, and return what is not answered in it."""
+        self.guard = exclusive(self.folder)
+        done = stored_keys(self.folder)
+        self.enter("load", total=len(requests), done=len(done))
+        self.hook = _hook(self.arm, self.folder)
+        return [request for request in requests if request.key not in done]
+
+    def begin(self, asked: Sequence[Request], folder: Path) -> None:
+        """Start the engine, let it look at all that it is going to be asked, and write down what it is."""
+        # Before the engine starts, as engines leave marks of their own in the environment.
+        environment = describe_environment()
+        if self.hook is not None:
+            self.hook.plant()
+            if isinstance(self.engine, ImitatesFaults):
+                self.engine.imitate(self.hook.fault)
+        resolved = self.engine.start(self.arm)
+        self.enter("check")
+        self.engine.check(asked, self.sampling)
+        self.writer = PartWriter(folder)
+        drill = {} if self.hook is None else {"drill": self.hook.describe()}
+        self.record(folder / "engine.json", {"resolved": resolved, "environment": environment, **drill})
+        self.enter("generate")
+
+    def resume(self, asked: Sequence[Request], folder: Path) -> None:
+        """Go on with the engine that runs, storing in another folder."""
+        self.enter("check")
+        self.engine.check(asked, self.sampling)
+        self.writer = PartWriter(folder)
+        self.enter("generate")
+
+    def end(self) -> None:
+        """Let the engine go."""
+        if self.hook is not None:
+            self.hook.check_acted()
         if self.writer is not None:
             self.enter("close")
             self.engine.close()
 
-    def _blocks(self, requests: list[Request]) -> list[list[Request]]:
-        """Return the requests in blocks after which the arm may be stopped: one block, if it may not."""
-        if "looks" not in self.job:
-            return [requests]
-        from tais.rundir.looks import blocks
-
-        return blocks(Path(self.job["looks"]), requests, self.sampling.n)
-
-    def _start(self, arm_dir: Path, missing: list[Request]) -> None:
-        # Before the engine starts, as engines leave marks of their own in the environment.
-        environment = describe_environment()
-        drill = self._plant(arm_dir)
-        resolved = self.engine.start(self.arm)
-        self.enter("check")
-        self.engine.check(missing, self.sampling)
-        self.writer = PartWriter(arm_dir)
-        self.record(arm_dir / "engine.json", {"resolved": resolved, "environment": environment, **drill})
-        self.enter("generate")
-
-    def _plant(self, arm_dir: Path) -> dict[str, Any]:
-        """Plant the fault of a drill, and return what engine.json says of it; nothing for any other arm."""
-        if self.arm.fault is None:
-            return {}
-        from tais.lab.drill.planting import Planted
-
-        self.planted = Planted(self.arm, arm_dir)
-        return {"drill": self.planted.describe()}
-
     def keep_finished(self) -> None:
         """Store what is finished, and how often a planted fault has acted."""
         super().keep_finished()
-        if self.planted is not None:
-            self.planted.note()
+        if self.hook is not None:
+            self.hook.note()
 
-    def _answer(self, missing: list[Request]) -> None:
-        if not missing:
-            return
-        if self.arm.order == "shuffled":
-            # The same shuffle on every attempt and machine; another one per arm.
-            random.Random(f"{self.sampling.seed}/{self.name}").shuffle(missing)
-        self.take_all(missing)
-
-    def take_all(self, missing: list[Request]) -> None:
+    def take_all(self, asked: Sequence[Request]) -> None:
         """Answer requests, storing parts as they fill."""
-        for sample in self.engine.generate(missing, self.sampling):
+        for sample in self.engine.generate(asked, self.sampling):
             if sample is not None:
                 self._take(sample)
             self.keep_pace()
         self.keep_finished()
-
-    def _stops(self, look: int) -> bool:
-        """Look at what is stored, and return whether that ends the arm."""
-        from tais.analysis.looks import stop_after
-
-        stop = stop_after(Path(self.job["looks"]), self.name, look)
-        if stop is not None:
-            why = "every endpoint has passed" if stop.state == "pass" else "an endpoint has failed"
-            message = f"stops at look {stop.look} of {stop.looks}: {why}"
-            self.events.send("looked", arm=self.name, message=message)
-        return stop is not None
 
     def counters(self) -> Counters | None:
         """Return the engine's counters since the last part."""

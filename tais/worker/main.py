@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import importlib
 import json
 import os
 import select
@@ -31,9 +30,12 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
-from tais.worker.protocol import Events, Job
+from tais.engines import ENGINES, load
+from tais.engines.base import EngineRefusal, ServerFailure
+from tais.errors import TaisError
+from tais.worker.protocol import Events, Job, ShardJob, TeacherForcingJob, TimingJob, read_job
 
 if TYPE_CHECKING:
     from tais.worker.work import Work
@@ -42,17 +44,23 @@ __all__ = ["main"]
 
 
 _PR_SET_PDEATHSIG = 1
-_PRELOAD = {
-    "reference": "tais.lab.reference.engine",
-    "transformers": "tais.engines.transformers.engine",
-    "vllm": "tais.engines.vllm.engine",
-}
 # An engine that is taken apart when its last reference goes costs seconds; the end of the process does not.
 _KEPT: list[object] = []
 
 
 class Stopped(BaseException):
     """The run asked this arm to end; what is finished is stored first."""
+
+
+class Command(TypedDict, total=False):
+    """One line of the standard input."""
+
+    op: Literal["preload", "run", "shard", "close", "exit"]
+    engine: str
+    models: list[str]
+    log: str
+    job: dict[str, object]
+    shard: dict[str, object]
 
 
 class Child(NamedTuple):
@@ -91,11 +99,11 @@ def main() -> None:
     os._exit(0)
 
 
-def _obey(command: dict[str, Any], events: Events, children: dict[int, Child]) -> None:
+def _obey(command: Command, events: Events, children: dict[int, Child]) -> None:
     if command["op"] == "preload":
         _preload(command, events)
     elif command["op"] == "run":
-        pid, child = _fork(command["job"], events)
+        pid, child = _fork(read_job(command["job"]), events)
         children[pid] = child
     elif command["op"] in ("shard", "close"):
         _feed(command, children)
@@ -103,7 +111,7 @@ def _obey(command: dict[str, Any], events: Events, children: dict[int, Child]) -
         os._exit(0)
 
 
-def _feed(command: dict[str, Any], children: dict[int, Child]) -> None:
+def _feed(command: Command, children: dict[int, Child]) -> None:
     for pid, child in children.items():
         if child.feed is None:
             continue
@@ -118,16 +126,15 @@ def _feed(command: dict[str, Any], children: dict[int, Child]) -> None:
                     data = data[os.write(child.feed, data) :]
 
 
-def _preload(command: dict[str, Any], events: Events) -> None:
-    from tais.engines.base import EngineRefusal
-
+def _preload(command: Command, events: Events) -> None:
     begun = time.monotonic()
     _redirect(Path(command["log"]))
     # Importing makes objects that stay: looking for garbage among them took 1.5 of 12.9 seconds.
     gc.disable()
     try:
-        if command["engine"] in _PRELOAD:
-            importlib.import_module(_PRELOAD[command["engine"]]).preload(command["models"])
+        preload = ENGINES[command["engine"]].preload
+        if preload is not None:
+            load(preload)(command["models"])
     except EngineRefusal as error:
         events.send("preload_failed", message=str(error))
         return
@@ -154,21 +161,20 @@ def _reap(events: Events, children: dict[int, Child]) -> None:
 
 
 def _fork(job: Job, events: Events) -> tuple[int, Child]:
-    ends = os.pipe() if job.get("kind") == "shards" else None
+    ends = os.pipe() if isinstance(job, ShardJob) else None
     pid = os.fork()
     if pid:
         if ends is not None:
             os.close(ends[0])
-        return pid, Child(job["arm"]["name"], None if ends is None else ends[1])
+        return pid, Child(job.arm.name, None if ends is None else ends[1])
     status = 1
     try:
         die_with_parent()
         os.close(0)
         if ends is not None:
             os.close(ends[1])
-            job = {**job, "feed": ends[0]}
-        _redirect(Path(job["log"]))
-        status = run_arm(job, events)
+        _redirect(job.log)
+        status = run_arm(job, events, None if ends is None else ends[0])
     except BaseException:  # the last line of defence of a forked child: it must never return to main()
         traceback.print_exc()
     finally:
@@ -188,37 +194,37 @@ def _redirect(log: Path) -> None:
     os.close(descriptor)
 
 
-def _work(job: Job, events: Events) -> Work:
-    if job.get("kind") == "audit":
-        from tais.worker.teacher_forcing import AuditRun
+def _work(job: Job, events: Events, feed: int | None) -> Work:
+    # Imported in the child: pyarrow, which these need, has threads, and this process forks.
+    if isinstance(job, TeacherForcingJob):
+        from tais.worker.teacher_forcing import TeacherForcingRun
 
-        return AuditRun(job, events)
-    if job.get("kind") == "calibrate":
-        from tais.worker.timing import CalibrateRun
+        return TeacherForcingRun(job, events)
+    if isinstance(job, TimingJob):
+        from tais.worker.timing import TimingRun
 
-        return CalibrateRun(job, events)
-    if job.get("kind") == "shards":
+        return TimingRun(job, events)
+    if isinstance(job, ShardJob):
         from tais.worker.shards import ShardRun
 
-        return ShardRun(job, events)
+        assert feed is not None
+        return ShardRun(job, events, feed)
     from tais.worker.answering import ArmRun
 
     return ArmRun(job, events)
 
 
-def run_arm(job: Job, events: Events) -> int:
+def run_arm(job: Job, events: Events, feed: int | None = None) -> int:
     """Run one arm, or another job, to its end and return the exit status of its process.
 
     Every failure becomes one ``failed`` event with the phase in which it happened.
     """
-    from tais.engines.base import EngineRefusal, ServerFailure
-    from tais.errors import TaisError
 
     def stop(signum: int, frame: object) -> None:
         raise Stopped
 
     signal.signal(signal.SIGTERM, stop)
-    run = _work(job, events)
+    run = _work(job, events, feed)
     _KEPT.append(run)
     try:
         run.execute()

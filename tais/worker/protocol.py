@@ -1,21 +1,119 @@
-"""What a run and its workers say to each other."""
+"""What a run and its workers say to each other: jobs and shards one way, events the other."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-__all__ = ["ArmEvent", "Events", "Job", "Listener"]
+from tais.manifest.model import Arm, Sampling
 
-
-Job = dict[str, Any]
+__all__ = [
+    "AnswerJob",
+    "ArmEvent",
+    "Events",
+    "Job",
+    "Listener",
+    "Shard",
+    "ShardJob",
+    "StoringJob",
+    "TeacherForcingJob",
+    "TimingJob",
+    "read_job",
+]
 
 # A pipe write of up to PIPE_BUF (4096) bytes is atomic, so that two processes may share the pipe.
 _EVENT_BYTES = 4000
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Job(_Record):
+    """What all jobs have."""
+
+    arm: Arm
+    sampling: Sampling
+    items: Path
+    """What is asked: items.parquet, or the questions of a judge."""
+    log: Path
+    """Where all goes that the engine prints."""
+
+
+class StoringJob(_Job):
+    """What all jobs have that leave parts behind."""
+
+    arm_dir: Path
+    """Where parts go."""
+    part_samples: int
+    part_seconds: float
+    """A part is written when it is full, or that old."""
+    stored: Path | None = None
+    """Where what is done already lies, if not in `arm_dir`; every part is then told of, to be collected."""
+    inputs: tuple[str, ...] = ()
+    """Files to fetch first, relative to the run directory, where a worker does not see it."""
+
+
+class AnswerJob(StoringJob):
+    """An arm, or a judge, that answers everything that it has not answered yet."""
+
+    kind: Literal["answer"] = "answer"
+
+
+class ShardJob(StoringJob):
+    """An arm that is handed its questions in shards while it runs.
+
+    Without `stored` it has its folder to itself, and its shards name no other.
+    """
+
+    kind: Literal["shards"] = "shards"
+
+
+class TeacherForcingJob(StoringJob):
+    """Answers of some arms, read token by token by one stack."""
+
+    kind: Literal["audit"] = "audit"
+    worklist: Path
+    arms_dir: Path
+    top: int
+    """Best tokens that are kept per position."""
+    total: int
+    """Spans that the worklist stands for."""
+    optional: bool
+    """Whether the run goes on where this fails."""
+
+
+class TimingJob(_Job):
+    """A few items of an arm, timed."""
+
+    kind: Literal["calibrate"] = "calibrate"
+    items_timed: int
+    result: Path
+
+
+Job = AnswerJob | ShardJob | TeacherForcingJob | TimingJob
+_JOB: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="kind")])
+
+
+def read_job(data: object) -> Job:
+    """Return a job that came as JSON data."""
+    return _JOB.validate_python(data)
+
+
+class Shard(_Record):
+    """A piece of what an arm is asked."""
+
+    number: int
+    """Which one, from 0."""
+    places: tuple[int, ...]
+    """Requests of the items file by their index, in the order in which they are asked."""
+    folder: Path
+    """Where parts go."""
 
 
 class ArmEvent(BaseModel):
@@ -24,8 +122,8 @@ class ArmEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     event: Literal[
-        "preloaded", "preload_failed", "phase", "progress", "failed", "stopped", "looked", "exit",
-        "resolved", "part", "shard",
+        "preloaded", "preload_failed", "phase", "progress", "failed", "stopped", "exit", "resolved", "part",
+        "shard",
     ]  # fmt: skip
     arm: str = ""
     phase: str = ""
@@ -54,12 +152,13 @@ class Events:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
-    def send(self, event: str, **values: Any) -> None:
+    def send(self, event: str, **values: str | float) -> None:
         """Send one event; a long message is shortened, never split."""
         line = json.dumps({"event": event, **values}, ensure_ascii=True)
-        if len(line) >= _EVENT_BYTES and "message" in values:
-            keep = max(0, len(values["message"]) - (len(line) - _EVENT_BYTES) - 16)
-            line = json.dumps({"event": event, **values, "message": values["message"][: keep // 6 * 5]})
+        message = values.get("message")
+        if len(line) >= _EVENT_BYTES and isinstance(message, str):
+            keep = max(0, len(message) - (len(line) - _EVENT_BYTES) - 16)
+            line = json.dumps({"event": event, **values, "message": message[: keep // 6 * 5]})
         try:
             os.write(self.descriptor, (line + "\n").encode())
         except BrokenPipeError:

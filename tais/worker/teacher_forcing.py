@@ -1,63 +1,62 @@
-"""A scoring job inside the worker process: the answers of some arms under one stack."""
+"""Teacher forcing inside the worker process: the answers of some arms, read by one stack."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple
 
 from tais.common.machine import describe_environment
-from tais.engines import create_scorer
-from tais.records import Request, SampleKey, ScoreRequest, TokenScores
+from tais.engines import create_teacher
+from tais.records import SampleKey, ScoreRequest, TokenScores
 from tais.rundir.audits import AuditKey, audit_writer, read_worklist, stored_audits
 from tais.rundir.items import read_requests
 from tais.rundir.samples import exclusive, read_batches
-from tais.worker.work import Work
+from tais.worker.protocol import Events, TeacherForcingJob
+from tais.worker.work import StoringWork
 
-if TYPE_CHECKING:
-    from tais.worker.protocol import Events, Job
-
-__all__ = ["AuditRun"]
-
-_COLUMNS = ("battery", "item_id", "repeat", "prompt_digest", "token_ids")
+__all__ = ["TeacherForcingRun"]
 
 
-class AuditRun(Work):
-    """The state of one scoring job.
+class _Answer(NamedTuple):
+    """A stored answer, as far as it is read; the names are those of the columns."""
 
-    Parameters
-    ----------
-    job
-        As of an arm, and: ``worklist`` (path), ``arms_dir``, ``top`` and ``total``.
-    events
-        Where progress goes.
-    """
+    battery: str
+    item_id: str
+    repeat: int
+    prompt_digest: str
+    token_ids: list[int] | None
 
-    def __init__(self, job: Job, events: Events) -> None:
+
+class TeacherForcingRun(StoringWork[TokenScores]):
+    """The state of one job in which a stack reads given answers."""
+
+    def __init__(self, job: TeacherForcingJob, events: Events) -> None:
         super().__init__(job, events)
-        self.engine = create_scorer(self.arm.engine)
+        self.asked = job
+        self.teacher = create_teacher(self.arm.engine)
 
     def execute(self) -> None:
-        """Start the engine, score what is missing, store it."""
-        folder = Path(self.job["arm_dir"])
+        """Start the engine, let it read what is missing, store it."""
+        job, folder = self.asked, self.asked.arm_dir
         self.guard = exclusive(folder)
-        done = stored_audits(self.stored())
-        self.enter("load", total=self.job["total"], done=len(done))
-        if len(done) >= self.job["total"]:
+        done = stored_audits(job.stored or folder)
+        self.enter("load", total=job.total, done=len(done))
+        if len(done) >= job.total:
             return
         environment = describe_environment()
-        resolved = self.engine.start_scoring(self.arm, self.sampling.temperature, self.job["top"])
+        resolved = self.teacher.start_forcing(self.arm, self.sampling.temperature, job.top)
         self.record(folder / "engine.json", {"resolved": resolved, "environment": environment})
         self.writer = audit_writer(folder, self._fits)
         self._digests: dict[AuditKey, str] = {}
         self.enter("score")
-        for scores in self.engine.score(self._requests(done)):
+        for scores in self.teacher.force(self._requests(done)):
             if scores is not None:
                 self._take(scores)
             self.keep_pace()
         self.keep_finished()
         self.enter("close")
-        self.engine.close()
+        self.teacher.close()
 
     def _take(self, scores: TokenScores) -> None:
         assert self.writer is not None
@@ -73,19 +72,18 @@ class AuditRun(Work):
         return digest == scores.prompt_digest if digest else None
 
     def _requests(self, done: set[AuditKey]) -> Iterator[ScoreRequest]:
-        asked = read_requests(Path(self.job["items"]), self.sampling, self.arm.system_prompt)
+        asked = read_requests(self.job.items, self.sampling, self.arm.system_prompt)
         by_key = {request.key: request for request in asked}
-        for arm, spans in read_worklist(Path(self.job["worklist"])).items():
-            for batch in read_batches(Path(self.job["arms_dir"]) / arm, _COLUMNS):
-                for row in batch.to_pylist():
-                    key = SampleKey(row["battery"], row["item_id"], row["repeat"])
-                    for first, count in spans.of(key):
-                        if row["token_ids"] and AuditKey(arm, *key, first) not in done:
-                            yield self._request(arm, by_key[key], row, first, count)
+        for arm, spans in read_worklist(self.asked.worklist).items():
+            for answer in _answers(self.asked.arms_dir / arm):
+                key = SampleKey(answer.battery, answer.item_id, answer.repeat)
+                for first, count in spans.of(key):
+                    if answer.token_ids and AuditKey(arm, *key, first) not in done:
+                        last = None if count is None else first + count
+                        self._digests[AuditKey(arm, *key, first)] = answer.prompt_digest
+                        yield ScoreRequest(by_key[key], answer.token_ids[:last], first, arm)
 
-    def _request(
-        self, arm: str, request: Request, row: dict[str, Any], first: int, count: int | None
-    ) -> ScoreRequest:
-        self._digests[AuditKey(arm, *request.key, first)] = row["prompt_digest"]
-        last = None if count is None else first + count
-        return ScoreRequest(request, row["token_ids"][:last], first, arm)
+
+def _answers(arm_dir: Path) -> Iterator[_Answer]:
+    for batch in read_batches(arm_dir, _Answer._fields):
+        yield from (_Answer(**row) for row in batch.to_pylist())

@@ -5,20 +5,17 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypedDict
 
 from tais.common.files import canonical_json, write_atomic
 from tais.common.machine import describe_environment
 from tais.engines import create_engine
 from tais.records import Request
 from tais.rundir.items import read_requests
+from tais.worker.protocol import Events, TimingJob
 from tais.worker.work import Work
 
-if TYPE_CHECKING:
-    from tais.worker.protocol import Events, Job
-
-__all__ = ["CalibrateRun", "pick"]
+__all__ = ["TimingRun", "pick"]
 
 # Items that are answered first, for what an engine does once.
 _FIRST = 4
@@ -30,17 +27,25 @@ def pick(requests: Sequence[Request], most: int) -> list[Request]:
     return [requests[index * len(requests) // n] for index in range(n)]
 
 
-class CalibrateRun(Work):
-    """Times one arm; ``items_timed`` and ``result`` of the job say how many and where to."""
+class _Timed(TypedDict):
+    seconds: float
+    answers: dict[str, int]
+    tokens: dict[str, int]
+    longest: int
 
-    def __init__(self, job: Job, events: Events) -> None:
+
+class TimingRun(Work):
+    """Times one arm."""
+
+    def __init__(self, job: TimingJob, events: Events) -> None:
         super().__init__(job, events)
+        self.asked = job
         self.engine = create_engine(self.arm.engine)
 
     def execute(self) -> None:
         """Start the engine, answer a few items twice over, write the times down."""
-        requests = read_requests(Path(self.job["items"]), self.sampling, self.arm.system_prompt)
-        picked = pick(requests, self.job["items_timed"] + _FIRST)
+        requests = read_requests(self.job.items, self.sampling, self.arm.system_prompt)
+        picked = pick(requests, self.asked.items_timed + _FIRST)
         step = max(1, len(picked) // _FIRST)
         first = picked[::step][:_FIRST]
         others = [request for request in picked if request not in first] or first
@@ -54,11 +59,11 @@ class CalibrateRun(Work):
         self.enter("generate")
         told = {"first": self._timed(first), "others": self._timed(others)}
         found = {"load_seconds": loaded - begun, "hardware": hardware, **told}
-        write_atomic(Path(self.job["result"]), canonical_json(found) + b"\n")
+        write_atomic(self.asked.result, canonical_json(found) + b"\n")
         self.enter("close")
         self.engine.close()
 
-    def _timed(self, requests: list[Request]) -> dict[str, Any]:
+    def _timed(self, requests: list[Request]) -> _Timed:
         """Answer and return seconds, answers, tokens by battery and the longest answer's tokens."""
         begun = time.monotonic()
         answers: defaultdict[str, int] = defaultdict(int)
@@ -73,6 +78,6 @@ class CalibrateRun(Work):
                 longest = max(longest, size)
                 self.tally["done"] += 1
                 self.tally["tokens"] += size
-            self.events.send("progress", arm=self.name, **self.tally)
+            self.tell_progress()
         seconds = time.monotonic() - begun
         return {"seconds": seconds, "answers": dict(answers), "tokens": dict(tokens), "longest": longest}

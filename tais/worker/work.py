@@ -6,21 +6,21 @@ import json
 import os
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Generic, TypeVar
 
 from tais.common.differences import Difference
 from tais.common.files import canonical_json, write_atomic
 from tais.errors import Place, StoreError
-from tais.manifest.model import Arm, Sampling
+from tais.records import Counters
 from tais.rundir.engine_record import compare_resolved
 from tais.rundir.samples import TableWriter
+from tais.worker.protocol import AnswerJob, Events, Job, ShardJob, TeacherForcingJob
 
-if TYPE_CHECKING:
-    from tais.records import Counters
-    from tais.worker.protocol import Events, Job
+__all__ = ["StoringWork", "Work"]
 
-__all__ = ["Work"]
+T = TypeVar("T")
 
 _PROGRESS_SECONDS = 0.2
 
@@ -31,42 +31,24 @@ class Work(ABC):
     Parameters
     ----------
     job
-        ``arm`` and ``sampling`` (as of the manifest), ``items`` (path), ``arm_dir``, ``log``,
-        ``part_samples`` and ``part_seconds``. With ``stored``, that folder holds what is done already, and
-        every part in ``arm_dir`` is told of, so that it is collected from there.
+        What is to be done.
     events
         Where progress goes.
     """
 
-    writer: TableWriter[Any] | None
-
     def __init__(self, job: Job, events: Events) -> None:
-        self.arm = Arm.model_validate(job["arm"])
-        self.name = self.arm.name
-        self.sampling = Sampling.model_validate(job["sampling"])
-        self.job = job
+        self.job, self.arm, self.name, self.sampling = job, job.arm, job.arm.name, job.sampling
         self.events = events
         self.phase = "start"
-        self.writer = None
         self.tally = {"done": 0, "tokens": 0}
-        self._last_part = self._last_progress = time.monotonic()
 
     @abstractmethod
     def execute(self) -> None:
         """Do the job."""
 
-    def counters(self) -> Counters | None:
-        """Return the engine's counters since the last part, where it has any."""
-        return None
-
     def keep_finished(self) -> None:
-        """Store what is finished."""
-        if self.writer is not None and len(self.writer):
-            path = self.writer.flush(self.counters())
-            self._last_part = time.monotonic()
-            if path is not None and "stored" in self.job:
-                self.events.send("part", arm=self.name, path=str(path))
-            self.events.send("progress", arm=self.name, **self.tally)
+        """Store what is finished, where anything is stored."""
+        return
 
     def failed(self, kind: str, message: str) -> int:
         """Tell the run why this job ends, and return the exit status."""
@@ -80,22 +62,45 @@ class Work(ABC):
         self.phase = phase
         self.events.send("phase", arm=self.name, phase=phase, pid=os.getpid(), **values)
 
+    def tell_progress(self) -> None:
+        """Tell the run how far the job is."""
+        self.events.send("progress", arm=self.name, **self.tally)
+
+
+class StoringWork(Work, Generic[T]):
+    """The state of one job that stores what it makes in parts."""
+
+    def __init__(self, job: AnswerJob | ShardJob | TeacherForcingJob, events: Events) -> None:
+        super().__init__(job, events)
+        self.storing = job
+        self.writer: TableWriter[T] | None = None
+        self._last_part = self._last_progress = time.monotonic()
+
+    def counters(self) -> Counters | None:
+        """Return the engine's counters since the last part, where it has any."""
+        return None
+
+    def keep_finished(self) -> None:
+        """Store what is finished."""
+        if self.writer is not None and len(self.writer):
+            path = self.writer.flush(self.counters())
+            self._last_part = time.monotonic()
+            if path is not None and self.storing.stored is not None:
+                self.events.send("part", arm=self.name, path=str(path))
+            self.tell_progress()
+
     def keep_pace(self) -> None:
         """Store a part that is full or old, and tell of progress."""
         assert self.writer is not None
         now = time.monotonic()
-        full = len(self.writer) >= self.job["part_samples"]
-        if full or (len(self.writer) and now - self._last_part >= self.job["part_seconds"]):
+        full = len(self.writer) >= self.storing.part_samples
+        if full or (len(self.writer) and now - self._last_part >= self.storing.part_seconds):
             self.keep_finished()
         if now - self._last_progress >= _PROGRESS_SECONDS:
             self._last_progress = now
-            self.events.send("progress", arm=self.name, **self.tally)
+            self.tell_progress()
 
-    def stored(self) -> Path:
-        """Return the folder that holds what is done already."""
-        return Path(self.job["stored"] if "stored" in self.job else self.job["arm_dir"])
-
-    def record(self, path: Path, now: dict[str, Any]) -> None:
+    def record(self, path: Path, now: Mapping[str, Mapping[str, object]]) -> None:
         """Write engine.json, or make sure that a resumed job runs what the interrupted one ran."""
         if path.exists():
             before = json.loads(path.read_text(encoding="utf-8"))
@@ -115,7 +120,7 @@ class Work(ABC):
                 )
         else:
             write_atomic(path, canonical_json(now) + b"\n")
-            if "stored" in self.job:
+            if self.storing.stored is not None:
                 self.events.send("resolved", arm=self.name, path=str(path))
 
 

@@ -5,6 +5,7 @@ Broken manifests and batteries have tests of their own; here are those that need
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tais.engines import ENGINES
+from tais.rundir.ledger import read_ledger
 from tests.conftest import Screen, Tais
 
 
@@ -227,6 +229,29 @@ def test_ledger_that_was_edited_is_refused(tais: Tais, screen: Screen) -> None:
     ledger.write_text("".join(lines[1:]))
     error = failing(tais, screen, 4)
     assert "ledger.jsonl:1" in error
+    # Before any arm: the run that would have cost hours has not begun.
+    latest = sorted(screen.out.glob("fakes/*/manifest.lock.json"))[-1].parent
+    assert not list((latest / "arms").iterdir())
+    assert ledger.read_text() == "".join(lines[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("torn", [b'{"event": "sta', b"\0" * 40])
+def test_a_ledger_that_a_power_cut_tore_is_mended_and_says_so(
+    tais: Tais, screen: Screen, torn: bytes
+) -> None:
+    assert tais("run", screen.path, "--out", screen.out).returncode == 0
+    ledger = screen.out / "fakes" / "ledger.jsonl"
+    before = ledger.read_bytes()
+    ledger.write_bytes(before + torn)
+    assert tais("run", screen.path, "--out", screen.out).returncode == 0
+    assert ledger.read_bytes().startswith(before)
+    *_, note, begun, end = read_ledger(ledger)
+    assert [entry["event"] for entry in (note, begun, end)] == ["torn", "start", "end"]
+    assert (note["run"], note["bytes"]) == (begun["run"], len(torn))
+    assert note["sha256"] == hashlib.sha256(torn).hexdigest()
+    # Both runs are attempts, and the note is none.
+    assert len(screen.report()["facts"]["run"]["ledger"]["attempts"]) == 2
 
 
 def test_usage_errors_exit_2(tais: Tais) -> None:

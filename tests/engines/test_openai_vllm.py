@@ -21,7 +21,7 @@ import pytest
 from tais.engines.base import EngineRefusal
 from tais.engines.openai.engine import OpenaiEngine
 from tais.engines.openai.server import arguments
-from tais.engines.openai.teacher_forcing import OpenaiScorer
+from tais.engines.openai.teacher_forcing import OpenaiTeacher
 from tais.manifest.model import Arm, Sampling
 from tais.records import Message, Request, Sample, SampleKey, ScoreRequest
 from tests.conftest import ROOT, Tais, environment
@@ -210,12 +210,12 @@ def test_both_endpoints_and_both_tokenizers_give_the_same_answers(
 @pytest.mark.parametrize("how", ["prompt_logprobs", "echo"])
 def test_a_running_server_scores_its_own_greedy_tokens_best(server: Running, how: str) -> None:
     greedy = answers(server.arm(), Sampling(max_tokens=12))
-    scorer = OpenaiScorer()
-    resolved = scorer.start_scoring(server.arm(score_with=how), 0.0, 4)
+    teacher = OpenaiTeacher()
+    resolved = teacher.start_forcing(server.arm(score_with=how), 0.0, 4)
     assert resolved["scores"] == "logprobs"
     wanted = [ScoreRequest(request, greedy[request.key].token_ids or (), 1) for request in asked()]
-    found = [scores for scores in scorer.score(wanted) if scores is not None]
-    scorer.close()
+    found = [scores for scores in teacher.force(wanted) if scores is not None]
+    teacher.close()
     assert len(found) == len(wanted)
     for scores in found:
         sample = greedy[scores.request.request.key]
@@ -228,7 +228,7 @@ def test_a_running_server_scores_its_own_greedy_tokens_best(server: Running, how
 @pytest.mark.engine
 def test_a_law_at_another_temperature_than_1_is_refused(server: Running) -> None:
     with pytest.raises(EngineRefusal, match=r"no normaliser at 0\.7"):
-        OpenaiScorer().start_scoring(server.arm(), 0.7, 4)
+        OpenaiTeacher().start_forcing(server.arm(), 0.7, 4)
 
 
 @pytest.mark.engine

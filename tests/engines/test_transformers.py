@@ -14,7 +14,7 @@ from scipy import stats
 from tais.engines.base import EngineRefusal
 from tais.engines.transformers.decoding import _steps
 from tais.engines.transformers.engine import TransformersEngine, speculation
-from tais.engines.transformers.teacher_forcing import TransformersScorer
+from tais.engines.transformers.teacher_forcing import TransformersTeacher
 from tais.manifest.model import Arm, Sampling
 from tais.records import Message, Request, Sample, SampleKey, ScoreRequest
 from tests.conftest import ROOT, Screen, Tais
@@ -73,11 +73,11 @@ def asked(n: int = 12) -> list[Request]:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[TransformersScorer]:
+def engine() -> Iterator[TransformersTeacher]:
     """The demo target in float32, able to generate and to score."""
     before = dict(os.environ)
-    engine = TransformersScorer()
-    engine.start_scoring(arm(engine_args={"batch_size": 4}), 0.0, 5)
+    engine = TransformersTeacher()
+    engine.start_forcing(arm(engine_args={"batch_size": 4}), 0.0, 5)
     import torch
 
     threads = torch.get_num_threads()
@@ -93,7 +93,7 @@ def answers(engine: TransformersEngine, sampling: Sampling, n: int = 12) -> list
     return [sample for sample in engine.generate(asked(n), sampling) if sample is not None]
 
 
-def batched(engine: TransformersScorer, size: int, sampling: Sampling) -> list[Sample]:
+def batched(engine: TransformersTeacher, size: int, sampling: Sampling) -> list[Sample]:
     whole = engine.options
     engine.options = whole.model_copy(update={"batch_size": size})
     try:
@@ -112,7 +112,7 @@ def law(engine: TransformersEngine, ids: list[int]) -> Any:
 
 @pytest.mark.engine
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_an_answer_depends_on_no_other_in_its_batch(engine: TransformersScorer, temperature: float) -> None:
+def test_an_answer_depends_on_no_other_in_its_batch(engine: TransformersTeacher, temperature: float) -> None:
     sampling = Sampling(temperature=temperature, max_tokens=24)
     alone, together = (batched(engine, size, sampling) for size in (1, 7))
     assert [s.token_ids for s in alone] == [s.token_ids for s in together]
@@ -122,7 +122,7 @@ def test_an_answer_depends_on_no_other_in_its_batch(engine: TransformersScorer, 
 
 
 @pytest.mark.engine
-def test_greedy_tokens_and_margins_are_those_of_a_plain_forward_pass(engine: TransformersScorer) -> None:
+def test_greedy_tokens_and_margins_are_those_of_a_plain_forward_pass(engine: TransformersTeacher) -> None:
     for request, sample in zip(asked(4), answers(engine, Sampling(max_tokens=20), 4), strict=True):
         prompt, ids = engine.render(request), list(sample.token_ids or ())
         rows = law(engine, [*prompt, *ids])[len(prompt) - 1 : -1]
@@ -135,7 +135,7 @@ def test_greedy_tokens_and_margins_are_those_of_a_plain_forward_pass(engine: Tra
 
 
 @pytest.mark.engine
-def test_scores_are_the_logits_of_a_plain_forward_pass_however_cut(engine: TransformersScorer) -> None:
+def test_scores_are_the_logits_of_a_plain_forward_pass_however_cut(engine: TransformersTeacher) -> None:
     samples = answers(engine, Sampling(max_tokens=20))
     wanted = [
         ScoreRequest(request, sample.token_ids or (), index % 3)
@@ -144,7 +144,7 @@ def test_scores_are_the_logits_of_a_plain_forward_pass_however_cut(engine: Trans
     whole = engine.rows
     for rows in (whole, 5, 1):
         engine.rows = rows
-        found = [scores for scores in engine.score(iter(wanted)) if scores is not None]
+        found = [scores for scores in engine.force(iter(wanted)) if scores is not None]
         assert [scores.request for scores in found] == wanted
         for scores in found:
             prompt, first = engine.render(scores.request.request), scores.request.first
@@ -158,11 +158,11 @@ def test_scores_are_the_logits_of_a_plain_forward_pass_however_cut(engine: Trans
 
 @pytest.mark.engine
 def test_above_temperature_0_scores_are_normalised_over_the_whole_vocabulary(
-    engine: TransformersScorer,
+    engine: TransformersTeacher,
 ) -> None:
     request = asked(1)[0]
     engine.temperature = 0.7
-    (scores,) = (s for s in engine.score([ScoreRequest(request, (5, 6), 0)]) if s is not None)
+    (scores,) = (s for s in engine.force([ScoreRequest(request, (5, 6), 0)]) if s is not None)
     engine.temperature = 0.0
     prompt = engine.render(request)
     cold = law(engine, [*prompt, 5])[len(prompt) - 1 :] / 0.7
@@ -171,7 +171,7 @@ def test_above_temperature_0_scores_are_normalised_over_the_whole_vocabulary(
 
 
 @pytest.mark.engine
-def test_draws_follow_the_warped_law(engine: TransformersScorer) -> None:
+def test_draws_follow_the_warped_law(engine: TransformersTeacher) -> None:
     from tests.oracles.vllm_warp import warp
 
     message = (Message("user", "hello"),)
@@ -193,7 +193,7 @@ def test_draws_follow_the_warped_law(engine: TransformersScorer) -> None:
 
 
 @pytest.mark.engine
-def test_a_stop_string_ends_the_text_before_it(engine: TransformersScorer) -> None:
+def test_a_stop_string_ends_the_text_before_it(engine: TransformersTeacher) -> None:
     free = answers(engine, Sampling(max_tokens=24), 4)[1]
     stop = free.text[8:11]
     cut = answers(engine, Sampling(max_tokens=24, stop=(stop,)), 4)[1]
@@ -205,7 +205,7 @@ def test_a_stop_string_ends_the_text_before_it(engine: TransformersScorer) -> No
 
 
 @pytest.mark.engine
-def test_what_fills_the_context_ends_there(engine: TransformersScorer) -> None:
+def test_what_fills_the_context_ends_there(engine: TransformersTeacher) -> None:
     limit, engine.limit = engine.limit, len(engine.render(asked(1)[0])) + 3
     (sample,) = (s for s in engine.generate(asked(1), Sampling(max_tokens=24)) if s is not None)
     assert (len(sample.token_ids or ()), sample.finish_reason) == (3, "length")

@@ -14,7 +14,9 @@ from tais.executors import targets_first
 from tais.executors.devices import Devices, parse_devices
 from tais.executors.needs import Needs, gpus_of, needs_of, spans_nodes
 from tais.manifest.load import load_manifest
+from tais.manifest.model import Arm
 from tests.conftest import Screen, Tais, finish, start
+from tests.executors.jobs import made_job
 from tests.runs.test_resume import stored
 
 pytestmark = pytest.mark.slow
@@ -54,18 +56,18 @@ def test_without_devices_there_is_one_slot() -> None:
 def test_what_an_arm_needs_follows_from_its_engine_unless_it_says_so(
     arm: dict[str, object], gpus: int
 ) -> None:
-    assert gpus_of(arm) == gpus
+    assert gpus_of(Arm.model_validate({"name": "a", **arm})) == gpus
 
 
 def test_cpus_and_memory_are_declared_or_what_the_engine_computes_on() -> None:
-    vllm = {"arm": {"engine": "vllm", "resources": None}}
+    vllm = made_job(engine="vllm")
     assert needs_of(vllm, gpus=False, threads=8) == Needs(0, 8)
     assert needs_of(vllm, gpus=True, threads=8) == Needs(1, 1)
-    assert needs_of({"arm": {"engine": "openai", "engine_args": {}}}, gpus=False, threads=8) == Needs(0, 1)
-    own = {"arm": {"engine": "vllm", "resources": {"cpus": 3, "memory": "2GiB"}}}
+    assert needs_of(made_job(engine="openai"), gpus=False, threads=8) == Needs(0, 1)
+    own = made_job(engine="vllm", resources={"cpus": 3, "memory": "2GiB"})
     assert needs_of(own, gpus=False, threads=8) == Needs(0, 3, 2 << 30)
     assert str(Needs(2, 1, 3 << 29)) == "2 GPUs and 1 CPU and 1.5 GiB of memory"
-    assert spans_nodes({"engine": "vllm", "engine_args": {"distributed_executor_backend": "ray"}})
+    assert spans_nodes(made_job(engine="vllm", engine_args={"distributed_executor_backend": "ray"}).arm)
 
 
 @pytest.mark.parametrize("text", ["", "0,,1", "0,0"])
@@ -75,9 +77,9 @@ def test_a_list_of_devices_names_each_once(text: str) -> None:
 
 
 def test_targets_come_first() -> None:
-    jobs = [{"arm": {"name": name}} for name in ("spec", "target", "other", "base")]
-    lock = {"contrasts": [{"reference": "target", "candidate": "spec"}, {"reference": "base"}]}
-    assert [job["arm"]["name"] for job in targets_first(jobs, lock)] == ["target", "base", "spec", "other"]
+    jobs = [made_job(name=name) for name in ("spec", "target", "other", "base")]
+    first = targets_first(jobs, {"target", "base"})
+    assert [job.arm.name for job in first] == ["target", "base", "spec", "other"]
 
 
 def test_resources_stand_in_the_manifest_and_in_no_arm_of_the_lock(screen: Screen, tais: Tais) -> None:

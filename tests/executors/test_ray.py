@@ -170,21 +170,56 @@ def test_nodes_that_share_an_address_alone_give_the_same(nodes: Nodes, two: Scre
     assert not (run_dir / ".staging").exists()
 
 
-def test_an_arm_that_may_stop_early_is_one_shard_and_stops(nodes: Nodes, two: Screen, tais: Tais) -> None:
+@pytest.fixture
+def early(two: Screen) -> Screen:
+    """The candidate may stop at three looks; without a flip it does at the second."""
     two.data["contrasts"][0]["audit"] = False
     two.items(180)
     two.data["rules"] = {"margin": 0.06, "sequential": 3}
     two.write()
+    return two
+
+
+def test_an_arm_that_may_stop_early_stops_at_the_same_look_as_on_one_machine(
+    nodes: Nodes, early: Screen, tais: Tais
+) -> None:
+    assert tais("run", early.path, "--out", early.folder / "local").returncode == 0
+    [local] = [path.parent for path in (early.folder / "local").glob("*/*/report.json")]
     there = ("--executor", "ray", "--ray-address", nodes.address)
-    refused = tais("run", two.path, "--out", two.out, *there, "--shared", two.folder / "shared")
-    assert refused.returncode == 4
-    assert "arm 'spec': may stop early" in refused.stderr
-    assert "leave out rules.sequential" in refused.stderr
-    done = tais("run", two.path, "--out", two.out, "--resume", *there)
+    done = tais("run", early.path, "--out", early.out, *there)
     assert done.returncode == 0, done.stderr
     assert "spec: stops at look 2 of 3: every endpoint has passed" in done.stderr
-    counted = [arm for arm, _, _ in stored(two.run_dirs()[0])]
+    [run_dir] = early.run_dirs()
+    counted = [arm for arm, _, _ in stored(run_dir)]
     assert (counted.count("target"), counted.count("spec")) == (180, 120)
+    assert_same(local, run_dir)
+    # Nothing is left to do where everything but the report is there.
+    (run_dir / "report.json").unlink()
+    again = tais("run", early.path, "--out", early.out, "--resume", *there)
+    assert again.returncode == 0, again.stderr
+    assert "spec: stops at look 2 of 3" in again.stderr
+    assert_same(local, run_dir)
+
+
+def test_workers_that_do_not_see_the_run_directory_need_not_for_an_early_stop(
+    nodes: Nodes, early: Screen, tais: Tais
+) -> None:
+    """Each look is divided among workers, and the run alone looks."""
+    early.options("spec", leak=0.4)
+    early.data["contrasts"][0]["lossless"] = False
+    early.write()
+    assert tais("run", early.path, "--out", early.folder / "local").returncode == 1
+    [local] = [path.parent for path in (early.folder / "local").glob("*/*/report.json")]
+    there = ("--executor", "ray", "--ray-address", nodes.address, "--shard-items", 20)
+    shared = early.folder / "shared"
+    done = tais("run", early.path, "--out", early.out, *there, "--shared", shared.as_uri())
+    assert done.returncode == 1, done.stderr
+    assert "an endpoint has failed" in done.stderr
+    [run_dir] = early.run_dirs()
+    assert len(stored(run_dir)) < 2 * 180
+    assert set(stored(run_dir).values()) == {1}
+    assert_same(local, run_dir)
+    assert not [path for path in shared.rglob("*") if path.is_file()]
 
 
 def test_a_shard_that_ends_five_workers_is_named_and_the_run_resumes(

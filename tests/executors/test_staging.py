@@ -13,7 +13,7 @@ import pytest
 from tais.analysis.gather import machines
 from tais.errors import StoreError
 from tais.executors import create_executor
-from tais.executors.base import Placement
+from tais.executors.base import Blocks, Placement
 from tais.executors.needs import Needs
 from tais.executors.ray.cluster import Node, like_nodes
 from tais.executors.ray.host import engine_variables
@@ -21,8 +21,9 @@ from tais.executors.ray.work import ArmWork, divisible
 from tais.executors.staging import STAGING, Collector, RunDepot, Shared, merge_engine, sweep
 from tais.records import Sample, SampleKey
 from tais.rundir.samples import PartWriter, part_files, stored_keys
-from tais.worker.protocol import ArmEvent
+from tais.worker.protocol import AnswerJob, ArmEvent, StoringJob, TeacherForcingJob
 from tests.conftest import Screen, Tais
+from tests.executors.jobs import made_job
 
 pytestmark = pytest.mark.slow
 
@@ -152,23 +153,27 @@ def test_arms_go_to_nodes_of_one_kind() -> None:
     assert like_nodes(mixed, [Needs(0, 32), Needs(1, 1)]) == list(mixed.values())
 
 
+def audit(job: AnswerJob) -> TeacherForcingJob:
+    own = {"worklist": "worklist", "arms_dir": "arms", "top": 4, "total": 1, "optional": False}
+    return TeacherForcingJob.model_validate(dict(job) | own | {"kind": "audit"})
+
+
 @pytest.mark.parametrize(
     ("job", "unasked", "asked"),
     [
-        ({"arm": {"engine": "vllm", "dtype": "float32"}}, True, True),
-        ({"arm": {"engine": "vllm", "dtype": "bfloat16"}}, False, True),
-        ({"arm": {"engine": "openai"}}, False, False),
-        ({"arm": {"engine": "vllm", "dtype": "float32"}, "looks": "run"}, False, False),
-        ({"arm": {"engine": "vllm", "dtype": "float32"}, "kind": "audit"}, False, False),
+        (made_job(engine="vllm", dtype="float32"), True, True),
+        (made_job(engine="vllm", dtype="bfloat16"), False, True),
+        (made_job(engine="openai"), False, False),
+        (audit(made_job(engine="vllm", dtype="float32")), False, False),
     ],
 )
 def test_only_arms_that_do_not_depend_on_their_batch_are_divided_unasked(
-    job: dict[str, Any], unasked: bool, asked: bool, monkeypatch: pytest.MonkeyPatch
+    job: StoringJob, unasked: bool, asked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VLLM_BATCH_INVARIANT", raising=False)
     assert (divisible(job, asked=False), divisible(job, asked=True)) == (unasked, asked)
     monkeypatch.setenv("VLLM_BATCH_INVARIANT", "1")
-    assert divisible({"arm": {"engine": "vllm", "dtype": "bfloat16"}}, asked=False)
+    assert divisible(made_job(engine="vllm", dtype="bfloat16"), asked=False)
 
 
 def test_shards_follow_the_arm_s_order_and_leave_out_what_is_stored(screen: Screen, tais: Tais) -> None:
@@ -177,13 +182,7 @@ def test_shards_follow_the_arm_s_order_and_leave_out_what_is_stored(screen: Scre
     [run_dir] = screen.run_dirs()
     shutil.rmtree(run_dir / "arms")
     events: list[ArmEvent] = []
-    job = {
-        "arm": {"name": "target", "engine": "fake", "order": "battery"},
-        "sampling": {"n": 1},
-        "items": str(run_dir / "items.parquet"),
-        "arm_dir": str(run_dir / "arms" / "target"),
-        "log": str(run_dir / "logs" / "target.log"),
-    }
+    job = made_job(run_dir)
     part(run_dir / "arms" / "target", [*range(60), 64, 65, 119])
     work = ArmWork(job, run_dir.resolve(), RunDepot(run_dir), 50, events.append)
     units = work.units(Needs(0, 1))
@@ -191,15 +190,40 @@ def test_shards_follow_the_arm_s_order_and_leave_out_what_is_stored(screen: Scre
     assert [(unit.first, unit.last) for unit in units] == [(50, 100), (100, 120)]
     assert str(units[0]) == "shard 2 of 3 (items 'm-050' to 'm-099')"
     shards = [work.begin(unit, publish=False)[1] for unit in units]
-    assert [shard and shard["done"] for shard in shards] == [[(50, 60), (64, 66)], [(119, 120)]]
-    shuffled = ArmWork(
-        {**job, "arm": {**job["arm"], "order": "shuffled"}},  # type: ignore[dict-item]
-        run_dir.resolve(),
-        RunDepot(run_dir),
-        50,
-        events.append,
-    )
+    asked = [*range(60, 64), *range(66, 100)], list(range(100, 119))
+    assert tuple(list(shard.places) for shard in shards if shard) == asked
+    assert not work.goes_on
+    mixed = made_job(run_dir, order="shuffled")
+    shuffled = ArmWork(mixed, run_dir.resolve(), RunDepot(run_dir), 50, events.append)
     assert sorted(shuffled.keys) == work.keys != shuffled.keys
+
+
+def test_an_arm_in_blocks_is_divided_inside_each_and_asks_before_the_next(screen: Screen, tais: Tais) -> None:
+    screen.options("target", refuse_start="not now")
+    assert tais("run", screen.path, "--out", screen.out).returncode == 4
+    [run_dir] = screen.run_dirs()
+    shutil.rmtree(run_dir / "arms")
+    looked: list[int] = []
+
+    def stops(stored: int) -> bool:
+        looked.append(stored)
+        return stored == 3
+
+    odd, even = tuple(range(1, 80, 2)), tuple(range(0, 80, 2))
+    blocks = Blocks((odd, even, tuple(range(80, 100)), tuple(range(100, 120))), stops)
+    part(run_dir / "arms" / "target", even)
+    work = ArmWork(made_job(run_dir), run_dir.resolve(), RunDepot(run_dir), 25, print, blocks)
+    found = work.units(Needs(0, 1))
+    assert [(unit.first, unit.last) for unit in found] == [(0, 25), (25, 40)]
+    shards = [work.begin(unit, publish=False)[1] for unit in found]
+    assert [shard.places for shard in shards if shard] == [odd[:25], odd[25:]]
+    assert (looked, work.goes_on) == ([], True)
+    # The second block is stored: the look after it comes at once.
+    [third] = work.units(Needs(0, 1))
+    assert (looked, third.shard, str(third)[:12]) == ([1, 2], 4, "shard 5 of 6")
+    # And what stops is not asked for the fourth.
+    assert work.units(Needs(0, 1)) == []
+    assert (looked, work.goes_on) == ([1, 2, 3], False)
 
 
 def test_what_is_secret_goes_to_no_other_machine() -> None:

@@ -112,6 +112,27 @@ def test_the_ledger_shows_an_edited_line(tmp_path: Path) -> None:
         read_ledger(path)
 
 
+def test_a_last_line_without_its_end_is_kept_where_it_lacks_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    for run in ("one", "two"):
+        append(path, {"event": "start", "run": run, "manifest": "m", "time": "t"})
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+    assert [entry["run"] for entry in read_ledger(path)] == ["one", "two"]
+    append(path, {"event": "start", "run": "three", "manifest": "m", "time": "t"}, check=True)
+    assert [entry["run"] for entry in read_ledger(path)] == ["one", "two", "three"]
+
+
+def test_an_edited_ledger_takes_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    for outcome in ("fail", "pass"):
+        append(path, {"event": "end", "run": outcome, "manifest": "m", "time": "t", "outcome": outcome})
+    path.write_text(path.read_text().replace('"fail"', '"pass"') + '{"torn')
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"ledger.jsonl:2"):
+        append(path, {"event": "start", "run": "new", "manifest": "m", "time": "t"}, check=True)
+    assert path.read_bytes() == before
+
+
 def test_attempts_count_a_resumed_run_once() -> None:
     entries = [
         {"event": "start", "run": "r", "manifest": "m", "time": "1"},

@@ -27,9 +27,9 @@ def environment() -> dict[str, str]:
     from tais.plan.plan import make_plan
 
     plan = make_plan(MANIFEST)
-    jobs = [{"arm": plan.manifest.arms[name].model_dump(mode="json")} for name in plan.arms]
+    arms = [plan.manifest.arms[name] for name in plan.arms]
     hide_broken_packages()
-    return worker_environment(jobs) | {
+    return worker_environment(arms) | {
         key: os.environ[key] for key in ("PYTHONPATH", "TAIS_HIDDEN_PACKAGES") if key in os.environ
     }
 

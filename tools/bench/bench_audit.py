@@ -60,16 +60,16 @@ def generate(count: int, exactly: int | None) -> dict[str, Any]:
 
 def score(count: int, answers: list[list[int]]) -> dict[str, Any]:
     """Score those answers; return the best of some times, in seconds."""
-    from tais.engines.vllm.teacher_forcing import VllmScorer
+    from tais.engines.vllm.teacher_forcing import VllmTeacher
     from tais.records import ScoreRequest
 
-    engine = VllmScorer()
-    engine.start_scoring(_arm(), 0.0, 4)
+    engine = VllmTeacher()
+    engine.start_forcing(_arm(), 0.0, 4)
     asked = [ScoreRequest(r, a, 0) for r, a in zip(_requests(count), answers, strict=True)]
     best, misses = float("inf"), 0
     for _ in range(_TIMES):
         begun = time.monotonic()
-        found = [scores for scores in engine.score(asked) if scores is not None]
+        found = [scores for scores in engine.force(asked) if scores is not None]
         best = min(best, time.monotonic() - begun)
         misses = sum(int((s.top_scores[:, 0] > s.given).sum()) for s in found)
     return {"seconds": best, "misses": misses}

@@ -181,12 +181,12 @@ def environment(manifest: Path) -> dict[str, str]:
     from tais.plan.plan import make_plan
 
     plan = make_plan(manifest)
-    jobs = [{"arm": plan.manifest.arms[name].model_dump(mode="json")} for name in plan.arms]
+    arms = [plan.manifest.arms[name] for name in plan.arms]
     hide_broken_packages()
     own = {key: os.environ[key] for key in ("PYTHONPATH", "TAIS_HIDDEN_PACKAGES") if key in os.environ}
     # The server of a peer is looked for on the path.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**worker_environment(jobs), **own, "PATH": path, "HF_HUB_OFFLINE": "1", "TAIS_UNSIGNED": "1"}
+    return {**worker_environment(arms), **own, "PATH": path, "HF_HUB_OFFLINE": "1", "TAIS_UNSIGNED": "1"}
 
 
 def tais(manifest: Path) -> dict[str, Any]:

@@ -33,14 +33,15 @@ PROMPTS = [f"Tell me about thing number {i}." for i in range(16)]
 
 def main() -> None:
     """Measure, print."""
-    from tais.executors.local import worker_environment
+    from tais.executors.process import worker_environment
+    from tais.manifest.model import Arm
 
     if "TAIS_BENCH_STARTUP" not in os.environ:
-        job = {"arm": {"engine": "vllm", "model": str(MODELS / "target")}}
+        arm = Arm(name="target", engine="vllm", model=str(MODELS / "target"))
         os.execve(
             sys.executable,
             [sys.executable, __file__],
-            {**worker_environment([job]), "TAIS_BENCH_STARTUP": "1"},
+            {**worker_environment([arm]), "TAIS_BENCH_STARTUP": "1"},
         )
     rows: list[dict[str, Any]] = []
 

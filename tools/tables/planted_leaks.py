@@ -49,13 +49,13 @@ def score(
     """Return a model's own choices at the places of some answers, and its margins of given choices."""
     from bench_audit import _arm, _requests
 
-    from tais.engines.vllm.teacher_forcing import VllmScorer
+    from tais.engines.vllm.teacher_forcing import VllmTeacher
     from tais.records import ScoreRequest
 
     target = _arm()
     folder = str(ROOT / "models" / "demo" / model)
-    engine = VllmScorer()
-    engine.start_scoring(
+    engine = VllmTeacher()
+    engine.start_forcing(
         target.model_copy(update={"dtype": dtype, "model": folder, "tokenizer": target.model}), 0.0, 1536
     )
     asked = [ScoreRequest(r, a, 0) for r, a in zip(_requests(520), answers, strict=True)]
@@ -64,7 +64,7 @@ def score(
     own: list[list[float]] = [[] for _ in asked]
     margins: list[list[float]] = [[] for _ in asked]
     scale = 0.0
-    for found in engine.score(asked):
+    for found in engine.force(asked):
         if found is None:
             continue
         place = places[found.request.request.key]

@@ -11,14 +11,10 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from tais.engines.base import EngineRefusal
+from tais.engines.base import EngineRefusal, PlantedFault
 from tais.manifest.model import Arm, Sampling
 from tais.records import Counters, Request, Sample
-
-if TYPE_CHECKING:
-    from tais.lab.drill.faults import Fault
 
 __all__ = ["FakeEngine"]
 
@@ -39,7 +35,7 @@ _OPTIONS = {
     "meet": None,
     "refuse_start": None,
     "resolve": {},
-    # Of its scorer: how far below the best a token lies that this stack would not have chosen.
+    # Of teacher forcing: how far below the best a token lies that this stack would not have chosen.
     "margin": 5.0,
     "margin_float32": None,
     "refuse_float32": None,
@@ -61,7 +57,13 @@ def _fraction(*parts: object) -> float:
 class FakeEngine:
     """Deterministic answers without a model."""
 
-    def start(self, arm: Arm) -> dict[str, Any]:
+    fault: PlantedFault | None = None
+
+    def imitate(self, fault: PlantedFault) -> None:
+        """Behave as if this fault were planted."""
+        self.fault = fault
+
+    def start(self, arm: Arm) -> dict[str, object]:
         """Read the options; see the module's ``_OPTIONS``."""
         unknown = set(arm.engine_args) - set(_OPTIONS)
         if unknown:
@@ -75,11 +77,6 @@ class FakeEngine:
         if self.options["meet"]:
             self._meet(**self.options["meet"])
         self.speculates = arm.speculative_config is not None
-        self.fault: Fault | None = None
-        if arm.fault is not None:
-            from tais.lab.drill.planting import planted
-
-            self.fault = planted()
         self.done = 0
         speculative = (
             {**arm.speculative_config, **self.options["resolve"]} if arm.speculative_config else None

@@ -1,11 +1,10 @@
-"""The fake engine as a scorer, for tests: it knows its own answers and disapproves of others by a margin."""
+"""The fake engine as a teacher, for tests: it knows its own answers and disapproves of others by a margin."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -14,15 +13,15 @@ from tais.engines.fake.engine import FakeEngine
 from tais.manifest.model import Arm, Sampling
 from tais.records import ScoreRequest, TokenScores
 
-__all__ = ["FakeScorer"]
+__all__ = ["FakeTeacher"]
 
 _BEST = 20.0
 
 
-class FakeScorer(FakeEngine):
+class FakeTeacher(FakeEngine):
     """Scores the first token that differs from its own answer ``margin`` below the best, all others best."""
 
-    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
+    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
         """Take over the options of the arm."""
         self.top = top
         resolved = self.start(arm.model_copy(update={"speculative_config": None}))
@@ -34,7 +33,7 @@ class FakeScorer(FakeEngine):
                 self.margin = float(self.options["margin_float32"])
         return resolved
 
-    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
+    def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Score one request after the other."""
         unbroken = "TAIS_FAKE_UNBROKEN" in os.environ
         for index, request in enumerate(requests):

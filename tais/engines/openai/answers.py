@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tais.engines.openai.http import Malformed
 
@@ -47,7 +46,7 @@ class Answer:
     accepted: list[int] | None
 
 
-def read_answer(value: Any, *, chat: bool) -> Answer:
+def read_answer(value: object, *, chat: bool) -> Answer:
     """Read an answer of ``/v1/chat/completions`` or ``/v1/completions``.
 
     Raises
@@ -56,7 +55,8 @@ def read_answer(value: Any, *, chat: bool) -> Answer:
         Where it has not one choice with a text, or contradicts itself.
     """
     choice = _choice(value)
-    text: Any
+    assert isinstance(value, dict), "what has a choice is a mapping"
+    text: object
     if chat:
         message = choice.get("message")
         if not isinstance(message, dict):
@@ -69,7 +69,8 @@ def read_answer(value: Any, *, chat: bool) -> Answer:
     reason = choice.get("finish_reason")
     if reason in _BROKEN_OFF:
         raise Malformed(f"it broke an answer off ({reason})")
-    usage = value.get("usage") if isinstance(value.get("usage"), dict) else {}
+    counts = value.get("usage")
+    usage = counts if isinstance(counts, dict) else {}
     ids = read_ids(choice.get("token_ids", _row_ids(choice.get("logprobs"))))
     counted = usage.get("completion_tokens")
     if ids is not None and isinstance(counted, int) and counted != len(ids):
@@ -97,14 +98,14 @@ def read_answer(value: Any, *, chat: bool) -> Answer:
     )
 
 
-def _choice(value: Any) -> dict[str, Any]:
+def _choice(value: object) -> dict[str, object]:
     choices = value.get("choices") if isinstance(value, dict) else None
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
         raise Malformed("its answer has not one choice")
     return choices[0]
 
 
-def read_ids(value: Any) -> list[int] | None:
+def read_ids(value: object) -> list[int] | None:
     """Read token ids; None where there are none."""
     if value is None:
         return None
@@ -115,14 +116,14 @@ def read_ids(value: Any) -> list[int] | None:
     return value
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         raise Malformed("a log-probability is no number")
     return float(value)
 
 
 def _top_two(
-    logprobs: Any, ids: Sequence[int] | None
+    logprobs: object, ids: Sequence[int] | None
 ) -> tuple[list[float] | None, list[float] | None, list[int] | None]:
     rows = _listed(logprobs)
     if rows is None or (ids is not None and len(rows) != len(ids)):
@@ -140,7 +141,7 @@ def _top_two(
     return top1, top2, other
 
 
-def _listed(logprobs: Any) -> list[list[tuple[str, float]]] | None:
+def _listed(logprobs: object) -> list[list[tuple[str, float]]] | None:
     """Return the best tokens per position, in the chat or the older form; None where they are not told."""
     if not isinstance(logprobs, dict):
         return None
@@ -163,12 +164,12 @@ def _listed(logprobs: Any) -> list[list[tuple[str, float]]] | None:
     return found
 
 
-def _named(entry: dict[str, Any]) -> str:
+def _named(entry: dict[str, object]) -> str:
     """Return the name of a token, by its id where llama.cpp tells it beside the text."""
     return f"token_id:{entry['id']}" if isinstance(entry.get("id"), int) else str(entry.get("token"))
 
 
-def _row_ids(logprobs: Any) -> list[Any] | None:
+def _row_ids(logprobs: object) -> list[object] | None:
     """Return the ids that llama.cpp tells with the scores of an answer; None elsewhere."""
     rows = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "id" in row for row in rows):
@@ -181,7 +182,7 @@ def _token_id(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _steps(metrics: Any) -> tuple[list[int] | None, list[int] | None]:
+def _steps(metrics: object) -> tuple[list[int] | None, list[int] | None]:
     """Return drafts per step as vLLM tells them (``--per-request-spec-decode-metrics detailed``)."""
     told = metrics.get("speculative_decoding") if isinstance(metrics, dict) else None
     if not isinstance(told, dict):
@@ -192,7 +193,7 @@ def _steps(metrics: Any) -> tuple[list[int] | None, list[int] | None]:
     return drafted, accepted
 
 
-def read_prompt_scores(value: Any, ids: Sequence[int], first: int) -> list[Row]:
+def read_prompt_scores(value: object, ids: Sequence[int], first: int) -> list[Row]:
     """Read vLLM's ``prompt_logprobs`` of the tokens from index `first` on.
 
     Raises
@@ -215,7 +216,7 @@ def read_prompt_scores(value: Any, ids: Sequence[int], first: int) -> list[Row]:
     return found
 
 
-def read_echo(value: Any, ids: Sequence[int], first: int, to_id: Callable[[str], int | None]) -> list[Row]:
+def read_echo(value: object, ids: Sequence[int], first: int, to_id: Callable[[str], int | None]) -> list[Row]:
     """Read the scores of an echoed prompt, from index `first` on.
 
     Parameters
@@ -236,7 +237,7 @@ def read_echo(value: Any, ids: Sequence[int], first: int, to_id: Callable[[str],
     """
     logprobs = _choice(value).get("logprobs")
     logprobs = logprobs if isinstance(logprobs, dict) else {}
-    columns: list[list[Any]] = []
+    columns: list[list[object]] = []
     for name in ("tokens", "token_logprobs", "top_logprobs"):
         column = logprobs.get(name)
         if not isinstance(column, list) or len(column) < len(ids):
@@ -251,7 +252,7 @@ def read_echo(value: Any, ids: Sequence[int], first: int, to_id: Callable[[str],
     return found[first:]
 
 
-def _echoed(token: int, score: Any, best: Any, to_id: Callable[[str], int | None]) -> Row:
+def _echoed(token: int, score: object, best: object, to_id: Callable[[str], int | None]) -> Row:
     if not isinstance(best, dict) or not best:
         raise Malformed("it lists no best tokens of a prompt")
     own = _number(score)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from tais.records import Counters
 
@@ -46,12 +45,12 @@ LLAMA_CPP = Dialect(
 OTHER = Dialect(asks_ids=VLLM.asks_ids)
 
 
-def dialect_of(model: Mapping[str, Any]) -> Dialect:
+def dialect_of(model: Mapping[str, object]) -> Dialect:
     """Return the dialect of the server that lists this model."""
     return {"vllm": VLLM, "llamacpp": LLAMA_CPP}.get(str(model.get("owned_by")), OTHER)
 
 
-def longest(model: Mapping[str, Any]) -> int | None:
+def longest(model: Mapping[str, object]) -> int | None:
     """Return the most tokens of prompt and answer together, where the list of models tells."""
     meta = model.get("meta")
     told = model.get("max_model_len", meta.get("n_ctx") if isinstance(meta, dict) else None)

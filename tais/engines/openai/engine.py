@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's API: vLLM, SGLang, llama.cpp, TGI and others, by their address.
+"""object server that speaks OpenAI's API: vLLM, SGLang, llama.cpp, TGI and others, by their address.
 
 Facts about vLLM 0.32 that this file rests on, read in its source and tried on a CPU: ``return_token_ids``
 gives the ids of prompt and answer; what a request leaves out comes from the model's own generation settings,
@@ -12,14 +12,14 @@ import hashlib
 import importlib.util
 import os
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tais.common.files import canonical_json
 from tais.engines.base import EngineRefusal
 from tais.engines.openai.answers import Answer, read_answer, read_ids
 from tais.engines.openai.dialect import VLLM, dialect_of, longest, read_counters
 from tais.engines.prompts import Renderer, prompt_digest
-from tais.engines.resolved import to_plain
+from tais.engines.resolved import plain_mapping, to_plain
 from tais.manifest.engine_options import OpenaiOptions, read_options, wrong_option
 from tais.manifest.model import Arm, Sampling
 from tais.records import Counters, Request, Sample
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenaiEngine"]
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 _NOT_INSTALLED = "httpx is not installed. Install it with: pip install 'tais[openai]'"
@@ -45,11 +46,11 @@ class OpenaiEngine:
     server: Server | None = None
     loop: asyncio.AbstractEventLoop | None = None
 
-    def start(self, arm: Arm) -> dict[str, Any]:
+    def start(self, arm: Arm) -> dict[str, object]:
         """Reach the server, or start one; see :class:`tais.engines.base.Engine`."""
         return self.connect(arm, {})
 
-    def connect(self, arm: Arm, served: Mapping[str, Any]) -> dict[str, Any]:
+    def connect(self, arm: Arm, served: Mapping[str, object]) -> dict[str, object]:
         """Start as :meth:`start` does, with more arguments for a server of the arm's own."""
         if importlib.util.find_spec("httpx") is None:
             raise EngineRefusal(_NOT_INSTALLED)
@@ -75,11 +76,11 @@ class OpenaiEngine:
             self.close()
             raise
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+    def _run(self, work: Coroutine[object, object, T]) -> T:
         assert self.loop is not None
         return self.loop.run_until_complete(work)
 
-    def _look_around(self) -> dict[str, Any]:
+    def _look_around(self) -> dict[str, object]:
         """Find out what the server is, and return what it tells of itself."""
         models = _models(self._run(self.client.models()))
         names = [str(model.get("id")) for model in models]
@@ -105,7 +106,7 @@ class OpenaiEngine:
         return {
             # Where a server does not tell, nobody knows; an arm's wish is no answer.
             "speculative_config": "unknown",
-            **to_plain(config),
+            **plain_mapping(config),
             "server": {
                 "models": models,
                 "version": told.get("version") if isinstance(told, dict) else None,
@@ -116,7 +117,7 @@ class OpenaiEngine:
 
     def _prepare_prompts(self) -> None:
         """Find out how prompts become token ids: by a tokenizer here, by the server, or not at all."""
-        self._known: dict[tuple[Any, ...], list[int] | None] = {}
+        self._known: dict[tuple[object, ...], list[int] | None] = {}
         self.renderer: Renderer | None = None
         if self.arm.tokenizer is not None:
             from tais.engines.tokenizer import read_tokenizer
@@ -135,7 +136,7 @@ class OpenaiEngine:
     async def _tokenized(self, request: Request) -> list[int]:
         from tais.engines.openai.http import Malformed
 
-        def read(value: Any) -> list[int]:
+        def read(value: object) -> list[int]:
             ids = read_ids(value.get("tokens")) if isinstance(value, dict) else None
             if not ids:
                 raise Malformed("it gives no tokens of a prompt")
@@ -153,7 +154,7 @@ class OpenaiEngine:
                     f"battery {request.key.battery!r} asks without a chat template, which the chat endpoint "
                     "always applies. Say endpoint: completions"
                 )
-        for request, ids in self.drive(requests, self._sized):
+        for request, ids in filter(None, self.drive(requests, self._sized)):
             if ids is None:
                 if request.chat and self.options.endpoint == "completions":
                     raise EngineRefusal(
@@ -178,8 +179,12 @@ class OpenaiEngine:
         yield from self.drive(requests, answer, idle=True)
 
     def drive(
-        self, items: Iterable[Any], work: Callable[[Any], Coroutine[Any, Any, T]], *, idle: bool = False
-    ) -> Iterator[Any]:
+        self,
+        items: Iterable[Item],
+        work: Callable[[Item], Coroutine[object, object, T]],
+        *,
+        idle: bool = False,
+    ) -> Iterator[T | None]:
         """Do work on items, some at once; yield results as they come, each once, and None while idle."""
         assert self.loop is not None
         waiting, running, exhausted = iter(items), set[asyncio.Task[T]](), False
@@ -215,12 +220,12 @@ class OpenaiEngine:
         self._same_model(answer)
         return self._sample(request, answer, ids, seconds)
 
-    def _body(self, request: Request, ids: Sequence[int] | None, sampling: Sampling) -> dict[str, Any]:
+    def _body(self, request: Request, ids: Sequence[int] | None, sampling: Sampling) -> dict[str, object]:
         room = sampling.max_tokens
         if ids is not None and self.limit is not None:
             # A server refuses what in-process engines cut short.
             room = min(room, self.limit - len(ids))
-        body: dict[str, Any] = {
+        body: dict[str, object] = {
             "model": self.arm.model,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -299,7 +304,7 @@ class OpenaiEngine:
             self.server.stop()
 
 
-def _checked(value: Any, body: Mapping[str, Any], *, chat: bool) -> Answer:
+def _checked(value: object, body: Mapping[str, object], *, chat: bool) -> Answer:
     """Read an answer; one to other tokens than were sent belongs to another request."""
     from tais.engines.openai.http import Malformed
 
@@ -318,11 +323,11 @@ async def _settled(tasks: set[asyncio.Task[T]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _failed(task: asyncio.Task[Any]) -> bool:
+def _failed(task: asyncio.Task[object]) -> bool:
     return task.cancelled() or task.exception() is not None
 
 
-def _models(told: Any) -> list[dict[str, Any]]:
+def _models(told: object) -> list[dict[str, object]]:
     """Return what a server says of its models, without times and ids of one process."""
     listed = told.get("data") if isinstance(told, dict) else None
     kept = ("id", "owned_by", "root", "parent", "max_model_len")

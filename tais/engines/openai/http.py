@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -74,7 +74,7 @@ class Client:
             trust_env=urlsplit(root).hostname not in _LOCAL,
         )
 
-    async def post(self, path: str, body: dict[str, Any], read: Callable[[Any], T]) -> tuple[T, float]:
+    async def post(self, path: str, body: dict[str, object], read: Callable[[object], T]) -> tuple[T, float]:
         """Send a request until its answer can be read.
 
         Parameters
@@ -105,7 +105,7 @@ class Client:
 
         return await self._tried(path, once)
 
-    async def models(self) -> Any:
+    async def models(self) -> object:
         """Return ``/v1/models``; None where the server has no such list.
 
         Raises
@@ -114,7 +114,7 @@ class Client:
             As of :meth:`post`.
         """
 
-        async def once() -> Any:
+        async def once() -> object:
             answer = await self._get("/v1/models")
             if answer.status_code in (404, 405, 501):
                 return None
@@ -127,7 +127,7 @@ class Client:
 
         return await self._tried("/v1/models", once)
 
-    async def told(self, path: str) -> Any:
+    async def told(self, path: str) -> object:
         """Return what a server may tell of itself (JSON or text); None where it does not."""
         try:
             answer = await self._get(path)
@@ -157,7 +157,7 @@ class Client:
         tries = "once" if not self.options.retries else f"{self.options.retries + 1} times"
         raise ServerFailure(f"{self.root}{path} was asked {tries} and gave no usable answer: {problem}")
 
-    async def _once(self, path: str, body: dict[str, Any]) -> Any:
+    async def _once(self, path: str, body: dict[str, object]) -> object:
         tag = f"tais-{secrets.token_hex(10)}"
         data = bytearray()
         # Over everything: a server may send a byte now and then for ever.

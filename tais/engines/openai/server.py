@@ -15,7 +15,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from tais.engines.base import EngineRefusal, ServerFailure
 from tais.manifest.engine_options import OpenaiOptions
@@ -44,7 +43,7 @@ class Server:
         When vLLM is not installed.
     """
 
-    def __init__(self, arm: Arm, options: OpenaiOptions, own: Mapping[str, Any]) -> None:
+    def __init__(self, arm: Arm, options: OpenaiOptions, own: Mapping[str, object]) -> None:
         if importlib.util.find_spec("vllm") is None:
             raise EngineRefusal("serve starts vLLM, which is not installed: pip install 'tais[cpu]'")
         self.key = secrets.token_hex(16)
@@ -103,9 +102,9 @@ class Server:
             self._process.wait()
 
 
-def arguments(arm: Arm, serve: Mapping[str, Any]) -> Iterator[str]:
+def arguments(arm: Arm, serve: Mapping[str, object]) -> Iterator[str]:
     """Yield the server's command line: the arm's settings, then ``serve``, over what keeps arms matched."""
-    settings: dict[str, Any] = {"model": arm.model}
+    settings: dict[str, object] = {"model": arm.model}
     for key in ("revision", "tokenizer", "dtype", "chat_template", "speculative_config"):
         if getattr(arm, key) is not None:
             settings[key] = getattr(arm, key)
@@ -118,7 +117,7 @@ def arguments(arm: Arm, serve: Mapping[str, Any]) -> Iterator[str]:
         yield from _flag(name.replace("_", "-"), value)
 
 
-def _flag(name: str, value: Any) -> Iterator[str]:
+def _flag(name: str, value: object) -> Iterator[str]:
     if value is None:
         return
     if isinstance(value, bool):

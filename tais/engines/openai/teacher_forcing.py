@@ -1,11 +1,12 @@
-"""A server as a scorer: log-probabilities of prompt tokens through ``/v1/completions``."""
+"""Teacher forcing through a server: log-probabilities of prompt tokens through ``/v1/completions``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tais.engines.base import EngineRefusal, ServerFailure
 from tais.engines.openai.answers import Row, read_echo, read_prompt_scores
@@ -14,24 +15,26 @@ from tais.engines.prompts import prompt_digest
 from tais.manifest.model import Arm
 from tais.records import ScoreRequest, TokenScores
 
-__all__ = ["OpenaiScorer"]
+__all__ = ["OpenaiTeacher"]
 
 # As of :mod:`tais.engines.vllm.teacher_forcing`: rows times vocabulary that one step of a server may score.
+N = TypeVar("N", int, float)
+T = TypeVar("T", bound=np.generic)
 _SCORES_PER_STEP = 1 << 26
 _CHUNK = (256, 8192)
 # What rounding may put above 0.
 _ABOVE = 1e-3
 
 
-class OpenaiScorer(OpenaiEngine):
+class OpenaiTeacher(OpenaiEngine):
     """A client that asks for nothing but scores.
 
     At temperature 0 a score is the raw logit where the server gives logits (a vLLM server that TAIS starts
     does), else the log-probability: margins, which are differences, are the same.
     """
 
-    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
-        """Reach the server; see :class:`tais.engines.base.ScoringEngine`."""
+    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
+        """Reach the server; see :class:`tais.engines.base.Teacher`."""
         if temperature not in (0.0, 1.0):
             raise EngineRefusal(
                 "a server tells log-probabilities at temperature 1 alone, and without the whole vocabulary "
@@ -47,7 +50,8 @@ class OpenaiScorer(OpenaiEngine):
                 "this server speculates, and a drafter may overwrite what is scored. Audit with an arm whose "
                 "server does not"
             )
-        mode = resolved.get("model_config", {}).get("logprobs_mode")
+        told = resolved.get("model_config")
+        mode = told.get("logprobs_mode") if isinstance(told, dict) else None
         if temperature > 0 and mode is not None and not str(mode).endswith("logprobs"):
             self.close()
             raise EngineRefusal(
@@ -58,8 +62,8 @@ class OpenaiScorer(OpenaiEngine):
         self.lawful = temperature > 0
         return {**resolved, "scores": "logits" if str(mode).endswith("logits") else "logprobs"}
 
-    def _served(self, arm: Arm, temperature: float) -> dict[str, Any]:
-        """Return what a server of the arm's own is told, as the in-process scorer is."""
+    def _served(self, arm: Arm, temperature: float) -> dict[str, object]:
+        """Return what a server of the arm's own is told, as the engine in process is."""
         serve = arm.engine_args.get("serve")
         if not isinstance(serve, dict):
             return {}
@@ -76,7 +80,7 @@ class OpenaiScorer(OpenaiEngine):
             "max_num_batched_tokens": max(chunk, int(serve.get("max_num_seqs", 0))),
         }
 
-    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
+    def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Keep as many requests under way as the arm says, and yield scores as they finish."""
         yield from self.drive(requests, self._score, idle=True)
 
@@ -94,7 +98,7 @@ class OpenaiScorer(OpenaiEngine):
         return self._told(request, prompt, rows)
 
     async def _rows(self, ids: Sequence[int], first: int) -> list[Row]:
-        body: dict[str, Any] = {
+        body: dict[str, object] = {
             "model": self.arm.model,
             "prompt": list(ids),
             "temperature": 0,
@@ -108,7 +112,7 @@ class OpenaiScorer(OpenaiEngine):
             if self.wants_ids:
                 body["return_tokens_as_token_ids"] = True
 
-        def read(value: Any) -> list[Row]:
+        def read(value: object) -> list[Row]:
             if self.how == "prompt_logprobs":
                 return read_prompt_scores(value, ids, first)
             return read_echo(value, ids, first, self._id_of)
@@ -143,5 +147,5 @@ class OpenaiScorer(OpenaiEngine):
         )
 
 
-def _table(rows: list[list[Any]], width: int, dtype: Any) -> Any:
+def _table(rows: list[list[N]], width: int, dtype: type[T]) -> NDArray[T]:
     return np.asarray(rows, dtype=dtype).reshape(len(rows), width)

@@ -10,21 +10,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tais.engines.base import EngineRefusal
 from tais.manifest.model import Sampling
 from tais.records import Request
 
 if TYPE_CHECKING:
-    from tais.engines.transformers.engine import TransformersEngine
+    from torch import Generator, Tensor, device
+    from torch.nn import Module
+    from torch.utils.hooks import RemovableHandle
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers.generation import CandidateGenerator, LogitsProcessor
+    from transformers.utils import ModelOutput
 
-__all__ = ["Decoded", "decode"]
+__all__ = ["Decoded", "DecodingModel", "Speculation", "decode"]
+
+Speculation = dict[str, Any]
+"""Options of one method, as transformers takes them."""
 
 # vLLM raises a positive temperature below this to it; two engines must draw from the same law.
 _LEAST_TEMPERATURE = 0.01
 # Characters of a stop string are at most so many tokens; a few more for what surrounds it.
 _AROUND = 4
+
+
+class DecodingModel(Protocol):
+    """A model that is loaded, with all that decoding reads of its arm."""
+
+    model: PreTrainedModel
+    assistant: PreTrainedModel | None
+    tokenizer: PreTrainedTokenizerBase
+    device: device
+    limit: int
+    """Tokens of prompt and answer together."""
+    ends: frozenset[int]
+    speculation: Speculation | None
+
+    @property
+    def render(self) -> Callable[[Request], list[int]]:
+        """Returns a prompt's token ids."""
+        ...
 
 
 class _Best(NamedTuple):
@@ -55,7 +81,7 @@ class Decoded:
         return [b.logprobs[0] for b in self.best], [b.logprobs[1] for b in self.best], others
 
 
-def decode(engine: TransformersEngine, batch: Sequence[Request], sampling: Sampling) -> list[Decoded]:
+def decode(engine: DecodingModel, batch: Sequence[Request], sampling: Sampling) -> list[Decoded]:
     """Answer some prompts at once.
 
     Parameters
@@ -88,10 +114,10 @@ def decode(engine: TransformersEngine, batch: Sequence[Request], sampling: Sampl
 
 
 def _generate(
-    engine: TransformersEngine,
+    engine: DecodingModel,
     rows: _Rows,
     sampling: Sampling,
-    processors: list[Any],
+    processors: list[LogitsProcessor],
     *,
     assisted: bool = False,
 ) -> None:
@@ -106,7 +132,7 @@ def _generate(
     for row, prompt in enumerate(rows.prompts):
         ids[row, width - len(prompt) :] = torch.tensor(prompt)
         mask[row, width - len(prompt) :] = 1
-    settings: dict[str, Any] = {
+    settings: dict[str, object] = {
         "max_new_tokens": max(rows.most),
         "eos_token_id": sorted(engine.ends) or None,
         "pad_token_id": pad,
@@ -130,8 +156,8 @@ def _generate(
     rows.found = found[:, width:].tolist()
 
 
-def _assisted(engine: TransformersEngine, sampling: Sampling) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _assisted(engine: DecodingModel, sampling: Sampling) -> dict[str, object]:
+    found: dict[str, object] = {}
     config = engine.speculation or {}
     if config["method"] == "prompt_lookup":
         found["prompt_lookup_num_tokens"] = config["num_speculative_tokens"]
@@ -146,7 +172,7 @@ def _assisted(engine: TransformersEngine, sampling: Sampling) -> dict[str, Any]:
     return found
 
 
-def _drafting(engine: TransformersEngine) -> dict[str, Any]:
+def _drafting(engine: DecodingModel) -> dict[str, object]:
     """Return the settings that assisted generation reads from the assistant itself."""
     if engine.assistant is None:
         return {}
@@ -158,7 +184,7 @@ def _drafting(engine: TransformersEngine) -> dict[str, Any]:
     }
 
 
-def _best_two(logits: Any) -> list[_Best]:
+def _best_two(logits: Tensor) -> list[_Best]:
     """Return the best two tokens of each row of logits, shape (n, V)."""
     values, tokens = logits.topk(min(2, logits.shape[-1]), dim=-1)
     values = (values - logits.logsumexp(dim=-1, keepdim=True)).tolist()
@@ -176,9 +202,9 @@ class _Recorder:
         self.best: list[list[_Best]] = [[] for _ in batch]
         self.seeds = [request.seed for request in batch] if sampling.temperature > 0 else []
         self.warpers = _warpers(sampling)
-        self.generators: list[Any] = []
+        self.generators: list[Generator] = []
 
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         import torch
 
         for best, found in zip(self.best, _best_two(scores.float()), strict=True):
@@ -196,10 +222,10 @@ class _Recorder:
         return drawn
 
 
-def _warpers(sampling: Sampling) -> list[Callable[[Any, Any], Any]]:
+def _warpers(sampling: Sampling) -> list[LogitsProcessor]:
     from transformers.generation import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-    found: list[Callable[[Any, Any], Any]] = []
+    found: list[LogitsProcessor] = []
     if sampling.temperature > 0:
         found.append(TemperatureLogitsWarper(float(max(sampling.temperature, _LEAST_TEMPERATURE))))
     if sampling.top_k:
@@ -212,7 +238,7 @@ def _warpers(sampling: Sampling) -> list[Callable[[Any, Any], Any]]:
 class _Rows:
     """A stopping criterion per row: end tokens, stop strings, the row's own limit."""
 
-    def __init__(self, engine: TransformersEngine, prompts: list[list[int]], sampling: Sampling) -> None:
+    def __init__(self, engine: DecodingModel, prompts: list[list[int]], sampling: Sampling) -> None:
         self.engine = engine
         self.prompts = prompts
         self.stop = sampling.stop
@@ -220,7 +246,7 @@ class _Rows:
         self.found: list[list[int]] = []
         self.width = 0
 
-    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+    def __call__(self, input_ids: Tensor, scores: Tensor, **_: object) -> Tensor:
         import torch
 
         rows = input_ids[:, self.width :].tolist()
@@ -262,12 +288,12 @@ class _Rows:
 class _Steps:
     """Counts drafts of assisted generation, and notes the target's own best tokens, while entered."""
 
-    engine: TransformersEngine
+    engine: DecodingModel
     drafted: list[int] = field(default_factory=list)
     accepted: list[int] = field(default_factory=list)
     best: list[_Best] = field(default_factory=list)
-    _logits: Any = None
-    _hook: Any = None
+    _logits: Tensor | None = None
+    _hook: RemovableHandle | None = None
 
     def __enter__(self) -> None:
         model = self.engine.model
@@ -277,27 +303,29 @@ class _Steps:
         model._get_candidate_generator = lambda **arguments: self._watched(make(**arguments))
 
     def __exit__(self, *_: object) -> None:
-        self._hook.remove()
+        if self._hook is not None:
+            self._hook.remove()
         del self.engine.model._get_candidate_generator
 
-    def _see(self, module: Any, arguments: Any, output: Any) -> None:
+    def _see(self, module: Module, arguments: tuple[object, ...], output: ModelOutput) -> None:
         self._logits = output.logits
 
-    def _watched(self, generator: Any) -> Any:
+    def _watched(self, generator: CandidateGenerator) -> CandidateGenerator:
         propose, learn = generator.get_candidates, generator.update_candidate_strategy
 
-        def get_candidates(input_ids: Any, **options: Any) -> Any:
-            found = propose(input_ids, **options)
+        def get_candidates(input_ids: Tensor, **options: object) -> tuple[Tensor, Tensor | None]:
+            found: tuple[Tensor, Tensor | None] = propose(input_ids, **options)
             self.drafted.append(found[0].shape[1] - input_ids.shape[1])
             return found
 
-        def update_candidate_strategy(input_ids: Any, scores: Any, num_matches: Any) -> Any:
+        def update_candidate_strategy(input_ids: Tensor, scores: Tensor, num_matches: int) -> None:
             taken = int(num_matches)
             self.accepted.append(taken)
+            assert self._logits is not None
             # Before any processor: the rows of this step that became tokens.
             rows = self._logits[0, -self.drafted[-1] - 1 :][: taken + 1]
             self.best += _best_two(rows.float())
-            return learn(input_ids, scores, num_matches)
+            learn(input_ids, scores, num_matches)
 
         generator.get_candidates = get_candidates
         generator.update_candidate_strategy = update_candidate_strategy

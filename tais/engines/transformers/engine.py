@@ -10,21 +10,26 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest, text_after
 from tais.engines.resolved import to_plain
 from tais.engines.tokenizer import _NOT_INSTALLED, _first_line, read_tokenizer
+from tais.engines.transformers.decoding import Decoded, Speculation, decode
 from tais.manifest.engine_options import TransformersOptions, read_options, wrong_option
 from tais.manifest.model import Arm, Sampling
 from tais.records import Counters, Request, Sample
+
+if TYPE_CHECKING:
+    from torch import device
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["TransformersEngine", "preload"]
 
 _DTYPES = ("auto", "float32", "float16", "bfloat16", "float64")
 # What each method of speculation takes, with its defaults; None must be given.
-_SPECULATION: dict[str, dict[str, Any]] = {
+_SPECULATION: dict[str, Speculation] = {
     "assistant_model": {
         "model": None,
         "revision": "",
@@ -68,7 +73,7 @@ def preload(models: Sequence[str]) -> None:
             getattr(transformers, architecture, None)
 
 
-def speculation(arm: Arm) -> dict[str, Any] | None:
+def speculation(arm: Arm) -> Speculation | None:
     """Return how an arm speculates, defaults filled in.
 
     Raises
@@ -99,7 +104,7 @@ def speculation(arm: Arm) -> dict[str, Any] | None:
 class TransformersEngine:
     """One causal language model of transformers."""
 
-    def start(self, arm: Arm) -> dict[str, Any]:
+    def start(self, arm: Arm) -> dict[str, object]:
         """Load model, tokenizer and assistant; see :class:`tais.engines.base.Engine`."""
         wrong = wrong_option(arm)
         if wrong is not None:
@@ -118,7 +123,7 @@ class TransformersEngine:
         self._totals = [0, 0, 0]
         return self._resolved()
 
-    def _load(self, model: str, revision: str | None) -> Any:
+    def _load(self, model: str, revision: str | None) -> PreTrainedModel:
         import torch
         from transformers import AutoModelForCausalLM
 
@@ -127,7 +132,7 @@ class TransformersEngine:
             raise EngineRefusal(f"no dtype named {dtype!r}; dtypes: {', '.join(_DTYPES)}")
         arguments = {"attn_implementation": self.options.attn_implementation}
         try:
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            loaded = AutoModelForCausalLM.from_pretrained(
                 model,
                 revision=revision or "main",
                 dtype=dtype if dtype == "auto" else getattr(torch, dtype),
@@ -142,7 +147,7 @@ class TransformersEngine:
                 raise
             raise EngineRefusal(f"transformers refuses {model}: {_first_line(error)}") from error
 
-    def _load_assistant(self) -> Any:
+    def _load_assistant(self) -> PreTrainedModel | None:
         if self.speculation is None or self.speculation["method"] != "assistant_model":
             return None
         name = str(self.speculation["model"])
@@ -163,7 +168,7 @@ class TransformersEngine:
             raise EngineRefusal(f"max_model_len {asked} is more than the {own} that the model was made for")
         return int(asked or own or 1 << 30)
 
-    def _resolved(self) -> dict[str, Any]:
+    def _resolved(self) -> dict[str, object]:
         config = self.model.config.get_text_config()
         # The checkpoint's dtype, not what runs.
         text = {k: v for k, v in config.to_dict().items() if k not in ("dtype", "torch_dtype")}
@@ -186,7 +191,7 @@ class TransformersEngine:
             },
         }
 
-    def _resolved_speculation(self) -> dict[str, Any] | None:
+    def _resolved_speculation(self) -> dict[str, object] | None:
         if self.speculation is None:
             return None
         found = {key: value for key, value in self.speculation.items() if value != ""}
@@ -207,8 +212,6 @@ class TransformersEngine:
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
         """Answer batch by batch, in the order given."""
-        from tais.engines.transformers.decoding import decode
-
         size = self.options.batch_size if self.speculation is None else 1
         for first in range(0, len(requests), size):
             batch = requests[first : first + size]
@@ -221,7 +224,7 @@ class TransformersEngine:
                 yield self._sample(request, answer, sampling, seconds)
             yield None
 
-    def _sample(self, request: Request, answer: Any, sampling: Sampling, seconds: float) -> Sample:
+    def _sample(self, request: Request, answer: Decoded, sampling: Sampling, seconds: float) -> Sample:
         prompt = self.render(request)
         text = text_after(self.tokenizer, prompt, answer.ids)
         for stop in sampling.stop if answer.reason == "stop" else ():
@@ -258,7 +261,7 @@ class TransformersEngine:
         """Leave the model to the end of the process."""
 
 
-def _device(asked: str | None) -> Any:
+def _device(asked: str | None) -> device:
     import torch
 
     try:
@@ -267,9 +270,9 @@ def _device(asked: str | None) -> Any:
         raise EngineRefusal(f"no device {asked!r}: {_first_line(error)}") from error
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Return the tokens that end an answer: the tokenizer's own, and those of the model's settings."""
-    settings: Mapping[str, Any] = model.generation_config.to_dict()
+    settings: Mapping[str, object] = model.generation_config.to_dict()
     found = settings.get("eos_token_id")
     listed = found if isinstance(found, list) else [found]
     return frozenset(token for token in (*listed, tokenizer.eos_token_id) if token is not None)

@@ -1,29 +1,35 @@
-"""transformers as a scorer: one forward pass over prompt and answer, a chunk of rows at a time."""
+"""Teacher forcing with transformers: one forward pass over prompt and answer, a chunk of rows at a time."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tais.engines.prompts import prompt_digest
 from tais.engines.transformers.engine import TransformersEngine
 from tais.manifest.model import Arm
 from tais.records import ScoreRequest, TokenScores
 
-__all__ = ["TransformersScorer"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["TransformersTeacher"]
+
+T = TypeVar("T", bound=np.generic)
 
 # Rows times vocabulary that exist at once: 256 MB in float32, of which a log-softmax makes two more.
 _SCORES_AT_ONCE = 1 << 26
 
 
-class TransformersScorer(TransformersEngine):
+class TransformersTeacher(TransformersEngine):
     """One causal language model that scores what it is given."""
 
-    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
-        """Load the model; see :class:`tais.engines.base.ScoringEngine`."""
+    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
+        """Load the model; see :class:`tais.engines.base.Teacher`."""
         resolved = self.start(arm.model_copy(update={"speculative_config": None}))
         self.temperature = temperature
         vocabulary = int(self.model.config.get_text_config().vocab_size)
@@ -32,7 +38,7 @@ class TransformersScorer(TransformersEngine):
         self.keeps = "logits_to_keep" in inspect.signature(self.model.forward).parameters
         return resolved
 
-    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
+    def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Score batch by batch, in the order given."""
         batch: list[ScoreRequest] = []
         for request in requests:
@@ -60,8 +66,8 @@ class TransformersScorer(TransformersEngine):
         import torch
 
         wanted = [self._wanted(request) for request in batch]
-        given: list[list[Any]] = [[] for _ in batch]
-        best: list[list[Any]] = [[] for _ in batch]
+        given: list[list[Tensor]] = [[] for _ in batch]
+        best: list[list[tuple[Tensor, Tensor]]] = [[] for _ in batch]
         if max(wanted):
             # The last token's own row is never needed.
             ids, mask = _padded([self._ids(request)[:-1] for request in batch])
@@ -79,7 +85,7 @@ class TransformersScorer(TransformersEngine):
             for request, count, *parts in zip(batch, wanted, given, best, strict=True)
         ]
 
-    def _chunks(self, ids: Any, mask: Any, last: int) -> Iterator[tuple[int, Any]]:
+    def _chunks(self, ids: Tensor, mask: Tensor, last: int) -> Iterator[tuple[int, Tensor]]:
         """Yield first column and scores, shape (rows, columns, V), of the last columns, chunk by chunk."""
         import torch
 
@@ -104,11 +110,18 @@ class TransformersScorer(TransformersEngine):
                 logits = torch.log_softmax(logits / self.temperature, dim=-1)
             yield start, logits
 
-    def _told(self, request: ScoreRequest, count: int, given: list[Any], best: list[Any]) -> TokenScores:
-        def last(parts: list[Any], width: tuple[int, ...], dtype: Any) -> Any:
+    def _told(
+        self,
+        request: ScoreRequest,
+        count: int,
+        given: Sequence[Tensor],
+        best: Sequence[tuple[Tensor, Tensor]],
+    ) -> TokenScores:
+        def last(parts: Sequence[Tensor], width: tuple[int, ...], dtype: type[T]) -> NDArray[T]:
             joined = np.concatenate([np.zeros((0, *width)), *map(np.asarray, parts)]).astype(dtype)
             # Rows align at their ends.
-            return joined[len(joined) - count :]
+            rows: NDArray[T] = joined[len(joined) - count :]
+            return rows
 
         return TokenScores(
             request=request,
@@ -119,7 +132,7 @@ class TransformersScorer(TransformersEngine):
         )
 
 
-def _padded(rows: list[list[int]]) -> tuple[Any, Any]:
+def _padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
     """Return ids and mask of rows of unequal length, padded on the left, so that their ends align."""
     import torch
 

@@ -13,14 +13,20 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tais.common.foreign import hide_broken_packages
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest
-from tais.engines.resolved import to_plain
+from tais.engines.resolved import plain_mapping
 from tais.manifest.model import Arm, Sampling
 from tais.records import Counters, Request, Sample, SampleKey
+
+if TYPE_CHECKING:
+    from vllm import RequestOutput
+    from vllm.config import VllmConfig
+    from vllm.logprobs import FlatLogprobs
+    from vllm.v1.metrics.reader import Metric
 
 __all__ = ["VllmEngine", "preload"]
 
@@ -107,7 +113,7 @@ def _refusal(error: BaseException) -> str:
 class VllmEngine:
     """One ``vllm.LLM``."""
 
-    def start(self, arm: Arm) -> dict[str, Any]:
+    def start(self, arm: Arm) -> dict[str, object]:
         """Build the engine; see :class:`tais.engines.base.Engine`."""
         preload([])
         from vllm import LLM
@@ -125,11 +131,11 @@ class VllmEngine:
         return self._resolved()
 
     @staticmethod
-    def arguments(arm: Arm) -> dict[str, Any]:
+    def arguments(arm: Arm) -> dict[str, object]:
         """Return the keyword arguments of ``LLM``: the arm's own, over defaults that keep arms matched."""
         if arm.engine_args.get("trust_remote_code"):
             raise EngineRefusal("trust_remote_code runs code from a model repository, which TAIS does not do")
-        arguments: dict[str, Any] = {
+        arguments: dict[str, object] = {
             "model": arm.model,
             # By default on for some speculative methods and off for others: not matched.
             "async_scheduling": False,
@@ -143,9 +149,9 @@ class VllmEngine:
             arguments["per_request_spec_decode_metrics"] = "detailed"
         return {**arguments, **arm.engine_args}
 
-    def _resolved(self) -> dict[str, Any]:
+    def _resolved(self) -> dict[str, object]:
         engine = self.llm.llm_engine
-        resolved: dict[str, Any] = to_plain(engine.vllm_config)
+        resolved = plain_mapping(engine.vllm_config)
         runner = engine
         for name in ("model_executor", "driver_worker", "worker", "model_runner"):
             runner = getattr(runner, name, None)
@@ -215,7 +221,7 @@ class VllmEngine:
         self.llm.llm_engine.add_request(key, {"prompt_token_ids": self._render(request)}, parameters)
         return key
 
-    def _sample(self, request: Request, output: Any, seconds: float) -> Sample:
+    def _sample(self, request: Request, output: RequestOutput, seconds: float) -> Sample:
         completion = output.outputs[0]
         ids = list(completion.token_ids)
         prompt = output.prompt_token_ids
@@ -254,7 +260,7 @@ class VllmEngine:
             del self.llm
 
 
-def _rejection_method(config: Any, runner: Any) -> str | None:
+def _rejection_method(config: VllmConfig, runner: object) -> str | None:
     """Return the verification rule that runs: model runner V1 takes "block" and runs "standard"."""
     if config.speculative_config is None:
         return None
@@ -265,7 +271,7 @@ def _rejection_method(config: Any, runner: Any) -> str | None:
     return "standard" if first_generation and method == "block" else method
 
 
-def _top_two(ids: Sequence[int], flat: Any) -> tuple[list[float], list[float], list[int]]:
+def _top_two(ids: Sequence[int], flat: FlatLogprobs) -> tuple[list[float], list[float], list[int]]:
     """Best and second-best log-probability, and the best token other than the one given, per position.
 
     vLLM lists the token given first, then the best two by rank; with a tie at the top, the best by rank
@@ -281,7 +287,7 @@ def _top_two(ids: Sequence[int], flat: Any) -> tuple[list[float], list[float], l
     return top1, top2, other
 
 
-def _read_counters(metrics: Sequence[Any]) -> Counters:
+def _read_counters(metrics: Sequence[Metric]) -> Counters:
     values = {metric.name: metric for metric in metrics if metric.name.startswith("vllm:spec_decode_")}
 
     def count(name: str) -> int:

@@ -1,4 +1,4 @@
-"""vLLM as a scorer: log-probabilities of prompt rows, in process.
+"""Teacher forcing with vLLM: log-probabilities of prompt rows, in process.
 
 Facts about vLLM 0.32 that this rests on, read in its source: prompt rows skip every logits processor;
 ``raw_logits`` returns the scores of prompt rows unnormalised in float32; a request for them reads nothing
@@ -9,7 +9,7 @@ Never asked of a speculating engine, where the drafter may overwrite the states 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,18 +21,22 @@ from tais.engines.vllm.engine import VllmEngine, preload
 from tais.manifest.model import Arm
 from tais.records import ScoreRequest, TokenScores
 
-__all__ = ["VllmScorer"]
+if TYPE_CHECKING:
+    from torch import Tensor
+    from vllm import RequestOutput
+
+__all__ = ["VllmTeacher"]
 
 # Rows times vocabulary that one step may score: 256 MB in float32, of which vLLM makes a few copies.
 _SCORES_PER_STEP = 1 << 26
 _CHUNK = (256, 8192)
 
 
-class VllmScorer(VllmEngine):
-    """One ``vllm.LLM`` that generates nothing of use and scores what it is given."""
+class VllmTeacher(VllmEngine):
+    """One ``vllm.LLM`` that generates nothing of use and reads what it is given."""
 
-    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
-        """Build the engine; see :class:`tais.engines.base.ScoringEngine`."""
+    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
+        """Build the engine; see :class:`tais.engines.base.Teacher`."""
         plain = arm.model_copy(update={"speculative_config": None})
         preload([])
         vocabulary = vocabulary_size(plain)
@@ -55,7 +59,7 @@ class VllmScorer(VllmEngine):
 
     def _cool(self, temperature: float) -> None:
         """Divide all logits by the temperature, which vLLM itself does for sampled rows only."""
-        runner: Any = self.llm.llm_engine
+        runner = self.llm.llm_engine
         for name in ("model_executor", "driver_worker", "worker", "model_runner", "model"):
             runner = getattr(runner, name, None)
         compute = getattr(runner, "compute_logits", None)
@@ -65,13 +69,13 @@ class VllmScorer(VllmEngine):
                 f"not at {temperature:g}"
             )
 
-        def cooled(*arguments: Any, **options: Any) -> Any:
+        def cooled(*arguments: object, **options: object) -> Tensor | None:
             logits = compute(*arguments, **options)
             return None if logits is None else logits.float() / temperature
 
         runner.compute_logits = cooled
 
-    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
+    def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Keep the engine's queue full and yield scores as they finish."""
         engine = self.llm.llm_engine
         window = max(64, 2 * engine.vllm_config.scheduler_config.max_num_seqs)
@@ -112,7 +116,7 @@ class VllmScorer(VllmEngine):
         ids = [*self._render(request.request), *request.answer][: limit - 1]
         self.llm.llm_engine.add_request(number, {"prompt_token_ids": ids}, parameters)
 
-    def _scores(self, request: ScoreRequest, output: Any) -> TokenScores:
+    def _scores(self, request: ScoreRequest, output: RequestOutput) -> TokenScores:
         prompt = self._render(request.request)
         first = len(prompt) + request.first
         flat = output.prompt_logprobs

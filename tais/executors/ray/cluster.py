@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from tais.common.machine import package_versions
 from tais.errors import EngineError, Place, StoreError
@@ -45,7 +45,7 @@ class Node:
 
 
 @contextlib.contextmanager
-def connected(address: str | None) -> Iterator[Any]:
+def connected(address: str | None) -> Iterator[ModuleType]:
     """Join a running cluster, or start one here and end it again; yields the ``ray`` module.
 
     Raises
@@ -76,7 +76,7 @@ def connected(address: str | None) -> Iterator[Any]:
             ray.shutdown()
 
 
-def _join(ray: Any, address: str | None) -> None:
+def _join(ray: ModuleType, address: str | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     where = Place(key=f"Ray cluster at {address}" if address else "Ray cluster")
     remedy = (
@@ -121,7 +121,7 @@ def _check_address(address: str, where: Place, remedy: str) -> None:
         raise EngineError(f"there is no cluster ({reason})", place=where, remedy=remedy) from error
 
 
-def alive_nodes(ray: Any) -> dict[str, Node]:
+def alive_nodes(ray: ModuleType) -> dict[str, Node]:
     """Return the nodes that are alive, by id."""
     nodes = {}
     for one in ray.nodes():
@@ -132,7 +132,7 @@ def alive_nodes(ray: Any) -> dict[str, Node]:
     return nodes
 
 
-def look_at(ray: Any, setup: Setup) -> dict[str, Node]:
+def look_at(ray: ModuleType, setup: Setup) -> dict[str, Node]:
     """Return the nodes of the cluster with their hardware, having looked at each.
 
     Raises
@@ -227,8 +227,9 @@ def _check_shared(setup: Setup, node: Node, token: str, wrong: str) -> None:
         )
 
 
-def _with_hardware(node: Node, hardware: Mapping[str, Any]) -> Node:
-    gpus = [gpu.get("name", "") for gpu in hardware.get("gpus") or ()]
+def _with_hardware(node: Node, hardware: Mapping[str, object]) -> Node:
+    listed = hardware.get("gpus")
+    gpus = [gpu.get("name", "") for gpu in listed] if isinstance(listed, list) else []
     counted = ", ".join(f"{gpus.count(name)} x {name}" for name in sorted(set(gpus)))
     words = " with ".join(filter(None, [str(hardware.get("cpu")), counted]))
     return Node(node.id, node.address, node.gpus, node.cpus, node.memory, words)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from tais.errors import EngineError, Place
-from tais.executors.base import Placement
+from tais.executors.base import NO_BLOCKS, Blocks, Placement
 from tais.executors.local import LocalExecutor
 from tais.executors.needs import Needs, gpus_of, needs_of, spans_nodes
 from tais.executors.process import worker_environment
@@ -24,7 +24,7 @@ from tais.executors.ray.cluster import Node, alive_nodes, connected, like_nodes,
 from tais.executors.ray.host import Host, Setup, engine_variables
 from tais.executors.ray.work import SHARD_ITEMS, ArmWork, divisible
 from tais.executors.staging import open_depot, sweep
-from tais.worker.protocol import Job, Listener
+from tais.worker.protocol import AnswerJob, Job, Listener, TeacherForcingJob
 
 __all__ = ["RayExecutor"]
 
@@ -68,7 +68,7 @@ class RayExecutor:
             self.depot = open_depot(self.run_dir, self.placement.shared)
             self.ray = stack.enter_context(connected(self.placement.address))
             stack.callback(self._close)
-            remote = [job for job in self.planned if job["arm"]["engine"] != "import"]
+            remote = [job for job in self.planned if job.arm.engine != "import"]
             self.setup = Setup(
                 run_dir=str(self.run_dir),
                 shared=self.placement.shared,
@@ -101,7 +101,7 @@ class RayExecutor:
 
     def _place(self, nodes: dict[str, Node], jobs: Sequence[Job]) -> None:
         self.gpus = any(node.gpus for node in nodes.values())
-        small = worker_environment(jobs, self.setup.variables).get("OMP_NUM_THREADS", "")
+        small = worker_environment([job.arm for job in jobs], self.setup.variables).get("OMP_NUM_THREADS", "")
         fewest = min((node.cpus for node in nodes.values() if node.cpus), default=1)
         self.threads = min(int(small), fewest) if small.isdigit() and int(small) else fewest
         wanted = [self.needs(job) for job in jobs]
@@ -111,16 +111,16 @@ class RayExecutor:
 
     def needs(self, job: Job) -> Needs:
         """Return what the actor of a job takes."""
-        if spans_nodes(job["arm"]):
+        if spans_nodes(job.arm):
             return Needs(0, 1)
         return needs_of(job, gpus=self.gpus, threads=self.threads)
 
     def _check_room(self, job: Job, needs: Needs, nodes: dict[str, Node]) -> None:
-        place = Place(key=f"arm {job['arm']['name']!r}")
-        if spans_nodes(job["arm"]):
+        place = Place(key=f"arm {job.arm.name!r}")
+        if spans_nodes(job.arm):
             there = sum(node.gpus for node in nodes.values())
-            if gpus_of(job["arm"]) > there:
-                what = f"needs {gpus_of(job['arm'])} GPUs, and the cluster has {there}"
+            if gpus_of(job.arm) > there:
+                what = f"needs {gpus_of(job.arm)} GPUs, and the cluster has {there}"
                 raise EngineError(what, place=place, remedy="Lower its parallel sizes, or add nodes")
         elif not any(node.holds(needs) for node in nodes.values()):
             most = max(nodes.values(), key=lambda node: (node.gpus, node.cpus, node.memory))
@@ -131,40 +131,31 @@ class RayExecutor:
                 remedy="Lower its resources or tensor_parallel_size, or add a node that is large enough",
             )
 
-    def run(self, jobs: Sequence[Job], listener: Listener) -> None:
-        """Run jobs; those that look at others while they run come last, see :class:`LocalExecutor`.
+    def run(self, jobs: Sequence[Job], listener: Listener, blocks: Mapping[str, Blocks] = NO_BLOCKS) -> None:
+        """Run jobs; see :class:`tais.executors.base.Executor`.
 
         Raises
         ------
         EngineError
             When an arm fails, or one of its shards has ended several workers. What was stored stays.
         """
-        brought = [job for job in jobs if job["arm"]["engine"] == "import"]
+        brought = [job for job in jobs if job.arm.engine == "import"]
         if brought:
             # Answers that exist already are a file of this machine.
             with LocalExecutor(self.run_dir / "logs", stall_seconds=self.stall_seconds) as executor:
                 executor.run(brought, listener)
-        rest = [job for job in jobs if job["arm"]["engine"] != "import"]
-        self._check_looks(rest)
-        for looks in (False, True):
-            group = [job for job in rest if ("looks" in job) is looks]
-            if group:
-                Campaign(self, [self._work(job, listener) for job in group]).run()
+        rest = [job for job in jobs if job.arm.engine != "import"]
+        for in_blocks in (False, True):
+            group = [job for job in rest if (job.arm.name in blocks) is in_blocks]
+            works = [self._work(job, listener, blocks.get(job.arm.name)) for job in group]
+            if works:
+                Campaign(self, works, publish=self.placement.shared is not None).run()
 
-    def _check_looks(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            if "looks" in job and self.placement.shared is not None:
-                raise EngineError(
-                    "may stop early, which its worker decides from the run directory, and --shared says that "
-                    "workers do not see it",
-                    place=Place(key=f"arm {job['arm']['name']!r}"),
-                    remedy="Put --out on a folder that all nodes share, or leave out rules.sequential",
-                )
-
-    def _work(self, job: Job, listener: Listener) -> ArmWork:
+    def _work(self, job: Job, listener: Listener, blocks: Blocks | None) -> ArmWork:
+        assert isinstance(job, AnswerJob | TeacherForcingJob)
         asked = self.placement.shard_items
         size = (asked or SHARD_ITEMS) if divisible(job, asked=asked is not None) else None
-        return ArmWork(job, self.run_dir, self.depot, size, listener)
+        return ArmWork(job, self.run_dir, self.depot, size, listener, blocks)
 
     def room(self, needs: Needs) -> Node | None:
         """Return the node with most room for one more actor; None where there is none."""

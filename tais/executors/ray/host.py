@@ -12,21 +12,53 @@ import select
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 from tais.common.machine import describe_environment
 from tais.errors import EngineError, TaisError
 from tais.executors.process import WorkerDeath, WorkerProcess, worker_environment
 from tais.executors.staging import STAGING, Depot, Shared, open_depot
-from tais.worker.protocol import ArmEvent, Job
+from tais.worker.protocol import ArmEvent, Job, Shard, ShardJob, StoringJob, TeacherForcingJob
 
 __all__ = ["Host", "Setup", "Told", "engine_variables", "probe"]
 
-Told = dict[str, Any]
-"""``event``: an :class:`ArmEvent`; ``log``: what an arm's log says; ``failure`` or ``death``: the end."""
+
+class Log(TypedDict):
+    """What is new in a log."""
+
+    name: str
+    text: str
+
+
+class Ended(TypedDict):
+    """How an attempt ended that did not end well."""
+
+    what: str
+    place: str | None
+    remedy: str | None
+    kind: str
+
+
+class Told(TypedDict, total=False):
+    """One of these; nothing where a worker is only alive. Plain data: Ray carries it between machines."""
+
+    event: dict[str, object]
+    """An :class:`ArmEvent`."""
+    log: Log
+    failure: Ended
+    death: Ended
+
+
+class Probed(TypedDict):
+    """What a node is, and whether it reaches the shared path."""
+
+    environment: dict[str, Any]
+    shared: str
+    """Empty, or why it cannot be used here."""
+
 
 # Of these the driver's own count on every node; devices and networks are the node's.
 _OWN = re.compile(
@@ -34,6 +66,7 @@ _OWN = re.compile(
 )
 _SECRET = re.compile(r"KEY|TOKEN(?!IZERS)|SECRET|PASSWORD|CREDENTIAL")
 _BATCH_SECONDS = 0.2
+R = TypeVar("R", ShardJob, TeacherForcingJob, Shard)
 _LOG_BYTES = 1 << 16
 
 
@@ -57,14 +90,8 @@ class Setup:
     """Of the cluster, for an engine that spreads over it itself."""
 
 
-def probe(setup: Setup, token: str, node: str) -> dict[str, Any]:
-    """Return what a node is, having read the driver's token and left a mark for it.
-
-    Returns
-    -------
-    dict
-        ``environment``, and ``shared``: empty, or why the shared path cannot be used here.
-    """
+def probe(setup: Setup, token: str, node: str) -> Probed:
+    """Return what a node is, having read the driver's token and left a mark for it."""
     # Ray hides devices from a task that asked for none.
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     environment = describe_environment()
@@ -117,11 +144,11 @@ class Host:
         """Return the process id: the actor is up."""
         return os.getpid()
 
-    def shard(self, job: Job, shard: dict[str, Any]) -> Iterator[list[Told]]:
+    def shard(self, job: ShardJob, shard: Shard) -> Iterator[list[Told]]:
         """Answer one shard of an arm, with the engine that is loaded where it is this arm's."""
         yield from self._guarded(job, lambda: self._shard(job, shard))
 
-    def whole(self, job: Job) -> Iterator[list[Told]]:
+    def whole(self, job: TeacherForcingJob) -> Iterator[list[Told]]:
         """Run a job that is not divided, to its end."""
         yield from self._guarded(job, lambda: self._whole(job))
 
@@ -142,10 +169,10 @@ class Host:
         if self.setup.shared is not None:
             shutil.rmtree(self._local.parent, ignore_errors=True)
 
-    def _shard(self, job: Job, shard: dict[str, Any]) -> Iterator[Told]:
+    def _shard(self, job: ShardJob, shard: Shard) -> Iterator[Told]:
         worker = self._process()
         loaded = worker.job
-        if loaded is not None and loaded["arm"] != job["arm"]:
+        if loaded is not None and loaded.arm != job.arm:
             yield from self._finish()
             loaded = None
         if loaded is None:
@@ -154,7 +181,7 @@ class Host:
         worker.feed(self._here(shard))
         yield from self._until(worker, "shard")
 
-    def _whole(self, job: Job) -> Iterator[Told]:
+    def _whole(self, job: TeacherForcingJob) -> Iterator[Told]:
         yield from self._finish()
         self._fetch(job)
         worker = self._process()
@@ -170,7 +197,7 @@ class Host:
         if self._worker is None or self._worker.ended:
             if self._worker is not None:
                 self._worker.kill()
-            variables = worker_environment(self.setup.planned, self._environment())
+            variables = worker_environment([job.arm for job in self.setup.planned], self._environment())
             logs, stall = self._local / "logs", self.setup.stall_seconds
             self._worker = WorkerProcess(logs, stall, self.setup.planned, variables)
         return self._worker
@@ -204,7 +231,7 @@ class Host:
             path.unlink()
         return event.model_copy(update={"path": name})
 
-    def _guarded(self, job: Job | None, steps: Any) -> Iterator[list[Told]]:
+    def _guarded(self, job: StoringJob | None, steps: Callable[[], Iterator[Told]]) -> Iterator[list[Told]]:
         """Yield what the steps tell, not too often; a failure is told, never raised."""
         batch: list[Told] = []
         last = time.monotonic()
@@ -216,22 +243,22 @@ class Host:
                     yield batch
                     batch, last = [], now
         except TaisError as error:
-            kind = "death" if isinstance(error, WorkerDeath) else "failure"
-            batch.append({kind: self._said(error)})
+            said = self._said(error)
+            batch.append({"death": said} if isinstance(error, WorkerDeath) else {"failure": said})
         except OSError as error:
             batch.append({"failure": self._said(EngineError(f"the worker cannot go on: {error}"))})
         yield [*batch, *self._log(job)]
 
-    def _said(self, error: TaisError) -> dict[str, Any]:
+    def _said(self, error: TaisError) -> Ended:
         place = error.place.key if error.place is not None else None
         remedy = error.remedy and error.remedy.replace(str(self._local), self.setup.run_dir)
         return {"what": error.what, "place": place, "remedy": remedy, "kind": type(error).__name__}
 
-    def _log(self, job: Job | None) -> Iterator[Told]:
+    def _log(self, job: StoringJob | None) -> Iterator[Told]:
         """Yield what is new in the log where the driver does not see it."""
         if self.setup.shared is None or job is None:
             return
-        name = Path(job["log"]).name
+        name = job.log.name
         path = self._local / "logs" / name
         if path.exists():
             data = path.read_bytes()[self._logs.get(name, 0) :]
@@ -239,23 +266,23 @@ class Host:
             if data:
                 yield {"log": {"name": name, "text": data[-_LOG_BYTES:].decode(errors="replace")}}
 
-    def _fetch(self, job: Job) -> None:
+    def _fetch(self, job: StoringJob) -> None:
         """Bring what a job reads, where the run directory is out of sight."""
         if isinstance(self._depot, Shared):
-            for name in job["inputs"]:
+            for name in job.inputs:
                 path = self._local / name
                 # A part is never rewritten; anything else may be.
                 if not (path.exists() and path.suffix == ".parquet" and path.name.startswith("part-")):
                     self._depot.get(f"inputs/{name}", path)
 
-    def _here(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Return a job with the run directory's paths as they are on this node."""
+    def _here(self, record: R) -> R:
+        """Return a job or a shard with the run directory's paths as they are on this node."""
         if self.setup.shared is None:
-            return job
-        before = f"{self.setup.run_dir}/"
-        return {
-            key: f"{self._local}/{value.removeprefix(before)}"
-            if isinstance(value, str) and value.startswith(before)
-            else value
-            for key, value in job.items()
+            return record
+        before = Path(self.setup.run_dir)
+        moved = {
+            key: self._local / value.relative_to(before)
+            for key, value in record
+            if isinstance(value, Path) and value.is_relative_to(before)
         }
+        return record.model_copy(update=moved)

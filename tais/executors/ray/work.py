@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import math
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from tais.errors import EngineError, Place
+from tais.executors.base import Blocks
+from tais.executors.handout import request_keys
 from tais.executors.needs import Needs, spans_nodes
+from tais.executors.ray.host import Ended
 from tais.executors.staging import STAGING, Collector, Depot, merge_engine, staged
-from tais.manifest.model import Sampling
-from tais.rundir.items import Items
 from tais.rundir.samples import part_files
-from tais.worker.protocol import ArmEvent, Job, Listener
-from tais.worker.shards import arm_order
+from tais.worker.order import arm_order
+from tais.worker.protocol import (
+    AnswerJob,
+    ArmEvent,
+    Listener,
+    Shard,
+    ShardJob,
+    StoringJob,
+    TeacherForcingJob,
+)
 
 __all__ = ["SHARD_ITEMS", "ArmWork", "Unit", "divisible"]
 
 SHARD_ITEMS = 2048
 """Answers per shard where nothing else is said: some minutes of a small model, so a loss costs little."""
 
-_PATHS = ("items", "arm_dir", "log", "looks", "worklist", "arms_dir")
 
-
-def divisible(job: Job, *, asked: bool) -> bool:
+def divisible(job: StoringJob, *, asked: bool) -> bool:
     """Return whether an arm may be answered in shards.
 
     Parameters
@@ -40,12 +46,20 @@ def divisible(job: Job, *, asked: bool) -> bool:
         Whether the user asked for shards. Unasked, only arms are divided whose answers do not depend on what
         else is in their batch: in float32, or where vLLM computes independently of the batch.
     """
-    arm = job["arm"]
-    if job.get("kind") == "audit" or "looks" in job or arm["engine"] == "openai":
-        # A look needs what is before it; a server is one, however many ask it.
+    arm = job.arm
+    if not isinstance(job, AnswerJob) or arm.engine == "openai":
+        # A server is one, however many ask it.
         return False
-    invariant = arm["engine"] == "vllm" and os.environ.get("VLLM_BATCH_INVARIANT") == "1"
-    return asked or invariant or arm["engine"] == "fake" or arm.get("dtype") == "float32"
+    invariant = arm.engine == "vllm" and os.environ.get("VLLM_BATCH_INVARIANT") == "1"
+    return asked or invariant or arm.engine == "fake" or arm.dtype == "float32"
+
+
+class _Range(NamedTuple):
+    """A shard before anybody works at it."""
+
+    number: int
+    first: int
+    last: int
 
 
 @dataclass(eq=False, slots=True)
@@ -63,7 +77,7 @@ class Unit:
     @property
     def alone(self) -> bool:
         """Whether nothing else may run meanwhile: vLLM takes the cluster's GPUs itself."""
-        return spans_nodes(self.work.job["arm"])
+        return spans_nodes(self.work.job.arm)
 
     def __str__(self) -> str:
         """Return which part of the arm it is."""
@@ -85,45 +99,70 @@ class ArmWork:
         Answers per shard; None for one shard.
     listener
         Who is told.
+    blocks
+        Where the arm may be stopped after each of them; None where it is asked everything.
     """
 
-    def __init__(self, job: Job, run_dir: Path, depot: Depot, size: int | None, listener: Listener) -> None:
-        self.job = {**job, **{key: str(Path(job[key]).resolve()) for key in _PATHS if key in job}}
+    def __init__(
+        self,
+        job: AnswerJob | TeacherForcingJob,
+        run_dir: Path,
+        depot: Depot,
+        size: int | None,
+        listener: Listener,
+        blocks: Blocks | None = None,
+    ) -> None:
+        self.job = job.model_copy(
+            update={key: value.resolve() for key, value in job if isinstance(value, Path)}
+        )
         self.run_dir, self.depot, self.listener = run_dir, depot, listener
-        self.name: str = job["arm"]["name"]
-        self.folder = Path(self.job["arm_dir"])
-        self.sharded = "looks" not in job and job.get("kind") != "audit"
-        self.collector = Collector(self.folder, audit=job.get("kind") == "audit")
-        self.keys = self._keys() if self.sharded else []
-        self.size = size or max(1, len(self.keys))
-        self.total: int = len(self.keys) if self.sharded else job.get("total", 0)
+        self.name = job.arm.name
+        self.folder = self.job.arm_dir
+        self.sharded = isinstance(job, AnswerJob)
+        self.collector = Collector(self.folder, audit=not self.sharded)
+        keys = request_keys(job.items, job.sampling) if self.sharded else []
+        if blocks is None:
+            # All of it in one block, after which nothing is asked.
+            blocks = Blocks((tuple(arm_order(len(keys), job.arm, job.sampling)),), lambda _: False)
+        self._stops, self._past = blocks.stops, 0
+        self._shards = self._cut(blocks.places, size)
+        self.places = [place for block in blocks.places for place in block]
+        self.keys = [keys[place] for place in self.places]
+        self.total = job.total if isinstance(job, TeacherForcingJob) else len(keys)
         self.before = len(self.collector.keys)
         self.open: set[Unit] = set()
         self._said: set[str] = set()
         self._tallies: dict[str, ArmEvent] = {}
         self._rows: Counter[str] = Counter()
 
-    def _keys(self) -> list[tuple[str, str, int]]:
-        sampling = Sampling.model_validate(self.job["sampling"])
-        asked = [
-            (battery, item, repeat)
-            for battery, item in Items(Path(self.job["items"]))
-            for repeat in range(sampling.n)
-        ]
-        order = arm_order(len(asked), self.job["arm"].get("order", "battery"), sampling, self.name)
-        return [asked[index] for index in order]
+    def _cut(self, blocks: Sequence[Sequence[int]], size: int | None) -> list[list[_Range]]:
+        """Return the shards of each block, numbered through."""
+        numbers, first, found = count(), 0, []
+        for block in blocks:
+            last = first + len(block)
+            starts = range(first, last, size or max(1, last - first))
+            found.append([_Range(next(numbers), at, min(at + starts.step, last)) for at in starts])
+            first = last
+        return found
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there may be more units once those of now are done."""
+        return self.sharded and self._past < len(self._shards)
 
     def units(self, needs: Needs) -> list[Unit]:
-        """Return what is to be done."""
+        """Return what is to be done next: where it comes in blocks, what the next one lacks that goes on."""
         if not self.sharded:
             self.open = {Unit(self, needs)}
             return list(self.open)
-        starts = range(0, len(self.keys), self.size)
-        found = [
-            Unit(self, needs, index, first, min(first + self.size, len(self.keys)))
-            for index, first in enumerate(starts)
-        ]
-        missing = [unit for unit in found if not self.is_stored(unit)]
+        missing: list[Unit] = []
+        while self.goes_on and not missing:
+            if self._past and self._stops(self._past):
+                self._past = len(self._shards)
+                break
+            found = [Unit(self, needs, *shard) for shard in self._shards[self._past]]
+            missing = [unit for unit in found if not self.is_stored(unit)]
+            self._past += 1
         self.open = set(missing)
         return missing
 
@@ -136,40 +175,34 @@ class ArmWork:
         if not self.sharded:
             return "all of it"
         first, last = self.keys[unit.first], self.keys[unit.last - 1]
-        count = math.ceil(len(self.keys) / self.size)
-        return f"shard {unit.shard + 1} of {count} (items {first[1]!r} to {last[1]!r})"
+        shards = sum(map(len, self._shards))
+        return f"shard {unit.shard + 1} of {shards} (items {first.item_id!r} to {last.item_id!r})"
 
-    def begin(self, unit: Unit, *, publish: bool) -> tuple[Job, dict[str, Any] | None]:
+    def begin(self, unit: Unit, *, publish: bool) -> tuple[ShardJob, Shard] | tuple[TeacherForcingJob, None]:
         """Return the job, and the shard of it, as a worker takes them; in a folder of this attempt's own."""
         unit.attempt = uuid.uuid4().hex
-        folder = str(self.run_dir / STAGING / unit.attempt / self.folder.relative_to(self.run_dir))
-        job = {**self.job, "inputs": self._inputs() if publish else []}
+        folder = self.run_dir / STAGING / unit.attempt / self.folder.relative_to(self.run_dir)
+        inputs = self._inputs() if publish else ()
         if publish:
-            self.depot.publish(self.run_dir, job["inputs"])
-        if "looks" in self.job:
-            return job, None
-        job["stored"] = str(self.folder)
-        if not self.sharded:
-            return {**job, "arm_dir": folder}, None
-        done = list(self._done(unit))
-        shard = {"shard": unit.shard, "first": unit.first, "last": unit.last, "done": done, "folder": folder}
-        return {**job, "kind": "shards"}, shard
+            self.depot.publish(self.run_dir, list(inputs))
+        own = {"stored": self.folder, "inputs": inputs}
+        if isinstance(self.job, TeacherForcingJob):
+            return self.job.model_copy(update={**own, "arm_dir": folder}), None
+        missing = tuple(
+            self.places[index]
+            for index in range(unit.first, unit.last)
+            if self.keys[index] not in self.collector.keys
+        )
+        shard = Shard(number=unit.shard, places=missing, folder=folder)
+        return ShardJob.model_validate(dict(self.job) | own | {"kind": "shards"}), shard
 
-    def _done(self, unit: Unit) -> Iterator[tuple[int, int]]:
-        """Yield the ranges of a shard that are stored."""
-        stored = [key in self.collector.keys for key in self.keys[unit.first : unit.last]]
-        edges = [i for i, (a, b) in enumerate(pairwise([False, *stored, False])) if a != b]
-        for first, last in zip(edges[::2], edges[1::2], strict=True):
-            yield unit.first + first, unit.first + last
-
-    def _inputs(self) -> list[str]:
+    def _inputs(self) -> tuple[str, ...]:
         """Return what the job reads, relative to the run directory."""
-        paths = [Path(self.job["items"])]
-        if self.job.get("kind") == "audit":
-            arms = Path(self.job["arms_dir"])
-            paths += [Path(self.job["worklist"]), *part_files(self.folder)]
-            paths += [part for arm in sorted(arms.iterdir()) for part in part_files(arm)]
-        return [str(path.relative_to(self.run_dir)) for path in paths]
+        paths = [self.job.items]
+        if isinstance(self.job, TeacherForcingJob):
+            paths += [self.job.worklist, *part_files(self.folder)]
+            paths += [part for arm in sorted(self.job.arms_dir.iterdir()) for part in part_files(arm)]
+        return tuple(str(path.relative_to(self.run_dir)) for path in paths)
 
     def hear(self, event: ArmEvent, host: str) -> None:
         """Take what a worker tells, and tell the listener what is new for the arm as a whole."""
@@ -184,7 +217,7 @@ class ArmWork:
                 self._bank(host)  # a new engine on the same worker counts from nothing
             self._tallies[host] = event
             self._progress()
-        elif event.event in ("failed", "looked"):
+        elif event.event == "failed":
             self.listener(event)
 
     def merge(self, name: str) -> None:
@@ -230,10 +263,10 @@ class ArmWork:
         self.tell_phase("load")
         self.listener(ArmEvent(event="exit", arm=self.name, status=0))
 
-    def poisoned(self, unit: Unit, last: Mapping[str, Any]) -> EngineError:
+    def poisoned(self, unit: Unit, last: Ended) -> EngineError:
         """Return the failure of a unit that has killed every worker that took it."""
         return EngineError(
             f"{unit} ended {unit.deaths} workers; the last one: {last['what']}",
             place=Place(key=f"arm {self.name!r}"),
-            remedy=f"{last.get('remedy') or 'See the logs'}; what is stored stays: continue with --resume",
+            remedy=f"{last['remedy'] or 'See the logs'}; what is stored stays: continue with --resume",
         )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tais.common.document import Document, Path_, show, suggest
+from tais.engines import ENGINES
 from tais.errors import ManifestError
 from tais.lab.drill.faults import FAULTS, Fault
 from tais.manifest.model import Arm, Manifest, Role
 
 __all__ = ["check_faults"]
-
-_ENGINES = ("vllm", "fake")
 
 
 def check_faults(manifest: Manifest, document: Document) -> None:
@@ -33,7 +32,7 @@ def _check(arm: Arm, said: dict[str, Any], manifest: Manifest, document: Documen
         raise ManifestError(what, place=document.place(at), remedy=remedy)
     fault = _named(said, document, at)
     _check_values(fault, said, document, at)
-    if arm.engine not in _ENGINES:
+    if ENGINES[arm.engine].faults is None:
         what, place = f"no fault can be planted in engine {show(arm.engine)}", document.place(at)
         raise ManifestError(what, place=place, remedy="Faults act inside vllm")
     if fault.needs_speculation and arm.speculative_config is None:

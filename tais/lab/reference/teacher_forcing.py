@@ -1,24 +1,22 @@
-"""The reference engine as a scorer: plain passes of its target, as transformers makes them."""
+"""Teacher forcing with the reference engine: plain passes of its target, as transformers makes them."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from tais.engines.base import EngineRefusal
 from tais.engines.refusal_onset import onset_tokens
-from tais.engines.transformers.teacher_forcing import TransformersScorer
+from tais.engines.transformers.teacher_forcing import TransformersTeacher
 from tais.manifest.model import Arm
 
-__all__ = ["ReferenceScorer"]
+__all__ = ["ReferenceTeacher"]
 
 _SHARED = ("batch_size", "device", "max_model_len")
 
 
-class ReferenceScorer(TransformersScorer):
+class ReferenceTeacher(TransformersTeacher):
     """The target of a reference arm, without a draft and without a tree."""
 
-    def start_scoring(self, arm: Arm, temperature: float, top: int) -> dict[str, Any]:
-        """Load the model; see :class:`tais.engines.base.ScoringEngine`.
+    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
+        """Load the model; see :class:`tais.engines.base.Teacher`.
 
         Raises
         ------
@@ -33,6 +31,6 @@ class ReferenceScorer(TransformersScorer):
         if unknown:
             raise EngineRefusal(f"the reference engine has no option {unknown[0]!r}, only {list(_SHARED)}")
         own = {"engine": "transformers", "engine_args": {**arm.engine_args, "attn_implementation": "sdpa"}}
-        resolved = super().start_scoring(arm.model_copy(update=own), temperature, top)
+        resolved = super().start_forcing(arm.model_copy(update=own), temperature, top)
         resolved["refusal_onset"] = onset_tokens(self.tokenizer.encode, self.tokenizer.all_special_ids)
         return resolved

@@ -24,7 +24,7 @@ from tais.lab.drill.acceptance import ALPHA, Paired, acceptance_p
 from tais.lab.drill.faults import CHECKS, FAULTS
 from tais.lab.drill.faults.verification import AcceptAll
 from tais.lab.drill.needed import needed_for_any, needed_for_endpoint, needed_for_treatment
-from tais.lab.drill.planting import Planted, activations, check_acted
+from tais.lab.drill.planting import Planted, activations
 from tais.lab.drill.seen import Seen
 from tais.lab.drill.select import twin_of
 from tais.lab.drill.table import Row
@@ -197,7 +197,7 @@ def test_what_an_interrupted_attempt_did_is_counted(tmp_path: Path) -> None:
     # The second attempt finds nothing left to do: the fault has acted all the same.
     Planted(arm, tmp_path).note()
     assert activations(tmp_path) == 3
-    check_acted(arm, tmp_path)
+    Planted(arm, tmp_path).check_acted()
 
 
 def test_engine_lock_and_report_say_that_it_is_a_drill(done: Screen) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tais.engines.base import EngineRefusal
 from tais.lab.reference.engine import ReferenceEngine
-from tais.lab.reference.teacher_forcing import ReferenceScorer
+from tais.lab.reference.teacher_forcing import ReferenceTeacher
 from tais.manifest.model import Arm, Sampling
 from tais.records import Message, Request, SampleKey, ScoreRequest
 from tests.conftest import ROOT, Tais
@@ -35,16 +35,17 @@ def test_it_scores_what_it_generated_as_its_own() -> None:
     made = ReferenceEngine()
     made.start(arm())
     (sample,) = (s for s in made.generate([request], Sampling(temperature=0, max_tokens=12)) if s)
-    scorer = ReferenceScorer()
-    resolved = scorer.start_scoring(arm(), 0.0, 4)
-    (scores,) = (s for s in scorer.score([ScoreRequest(request, list(sample.token_ids or ()), 0)]) if s)
+    teacher = ReferenceTeacher()
+    resolved = teacher.start_forcing(arm(), 0.0, 4)
+    (scores,) = (s for s in teacher.force([ScoreRequest(request, list(sample.token_ids or ()), 0)]) if s)
     assert scores.prompt_digest == sample.prompt_digest
     np.testing.assert_allclose(scores.given, scores.top_scores[:, 0], atol=1e-4)
     # Log-probabilities that were kept when the tokens were chosen differ from raw logits by a constant.
     gaps = np.array(sample.top1_logprobs) - np.array(sample.top2_logprobs)
     np.testing.assert_allclose(scores.top_scores[:, 0] - scores.top_scores[:, 1], gaps, atol=1e-3)
     assert resolved["refusal_onset"]
-    assert resolved["model_config"]["attn_implementation"] == "sdpa"
+    assert isinstance(config := resolved["model_config"], dict)
+    assert config["attn_implementation"] == "sdpa"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_it_scores_what_it_generated_as_its_own() -> None:
 )
 def test_a_stack_that_cannot_judge_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(EngineRefusal, match=said):
-        ReferenceScorer().start_scoring(arm(engine_args=options), 1.0, 4)
+        ReferenceTeacher().start_forcing(arm(engine_args=options), 1.0, 4)
 
 
 def test_sampled_trees_follow_the_law_and_a_lossy_rule_does_not(tais: Tais, tmp_path: Path) -> None:
