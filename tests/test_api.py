@@ -20,7 +20,7 @@ from tais.gate.gate import GateResult
 from tais.gate.policy import Policy
 from tais.manifest.model import Manifest
 from tais.runs.compare import Side
-from tests.attest_runs import SIGNED, TRUSTED, trusted_key, write_screen
+from tests.attest.runs import SIGNED, TRUSTED, trusted_key, write_screen
 
 NAMES = [
     "EngineError",

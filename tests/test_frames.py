@@ -12,7 +12,7 @@ import pytest
 
 import tais
 from tais.frames import RunResult
-from tests.attest_runs import SIGNED
+from tests.attest.runs import SIGNED
 from tests.conftest import ROOT, Screen
 from tests.report import factory
 

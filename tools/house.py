@@ -2,7 +2,7 @@
 
 ``python tools/house.py`` reads ``tais/`` of this checkout, ``--rev REV`` that of a revision (so that before
 and after can be compared), ``--json`` prints one JSON object. Only the standard library is needed. Lines are
-physical lines. Imports are read from the syntax tree: those inside functions and below ``TYPE_CHECKING`` count.
+physical lines. Imports are read from the syntax tree, those inside functions and below ``TYPE_CHECKING`` too.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ def scored(logprobs: Floats, tokens: NDArray[np.int64], k: int) -> Scored:
 def draw(law: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
     edges = np.cumsum(np.exp(law), axis=1)
     # Up to the last edge, which is 1 but for rounding: no token of probability 0 is drawn.
-    return (rng.random(len(law))[:, None] * edges[:, -1:] >= edges).sum(axis=1)
+    tokens: NDArray[np.int64] = (rng.random(len(law))[:, None] * edges[:, -1:] >= edges).sum(axis=1)
+    return tokens
 
 
 @pytest.mark.parametrize("rule", [Warp(), Warp(top_k=4), Warp(top_p=0.6), Warp(top_k=6, top_p=0.8)])
