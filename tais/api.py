@@ -76,13 +76,13 @@ def load_manifest(path: str | Path) -> Manifest:
     return load.load_manifest(path)
 
 
-def make_plan(manifest: str | Path, *, limit: int | None = None) -> Plan:
+def make_plan(manifest: Manifest | str | Path, *, limit: int | None = None) -> Plan:
     """Read a manifest and its batteries, and fix everything that can be fixed without an engine.
 
     Parameters
     ----------
     manifest
-        A file, or the name of a manifest that ships with TAIS.
+        A loaded one, a file, or the name of a manifest that ships with TAIS.
     limit
         First items of each battery only.
 
@@ -98,7 +98,7 @@ def make_plan(manifest: str | Path, *, limit: int | None = None) -> Plan:
 
     Examples
     --------
-    >>> plan = tais.make_plan("small.yaml", limit=50)
+    >>> plan = tais.make_plan(tais.load_manifest("small.yaml"), limit=50)
     >>> plan.arms
     ['target', 'again', 'candidate', 'bad']
     >>> plan.samples_per_arm
@@ -108,7 +108,7 @@ def make_plan(manifest: str | Path, *, limit: int | None = None) -> Plan:
 
 
 def run_screen(
-    manifest: str | Path,
+    manifest: Manifest | str | Path,
     *,
     out: str | Path = "reports",
     resume: bool = False,
@@ -121,7 +121,7 @@ def run_screen(
     Parameters
     ----------
     manifest
-        A file, or the name of a manifest that ships with TAIS.
+        A loaded one, a file, or the name of a manifest that ships with TAIS.
     out
         The run directory becomes ``out/<name of the manifest>/<run id>``.
     resume
