@@ -23,8 +23,8 @@ class SweptAxis(Strict):
 class SweptCell(Strict):
     """One combination and the contrast that shows it."""
 
-    reference: str
     candidate: str
+    reference: str
     values: tuple[str, ...]
     """One label per axis."""
 
@@ -32,8 +32,8 @@ class SweptCell(Strict):
 class Swept(Strict):
     """An expanded sweep: what the lock keeps and the report draws."""
 
-    cover: Literal["pairwise", "full"]
-    combinations: int
-    """So many there are in all."""
     axes: tuple[SweptAxis, ...]
     cells: tuple[SweptCell, ...]
+    combinations: int
+    """So many there are in all."""
+    cover: Literal["pairwise", "full"]
