@@ -6,13 +6,14 @@ Its JSON is the contract ``tais/report/v1``: keys are only ever added, never ren
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from tais.common.models import Frozen
 from tais.manifest.model import Role, Rules
 from tais.verdict.adjudication import AdjudicationReport
+from tais.verdict.facts import Facts
 
 __all__ = [
     "EXIT_CODES",
@@ -51,7 +52,7 @@ class Reason(Frozen):
 
     code: str
     message: str
-    values: dict[str, Any] = Field(default_factory=dict)
+    values: dict[str, object] = Field(default_factory=dict)
     severity: Literal["decides", "note"] = "decides"
 
 
@@ -148,7 +149,7 @@ class EndpointReport(Frozen):
     mcnemar_p: float | None
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
-    details: dict[str, Any] = Field(default_factory=dict)
+    details: dict[str, object] = Field(default_factory=dict)
     """Further statistics, by name."""
 
 
@@ -211,7 +212,7 @@ class ContrastReport(Frozen):
     identity: IdentityReport
     treatment: TreatmentReport
     endpoints: tuple[EndpointReport, ...] = ()
-    details: dict[str, Any] = Field(default_factory=dict)
+    details: dict[str, object] = Field(default_factory=dict)
     items: ItemsReport | None = None
     """None where nobody collected them."""
 
@@ -225,9 +226,12 @@ class Report(Frozen):
     reasons: tuple[Reason, ...] = ()
     rules: Rules
     contrasts: tuple[ContrastReport, ...] = ()
-    facts: dict[str, Any] = Field(default_factory=dict)
+    # The schema leaves facts open: whoever reads an older or a later report finds other keys.
+    facts: Annotated[Facts, WithJsonSchema({"additionalProperties": True, "type": "object"})] = Field(
+        default_factory=Facts
+    )
     """Provenance: run id, times, arms, digests, ledger. Decides nothing."""
-    details: dict[str, Any] = Field(default_factory=dict)
+    details: dict[str, object] = Field(default_factory=dict)
     adjudication: AdjudicationReport | None = None
     """What people said of the answers; decides nothing. None where nobody was asked."""
 
