@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
@@ -22,7 +22,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
-def _plain_date(value: Any) -> Any:
+def _plain_date(value: object) -> date:
     # Pydantic would also take seconds since 1970 and a time at midnight.
     if not isinstance(value, str) or len(value) != 10:
         raise ValueError("must be a date such as 2027-01-31")

@@ -15,7 +15,7 @@ from tais.report.meaning import says, says_not
 from tais.report.redact import redacted
 from tais.report.tables.audit import audit_tables
 from tais.report.tables.people import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
-from tais.report.tables.scorers import opinion_tables
+from tais.report.tables.scorers import scorer_tables
 from tais.report.tables.sweep import sweep_tables
 from tais.report.wording import (
     NONE,
@@ -92,7 +92,7 @@ def _sections(report: Report) -> Iterator[str]:
         [_contrast_row(c) for c in report.contrasts],
     )
     yield _endpoints(report)
-    for found in (*sweep_tables(report), *audit_tables(report), *opinion_tables(report)):
+    for found in (*sweep_tables(report), *audit_tables(report), *scorer_tables(report)):
         if not found.folded:
             cells = [[_text(cell, _MESSAGE) for cell in row] for row in found.rows]
             yield _folded(found.title, _table(found.columns, cells))
@@ -225,16 +225,10 @@ def _adjudication(found: AdjudicationReport) -> str:
 def _provenance(report: Report) -> str:
     facts = report.facts
     found = {
-        "run": _dig(facts, "run", "id"),
-        "lock sha256": _dig(facts, "lock", "sha256"),
-        "manifest sha256": _dig(facts, "manifest", "sha256"),
-        "TAIS": _dig(facts, "tais"),
+        "run": facts.run.id,
+        "lock sha256": facts.lock.sha256,
+        "manifest sha256": facts.manifest.sha256,
+        "TAIS": facts.tais,
     }
     said = ", ".join(f"{name} {_text(value)}" for name, value in found.items() if value)
     return f"{said}\n" if said else ""
-
-
-def _dig(facts: object, *path: str) -> str:
-    for key in path:
-        facts = facts.get(key) if isinstance(facts, dict) else None
-    return str(facts or "")

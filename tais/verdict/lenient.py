@@ -57,6 +57,7 @@ class Lenient(Open):
     def _write(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         values: dict[str, object] = handler(self) | self._misfits
         known = self.model_fields_set | self._misfits.keys()
+        known &= values.keys()
         return {key: values[key] for key in dict.fromkeys([*self._order, *values]) if key in known}
 
     def __eq__(self, other: object) -> bool:

@@ -102,9 +102,9 @@ def _read(value: object, model: type[Model]) -> Model | None:
 
 def written(*details: Lenient) -> dict[str, object]:
     """Return details by key, ready for JSON."""
-    return {_KEYS[type(one)]: one.model_dump() for one in details}
+    return {_KEYS[type(one)]: one.model_dump(mode="json") for one in details}
 
 
 def written_list(details: Sequence[Lenient]) -> dict[str, object]:
     """Return a detail that is a list, by its key; nothing where the list is empty."""
-    return {_KEYS[type(details[0])]: [one.model_dump() for one in details]} if details else {}
+    return {_KEYS[type(details[0])]: [one.model_dump(mode="json") for one in details]} if details else {}
