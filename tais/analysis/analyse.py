@@ -10,7 +10,7 @@ from typing import Any
 from tais.analysis.answer_seconds import answer_seconds
 from tais.analysis.changed_items import with_items
 from tais.analysis.gather import fold_run
-from tais.analysis.scorer_agreement import with_opinions
+from tais.analysis.scorer_agreement import with_scorer_agreement
 from tais.common.version import __version__
 from tais.report.renderer import renderer
 from tais.rundir.items import Items
@@ -98,7 +98,7 @@ def _decide(
         }
     )
     report = decide(fold_run(layout, lock, items, scorers, facts))
-    report = with_opinions(report, lock, arm_dirs, scores, replies)
+    report = with_scorer_agreement(report, lock, arm_dirs, scores, replies)
     report = with_items(report, arm_dirs, scores, items)
     if (run_dir / ADJUDICATION).exists():
         from tais.adjudication.record import with_adjudication

@@ -34,7 +34,7 @@ from tais.verdict.details.parts import Estimate
 from tais.verdict.details.screen import Agreement, Bias, DisagreeingAnswer, JudgeCalls
 from tais.verdict.report import ContrastReport, EndpointReport, Report
 
-__all__ = ["with_opinions"]
+__all__ = ["with_scorer_agreement"]
 
 
 class _Row(NamedTuple):
@@ -55,7 +55,7 @@ Key = tuple[str, str, int]
 Rows = dict[Key, _Row]
 
 
-def with_opinions(
+def with_scorer_agreement(
     report: Report,
     lock: Mapping[str, Any],
     arm_dirs: Mapping[str, Path],

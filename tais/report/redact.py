@@ -17,8 +17,8 @@ def redacted(report: Report) -> Report:
     What the scorers called an answer goes too: some of them quote it. Verdict, counts, ids, positions and
     sha256 digests stay, so that whoever has the samples can still find and check each item.
     """
-    contrasts = tuple(_contrast(contrast) for contrast in report.contrasts)
-    return report.model_copy(update={"contrasts": contrasts, "facts": _facts(report.facts)})
+    contrasts = tuple(_hidden_contrast(contrast) for contrast in report.contrasts)
+    return report.model_copy(update={"contrasts": contrasts, "facts": _hidden_facts(report.facts)})
 
 
 def is_redacted(report: Report) -> bool:
@@ -33,24 +33,26 @@ def holds_redacted(run_dir: Path) -> bool:
     return is_redacted(Report.model_validate_json((run_dir / "report.json").read_bytes()))
 
 
-def _contrast(contrast: ContrastReport) -> ContrastReport:
+def _hidden_contrast(contrast: ContrastReport) -> ContrastReport:
     if contrast.items is None:
         return contrast
-    kept = tuple(_item(item) for item in contrast.items.kept)
+    kept = tuple(_hidden_item(item) for item in contrast.items.kept)
     items = contrast.items.model_copy(update={"kept": kept, "redacted": True})
     return contrast.model_copy(update={"items": items})
 
 
-def _item(item: ItemReport) -> ItemReport:
-    texts = {name: _text(getattr(item, name)) for name in ("prompt", "reference_text", "candidate_text")}
+def _hidden_item(item: ItemReport) -> ItemReport:
+    texts = {
+        name: _hidden_text(getattr(item, name)) for name in ("prompt", "reference_text", "candidate_text")
+    }
     return item.model_copy(update={**texts, "reference_label": None, "candidate_label": None})
 
 
-def _text(text: TextReport) -> TextReport:
+def _hidden_text(text: TextReport) -> TextReport:
     return text.model_copy(update={"text": None})
 
 
-def _facts(facts: Facts) -> Facts:
+def _hidden_facts(facts: Facts) -> Facts:
     arms = {name: _hidden_prompts(arm) for name, arm in facts.arms.items()}
     return facts.model_copy(update={"arms": arms}) if arms else facts
 

@@ -65,11 +65,11 @@ def read_run(manifest: str, run_dir: Path) -> StudyRun:
         signed=(run_dir / "attestation.sigstore.json").is_file(),
         arms=len(arms),
         samples=sum(arm.samples for arm in arms),
-        contrasts=tuple(_contrast(contrast) for contrast in report.contrasts),
+        contrasts=tuple(_study_contrast(contrast) for contrast in report.contrasts),
     )
 
 
-def _contrast(contrast: ContrastReport) -> StudyContrast:
+def _study_contrast(contrast: ContrastReport) -> StudyContrast:
     differing = [e for e in contrast.endpoints if e.difference is not None]
     largest = max(differing, key=lambda e: abs(e.difference or 0.0), default=None)
     audit = detail(contrast, Audit)

@@ -117,7 +117,7 @@ def _notes(audit: AuditEvidence) -> Iterator[Reason]:
         message = f"{causes['unknown']} divergences have no cause: they could not be scored"
         yield note("divergences_unexplained", message, divergences=causes["unknown"])
     if audit.candidate.tokens:
-        message = f"{_conforming(audit.candidate)}; of the reference's own, {_conforming(audit.control)}"
+        message = f"{_best_choices(audit.candidate)}; of the reference's own, {_best_choices(audit.control)}"
         yield note("conformance", message, tokens=audit.candidate.tokens, misses=audit.candidate.misses)
     pull = _pull(audit)
     if pull:
@@ -132,7 +132,7 @@ def _notes(audit: AuditEvidence) -> Iterator[Reason]:
         yield note("divergences_left_out", f"{audit.left_out} divergences were not looked at")
 
 
-def _conforming(counts: AuditCounts) -> str:
+def _best_choices(counts: AuditCounts) -> str:
     rate = 100 * (1 - counts.misses / counts.tokens) if counts.tokens else 100.0
     return f"{rate:.6g} % of {counts.tokens} tokens score best, {counts.beyond} lie outside the band"
 

@@ -45,6 +45,7 @@ class Timing(Lenient):
 class Hardware(Lenient):
     """The machine of an arm."""
 
+    cpu: str | None = None
     gpus: tuple[object, ...] | None = None
     logical_cores: int | None = None
 

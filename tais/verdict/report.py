@@ -227,9 +227,9 @@ class Report(Frozen):
     rules: Rules
     contrasts: tuple[ContrastReport, ...] = ()
     # The schema leaves facts open: whoever reads an older or a later report finds other keys.
-    facts: Annotated[Facts, WithJsonSchema({"additionalProperties": True, "type": "object"})] = Field(
-        default_factory=Facts
-    )
+    facts: Annotated[
+        Facts, WithJsonSchema({"additionalProperties": True, "title": "Facts", "type": "object"})
+    ] = Field(default_factory=Facts)
     """Provenance: run id, times, arms, digests, ledger. Decides nothing."""
     details: dict[str, object] = Field(default_factory=dict)
     adjudication: AdjudicationReport | None = None

@@ -119,8 +119,7 @@ def _configuration(contrast: ContrastReport, arms: Mapping[str, ArmFacts]) -> Co
 
 
 def _settings(arm: ArmFacts | None) -> dict[str, str]:
-    settings = {} if arm is None else arm.model_dump(exclude=_RESULTS)
-    return dict(_flat(settings))
+    return {} if arm is None else dict(_flat(arm.model_dump(exclude=_RESULTS)))
 
 
 def _undeclared(contrast: ContrastReport) -> Iterator[Setting]:
