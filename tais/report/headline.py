@@ -91,16 +91,14 @@ def _compared(report: Report, screens: list[ContrastReport]) -> Figure:
     batteries = len({e.battery for c in screens for e in c.endpoints})
     items = sum(e.clusters for e in _one_scorer_each(first.endpoints))
     said = f"{items:,} prompts of {batteries} {'battery' if batteries == 1 else 'batteries'}"
-    return Figure(
-        f"{contrast_name(first)}{more}", f"{said}; {_stack_words(report, first.candidate)}".rstrip("; ")
-    )
+    return Figure(f"{contrast_name(first)}{more}", f"{said}; {_stack(report, first.candidate)}".rstrip("; "))
 
 
 def _one_scorer_each(endpoints: Iterable[EndpointReport]) -> list[EndpointReport]:
     return list({e.battery: e for e in endpoints}.values())
 
 
-def _stack_words(report: Report, name: str) -> str:
+def _stack(report: Report, name: str) -> str:
     arm = report.facts.arms.get(name, ArmFacts())
     parts = [arm.engine, arm.model, arm.dtype]
     if arm.speculation is not None:

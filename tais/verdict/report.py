@@ -217,6 +217,12 @@ class ContrastReport(Frozen):
     """None where nobody collected them."""
 
 
+# Whoever reads an older or a later report finds other keys: the schema leaves facts open.
+OpenFacts = Annotated[
+    Facts, WithJsonSchema({"additionalProperties": True, "title": "Facts", "type": "object"})
+]
+
+
 class Report(Frozen):
     """The decision of one screen."""
 
@@ -226,10 +232,7 @@ class Report(Frozen):
     reasons: tuple[Reason, ...] = ()
     rules: Rules
     contrasts: tuple[ContrastReport, ...] = ()
-    # The schema leaves facts open: whoever reads an older or a later report finds other keys.
-    facts: Annotated[
-        Facts, WithJsonSchema({"additionalProperties": True, "title": "Facts", "type": "object"})
-    ] = Field(default_factory=Facts)
+    facts: OpenFacts = Field(default_factory=Facts)
     """Provenance: run id, times, arms, digests, ledger. Decides nothing."""
     details: dict[str, object] = Field(default_factory=dict)
     adjudication: AdjudicationReport | None = None
