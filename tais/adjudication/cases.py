@@ -38,7 +38,7 @@ class Selection:
     also: int = 0
     """Items that agree, as blind controls."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return it as JSON holds it."""
         return {"batteries": list(self.batteries), "scorers": list(self.scorers), "also": self.also}
 
@@ -50,7 +50,7 @@ class Answer:
     row: str
     battery: str
     prompt: str
-    expect: Any
+    expect: object
     text: str
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tais.adjudication.cases import Shown
 from tais.common.files import store_error
@@ -100,7 +99,7 @@ def _rows(data: bytes, path: Path) -> Iterator[tuple[int, str, str]]:
         yield line, str(values[0]).strip(), str(values[1] or "")
 
 
-def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_rows(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
     for line, entry in enumerate(text.split("\n"), start=1):
         if entry.strip():
             try:
@@ -110,7 +109,7 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield line, value if isinstance(value, dict) else {}
 
 
-def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
     before = csv.field_size_limit(_MAX_CELL)
     try:
         first = text.split("\n", 1)[0]

@@ -32,7 +32,7 @@ class _Record:
     """adjudication.json."""
 
     key: Key
-    source: Mapping[str, Any]
+    source: Mapping[str, object]
     files: Sequence[LabelFile]
 
     def to_json(self) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from tais.analysis.answer_seconds import answer_seconds
 from tais.analysis.changed_items import with_items
 from tais.analysis.gather import fold_run
-from tais.analysis.scorer_agreement import with_opinions
+from tais.analysis.scorer_agreement import with_scorer_agreement
 from tais.common.version import __version__
 from tais.report.renderer import renderer
 from tais.rundir.items import Items
@@ -23,12 +22,13 @@ from tais.rundir.scores import SECOND
 from tais.scoring.locked_scorers import scorers_of, second_scorers_of
 from tais.scoring.replies import Replies
 from tais.scoring.score import score_arms
+from tais.verdict.facts import ArmFacts, Facts, RunFacts, facts_of
 from tais.verdict.report import Report
 
 __all__ = ["analyse", "recompute"]
 
 
-def analyse(run_dir: Path, run_facts: Mapping[str, Any], *, keep_scores: bool) -> Report:
+def analyse(run_dir: Path, run_facts: RunFacts, *, keep_scores: bool) -> Report:
     """Score the samples of a run and decide.
 
     Parameters
@@ -62,11 +62,9 @@ def recompute(run_dir: Path) -> Report:
         When this is no run directory, or samples are damaged.
     """
     read_lock(run_dir)
-    facts: dict[str, Any] = {"id": run_dir.resolve().name}
     stored = run_dir / "report.json"
-    if stored.exists():
-        facts = json.loads(stored.read_text(encoding="utf-8")).get("facts", {}).get("run", facts)
-    return analyse(run_dir, facts, keep_scores=False)
+    run = facts_of(stored.read_bytes()).run if stored.exists() else RunFacts()
+    return analyse(run_dir, run if run.id else RunFacts(id=run_dir.resolve().name), keep_scores=False)
 
 
 def _decide(
@@ -74,7 +72,7 @@ def _decide(
     scores: Path,
     lock: dict[str, Any],
     items: Items,
-    run_facts: Mapping[str, Any],
+    run_facts: RunFacts,
 ) -> Report:
     from tais.verdict.screen import decide
 
@@ -85,20 +83,22 @@ def _decide(
     score_arms(scores, arm_dirs, {name: (scorer,) for name, scorer in scorers.items()}, items, replies)
     if second:
         score_arms(scores.with_name(SECOND), arm_dirs, second, items, replies)
-    facts = {
-        "tais": __version__,
-        "renderer": renderer(),
-        "run": dict(run_facts),
-        "lock": {"sha256": lock_digest(run_dir)},
-        "manifest": {"sha256": lock["manifest"]["sha256"]},
-        "limit": lock["limit"],
-        "batteries": lock["batteries"],
-        "arms": {arm: _arm_facts(layout, lock, arm) for arm in arms},
-        **({"sweep": lock["sweep"]} if "sweep" in lock else {}),
-        **({"drill": True} if lock.get("drill") else {}),
-    }
+    facts = Facts.model_validate(
+        {
+            "tais": __version__,
+            "renderer": renderer(),
+            "run": run_facts,
+            "lock": {"sha256": lock_digest(run_dir)},
+            "manifest": {"sha256": lock["manifest"]["sha256"]},
+            "limit": lock["limit"],
+            "batteries": lock["batteries"],
+            "arms": {arm: _arm_facts(layout, lock, arm) for arm in arms},
+            **({"sweep": lock["sweep"]} if "sweep" in lock else {}),
+            **({"drill": True} if lock.get("drill") else {}),
+        }
+    )
     report = decide(fold_run(layout, lock, items, scorers, facts))
-    report = with_opinions(report, lock, arm_dirs, scores, replies)
+    report = with_scorer_agreement(report, lock, arm_dirs, scores, replies)
     report = with_items(report, arm_dirs, scores, items)
     if (run_dir / ADJUDICATION).exists():
         from tais.adjudication.record import with_adjudication
@@ -107,7 +107,7 @@ def _decide(
     return report
 
 
-def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> dict[str, Any]:
+def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> ArmFacts:
     import pyarrow.compute as pc
 
     samples = tokens = truncated = 0
@@ -119,20 +119,22 @@ def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> dict[str
     model = fixed["model"]["folder"] if isinstance(fixed["model"], Mapping) else fixed["model"]
     environment = layout.engine(arm).get("environment", {})
     origin = origin_of(layout.arm_dir(arm))
-    return {
-        "engine": fixed["engine"],
-        "model": model,
-        "dtype": fixed["dtype"],
-        "order": fixed["order"],
-        "engine_args": fixed["engine_args"],
-        "speculation": fixed["speculative_config"],
-        "system_prompt": fixed["system_prompt"],
-        **({"fault": fixed["fault"]} if fixed.get("fault") else {}),
-        "samples": samples,
-        "tokens": tokens,
-        "truncated": truncated,
-        "timing": answer_seconds(layout.arm_dir(arm)),
-        "hardware": environment.get("hardware"),
-        "libraries": environment.get("libraries"),
-        **({"origin": origin} if origin is not None else {}),
-    }
+    return ArmFacts.model_validate(
+        {
+            "engine": fixed["engine"],
+            "model": model,
+            "dtype": fixed["dtype"],
+            "order": fixed["order"],
+            "engine_args": fixed["engine_args"],
+            "speculation": fixed["speculative_config"],
+            "system_prompt": fixed["system_prompt"],
+            **({"fault": fixed["fault"]} if fixed.get("fault") else {}),
+            "samples": samples,
+            "tokens": tokens,
+            "truncated": truncated,
+            "timing": answer_seconds(layout.arm_dir(arm)),
+            "hardware": environment.get("hardware"),
+            "libraries": environment.get("libraries"),
+            **({"origin": origin} if origin is not None else {}),
+        }
+    )

@@ -33,6 +33,7 @@ from tais.verdict.evidence import (
     IdentityCounts,
     ScreenEvidence,
 )
+from tais.verdict.facts import Facts
 
 __all__ = ["fold_run"]
 
@@ -79,7 +80,7 @@ def fold_run(
     lock: Mapping[str, Any],
     items: Items,
     scorers: Mapping[str, ScorerBase],
-    facts: dict[str, Any],
+    facts: Facts,
 ) -> ScreenEvidence:
     """Return the evidence of a run.
 

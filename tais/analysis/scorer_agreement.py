@@ -22,17 +22,19 @@ from numpy.typing import NDArray
 from tais.rundir.samples import answers
 from tais.rundir.scores import SECOND
 from tais.scorers import ScorerBase, scorer_label
+from tais.scorers.bbq import bias_scores
 from tais.scorers.judges import Judge
 from tais.scoring.locked_scorers import all_scorers, judges_of
 from tais.scoring.replies import Judging, Replies
 from tais.stats.agreement import agreement, confirmed_flips, corrected_difference, rogan_gladen
-from tais.stats.tidy import tidy
+from tais.stats.tidy import tidy, tidy_values
+from tais.verdict.details import LISTED_ITEMS, written, written_list
+from tais.verdict.details.endpoint import Invalid, JudgeError, SecondScorer
+from tais.verdict.details.parts import Estimate
+from tais.verdict.details.screen import Agreement, Bias, DisagreeingAnswer, JudgeCalls
 from tais.verdict.report import ContrastReport, EndpointReport, Report
 
-__all__ = ["with_opinions"]
-
-_LISTED = 200
-"""Items that a report lists by id; their count is always whole."""
+__all__ = ["with_scorer_agreement"]
 
 
 class _Row(NamedTuple):
@@ -53,7 +55,7 @@ Key = tuple[str, str, int]
 Rows = dict[Key, _Row]
 
 
-def with_opinions(
+def with_scorer_agreement(
     report: Report,
     lock: Mapping[str, Any],
     arm_dirs: Mapping[str, Path],
@@ -86,33 +88,35 @@ def with_opinions(
         for name, listed in scorers.items()
         if len(listed) > 1 or listed[0].name == "bbq"
     }
-    found = {
-        "judges": _judges(lock, replies),
-        "second_opinions": [entry for one in opinions.values() for entry in one.agreements()],
-        "bias": [entry for one in opinions.values() for entry in one.bias()],
-    }
+    found = (
+        _judges(lock, replies),
+        [entry for one in opinions.values() for entry in one.agreements()],
+        [entry for one in opinions.values() for entry in one.bias()],
+    )
     contrasts = tuple(_contrast(c, scorers, opinions, report.rules.alpha) for c in report.contrasts)
-    details = {**report.details, **{key: value for key, value in found.items() if value}}
+    details = dict(report.details)
+    for entries in found:
+        details |= written_list(entries)
     return report.model_copy(update={"contrasts": contrasts, "details": details})
 
 
-def _judges(lock: Mapping[str, Any], replies: Replies) -> list[dict[str, Any]]:
+def _judges(lock: Mapping[str, Any], replies: Replies) -> list[JudgeCalls]:
     """Say what each judge was asked, and what equal answers saved."""
     found = []
     for name, scorers in judges_of(lock).items():
         arm, tally = lock["judges"][name], replies.judging.get(name, Judging())
         model = arm["model"]
         found.append(
-            {
-                "judge": name,
-                "model": model["folder"] if isinstance(model, Mapping) else model,
-                "engine": arm["engine"],
-                "scorers": sorted({scorer.name for scorer in scorers}),
-                "answers": tally.answers,
-                "asked": len(tally.asked),
-                "saved": tally.answers - len(tally.asked),
-                "unreadable": dict(sorted(tally.unreadable.items())),
-            }
+            JudgeCalls(
+                judge=name,
+                model=model["folder"] if isinstance(model, Mapping) else model,
+                engine=arm["engine"],
+                scorers=tuple(sorted({scorer.name for scorer in scorers})),
+                answers=tally.answers,
+                asked=len(tally.asked),
+                saved=tally.answers - len(tally.asked),
+                unreadable=dict(sorted(tally.unreadable.items())),
+            )
         )
     return found
 
@@ -134,7 +138,7 @@ class _Opinions:
         if self.others:
             self.rows |= _read(scores.with_name(SECOND), battery)
 
-    def agreements(self) -> Iterator[dict[str, Any]]:
+    def agreements(self) -> Iterator[Agreement]:
         """Yield agreement of the deciding scorer with each other one, every distinct answer once."""
         keys = list(self._distinct()) if self.others else []
         for other in self.others:
@@ -147,27 +151,27 @@ class _Opinions:
             confusion: dict[str, dict[str, int]] = {}
             for (one, two), count in sorted(found.confusion.items()):
                 confusion.setdefault(one, {})[two] = count
-            yield {
-                "battery": self.battery,
-                "first": self.first,
-                "second": other,
-                "n": found.n,
-                "observed": tidy(found.observed),
-                "kappa": None if found.kappa is None else tidy(found.kappa),
-                "standard_error": None if found.standard_error is None else tidy(found.standard_error),
-                "confusion": confusion,
-                "disagreements": len(differing),
-                "disagreeing_items": [
-                    {
-                        "item_id": item,
-                        "repeat": repeat,
-                        "arm": arm,
-                        "first": first[arm, item, repeat].outcome,
-                        "second": second[arm, item, repeat].outcome,
-                    }
-                    for arm, item, repeat in differing[:_LISTED]
-                ],
-            }
+            yield Agreement(
+                battery=self.battery,
+                first=self.first,
+                second=other,
+                n=found.n,
+                observed=tidy(found.observed),
+                kappa=None if found.kappa is None else tidy(found.kappa),
+                standard_error=None if found.standard_error is None else tidy(found.standard_error),
+                confusion=confusion,
+                disagreements=len(differing),
+                disagreeing_items=tuple(
+                    DisagreeingAnswer(
+                        item_id=item,
+                        repeat=repeat,
+                        arm=arm,
+                        first=first[arm, item, repeat].outcome,
+                        second=second[arm, item, repeat].outcome,
+                    )
+                    for arm, item, repeat in differing[:LISTED_ITEMS]
+                ),
+            )
 
     def _distinct(self) -> Iterator[Key]:
         """Yield the first key of every distinct (item, answer), over all arms in the order of their names."""
@@ -181,22 +185,16 @@ class _Opinions:
                     seen.add((item, digest))
                     yield arm, item, repeat
 
-    def bias(self) -> Iterator[dict[str, Any]]:
+    def bias(self) -> Iterator[Bias]:
         """Yield BBQ's bias scores of every arm."""
-        from tais.scorers.bbq import bias_scores
-
         if self.scorers[self.first].name != "bbq":
             return
         for arm in sorted(self.arm_dirs):
             labels = [row.label for key, row in self.rows[self.first].items() if key[0] == arm]
-            found = asdict(bias_scores(labels))
-            yield {
-                "battery": self.battery,
-                "arm": arm,
-                **{key: tidy(value) if isinstance(value, float) else value for key, value in found.items()},
-            }
+            found = bias_scores(labels)
+            yield Bias(battery=self.battery, arm=arm, **tidy_values(asdict(found)))
 
-    def flips(self, contrast: ContrastReport) -> Iterator[dict[str, Any]]:
+    def flips(self, contrast: ContrastReport) -> Iterator[SecondScorer]:
         """Yield, for every other scorer, how many of a contrast's flips it confirms."""
         if not self.others:
             return
@@ -209,14 +207,14 @@ class _Opinions:
             then, now = (self._outcomes(other, arm, keys) for arm in arms)
             unlike = np.flatnonzero((before != after) & (np.sign(now - then) != np.sign(after - before)))
             invalid = [sum(self.rows[other][arm, *key].invalid for key in keys) for arm in arms]
-            yield {
-                "scorer": other,
+            yield SecondScorer(
+                scorer=other,
                 **asdict(confirmed_flips(before, after, then, now)),
-                "unconfirmed_items": sorted({keys[index][0] for index in unlike})[:_LISTED],
-                "reference_rate": _mean(then),
-                "candidate_rate": _mean(now),
-                "invalid": dict(zip(("reference", "candidate"), invalid, strict=True)),
-            }
+                unconfirmed_items=tuple(sorted({keys[index][0] for index in unlike})[:LISTED_ITEMS]),
+                reference_rate=_mean(then),
+                candidate_rate=_mean(now),
+                invalid=Invalid(reference=invalid[0], candidate=invalid[1]),
+            )
 
     def _outcomes(self, label: str, arm: str, keys: Iterable[tuple[str, int]]) -> NDArray[np.float64]:
         # A score in [0, 1] has changed its mind where it crosses the middle.
@@ -250,17 +248,17 @@ def _contrast(
 ) -> ContrastReport:
     endpoints = []
     for endpoint in contrast.endpoints:
-        added: dict[str, Any] = {}
+        added: dict[str, object] = {}
         of_battery = opinions.get(endpoint.battery)
-        if of_battery is not None and (flips := list(of_battery.flips(contrast))):
-            added["second_scorers"] = flips
+        if of_battery is not None:
+            added |= written_list(list(of_battery.flips(contrast)))
         if (corrected := _corrected(endpoint, scorers[endpoint.battery][0], alpha)) is not None:
-            added["judge_error"] = corrected
+            added |= written(corrected)
         endpoints.append(endpoint.model_copy(update={"details": {**endpoint.details, **added}}))
     return contrast.model_copy(update={"endpoints": tuple(endpoints)})
 
 
-def _corrected(endpoint: EndpointReport, scorer: ScorerBase, alpha: float) -> dict[str, Any] | None:
+def _corrected(endpoint: EndpointReport, scorer: ScorerBase, alpha: float) -> JudgeError | None:
     """Correct the rates of a binary endpoint for what its judge is stated to get wrong."""
     rates = endpoint.reference_rate, endpoint.candidate_rate
     if not isinstance(scorer, Judge) or scorer.accuracy is None or endpoint.kind != "binary":
@@ -268,19 +266,19 @@ def _corrected(endpoint: EndpointReport, scorer: ScorerBase, alpha: float) -> di
     if endpoint.difference is None or endpoint.tost is None or None in rates:
         return None
     confidence, n = 1 - 2 * alpha, endpoint.clusters
-    sides = {
-        # Repeats of an item are one cluster, and as many independent answers there are.
-        side: rogan_gladen(round((rate or 0.0) * n), n, *scorer.accuracy, confidence)
-        for side, rate in zip(("reference", "candidate"), rates, strict=True)
-    }
+    # Repeats of an item are one cluster, and as many independent answers there are.
+    sides = [rogan_gladen(round((rate or 0.0) * n), n, *scorer.accuracy, confidence) for rate in rates]
     difference = corrected_difference(endpoint.difference, endpoint.tost.ci, *scorer.accuracy, confidence)
-    return {
-        "method": "rogan_gladen",
-        "confidence": tidy(confidence),
-        "sensitivity": list(scorer.accuracy[0]),
-        "specificity": list(scorer.accuracy[1]),
-        **{
-            name: {"estimate": tidy(rate.estimate), "ci": [tidy(rate.low), tidy(rate.high)]}
-            for name, rate in {**sides, "difference": difference}.items()
-        },
-    }
+    reference, candidate, changed = (
+        Estimate(estimate=tidy(rate.estimate), ci=(tidy(rate.low), tidy(rate.high)))
+        for rate in (*sides, difference)
+    )
+    return JudgeError(
+        method="rogan_gladen",
+        confidence=tidy(confidence),
+        sensitivity=scorer.accuracy[0],
+        specificity=scorer.accuracy[1],
+        reference=reference,
+        candidate=candidate,
+        difference=changed,
+    )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tais.manifest.model import Hypothesis
 from tais.rundir.layout import FOLDER, LOCK
 from tais.rundir.lock import read_lock, write_lock
-from tais.verdict.report import Report
+from tais.verdict.details import detail
+from tais.verdict.details.endpoint import Flips
+from tais.verdict.facts import RunFacts
+from tais.verdict.report import EndpointReport, Report
 
 __all__ = ["upgrade_of"]
 
@@ -36,7 +38,7 @@ def upgrade_of(run_dir: Path, report: Report) -> dict[str, Any]:
         "schema": "tais/upgrade/v1",
         **lock["manifest"]["source"]["compare"],
         "verdicts": dict(sorted(verdicts.items())),
-        "batteries": [_changes(e.battery, e.scorer, e.details) for e in report.contrasts[0].endpoints],
+        "batteries": [_changes(endpoint) for endpoint in report.contrasts[0].endpoints],
     }
 
 
@@ -51,14 +53,14 @@ def _under(run_dir: Path, hypothesis: Hypothesis) -> Report:
             if (run_dir / name).exists():
                 (shadow / name).symlink_to((run_dir / name).resolve())
         write_lock(shadow / LOCK, {**lock, "rules": {**lock["rules"], "hypothesis": hypothesis.value}})
-        return analyse(shadow, {}, keep_scores=False)
+        return analyse(shadow, RunFacts(), keep_scores=False)
 
 
-def _changes(battery: str, scorer: str, details: Mapping[str, Any]) -> dict[str, Any]:
-    flips = details.get("flips", {})
+def _changes(endpoint: EndpointReport) -> dict[str, object]:
+    flips = detail(endpoint, Flips) or Flips()
     return {
-        "battery": battery,
-        "scorer": scorer,
-        "worse": {"count": flips.get("safe_to_unsafe"), "items": flips.get("safe_to_unsafe_items", [])},
-        "better": {"count": flips.get("unsafe_to_safe"), "items": flips.get("unsafe_to_safe_items", [])},
+        "battery": endpoint.battery,
+        "scorer": endpoint.scorer,
+        "worse": {"count": flips.safe_to_unsafe, "items": list(flips.safe_to_unsafe_items)},
+        "better": {"count": flips.unsafe_to_safe, "items": list(flips.unsafe_to_safe_items)},
     }

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from tais.errors import Place, VerificationError
 from tais.rundir.layout import ADJUDICATION, ITEMS, LOCK, REPORT
+from tais.verdict.facts import Facts
 from tais.verdict.report import Report
 
 __all__ = ["check_together"]
@@ -44,21 +45,22 @@ def check_together(lock: Json, report: Json, files: Mapping[str, str], run_id: s
         first = error.errors(include_url=False)[0]
         where = Place(REPORT, key=".".join(map(str, first["loc"])) or None)
         raise VerificationError(f"this is no report of this version: {first['msg']}", place=where) from error
-    for what in _mismatches(lock, report, files, run_id):
+    for what in _mismatches(lock, report, read.facts, files, run_id):
         remedy = "Lock and report are not of one run: do not trust the directory"
         raise VerificationError(what, place=Place(REPORT), remedy=remedy)
     return read
 
 
-def _mismatches(lock: Json, report: Json, files: Mapping[str, str], run_id: str) -> Iterator[str]:
-    facts = report.get("facts", {})
+def _mismatches(
+    lock: Json, report: Json, facts: Facts, files: Mapping[str, str], run_id: str
+) -> Iterator[str]:
     if lock.get("schema") != "tais/lock/v1":
         yield f"{LOCK} has an unknown schema"
     if ITEMS not in files:
         yield f"{ITEMS} is missing"
-    if _get(facts, "lock", "sha256") != files.get(LOCK):
+    if facts.lock.sha256 != files.get(LOCK):
         yield "the report was made under another lock"
-    if _get(facts, "run", "id") != run_id:
+    if facts.run.id != run_id:
         yield f"the lock was signed for the run {run_id[:60]!r}, the report is of another"
     for key in ("name", "rules"):
         if lock.get(key) != report[key]:

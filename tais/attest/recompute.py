@@ -14,6 +14,8 @@ from tais.common.differences import differences
 from tais.common.version import __version__
 from tais.errors import Place, TaisError, VerificationError
 from tais.rundir.layout import ADJUDICATION, ITEMS, LOCK
+from tais.verdict.facts import Facts
+from tais.verdict.report import Report
 
 __all__ = ["check_recomputed"]
 
@@ -47,7 +49,7 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
     """
     with tempfile.TemporaryDirectory(prefix="tais-") as folder:
         shadow = Path(folder)
-        again, upgrade = _again(run_dir, shadow, report)
+        again, upgrade = _again(run_dir, shadow, Report.model_validate(report))
         other = next((n for n in SCORES if n in files and not _same_table(run_dir / n, shadow / n)), None)
     stored, made = _comparable(report, again)
     if upgrade is not None:
@@ -67,13 +69,11 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
 def _check_pages(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> str:
     from tais.report.render import FILES, render
     from tais.report.renderer import renderer
-    from tais.verdict.report import Report
 
     pages = {format: name for format, name in FILES.items() if name in files}
-    made = report["facts"].get("renderer"), report["facts"].get("tais")
-    if pages and made != (renderer(), __version__):
-        return f"{', '.join(pages.values())} not compared: another version rendered them"
     shown = Report.model_validate(report)
+    if pages and (shown.facts.renderer, shown.facts.tais) != (renderer(), __version__):
+        return f"{', '.join(pages.values())} not compared: another version rendered them"
     for format, name in pages.items():
         if sha256(render(shown, format).encode()) != files[name]:
             what = f"{name} is not what this report looks like"
@@ -86,8 +86,6 @@ def _comparable(report: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[di
 
     Reports only ever gain keys. One that this version adds is not held against an older report.
     """
-    from tais.verdict.report import Report
-
     older = bool(_versions(report, again))
     stored = report if older else json.loads(Report.model_validate(report).to_json())
     return _results(stored), _kept(_results(again), report) if older else _results(again)
@@ -114,9 +112,7 @@ def _stored_upgrade(run_dir: Path, files: Mapping[str, str]) -> Any:
     return strict_json(data, str(run_dir / UPGRADE))
 
 
-def _again(
-    run_dir: Path, shadow: Path, report: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def _again(run_dir: Path, shadow: Path, stored: Report) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the report that the samples lead to, and of a comparison upgrade.json.
 
     Scores are written to `shadow`.
@@ -130,7 +126,7 @@ def _again(
         if (run_dir / name).exists():
             (shadow / name).symlink_to((run_dir / name).resolve())
     try:
-        made = analyse(shadow, report["facts"]["run"], keep_scores=True)
+        made = analyse(shadow, stored.facts.run, keep_scores=True)
         upgrade = upgrade_of(shadow, made) if (run_dir / UPGRADE).exists() else None
     # Samples that someone made up can break any step: whatever it is, they do not lead to this report.
     except Exception as error:
@@ -138,7 +134,7 @@ def _again(
         raise VerificationError(
             f"the report cannot be recomputed: {what}", place=Place(str(run_dir))
         ) from error
-    shown = redacted(made) if is_redacted(report) else made
+    shown = redacted(made) if is_redacted(stored) else made
     return json.loads(shown.to_json()), upgrade
 
 
@@ -159,7 +155,7 @@ def _same_table(stored: Path, made: Path) -> bool:
 
 
 def _versions(report: Mapping[str, Any], again: Mapping[str, Any]) -> str:
-    made, here = (side.get("facts", {}).get("tais") for side in (report, again))
+    made, here = (Facts.model_validate(side.get("facts", {})).tais for side in (report, again))
     return "" if made == here else f" (made by TAIS {made}, recomputed by {here})"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from tais.attest.bundle import strict_json
 from tais.errors import Place, VerificationError
 from tais.rundir.layout import ITEMS, LOCK, LOCK_BUNDLE, REPORT
+from tais.verdict.facts import Facts
 
 __all__ = [
     "LOCK_TYPE",
@@ -125,12 +126,12 @@ def run_statement(
     signed_at
         By the signer's clock.
     """
-    facts = report.get("facts", {})
+    facts = Facts.model_validate(report.get("facts", {}))
     predicate = {
         "name": report["name"],
-        "run": facts.get("run", {}).get("id"),
-        "ended": facts.get("run", {}).get("ended"),
-        "tais": facts.get("tais"),
+        "run": facts.run.id,
+        "ended": facts.run.ended,
+        "tais": facts.tais,
         "signedAt": _time(signed_at),
         "verdict": report["verdict"],
         "reasons": report["reasons"],

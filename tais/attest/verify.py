@@ -109,7 +109,7 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
         _fail("the lock was signed after the run", run_dir / LOCK_BUNDLE)
     try:
         expected = {
-            LOCK_BUNDLE: lock_statement(files, read.facts["run"]["id"], times[1]),
+            LOCK_BUNDLE: lock_statement(files, str(read.facts.run.id), times[1]),
             RUN_BUNDLE: run_statement(files, lock, report, sha256(locked.bundle), times[0]),
             TEST_BUNDLE: test_statement(files, lock, report),
         }

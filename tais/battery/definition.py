@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from tais.common.models import Strict
 
 __all__ = [
     "Assertion",
@@ -36,11 +38,7 @@ Names = str | tuple[str, ...]
 Literal_ = str | int | float | bool | None
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(_Strict):
+class Source(Strict):
     """Where the rows are: a file, or a data set on the Hugging Face hub."""
 
     path: str | None = Field(None, description="File, relative to this battery file or to TAIS_DATA.")
@@ -75,7 +73,7 @@ class Source(_Strict):
         return self
 
 
-class Columns(_Strict):
+class Columns(Strict):
     """Which column plays which part. A value with ``{{ }}`` is a template over the columns."""
 
     id: Names | None = Field(None, description="Left out: a digest of the prompt.")
@@ -87,7 +85,7 @@ class Columns(_Strict):
     group: Names | None = Field(None, description="Label for a breakdown; decides nothing.")
 
 
-class Filter(_Strict):
+class Filter(Strict):
     """Keep the rows whose column fulfils every condition given."""
 
     column: str
@@ -99,7 +97,7 @@ class Filter(_Strict):
     if_present: bool = Field(False, description="Ignore the filter where the source has no such column.")
 
 
-class Assertion(_Strict):
+class Assertion(Strict):
     """A property that every row must have, and what it means when one has not."""
 
     column: str
@@ -107,7 +105,7 @@ class Assertion(_Strict):
     reason: str
 
 
-class Draw(_Strict):
+class Draw(Strict):
     """A sample of the rows that depends on the seed and on item ids only, never on row order."""
 
     n: int = Field(gt=0)
@@ -115,14 +113,14 @@ class Draw(_Strict):
     per: str | None = Field(None, description="Draw n for each value of this column.")
 
 
-class Shot(_Strict):
+class Shot(Strict):
     """One worked example, put before the prompt."""
 
     prompt: str
     answer: str
 
 
-class Choices(_Strict):
+class Choices(Strict):
     """How lettered options are made out of columns. The template shows them as ``{{ choices }}``."""
 
     columns: tuple[str, ...] = Field((), description="One option per column.")
@@ -150,7 +148,7 @@ class Choices(_Strict):
         return self
 
 
-class Expected(_Strict):
+class Expected(Strict):
     """What the source held when the battery was pinned. Empty means not pinned."""
 
     rows: int | None = Field(None, gt=0, description="Rows in the source, before any filter.")
@@ -158,7 +156,7 @@ class Expected(_Strict):
     digest: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="Content digest of all items.")
 
 
-class Battery(_Strict):
+class Battery(Strict):
     """A battery as its file defines it."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")

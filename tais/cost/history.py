@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from tais.errors import TaisError
 from tais.rundir.layout import LEDGER
 from tais.rundir.ledger import read_ledger
 from tais.rundir.lock import read_lock, run_arms
+from tais.verdict.facts import ArmFacts, Hardware, facts_of
 
 __all__ = ["known_rates", "rates_of_run"]
 
@@ -71,49 +71,48 @@ def rates_of_run(run_dir: Path) -> Rates | None:
     only a part of its answers, and an arm from a cache was timed elsewhere: neither gives rates.
     """
     try:
-        facts = json.loads((run_dir / "report.json").read_bytes())["facts"]
+        facts = facts_of((run_dir / "report.json").read_bytes())
         lock = read_lock(run_dir)
-        run, arms = facts["run"], facts["arms"]
-        if run["resumed"]:
+        run, phases = facts.run, facts.run.phases
+        if run.resumed or run.id is None or run.seconds is None:
             return None
-        phases: dict[str, dict[str, float]] = run["phases"]
         rates = {
-            name: _arm(phases[name], arms[name], stack_digest(lock, name))
-            for name in arms
-            if "generate" in phases.get(name, {}) and arms[name]["tokens"] and "origin" not in arms[name]
+            name: _arm(phases[name], arm, stack_digest(lock, name))
+            for name, arm in facts.arms.items()
+            if "generate" in phases.get(name, {}) and arm.tokens and arm.samples and arm.origin is None
         }
         decide = phases.get("", {}).get("decide", 0.0)
         told = sum(seconds for own in phases.values() for seconds in own.values()) - decide
-        gpu = any((arm.get("hardware") or {}).get("gpus") for arm in arms.values())
+        gpu = any(arm.hardware is not None and arm.hardware.gpus for arm in facts.arms.values())
         if not rates:
             return None
         return Rates(
             source="run",
-            said=run["id"],
+            said=run.id,
             device="gpu" if gpu else "cpu",
             import_seconds=phases.get("", {}).get("import", 0.0),
-            rest_seconds=max(0.0, round(run["seconds"] - told, 3)) + decide,
+            rest_seconds=max(0.0, round(run.seconds - told, 3)) + decide,
             arms=rates,
         )
     except (TaisError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # a run of another version, or a damaged one, says nothing of what this one will take
 
 
-def _arm(phases: Mapping[str, float], facts: Mapping[str, Any], stack: str) -> ArmRates:
+def _arm(phases: Mapping[str, float], facts: ArmFacts, stack: str) -> ArmRates:
     work = sum(phases.get(phase, 0.0) for phase in ("check", "generate", "close"))
     return ArmRates(
         load_seconds=phases.get("load", 0.0),
-        seconds_per_token=max(work, 1e-9) / facts["tokens"],
-        tokens_per_answer=facts["tokens"] / facts["samples"],
-        devices=devices_of(facts["engine_args"], facts.get("hardware")),
+        seconds_per_token=max(work, 1e-9) / facts.tokens,
+        tokens_per_answer=facts.tokens / facts.samples,
+        devices=devices_of(facts.engine_args, facts.hardware),
         stack=stack,
     )
 
 
-def devices_of(engine_args: Mapping[str, Any], hardware: Mapping[str, Any] | None) -> int:
+def devices_of(engine_args: Mapping[str, object], hardware: Hardware | None) -> int:
     """Return the GPUs that an arm holds, or the cores of the machine where it has none."""
-    if hardware is not None and not hardware.get("gpus"):
-        return int(hardware.get("logical_cores") or 1)
+    if hardware is not None and not hardware.gpus:
+        return hardware.logical_cores or 1
     sizes = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
     product = 1
     for key in sizes:

@@ -13,6 +13,7 @@ from tais.cost.rates import ArmRates, Rates, stack_digest
 from tais.errors import UsageError
 from tais.executors.local import LocalExecutor
 from tais.plan.items import write_items
+from tais.verdict.facts import Hardware
 from tais.worker.protocol import ArmEvent, TimingJob
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def calibrate(
         if event.event == "preloaded":
             preloaded += event.seconds
 
-    arms, hardware = {}, {}
+    arms, hardware = {}, Hardware()
     with tempfile.TemporaryDirectory(prefix="tais-") as name:
         folder = Path(name)
         write_items(folder / "items.parquet", plan.batteries)
@@ -80,7 +81,7 @@ def calibrate(
                 arm, arguments = job.arm.name, job.arm.engine_args
                 executor.run([job], listen)
                 found = json.loads(job.result.read_bytes())
-                hardware = found["hardware"]
+                hardware = Hardware.model_validate(found["hardware"])
                 devices = devices_of(arguments, hardware)
                 arms[arm] = fit(found, arguments, devices, stack_digest(plan.lock, arm))
                 note(
@@ -90,7 +91,7 @@ def calibrate(
     return Rates(
         source="calibration",
         said=f"{sum(job.items_timed for job in jobs)} items",
-        device="gpu" if hardware["gpus"] else "cpu",
+        device="gpu" if hardware.gpus else "cpu",
         import_seconds=round(preloaded, 3),
         arms=arms,
     )

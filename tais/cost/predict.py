@@ -10,7 +10,9 @@ from typing import Any
 from tais.common.files import write_atomic
 from tais.cost.rates import ArmRates, Rates, stack_digest
 from tais.cost.schedule import Job, makespan, schedule, split
+from tais.report.tables.cost import PredictedArm, Prediction
 from tais.rundir.lock import run_arms
+from tais.verdict.facts import ArmCost, CostFacts, Seconds
 
 __all__ = ["PREDICTION", "compared", "predict", "read_prediction", "write_prediction"]
 
@@ -21,7 +23,7 @@ PREDICTION = "prediction.json"
 _WORK = ("check", "generate", "close")
 
 
-def predict(lock: Mapping[str, Any], rates: Rates, *, workers: int = 1, shards: int = 1) -> dict[str, Any]:
+def predict(lock: Mapping[str, Any], rates: Rates, *, workers: int = 1, shards: int = 1) -> Prediction:
     """Return what a run will cost.
 
     Parameters
@@ -37,18 +39,15 @@ def predict(lock: Mapping[str, Any], rates: Rates, *, workers: int = 1, shards: 
 
     Returns
     -------
-    dict
-        JSON-ready: ``source``, ``said``, ``workers``, ``shards``, ``device``; ``arms`` (by name: ``answers``,
-        ``tokens``, ``load``, ``generate`` in seconds of one worker, ``devices``); ``tokens``;
-        ``device_hours`` (GPUs or cores that are held, times hours); ``wall_seconds``; ``unknown`` (arms
-        without rates, of which the sums say nothing).
+    Prediction
+        JSON-ready.
 
     Notes
     -----
     Judges, audits and an early stop are left out: they depend on the answers. An arm that may stop early
     is predicted whole.
     """
-    arms: dict[str, dict[str, Any]] = {}
+    arms: dict[str, PredictedArm] = {}
     jobs: list[Job] = []
     references = {c["reference"] for c in lock["contrasts"]}
     unknown = []
@@ -79,7 +78,7 @@ def predict(lock: Mapping[str, Any], rates: Rates, *, workers: int = 1, shards: 
     }
 
 
-def _arm(lock: Mapping[str, Any], own: ArmRates) -> dict[str, Any]:
+def _arm(lock: Mapping[str, Any], own: ArmRates) -> PredictedArm:
     repeats = lock["sampling"]["n"]
     answers = {battery["name"]: battery["items"] * repeats for battery in lock["batteries"]}
     tokens = sum(count * own.tokens(battery) for battery, count in answers.items())
@@ -92,26 +91,26 @@ def _arm(lock: Mapping[str, Any], own: ArmRates) -> dict[str, Any]:
     }
 
 
-def write_prediction(run_dir: Path, prediction: Mapping[str, Any]) -> None:
+def write_prediction(run_dir: Path, prediction: Prediction) -> None:
     """Write a prediction into a run directory, before anything in it is known."""
     write_atomic(run_dir / PREDICTION, json.dumps(prediction, indent=1, sort_keys=True).encode() + b"\n")
 
 
-def read_prediction(run_dir: Path) -> dict[str, Any] | None:
+def read_prediction(run_dir: Path) -> Prediction | None:
     """Return the prediction of a run; None where there is none that can be read."""
     try:
-        found: dict[str, Any] = json.loads((run_dir / PREDICTION).read_text(encoding="utf-8"))
+        found: Prediction = json.loads((run_dir / PREDICTION).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return found
 
 
 def compared(
-    prediction: Mapping[str, Any],
+    prediction: Prediction,
     phases: Mapping[str, Mapping[str, float]],
     tokens: Mapping[str, int],
     wall: float,
-) -> dict[str, Any]:
+) -> CostFacts:
     """Return a prediction beside what was measured.
 
     Parameters
@@ -127,22 +126,22 @@ def compared(
     """
     rows = list(_rows(prediction, phases, tokens))
     # Arms that came from a cache or were stored before an interruption took no time here.
-    ran = [row for row in rows if row["measured"] is not None]
+    ran = [(row.predicted.seconds, row.measured.seconds) for row in rows if row.measured is not None]
     whole = len(ran) == len(rows) and not prediction["unknown"]
-    return {
-        "source": prediction["source"],
-        "said": prediction["said"],
-        "arms": rows,
-        "predicted_seconds": round(sum(row["predicted"]["seconds"] for row in ran), 3),
-        "measured_seconds": round(sum(row["measured"]["seconds"] for row in ran), 3),
-        "predicted_wall_seconds": round(prediction["wall_seconds"], 3) if whole else None,
-        "measured_wall_seconds": round(wall, 3),
-    }
+    return CostFacts(
+        source=prediction["source"],
+        said=prediction["said"],
+        arms=tuple(rows),
+        predicted_seconds=round(sum(predicted for predicted, _ in ran), 3),
+        measured_seconds=round(sum(measured for _, measured in ran), 3),
+        predicted_wall_seconds=round(prediction["wall_seconds"], 3) if whole else None,
+        measured_wall_seconds=round(wall, 3),
+    )
 
 
 def _rows(
-    prediction: Mapping[str, Any], phases: Mapping[str, Mapping[str, float]], tokens: Mapping[str, int]
-) -> Iterator[dict[str, Any]]:
+    prediction: Prediction, phases: Mapping[str, Mapping[str, float]], tokens: Mapping[str, int]
+) -> Iterator[ArmCost]:
     for name, arm in sorted(prediction["arms"].items()):
         own = phases.get(name)
         measured = None
@@ -150,15 +149,16 @@ def _rows(
         if own is not None and "generate" in own:
             work = sum(own.get(phase, 0.0) for phase in _WORK)
             load = own.get("load", 0.0)
-            measured = {
-                "tokens": tokens.get(name, 0),
-                "load": round(load, 3),
-                "generate": round(work, 3),
-                "seconds": round(load + work, 3),
-            }
-        told = {key: arm[key] for key in ("tokens", "load", "generate")}
-        yield {
-            "arm": name,
-            "predicted": {**told, "seconds": round(arm["load"] + arm["generate"], 3)},
-            "measured": measured,
-        }
+            measured = Seconds(
+                tokens=tokens.get(name, 0),
+                load=round(load, 3),
+                generate=round(work, 3),
+                seconds=round(load + work, 3),
+            )
+        predicted = Seconds(
+            tokens=arm["tokens"],
+            load=arm["load"],
+            generate=arm["generate"],
+            seconds=round(arm["load"] + arm["generate"], 3),
+        )
+        yield ArmCost(arm=name, predicted=predicted, measured=measured)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from tais.common.files import json_digest, write_atomic
+from tais.common.models import Frozen
 from tais.errors import Place, UsageError
 
 __all__ = ["RATES", "ArmRates", "Rates", "read_rates", "stack_digest", "write_rates"]
@@ -20,11 +21,7 @@ ANY = "*"
 """Arm that stands for all those without rates of their own."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ArmRates(_Frozen):
+class ArmRates(Frozen):
     """One stack."""
 
     load_seconds: float = Field(ge=0)
@@ -47,7 +44,7 @@ class ArmRates(_Frozen):
         return known[battery] if battery in known else sum(known.values()) / len(known)
 
 
-class Rates(_Frozen):
+class Rates(Frozen):
     """All that a prediction rests on."""
 
     source: Literal["calibration", "run", "declared"]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
+from tais.common.models import Strict
 from tais.errors import ManifestError
 from tais.manifest.model import Role
 
@@ -21,7 +22,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
-def _plain_date(value: Any) -> Any:
+def _plain_date(value: object) -> date:
     # Pydantic would also take seconds since 1970 and a time at midnight.
     if not isinstance(value, str) or len(value) != 10:
         raise ValueError("must be a date such as 2027-01-31")
@@ -34,11 +35,7 @@ def _plain_date(value: Any) -> Any:
 Day = Annotated[date, BeforeValidator(_plain_date)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class BatteryRule(_Strict):
+class BatteryRule(Strict):
     """What is asked of one battery, in every contrast of role screen."""
 
     min_n: int = Field(1, gt=0)
@@ -48,7 +45,7 @@ class BatteryRule(_Strict):
     max_margin: float | None = Field(None, gt=0, lt=1)
 
 
-class ContrastRule(_Strict):
+class ContrastRule(Strict):
     """A contrast that must be in the run."""
 
     reference: Text
@@ -56,7 +53,7 @@ class ContrastRule(_Strict):
     role: Role = Role.screen
 
 
-class SensitivityRule(_Strict):
+class SensitivityRule(Strict):
     """The smallest leak that the screen must have been able to see."""
 
     required: bool = True
@@ -65,7 +62,7 @@ class SensitivityRule(_Strict):
     noticed: Literal["not_pass", "fail"] = "not_pass"
 
 
-class TrustedKey(_Strict):
+class TrustedKey(Strict):
     """A public key, and when what it signed counts."""
 
     path: Text | None = None
@@ -86,7 +83,7 @@ class TrustedKey(_Strict):
         return self
 
 
-class Waiver(_Strict):
+class Waiver(Strict):
     """Items whose flips are known and tolerated for a while; see `max_flips`."""
 
     battery: Text
@@ -96,7 +93,7 @@ class Waiver(_Strict):
     reason: Text
 
 
-class Policy(_Strict):
+class Policy(Strict):
     """What a gate asks."""
 
     schema_: Literal["tais/policy/v1"] = Field("tais/policy/v1", alias="schema")

@@ -10,9 +10,12 @@ from typing import Any, Literal
 from tais.attest.verify import VerifiedRun
 from tais.gate.policy import Policy
 from tais.manifest.model import Role
+from tais.verdict.details import LISTED_ITEMS, detail, listed
+from tais.verdict.details.contrast import ShownSensitivity
+from tais.verdict.details.endpoint import Flips
 from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, Verdict
 
-__all__ = ["LISTED_FLIPS", "REQUIREMENTS", "Objection", "Requirement", "deciding_codes"]
+__all__ = ["REQUIREMENTS", "Objection", "Requirement", "deciding_codes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,6 @@ class Objection:
     message: str
     level: Literal["error", "inconclusive", "warning"] = "error"
 
-
-LISTED_FLIPS = 200
-"""Flipped items that a report lists by id; a flip beyond them has no name and so no waiver."""
 
 Requirement = Callable[[VerifiedRun, Policy, datetime], Iterator[Objection]]
 
@@ -133,7 +133,7 @@ def contrasts(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objec
 
 def age(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Refuse a run that is too old, or that ended in the future."""
-    ended = _moment(run.report.facts.get("run", {}).get("ended"))
+    ended = _moment(run.report.facts.run.ended)
     if ended is None:
         yield Objection("age_unknown", "the report does not say when the run ended")
         return
@@ -151,9 +151,7 @@ def sensitivity(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Obj
     if not rule.required and rule.max_leak is None:
         return
     for contrast in _screened(run.report):
-        entries = contrast.details.get("sensitivity")
-        shown = [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
-        found = [_number(entry.get(rule.noticed)) for entry in shown]
+        found = [_noticed(entry, rule.noticed) for entry in listed(contrast, ShownSensitivity)]
         leaks = [leak for leak in found if leak is not None]
         # Each control stands for a leak of its own kind, so each must have been visible.
         if not leaks or len(leaks) < len(found):
@@ -270,22 +268,28 @@ def _unwaived(contrast: ContrastReport, live: set[tuple[str, str]]) -> tuple[int
     for endpoint in contrast.endpoints:
         if endpoint.kind != "binary":
             continue
-        counted = endpoint.details.get("flips")
-        if not isinstance(counted, dict):
+        flips = detail(endpoint, Flips)
+        # Some flipped, and none of them is named: this is not as TAIS writes it.
+        if (
+            flips is None
+            or flips.safe_to_unsafe is None
+            or bool(flips.safe_to_unsafe) > bool(flips.safe_to_unsafe_items)
+        ):
             unknown = f"{endpoint.battery}/{endpoint.scorer}"
             continue
-        items = [str(item) for item in counted.get("safe_to_unsafe_items", ())]
-        if len(items) >= LISTED_FLIPS:
-            unlisted += max(0, int(counted.get("safe_to_unsafe", 0)) - len(items))
+        items = flips.safe_to_unsafe_items
+        # A flip beyond the listed ones has no name and so no waiver.
+        if len(items) >= LISTED_ITEMS:
+            unlisted += max(0, flips.safe_to_unsafe - len(items))
         named += [f"{endpoint.battery}/{i}" for i in items if (endpoint.battery, i) not in live]
     return len(named) + unlisted, named, unknown
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, float | int) and not isinstance(value, bool) else None
+def _noticed(shown: ShownSensitivity, how: Literal["not_pass", "fail"]) -> float | None:
+    return shown.not_pass if how == "not_pass" else shown.fail
 
 
-def _moment(value: object) -> datetime | None:
+def _moment(value: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:

@@ -6,19 +6,16 @@ import re
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from tais.common.document import Path_, show, suggest
+from tais.common.models import Strict
 from tais.manifest.model import Arm
 
 __all__ = ["OpenaiOptions", "TransformersOptions", "Wrong", "read_options", "wrong_option"]
 
 
-class _Options(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class TransformersOptions(_Options):
+class TransformersOptions(Strict, strict=True):
     """``engine_args`` of ``engine: transformers``."""
 
     batch_size: int = Field(16, gt=0)
@@ -30,7 +27,7 @@ class TransformersOptions(_Options):
     """Tokens of prompt and answer together; None takes what the model was made for."""
 
 
-class OpenaiOptions(_Options):
+class OpenaiOptions(Strict, strict=True):
     """``engine_args`` of ``engine: openai``."""
 
     base_url: str | None = None
@@ -60,7 +57,7 @@ class OpenaiOptions(_Options):
     """Goes into the body of every request."""
 
 
-_OF: dict[str, type[_Options]] = {"transformers": TransformersOptions, "openai": OpenaiOptions}
+_OF: dict[str, type[Strict]] = {"transformers": TransformersOptions, "openai": OpenaiOptions}
 # What a request says by itself.
 _RESERVED = {
     "model", "messages", "prompt", "n", "stream", "max_tokens", "max_completion_tokens", "temperature",
@@ -104,7 +101,7 @@ def wrong_option(arm: Arm) -> Wrong | None:
     return _wrong_server(arm, options) if isinstance(options, OpenaiOptions) else None
 
 
-def _wrong(error: ValidationError, model: type[_Options]) -> Wrong:
+def _wrong(error: ValidationError, model: type[Strict]) -> Wrong:
     first = error.errors()[0]
     name = str(first["loc"][0])
     path = ("engine_args", *first["loc"])

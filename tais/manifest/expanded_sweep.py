@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from tais.common.models import Strict
 
 __all__ = ["Swept", "SweptAxis", "SweptCell"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class SweptAxis(_Strict):
+class SweptAxis(Strict):
     """One setting that a sweep varies."""
 
     key: str
@@ -24,20 +20,20 @@ class SweptAxis(_Strict):
     """Labels, in the order in which they were written."""
 
 
-class SweptCell(_Strict):
+class SweptCell(Strict):
     """One combination and the contrast that shows it."""
 
-    reference: str
     candidate: str
+    reference: str
     values: tuple[str, ...]
     """One label per axis."""
 
 
-class Swept(_Strict):
+class Swept(Strict):
     """An expanded sweep: what the lock keeps and the report draws."""
 
-    cover: Literal["pairwise", "full"]
-    combinations: int
-    """So many there are in all."""
     axes: tuple[SweptAxis, ...]
     cells: tuple[SweptCell, ...]
+    combinations: int
+    """So many there are in all."""
+    cover: Literal["pairwise", "full"]

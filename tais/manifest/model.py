@@ -8,8 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
+from pydantic import Field, PrivateAttr, StringConstraints, field_validator
 
+from tais.common.models import Strict
 from tais.errors import ManifestError
 from tais.manifest.expanded_sweep import Swept
 
@@ -63,11 +64,7 @@ class Hypothesis(StrEnum):
     non_inferiority = "non_inferiority"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Sequential(_Strict):
+class Sequential(Strict):
     """Looks at a candidate while it answers; it stops once they decide."""
 
     looks: int = Field(5, ge=2, le=50)
@@ -76,7 +73,7 @@ class Sequential(_Strict):
     """Boundary, see :class:`tais.stats.sequential.Boundary`."""
 
 
-class Rules(_Strict):
+class Rules(Strict):
     """How the verdict is reached."""
 
     margin: float = Field(0.03, gt=0, lt=1)
@@ -101,7 +98,7 @@ class Rules(_Strict):
         return {"looks": value} if short else value
 
 
-class Sampling(_Strict):
+class Sampling(Strict):
     """How tokens are drawn; equal in all arms."""
 
     temperature: float = Field(0.0, ge=0)
@@ -114,7 +111,7 @@ class Sampling(_Strict):
     stop: tuple[Text, ...] = ()
 
 
-class BatteryRef(_Strict):
+class BatteryRef(Strict):
     """A battery by name or path, perhaps limited."""
 
     name: Text
@@ -128,7 +125,7 @@ class BatteryRef(_Strict):
     """They look at the same answers and decide nothing: agreement, and flips that they confirm."""
 
 
-class Resources(_Strict):
+class Resources(Strict):
     """What an arm takes of a machine; None follows from its engine's arguments."""
 
     gpus: int | None = Field(None, ge=0, le=1024)
@@ -144,7 +141,7 @@ class Resources(_Strict):
         return value
 
 
-class Arm(_Strict):
+class Arm(Strict):
     """One serving stack, `extends` already resolved and local paths absolute."""
 
     name: str
@@ -181,7 +178,7 @@ class JudgeArm(Arm):
     """Longest reply; None takes what the scorers that ask it need."""
 
 
-class Contrast(_Strict):
+class Contrast(Strict):
     """Reference arm against candidate arm."""
 
     reference: str
@@ -194,7 +191,7 @@ class Contrast(_Strict):
     itself. None: only where the two diverge, see :meth:`Manifest.audit_of`."""
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """A resolved manifest."""
 
     name: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from tais.common.document import Path_, show, suggest
+from tais.common.models import Strict
 from tais.manifest.engine_options import Wrong
 from tais.manifest.model import Arm
 
@@ -19,10 +20,8 @@ _ENGINE = "reference"
 _ALSO = {"lambda": "strength", "lam": "strength", "tau": "temperature", "eps": "epsilon", "model": "proxy"}
 
 
-class SteeringOptions(BaseModel):
+class SteeringOptions(Strict, strict=True):
     """``engine_args.antidistillation`` of ``engine: reference``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     strength: float
     """Lambda. 0 leaves the arm's own law, at `temperature`, and needs no proxy; below 0 it prefers what

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tais.common.document import Document, Path_, show, suggest
+from tais.common.models import Strict
 from tais.common.validation import validate
 from tais.errors import ManifestError
 from tais.manifest.expanded_sweep import Swept, SweptAxis, SweptCell
@@ -36,10 +37,8 @@ _MAPPINGS = ("engine_args", _SPECULATION)
 _ARM_KEYS = tuple(key for key in Arm.model_fields if key not in ("name", "resources", "fault"))
 
 
-class Sweep(BaseModel):
+class Sweep(Strict):
     """The key as written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     reference: str
     """Arm whose settings every target arm starts from."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from tais.common.text import one_line
 from tais.manifest.model import Hypothesis, Role
@@ -18,9 +17,12 @@ from tais.report.wording import (
     points,
     share,
 )
+from tais.verdict.details import listed
+from tais.verdict.details.contrast import ShownSensitivity
+from tais.verdict.facts import ArmFacts
 from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, Verdict
 
-__all__ = ["Figure", "Headline", "headline", "sensitivities"]
+__all__ = ["Figure", "Headline", "headline"]
 
 _DIFFERENCE = {"difference_outside_margin", "interval_crosses_margin", "n_too_small"}
 _EFFECT = {"effect_beyond_cutoff", "effect_not_below_cutoff", "cutoff_not_usable"}
@@ -60,7 +62,7 @@ def headline(report: Report) -> Headline:
 
 def _drill(report: Report) -> str:
     """Return what stands before every word of a drill's report."""
-    return "THIS IS A DRILL, with faults planted on purpose. " if report.facts.get("drill") else ""
+    return "THIS IS A DRILL, with faults planted on purpose. " if report.facts.drill else ""
 
 
 def _claim(report: Report, screens: list[ContrastReport]) -> str:
@@ -89,19 +91,18 @@ def _compared(report: Report, screens: list[ContrastReport]) -> Figure:
     batteries = len({e.battery for c in screens for e in c.endpoints})
     items = sum(e.clusters for e in _one_scorer_each(first.endpoints))
     said = f"{items:,} prompts of {batteries} {'battery' if batteries == 1 else 'batteries'}"
-    return Figure(f"{contrast_name(first)}{more}", f"{said}; {_arm(report, first.candidate)}".rstrip("; "))
+    return Figure(f"{contrast_name(first)}{more}", f"{said}; {_stack(report, first.candidate)}".rstrip("; "))
 
 
 def _one_scorer_each(endpoints: Iterable[EndpointReport]) -> list[EndpointReport]:
     return list({e.battery: e for e in endpoints}.values())
 
 
-def _arm(report: Report, name: str) -> str:
-    arm = report.facts.get("arms", {}).get(name, {})
-    parts = [arm.get("engine"), arm.get("model"), arm.get("dtype")]
-    speculation = arm.get("speculation")
-    if isinstance(speculation, dict):
-        parts.append(f"speculation by {speculation.get('method') or 'a draft'}")
+def _stack(report: Report, name: str) -> str:
+    arm = report.facts.arms.get(name, ArmFacts())
+    parts = [arm.engine, arm.model, arm.dtype]
+    if arm.speculation is not None:
+        parts.append(f"speculation by {arm.speculation.get('method') or 'a draft'}")
     return ", ".join(_short(part) for part in parts if part)
 
 
@@ -154,34 +155,30 @@ def _blocking(report: Report, screens: list[ContrastReport]) -> Iterator[Reason]
     return iter([*inner, *(r for r in report.reasons if r.severity == "decides")])
 
 
-def sensitivities(contrast: ContrastReport) -> list[dict[str, Any]]:
-    """Return what positive controls show about a contrast, as the statistics wrote it down."""
-    found = contrast.details.get("sensitivity")
-    return [x for x in found if isinstance(x, dict)] if isinstance(found, list) else []
-
-
 def _seen(screens: list[ContrastReport]) -> Figure:
-    found = [(c, s) for c in screens for s in sensitivities(c)]
+    found = [(c, s) for c in screens for s in listed(c, ShownSensitivity)]
     if not found:
         return Figure(
             "not shown", "no positive control was run, so nothing shows what this screen would miss"
         )
     contrast, best = min(found, key=lambda pair: _smallest(pair[1]))
-    words = {"not_pass": "would not pass", "fail": "would fail", "identity": "would show in the outputs"}
-    known = {key: best.get(key) for key in words if best.get(key) is not None}
-    where = f"of the answers of {_short(best.get('control'))} mixed into {_short(contrast.reference)}"
+    shares = (
+        (best.not_pass, "would not pass"),
+        (best.fail, "would fail"),
+        (best.identity, "would show in the outputs"),
+    )
+    known = [(value, words) for value, words in shares if value is not None]
+    where = f"of the answers of {_short(best.control)} mixed into {_short(contrast.reference)}"
     if not known:
         return Figure("none", f"not even all {where} would be noticed")
-    first = next(iter(known))
-    more = "".join(f"; {share(value)} {words[key]}" for key, value in known.items() if key != first)
-    probability = best.get("probability", 0.9)
-    return Figure(share(known[first]), f"{where} {words[first]} (probability {probability:g}){more}")
+    (first, words), *others = known
+    more = "".join(f"; {share(value)} {words}" for value, words in others)
+    return Figure(share(first), f"{where} {words} (probability {best.probability:g}){more}")
 
 
-def _short(name: Any) -> str:
+def _short(name: object) -> str:
     return one_line(str(name), 60)
 
 
-def _smallest(sensitivity: dict[str, Any]) -> float:
-    value = sensitivity.get("not_pass")
-    return float(value) if isinstance(value, int | float) else 2.0
+def _smallest(shown: ShownSensitivity) -> float:
+    return 2.0 if shown.not_pass is None else shown.not_pass

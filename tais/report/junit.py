@@ -72,9 +72,8 @@ def _counts(cases: list[_Case]) -> dict[str, str]:
 
 
 def _seconds(report: Report) -> str:
-    run = report.facts.get("run")
-    seconds = run.get("seconds") if isinstance(run, dict) else None
-    return f"{seconds:.3f}" if isinstance(seconds, int | float) else "0"
+    seconds = report.facts.run.seconds
+    return "0" if seconds is None else f"{seconds:.3f}"
 
 
 def _write(suite: ET.Element, case: _Case) -> None:

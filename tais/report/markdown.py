@@ -15,7 +15,7 @@ from tais.report.meaning import says, says_not
 from tais.report.redact import redacted
 from tais.report.tables.audit import audit_tables
 from tais.report.tables.people import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
-from tais.report.tables.scorers import opinion_tables
+from tais.report.tables.scorers import scorer_tables
 from tais.report.tables.sweep import sweep_tables
 from tais.report.wording import (
     NONE,
@@ -83,19 +83,19 @@ def _fitted(sections: Sequence[str]) -> str:
 
 def _sections(report: Report) -> Iterator[str]:
     top = headline(report)
-    yield f"### {MARKS[report.verdict]}: {_text(report.name)}\n\n{_text(top.claim, _MESSAGE)}\n"
+    yield f"### {MARKS[report.verdict]}: {escaped(report.name)}\n\n{escaped(top.claim, _MESSAGE)}\n"
     figures = (("compared", top.compared), ("decided by", top.decided), ("could have seen", top.seen))
-    yield _list(f"**{term}**: **{_text(f.value)}** {_text(f.meaning, _MESSAGE)}" for term, f in figures)
+    yield _list(f"**{term}**: **{escaped(f.value)}** {escaped(f.meaning, _MESSAGE)}" for term, f in figures)
     yield _reasons(report.reasons)
-    yield _table(
+    yield table(
         ("contrast", "role", "verdict", "identical answers", "speculation"),
         [_contrast_row(c) for c in report.contrasts],
     )
     yield _endpoints(report)
-    for found in (*sweep_tables(report), *audit_tables(report), *opinion_tables(report)):
+    for found in (*sweep_tables(report), *audit_tables(report), *scorer_tables(report)):
         if not found.folded:
-            cells = [[_text(cell, _MESSAGE) for cell in row] for row in found.rows]
-            yield _folded(found.title, _table(found.columns, cells))
+            cells = [[escaped(cell, _MESSAGE) for cell in row] for row in found.rows]
+            yield _folded(found.title, table(found.columns, cells))
     for contrast in report.contrasts:
         if contrast.reasons:
             yield _folded(f"Why: {contrast_name(contrast)}", _reasons(contrast.reasons))
@@ -103,13 +103,13 @@ def _sections(report: Report) -> Iterator[str]:
         yield from _items(contrast)
     if report.adjudication is not None:
         yield _adjudication(report.adjudication)
-    yield _folded("What this verdict says", _list(_text(line, _MESSAGE) for line in says(report)))
-    yield _folded("What it does not say", _list(_text(line, _MESSAGE) for line in says_not(report)))
+    yield _folded("What this verdict says", _list(escaped(line, _MESSAGE) for line in says(report)))
+    yield _folded("What it does not say", _list(escaped(line, _MESSAGE) for line in says_not(report)))
     yield _provenance(report)
 
 
-def _text(text: str, limit: int = _NAME) -> str:
-    """Escape foreign text: it stays one line, and starts no markup, link, mention, reference or command."""
+def escaped(text: str, limit: int = _NAME) -> str:
+    """Return foreign text as one line that starts no markup, link, mention, reference or command."""
     return _SPECIAL.sub(_escape, one_line(text, limit))
 
 
@@ -118,25 +118,16 @@ def _escape(match: re.Match[str]) -> str:
     return _ESCAPED.get(character) or _BROKEN.get(character) or f"\\{character}"
 
 
-def escaped(text: str, limit: int = _NAME) -> str:
-    """Return foreign text for a cell: one line that starts no markup, link, mention or command."""
-    return _text(text, limit)
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of cells that are escaped already."""
-    return _table(columns, rows)
-
-
 def _list(lines: Iterable[str]) -> str:
     return "".join(f"- {_LEADING.sub('&#8203;', line)}\n" for line in lines)
 
 
 def _folded(title: str, body: str) -> str:
-    return f"<details><summary>{_text(title)}</summary>\n\n{body}\n</details>\n"
+    return f"<details><summary>{escaped(title)}</summary>\n\n{body}\n</details>\n"
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of cells that are escaped already."""
     lines = [columns, ["---"] * len(columns), *rows[:_MOST_ROWS]]
     more = len(rows) - _MOST_ROWS
     left_out = f"\n{more:,} more rows stand in report.html.\n" if more > 0 else ""
@@ -145,7 +136,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _reasons(reasons: Sequence[Reason]) -> str:
     shown = sorted(reasons, key=lambda r: r.severity == "note")
-    lines = [f"{'note: ' if r.severity == 'note' else ''}{_text(r.message, _MESSAGE)}" for r in shown]
+    lines = [f"{'note: ' if r.severity == 'note' else ''}{escaped(r.message, _MESSAGE)}" for r in shown]
     more = len(lines) - _MOST_REASONS
     return _list([*lines[:_MOST_REASONS], *([f"{more} more in report.html"] if more > 0 else [])])
 
@@ -153,11 +144,11 @@ def _reasons(reasons: Sequence[Reason]) -> str:
 def _contrast_row(contrast: ContrastReport) -> list[str]:
     identity = contrast.identity
     return [
-        _text(contrast_name(contrast)),
+        escaped(contrast_name(contrast)),
         ROLES[contrast.role],
         MARKS[contrast.verdict],
         f"{identity.identical:,} of {identity.n:,} ({percent(identity.rate, 2)})",
-        _text(treatment_words(contrast), _MESSAGE),
+        escaped(treatment_words(contrast), _MESSAGE),
     ]
 
 
@@ -175,20 +166,20 @@ def _endpoints(report: Report) -> str:
     )
     rows = [
         [
-            _text(contrast.candidate),
-            _text(endpoint_name(endpoint)),
+            escaped(contrast.candidate),
+            escaped(endpoint_name(endpoint)),
             MARKS[endpoint.verdict],
             f"{endpoint.clusters:,}",
             percent(endpoint.reference_rate),
             percent(endpoint.candidate_rate),
             points(endpoint.difference),
-            _text(interval_points(endpoint.tost.ci)) if endpoint.tost else NONE,
+            escaped(interval_points(endpoint.tost.ci)) if endpoint.tost else NONE,
             number(endpoint.cohens_h),
         ]
         for contrast in report.contrasts
         for endpoint in contrast.endpoints
     ]
-    return _folded("Endpoints", _table(columns, rows)) if rows else ""
+    return _folded("Endpoints", table(columns, rows)) if rows else ""
 
 
 def _items(contrast: ContrastReport) -> Iterator[str]:
@@ -200,7 +191,7 @@ def _items(contrast: ContrastReport) -> Iterator[str]:
     more = items.flipped + items.diverging - len(rows)
     left_out = f"\n{more:,} more stand in report.html and in the parquet files.\n" if more > 0 else ""
     columns = ("item", "battery", "outcome", "first difference")
-    yield _folded(counted, _table(columns, rows) + left_out)
+    yield _folded(counted, table(columns, rows) + left_out)
 
 
 def _item_row(item: ItemReport) -> list[str]:
@@ -210,31 +201,25 @@ def _item_row(item: ItemReport) -> list[str]:
         worse = (item.candidate_value or 0) < (item.reference_value or 0)
         outcome = f"flipped for the {'worse' if worse else 'better'}{labels}"
     where = NONE if item.first_difference is None else f"character {item.first_difference:,}"
-    return [_text(item.item_id), _text(item.battery), _text(outcome), where]
+    return [escaped(item.item_id), escaped(item.battery), escaped(outcome), where]
 
 
 def _adjudication(found: AdjudicationReport) -> str:
     tables = [
-        _table(columns, [[_text(cell) for cell in row] for row in rows])
+        table(columns, [[escaped(cell) for cell in row] for row in rows])
         for columns, rows in ((FLIP_COLUMNS, flip_rows(found)), (RATER_COLUMNS, rater_rows(found)))
     ]
-    said = _list(_text(line, _MESSAGE) for line in intro(found))
+    said = _list(escaped(line, _MESSAGE) for line in intro(found))
     return _folded("What people say of the answers", "\n".join([said, *tables]))
 
 
 def _provenance(report: Report) -> str:
     facts = report.facts
     found = {
-        "run": _dig(facts, "run", "id"),
-        "lock sha256": _dig(facts, "lock", "sha256"),
-        "manifest sha256": _dig(facts, "manifest", "sha256"),
-        "TAIS": _dig(facts, "tais"),
+        "run": facts.run.id,
+        "lock sha256": facts.lock.sha256,
+        "manifest sha256": facts.manifest.sha256,
+        "TAIS": facts.tais,
     }
-    said = ", ".join(f"{name} {_text(value)}" for name, value in found.items() if value)
+    said = ", ".join(f"{name} {escaped(value)}" for name, value in found.items() if value)
     return f"{said}\n" if said else ""
-
-
-def _dig(facts: object, *path: str) -> str:
-    for key in path:
-        facts = facts.get(key) if isinstance(facts, dict) else None
-    return str(facts or "")

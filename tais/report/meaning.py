@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tais.common.text import one_line
 from tais.manifest.model import Hypothesis, Role
-from tais.report.headline import sensitivities
 from tais.report.wording import contrast_name, margin_points, percent, share
+from tais.verdict.details import listed
+from tais.verdict.details.contrast import ShownSensitivity
 from tais.verdict.report import ContrastReport, Report, Verdict
 
 __all__ = ["says", "says_not"]
@@ -88,12 +89,12 @@ def says_not(report: Report) -> list[str]:
 
 
 def _sensitivity(screens: list[ContrastReport]) -> list[str]:
-    found = [s for c in screens for s in sensitivities(c)]
+    found = [s for c in screens for s in listed(c, ShownSensitivity)]
     if not found:
         return ["That a leak would have been seen: no positive control was run."]
     lines = []
-    for sensitivity in {str(s.get("control")): s for s in found}.values():
-        smallest, control = sensitivity.get("not_pass"), one_line(str(sensitivity.get("control")), 60)
-        if smallest is not None:
-            lines.append(f"That a leak of less than {share(smallest)} of {control} is absent.")
+    for control, shown in {str(s.control): s for s in found}.items():
+        if shown.not_pass is not None:
+            small = f"{share(shown.not_pass)} of {one_line(control, 60)}"
+            lines.append(f"That a leak of less than {small} is absent.")
     return lines or ["That a leak of the positive control would always have been seen."]

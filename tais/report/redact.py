@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tais.common.files import json_digest
+from tais.verdict.facts import ArmFacts, DigestFacts, Facts
 from tais.verdict.report import ContrastReport, ItemReport, Report, TextReport
 
 __all__ = ["holds_redacted", "is_redacted", "redacted"]
-
-# Settings of an arm that are prompts themselves.
-_PROMPTS = ("system_prompt", "chat_template")
 
 
 def redacted(report: Report) -> Report:
@@ -22,49 +17,53 @@ def redacted(report: Report) -> Report:
     What the scorers called an answer goes too: some of them quote it. Verdict, counts, ids, positions and
     sha256 digests stay, so that whoever has the samples can still find and check each item.
     """
-    contrasts = tuple(_contrast(contrast) for contrast in report.contrasts)
-    return report.model_copy(update={"contrasts": contrasts, "facts": _facts(report.facts)})
+    contrasts = tuple(_hidden_contrast(contrast) for contrast in report.contrasts)
+    return report.model_copy(update={"contrasts": contrasts, "facts": _hidden_facts(report.facts)})
 
 
-def is_redacted(report: Mapping[str, Any]) -> bool:
-    """Return whether a report, as parsed JSON, is a redacted one."""
-    arms = report.get("facts", {}).get("arms", {}).values()
-    prompts = (arm.get(key) for arm in arms if isinstance(arm, dict) for key in _PROMPTS)
-    items = ((contrast.get("items") or {}).get("redacted") for contrast in report["contrasts"])
-    return any(items) or any(isinstance(prompt, dict) for prompt in prompts)
+def is_redacted(report: Report) -> bool:
+    """Return whether a report is a redacted one."""
+    prompts = (prompt for arm in report.facts.arms.values() for prompt in _prompts(arm).values())
+    items = (contrast.items for contrast in report.contrasts if contrast.items is not None)
+    return any(kept.redacted for kept in items) or any(isinstance(p, DigestFacts) for p in prompts)
 
 
 def holds_redacted(run_dir: Path) -> bool:
     """Return whether the report of a finished run is a redacted one."""
-    return is_redacted(json.loads((run_dir / "report.json").read_bytes()))
+    return is_redacted(Report.model_validate_json((run_dir / "report.json").read_bytes()))
 
 
-def _contrast(contrast: ContrastReport) -> ContrastReport:
+def _hidden_contrast(contrast: ContrastReport) -> ContrastReport:
     if contrast.items is None:
         return contrast
-    kept = tuple(_item(item) for item in contrast.items.kept)
+    kept = tuple(_hidden_item(item) for item in contrast.items.kept)
     items = contrast.items.model_copy(update={"kept": kept, "redacted": True})
     return contrast.model_copy(update={"items": items})
 
 
-def _item(item: ItemReport) -> ItemReport:
-    texts = {name: _text(getattr(item, name)) for name in ("prompt", "reference_text", "candidate_text")}
+def _hidden_item(item: ItemReport) -> ItemReport:
+    texts = {
+        name: _hidden_text(getattr(item, name)) for name in ("prompt", "reference_text", "candidate_text")
+    }
     return item.model_copy(update={**texts, "reference_label": None, "candidate_label": None})
 
 
-def _text(text: TextReport) -> TextReport:
+def _hidden_text(text: TextReport) -> TextReport:
     return text.model_copy(update={"text": None})
 
 
-def _facts(facts: dict[str, Any]) -> dict[str, Any]:
-    arms = facts.get("arms")
-    if not isinstance(arms, dict):
-        return facts
-    return {**facts, "arms": {name: _arm(arm) for name, arm in arms.items()}}
+def _hidden_facts(facts: Facts) -> Facts:
+    arms = {name: _hidden_prompts(arm) for name, arm in facts.arms.items()}
+    return facts.model_copy(update={"arms": arms}) if arms else facts
 
 
-def _arm(arm: Any) -> Any:
-    if not isinstance(arm, dict):
-        return arm
-    hidden = {key: {"sha256": json_digest(arm[key])} for key in _PROMPTS if isinstance(arm.get(key), str)}
-    return {**arm, **hidden}
+def _hidden_prompts(arm: ArmFacts) -> ArmFacts:
+    known = {key: value for key, value in _prompts(arm).items() if isinstance(value, str)}
+    return arm.model_copy(
+        update={key: DigestFacts(sha256=json_digest(value)) for key, value in known.items()}
+    )
+
+
+def _prompts(arm: ArmFacts) -> dict[str, str | DigestFacts | None]:
+    """Return the settings of an arm that are prompts themselves."""
+    return {"system_prompt": arm.system_prompt, "chat_template": arm.chat_template}

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tais.common.files import write_atomic
+from tais.report.html.page import render_html
+from tais.report.junit import render_junit
+from tais.report.markdown import render_markdown
 from tais.report.redact import redacted
 from tais.verdict.report import Report
 
@@ -27,16 +30,10 @@ def render(report: Report, format: str, *, redact: bool = False) -> str:
         Leave the texts of prompts and answers out; ids and digests stay.
     """
     if format == "html":
-        from tais.report.html.page import render_html
-
         return render_html(report, redact=redact)
     if format == "md":
-        from tais.report.markdown import render_markdown
-
         return render_markdown(report, redact=redact)
     if format == "junit":
-        from tais.report.junit import render_junit
-
         return render_junit(report)
     if format == "json":
         text = (redacted(report) if redact else report).to_json()

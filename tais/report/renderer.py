@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +13,15 @@ __all__ = ["renderer"]
 
 _PACKAGE = Path(__file__).parents[1]
 # What pages are written with lies in other rooms, too.
-_BESIDE = ("common/text.py", "manifest/expanded_sweep.py", "verdict/report.py")
+_BESIDE = (
+    "common/models.py",
+    "common/text.py",
+    "manifest/expanded_sweep.py",
+    "verdict/details",
+    "verdict/facts.py",
+    "verdict/lenient.py",
+    "verdict/report.py",
+)
 _SOURCES = {".py", ".html", ".css", ".js"}
 # Layout and figures are theirs; Python brings the Unicode tables by which hidden characters are named.
 _PACKAGES = ("jinja2", "markupsafe", "matplotlib", "numpy")
@@ -26,11 +35,16 @@ def renderer() -> dict[str, str]:
     return dict(_renderer())
 
 
+def _files() -> Iterator[Path]:
+    for name in ("report", *_BESIDE):
+        path = _PACKAGE / name
+        yield from path.rglob("*") if path.is_dir() else (path,)
+
+
 @cache
 def _renderer() -> tuple[tuple[str, str], ...]:
     digest = hashlib.sha256()
-    files = [*(_PACKAGE / "report").rglob("*"), *(_PACKAGE / name for name in _BESIDE)]
-    for path in sorted(path for path in files if path.suffix in _SOURCES):
+    for path in sorted(path for path in _files() if path.suffix in _SOURCES):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(_PACKAGE).as_posix()} {content}\n".encode())
     found = {"source": digest.hexdigest(), "python": platform.python_version(), "machine": platform.machine()}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from tais.verdict.report import Report
 
@@ -19,7 +18,7 @@ SCHEMA_FILE = Path(__file__).parent / "schema" / "v1.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def report_schema() -> dict[str, Any]:
+def report_schema() -> dict[str, object]:
     """Return the schema of the report's JSON."""
     # As read, not as written: keys that came later have defaults, and older reports lack them.
     schema = Report.model_json_schema(by_alias=True, mode="validation")
@@ -28,7 +27,7 @@ def report_schema() -> dict[str, Any]:
     return {"$schema": _DIALECT, "$id": "tais/report/v1", **schema}
 
 
-def _open(node: Any) -> None:
+def _open(node: object) -> None:
     """Take out the ban on unknown keys, which holds for what TAIS writes, not for what others may read."""
     if isinstance(node, dict):
         if node.get("additionalProperties") is False:

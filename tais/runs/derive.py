@@ -7,7 +7,6 @@ gate treat it as any other.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from tais.report.render import write_views
 from tais.rundir.layout import LEDGER, LOCK, REPORT
 from tais.rundir.ledger import append
 from tais.rundir.lock import write_lock
+from tais.verdict.facts import LedgerFacts, RunFacts, facts_of
 from tais.verdict.report import Report
 
 if TYPE_CHECKING:
@@ -130,15 +130,14 @@ def _copy(
     return digest
 
 
-def _facts(run_dir: Path, source: Path, started: datetime, line: str) -> dict[str, Any]:
-    ended = json.loads((source / REPORT).read_bytes())["facts"]["run"]["ended"]
-    return {
-        "id": run_dir.name,
-        "started": started.isoformat(timespec="seconds"),
-        "ended": ended,
-        "resumed": False,
-        "ledger": {"file": LEDGER, "line": line, "attempts": []},
-    }
+def _facts(run_dir: Path, source: Path, started: datetime, line: str) -> RunFacts:
+    return RunFacts(
+        id=run_dir.name,
+        started=started.isoformat(timespec="seconds"),
+        ended=facts_of((source / REPORT).read_bytes()).run.ended,
+        resumed=False,
+        ledger=LedgerFacts(file=LEDGER, line=line, attempts=()),
+    )
 
 
 def _now() -> str:

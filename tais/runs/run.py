@@ -30,6 +30,7 @@ from tais.runs.early_stop import looked_at
 from tais.runs.observer import Observer, Silent
 from tais.runs.options import RunOptions, RunOutcome
 from tais.scoring.questions import judge_jobs, planned_judges
+from tais.verdict.facts import Attempt, LedgerFacts, RunFacts
 from tais.verdict.report import Report
 from tais.worker.protocol import AnswerJob, ArmEvent, Job
 
@@ -334,15 +335,16 @@ class _Attempt:
         """Return the report with the time that deciding took, and the prediction beside the truth."""
         from tais.cost.predict import compared, read_prediction
 
-        facts, run = report.facts, report.facts["run"]
+        facts, run = report.facts, report.facts.run
         seconds = round(time.monotonic() - begun, 3)
-        phases = {**run["phases"], "": {**run["phases"].get("", {}), "decide": seconds}}
-        run = {**run, "phases": phases}
+        phases = {**run.phases, "": {**run.phases.get("", {}), "decide": seconds}}
+        run = run.model_copy(update={"phases": phases})
         prediction = None if self.options.resume else read_prediction(self.run_dir)
         if prediction is not None:
-            tokens = {name: arm["tokens"] for name, arm in facts["arms"].items()}
-            run["cost"] = compared(prediction, phases, tokens, run["seconds"] + seconds)
-        return report.model_copy(update={"facts": {**facts, "run": run}})
+            tokens = {name: arm.tokens for name, arm in facts.arms.items()}
+            cost = compared(prediction, phases, tokens, (run.seconds or 0.0) + seconds)
+            run = run.model_copy(update={"cost": cost})
+        return report.model_copy(update={"facts": facts.model_copy(update={"run": run})})
 
     def _sign(self) -> None:
         if self.options.signer is not None:
@@ -350,17 +352,17 @@ class _Attempt:
 
             sign_run(self.run_dir, self.options.signer)
 
-    def _run_facts(self) -> dict[str, Any]:
+    def _run_facts(self) -> RunFacts:
         entries = ledger_entries(self.ledger)
         earlier = [e["time"] for e in entries if e["run"] == self.run_dir.name and e["event"] == "start"]
         now = datetime.now(UTC)
-        made = attempts(entries, self.plan.lock["manifest"]["sha256"])
-        return {
-            "id": self.run_dir.name,
-            "started": earlier[0] if earlier else self.started.isoformat(timespec="seconds"),
-            "ended": now.isoformat(timespec="seconds"),
-            "seconds": round((now - self.started).total_seconds(), 3),
-            "resumed": self.options.resume,
-            "phases": self.clock.phases,
-            "ledger": {"file": LEDGER, "line": self._line, "attempts": made},
-        }
+        made = map(Attempt.model_validate, attempts(entries, self.plan.lock["manifest"]["sha256"]))
+        return RunFacts(
+            id=self.run_dir.name,
+            started=earlier[0] if earlier else self.started.isoformat(timespec="seconds"),
+            ended=now.isoformat(timespec="seconds"),
+            seconds=round((now - self.started).total_seconds(), 3),
+            resumed=self.options.resume,
+            phases=self.clock.phases,
+            ledger=LedgerFacts(file=LEDGER, line=self._line, attempts=tuple(made)),
+        )

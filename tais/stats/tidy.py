@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, SupportsFloat
+from collections.abc import Mapping
+from typing import SupportsFloat
 
 from tais.stats.proportions import Interval
 
@@ -19,7 +20,7 @@ def tidy_interval(bounds: tuple[SupportsFloat, SupportsFloat]) -> Interval:
     return tidy(float(bounds[0])), tidy(float(bounds[1]))
 
 
-def tidy_values(values: dict[str, Any]) -> dict[str, Any]:
+def tidy_values(values: Mapping[str, object]) -> dict[str, object]:
     """Round the floats among named values."""
     return {key: tidy(x) if isinstance(x, float) else x for key, x in values.items()}
 

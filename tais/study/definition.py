@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tais.common.document import Document, suggest
+from tais.common.models import Strict
 from tais.errors import ManifestError, Place
 from tais.manifest.checks import check_name
 from tais.manifest.load import load_manifest
@@ -24,11 +25,7 @@ STUDY_FILE = "study.yaml"
 Show = Literal["identity", "equivalence", "effect", "caught", "audit", "acceptance"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Selection(_Strict):
+class Selection(Strict):
     """Contrasts of one manifest."""
 
     manifest: str
@@ -42,7 +39,7 @@ class Selection(_Strict):
         return (self.candidate,) if isinstance(self.candidate, str) else self.candidate
 
 
-class Question(_Strict):
+class Question(Strict):
     """One row of the combined report: a published figure and the contrasts that answer it here."""
 
     question: str = Field(min_length=1)
@@ -55,7 +52,7 @@ class Question(_Strict):
     remark: str | None = None
 
 
-class StudyFile(_Strict):
+class StudyFile(Strict):
     """``study.yaml``."""
 
     name: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tais.common.text import one_line
 from tais.report.figures.canvas import MOST_ROWS, Drawn, Row, draw_rows, row_canvas
 from tais.report.figures.svg import COLOURS, RC, svg_of
@@ -44,12 +42,11 @@ def render_study_html(report: StudyReport) -> str:
     return defused(page)
 
 
-def _figure(report: StudyReport) -> dict[str, Any] | None:
+def _figure(report: StudyReport) -> dict[str, str] | None:
     import matplotlib
     from markupsafe import Markup
 
-    settings: Any = RC
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(RC):
         drawn = _identity(report)
         if drawn is None:
             return None

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from tais.common.models import Frozen
 from tais.manifest.model import Role
 from tais.verdict.report import Verdict
 
 __all__ = ["StudyContrast", "StudyReport", "StudyRow", "StudyRun"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
-
-
-class StudyContrast(_Frozen):
+class StudyContrast(Frozen):
     """One contrast of one run, in the figures that the study speaks of."""
 
     reference: str
@@ -49,7 +46,7 @@ class StudyContrast(_Frozen):
     """Upper bound on the share of such answers, the largest of a battery."""
 
 
-class StudyRun(_Frozen):
+class StudyRun(Frozen):
     """One manifest of the study and its run."""
 
     manifest: str
@@ -69,7 +66,7 @@ class StudyRun(_Frozen):
     contrasts: tuple[StudyContrast, ...] = ()
 
 
-class StudyRow(_Frozen):
+class StudyRow(Frozen):
     """One question: the published figure beside ours."""
 
     question: str
@@ -82,7 +79,7 @@ class StudyRow(_Frozen):
     contrasts: tuple[str, ...]
 
 
-class StudyReport(_Frozen):
+class StudyReport(Frozen):
     """What the runs of a study come to together."""
 
     schema_: Literal["tais/study/v1"] = Field("tais/study/v1", alias="schema")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tais.common.version import __version__
 from tais.errors import Place, StoreError
 from tais.report.wording import NONE, percent
 from tais.study.definition import Question, Study
 from tais.study.report import StudyContrast, StudyReport, StudyRow, StudyRun
+from tais.verdict.details import detail
+from tais.verdict.details.audit import Audit
 from tais.verdict.report import ContrastReport, Report, Verdict
 
 __all__ = ["NOT_RUN", "exit_code_of", "read_run", "summarise"]
@@ -52,27 +53,27 @@ def read_run(manifest: str, run_dir: Path) -> StudyRun:
         what = "the report of this run is missing or damaged"
         remedy = "Run its manifest again"
         raise StoreError(what, place=Place(str(path)), remedy=remedy) from error
-    facts = _mapping(report.facts)
-    arms = [_mapping(arm) for arm in _mapping(facts.get("arms")).values()]
+    arms = report.facts.arms.values()
     return StudyRun(
         manifest=manifest,
         name=report.name,
         run=run_dir.name,
         verdict=report.verdict,
         exit_code=report.exit_code,
-        lock_sha256=_text(_mapping(facts.get("lock")).get("sha256")),
+        lock_sha256=report.facts.lock.sha256,
         report_sha256=hashlib.sha256(raw).hexdigest(),
         signed=(run_dir / "attestation.sigstore.json").is_file(),
         arms=len(arms),
-        samples=sum(arm["samples"] for arm in arms if isinstance(arm.get("samples"), int)),
-        contrasts=tuple(_contrast(contrast) for contrast in report.contrasts),
+        samples=sum(arm.samples for arm in arms),
+        contrasts=tuple(_study_contrast(contrast) for contrast in report.contrasts),
     )
 
 
-def _contrast(contrast: ContrastReport) -> StudyContrast:
+def _study_contrast(contrast: ContrastReport) -> StudyContrast:
     differing = [e for e in contrast.endpoints if e.difference is not None]
     largest = max(differing, key=lambda e: abs(e.difference or 0.0), default=None)
-    scored = [_mapping(b) for b in _mapping(contrast.details.get("audit")).get("batteries") or ()]
+    audit = detail(contrast, Audit)
+    scored = audit.batteries if audit is not None else ()
     whole = contrast.evidence == "teacher_forced"
     return StudyContrast(
         reference=contrast.reference,
@@ -92,11 +93,9 @@ def _contrast(contrast: ContrastReport) -> StudyContrast:
         largest_h=max((abs(e.cohens_h) for e in contrast.endpoints if e.cohens_h is not None), default=None),
         draft_tokens=contrast.treatment.draft_tokens,
         accepted_tokens=contrast.treatment.accepted_tokens,
-        answers_scored=sum(int(b.get("items", 0)) for b in scored) if whole else None,
-        answers_beyond=sum(int(b.get("items_beyond", 0)) for b in scored) if whole else None,
-        bound=max((float(b["bound"]) for b in scored if b.get("bound") is not None), default=None)
-        if whole
-        else None,
+        answers_scored=sum(b.items for b in scored) if whole else None,
+        answers_beyond=sum(b.items_beyond for b in scored) if whole else None,
+        bound=max((b.bound for b in scored if b.bound is not None), default=None) if whole else None,
     )
 
 
@@ -219,11 +218,3 @@ _SHOWN = {
     "audit": _audit,
     "acceptance": _acceptance,
 }
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

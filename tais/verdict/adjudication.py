@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from tais.common.models import Frozen
 
 __all__ = ["AdjudicationReport", "FlipsReport", "RaterReport", "RatersReport"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
-
-
-class RaterReport(_Frozen):
+class RaterReport(Frozen):
     """One person's labels against what the scorers said of the same answers."""
 
     rater: str
@@ -33,7 +29,7 @@ class RaterReport(_Frozen):
     kappa_standard_error: float | None
 
 
-class RatersReport(_Frozen):
+class RatersReport(Frozen):
     """Two people against each other."""
 
     first: str
@@ -45,7 +41,7 @@ class RatersReport(_Frozen):
     kappa_standard_error: float | None
 
 
-class FlipsReport(_Frozen):
+class FlipsReport(Frozen):
     """Items of one endpoint that went one way, and how many of them people see going that way."""
 
     reference: str
@@ -68,7 +64,7 @@ class FlipsReport(_Frozen):
     """95 % interval of `share`."""
 
 
-class AdjudicationReport(_Frozen):
+class AdjudicationReport(Frozen):
     """What people said, asked blind."""
 
     file_sha256: str

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from functools import partial
 
 from tais.manifest.model import Rules
 from tais.stats.draft_pull import draft_pull
 from tais.stats.proportions import wilson
 from tais.stats.rounding_band import share_upper_bound
-from tais.stats.tidy import points, tidy, tidy_interval
-from tais.verdict.evidence import Attribution, AuditCounts, AuditEvidence, ContrastEvidence
+from tais.stats.tidy import points, tidy, tidy_interval, tidy_values
+from tais.verdict.details import written
+from tais.verdict.details.audit import Audit, AuditedBattery, DivergingToken, DraftPull, ScoredTokens
+from tais.verdict.evidence import Attribution, AuditCounts, AuditEvidence, BatteryAudit, ContrastEvidence
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
 from tais.verdict.token_law import law_details, weigh_law
@@ -26,7 +28,7 @@ __all__ = ["audit_details", "weigh_audit"]
 Weighed = tuple[Verdict, Reason]
 
 # Of each contrast, in the report; audits/ holds the rest.
-_LISTED = 50
+_LISTED_TOKENS = 50
 _NAMED = 10
 _EXPLAINED = ("tie", "numerical")
 
@@ -70,12 +72,11 @@ def _structural(contrast: ContrastEvidence, audit: AuditEvidence) -> Iterator[We
             f"{_place(first)}: {_said(first)}"
         )
         claims = contrast.lossless
-        why = reason(
+        why = (reason if claims else note)(
             "structural_divergence",
             message,
-            severity="decides" if claims else "note",
             tokens=len(found),
-            first=[_plain(a) for a in found[:_NAMED]],
+            first=[_token(a).model_dump() for a in found[:_NAMED]],
         )
         yield Verdict.failed if claims else Verdict.passed, why
     texts = _of(audit, "text")
@@ -116,22 +117,22 @@ def _notes(audit: AuditEvidence) -> Iterator[Reason]:
         message = f"{causes['unknown']} divergences have no cause: they could not be scored"
         yield note("divergences_unexplained", message, divergences=causes["unknown"])
     if audit.candidate.tokens:
-        message = f"{_conforming(audit.candidate)}; of the reference's own, {_conforming(audit.control)}"
+        message = f"{_best_choices(audit.candidate)}; of the reference's own, {_best_choices(audit.control)}"
         yield note("conformance", message, tokens=audit.candidate.tokens, misses=audit.candidate.misses)
     pull = _pull(audit)
     if pull:
         message = (
-            f"{pull['hits']} of {pull['n']} diverging tokens are the draft's own choice, where chance and "
-            f"ties make {pull['expected']:.3g} (p = {pull['p']:.2g})"
+            f"{pull.hits} of {pull.n} diverging tokens are the draft's own choice, where chance and "
+            f"ties make {pull.expected:.3g} (p = {pull.p:.2g})"
         )
-        yield note("draft_pull", message, **pull)
+        yield note("draft_pull", message, **pull.model_dump())
     if audit.unavailable:
         yield note("audit_incomplete", f"not everything could be scored: {audit.unavailable}")
     if audit.left_out:
         yield note("divergences_left_out", f"{audit.left_out} divergences were not looked at")
 
 
-def _conforming(counts: AuditCounts) -> str:
+def _best_choices(counts: AuditCounts) -> str:
     rate = 100 * (1 - counts.misses / counts.tokens) if counts.tokens else 100.0
     return f"{rate:.6g} % of {counts.tokens} tokens score best, {counts.beyond} lie outside the band"
 
@@ -147,7 +148,7 @@ def _bounds(audit: AuditEvidence, rules: Rules) -> Iterator[Weighed]:
     yield Verdict.passed, note("leak_bounded", message, bound=tidy(tokens))
     for battery in audit.batteries:
         bound = share_upper_bound(battery.items_beyond, battery.items, 1 - rules.alpha)
-        values: dict[str, Any] = {"battery": battery.battery, "items": battery.items, "bound": tidy(bound)}
+        values = {"battery": battery.battery, "items": battery.items, "bound": tidy(bound)}
         said = (
             f"{battery.battery}: at most {points(bound)} of answers hold a token that is not the target's "
             f"({battery.items_beyond} of {battery.items} seen)"
@@ -159,35 +160,38 @@ def _bounds(audit: AuditEvidence, rules: Rules) -> Iterator[Weighed]:
             yield Verdict.inconclusive, reason("difference_not_bounded", message, **values)
 
 
-def _pull(audit: AuditEvidence) -> dict[str, Any] | None:
+def _pull(audit: AuditEvidence) -> DraftPull | None:
     asked = [a for a in audit.attributions if a.draft_choice is not None]
     if not asked:
         return None
     found = draft_pull([bool(a.draft_choice) for a in asked], [a.draft_chance or 0.0 for a in asked])
-    return {
-        "n": found.n,
-        "hits": found.matches,
-        "wilson": tidy_interval(found.wilson),
-        "expected": tidy(found.expected * found.n),
-        "p": tidy(found.p),
-        "pull": tidy(found.pull),
-        "pull_ci": tidy_interval(found.pull_ci),
-    }
+    return DraftPull(
+        n=found.n,
+        hits=found.matches,
+        wilson=tidy_interval(found.wilson),
+        expected=tidy(found.expected * found.n),
+        p=tidy(found.p),
+        pull=tidy(found.pull),
+        pull_ci=tidy_interval(found.pull_ci),
+    )
 
 
-def _plain(found: Attribution) -> dict[str, Any]:
-    return {key: tidy(x) if isinstance(x, float) else x for key, x in asdict(found).items() if x is not None}
+def _token(found: Attribution) -> DivergingToken:
+    known = {key: value for key, value in asdict(found).items() if value is not None}
+    return DivergingToken(**tidy_values(known))
 
 
-def _counts(counts: AuditCounts) -> dict[str, Any]:
-    found: dict[str, Any] = {**asdict(counts), "largest": tidy(counts.largest)}
-    if counts.tokens:
-        found["rate"] = tidy(1 - counts.misses / counts.tokens)
-        found["wilson"] = tidy_interval(wilson(counts.tokens - counts.misses, counts.tokens))
-    return found
+def _scored(counts: AuditCounts) -> ScoredTokens:
+    found = partial(ScoredTokens, **{**asdict(counts), "largest": tidy(counts.largest)})
+    if not counts.tokens:
+        return found()
+    return found(
+        rate=tidy(1 - counts.misses / counts.tokens),
+        wilson=tidy_interval(wilson(counts.tokens - counts.misses, counts.tokens)),
+    )
 
 
-def audit_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, Any]:
+def audit_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, object]:
     """Return the figures of an audit for the report; nothing where there was none."""
     audit = contrast.audit
     if audit is None:
@@ -195,29 +199,26 @@ def audit_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, Any]:
     causes: Counter[str] = Counter(a.cause for a in audit.attributions)
     # What needs a look stands first.
     order = {"structural": 0, "length": 0, "unconfirmed": 1, "text": 1, "unknown": 2}
-    listed = sorted(audit.attributions, key=lambda a: order.get(a.cause, 3))[:_LISTED]
-    return {
-        "audit": {
-            "scope": audit.scope,
-            "dtype": audit.dtype,
-            "band": tidy(audit.band),
-            "rounding": tidy(audit.rounding),
-            "control": _counts(audit.control),
-            "candidate": _counts(audit.candidate),
-            "causes": dict(sorted(causes.items())),
-            "downstream": audit.downstream,
-            "draft_pull": _pull(audit),
-            "batteries": [
-                {
-                    **asdict(battery),
-                    "bound": tidy(share_upper_bound(battery.items_beyond, battery.items, 1 - rules.alpha)),
-                }
-                for battery in audit.batteries
-                if battery.items
-            ],
-            "attributions": [_plain(a) for a in listed],
-            "attributions_left_out": audit.left_out + len(audit.attributions) - len(listed),
-            "prompts_differ": audit.prompts_differ,
-            "unavailable": audit.unavailable,
-        }
-    }
+    shown = sorted(audit.attributions, key=lambda a: order.get(a.cause, 3))[:_LISTED_TOKENS]
+    found = Audit(
+        scope=audit.scope,
+        dtype=audit.dtype,
+        band=tidy(audit.band),
+        rounding=tidy(audit.rounding),
+        control=_scored(audit.control),
+        candidate=_scored(audit.candidate),
+        causes=dict(sorted(causes.items())),
+        downstream=audit.downstream,
+        draft_pull=_pull(audit),
+        batteries=tuple(_battery(battery, rules) for battery in audit.batteries if battery.items),
+        attributions=tuple(_token(a) for a in shown),
+        attributions_left_out=audit.left_out + len(audit.attributions) - len(shown),
+        prompts_differ=audit.prompts_differ,
+        unavailable=audit.unavailable,
+    )
+    return written(found)
+
+
+def _battery(battery: BatteryAudit, rules: Rules) -> AuditedBattery:
+    bound = share_upper_bound(battery.items_beyond, battery.items, 1 - rules.alpha)
+    return AuditedBattery(**asdict(battery), bound=tidy(bound))

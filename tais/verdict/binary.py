@@ -8,14 +8,16 @@ from dataclasses import replace
 from tais.manifest.model import Rules
 from tais.stats.cluster_table import Folded
 from tais.stats.effect import cohens_h, cohens_h_interval
+from tais.stats.exact import LARGEST_N, exact_tost
 from tais.stats.null import CalibratedNull, Discordance, calibrated_null
 from tais.stats.paired import Tost
 from tais.stats.power import n_for_scores, zero_discordance_floor
 from tais.stats.proportions import Interval, as_interval, wilson
 from tais.stats.regions import Setting
 from tais.stats.tidy import tidy, tidy_interval
-from tais.verdict.details import binary_details, binary_notes, null_notes, unmatched_reasons
+from tais.verdict.binary_details import binary_details
 from tais.verdict.early_stop import LookRule
+from tais.verdict.endpoint_notes import binary_notes, null_notes, unmatched_reasons
 from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.reasons import note, tost_report, why_failed, why_not_passed, why_passed
 from tais.verdict.report import EndpointReport, PairedTableReport, Reason, Verdict
@@ -89,8 +91,6 @@ def judge_binary(
 
 def _test(folded: Folded, rules: Rules, setting: Setting) -> Tost:
     if rules.exact:
-        from tais.stats.exact import LARGEST_N, exact_tost
-
         if folded.clusters > LARGEST_N:
             return setting.test(folded.table)
         return exact_tost(folded.table, setting.margin, setting.alpha, one_sided=setting.one_sided)

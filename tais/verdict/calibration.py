@@ -10,6 +10,8 @@ import numpy as np
 from tais.manifest.model import Role
 from tais.stats.cluster_table import cluster_codes
 from tais.stats.null import Discordance, count_quantile, discordance_upper
+from tais.verdict.details import written
+from tais.verdict.details.contrast import DivergenceNull
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence
 from tais.verdict.reasons import note
 from tais.verdict.report import Reason
@@ -96,11 +98,11 @@ def calibration_notes(contrast: ContrastEvidence, calibration: Calibration, quan
 
 def calibration_details(
     contrast: ContrastEvidence, calibration: Calibration, quantile: float
-) -> dict[str, dict[str, float | int | None]]:
+) -> dict[str, object]:
     """Byte divergence of the contrast beside that of the same stack against itself."""
     compared, differ = calibration.divergence.get(contrast.reference, (0, 0))
     if contrast.role is not Role.screen or not compared:
         return {}
     n = sum(x.n for x in contrast.identity)
     floor = calibration.divergence_floor(contrast.reference, n, quantile)
-    return {"divergence_null": {"aa_compared": compared, "aa_differ": differ, "n": n, "floor": floor}}
+    return written(DivergenceNull(aa_compared=compared, aa_differ=differ, n=n, floor=floor))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,9 @@ from tais.stats.power import zero_discordance_floor
 from tais.stats.proportions import FloatArray, as_interval
 from tais.stats.regions import Setting
 from tais.stats.tidy import tidy, tidy_interval
-from tais.verdict.details import unmatched_reasons
+from tais.verdict.details import written
+from tais.verdict.details.endpoint import Bootstrap, Invalid, Unmatched
+from tais.verdict.endpoint_notes import unmatched_reasons
 from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.reasons import tost_report, why_failed, why_not_passed, why_passed
 from tais.verdict.report import EndpointReport, Reason, Verdict
@@ -50,7 +51,7 @@ def judge_continuous(
 
 def _n_needed(differences: FloatArray, setting: Setting) -> int | None:
     """Clusters that would decide at the observed mean and spread."""
-    from scipy.special import ndtri
+    from scipy.special import ndtri  # heavy
 
     distance = abs(setting.margin - abs(float(differences.mean())))
     spread = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
@@ -95,19 +96,21 @@ def _report(
     )
 
 
-def _details(endpoint: EndpointEvidence, folded: Folded, setting: Setting) -> dict[str, Any]:
+def _details(endpoint: EndpointEvidence, folded: Folded, setting: Setting) -> dict[str, object]:
     bootstrap = cluster_bootstrap(folded.difference, 1 - 2 * setting.alpha)
     d = cohens_d(folded.difference)
     return {
-        "unmatched": {"reference_only": endpoint.reference_only, "candidate_only": endpoint.candidate_only},
-        "invalid": {
-            "reference": int(endpoint.reference_invalid.sum()),
-            "candidate": int(endpoint.candidate_invalid.sum()),
-        },
+        **written(
+            Unmatched(reference_only=endpoint.reference_only, candidate_only=endpoint.candidate_only),
+            Invalid(
+                reference=int(endpoint.reference_invalid.sum()),
+                candidate=int(endpoint.candidate_invalid.sum()),
+            ),
+        ),
         "cohens_d": None if d is None else tidy(d),
-        "bootstrap": {
-            "method": bootstrap.method,
-            "ci": tidy_interval(bootstrap.ci),
-            "replicates": bootstrap.replicates,
-        },
+        **written(
+            Bootstrap(
+                method=bootstrap.method, ci=tidy_interval(bootstrap.ci), replicates=bootstrap.replicates
+            )
+        ),
     }

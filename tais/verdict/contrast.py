@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from tais.errors import TaisError
 from tais.manifest.model import Role, Rules
@@ -42,7 +42,7 @@ def build_contrast(
     results: Sequence[EndpointResult],
     rules: Rules,
     more: Sequence[Reason] = (),
-    details: dict[str, Any] | None = None,
+    details: dict[str, object] | None = None,
 ) -> ContrastReport:
     """Judge a contrast by its worst endpoint and by what else stands in the way.
 
@@ -202,7 +202,7 @@ def fold_treatment(contrast: ContrastEvidence) -> tuple[TreatmentReport, list[We
 
 def _applied(contrast: ContrastEvidence) -> tuple[bool | None, Reason | None]:
     t = contrast.treatment
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "requested": t.requested,
         "resolved": t.resolved,
         "draft_tokens": t.draft_tokens,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 
@@ -11,17 +11,18 @@ from tais.manifest.model import Role, Rules
 from tais.stats.cluster_table import cluster_codes
 from tais.stats.dose import dose_response
 from tais.stats.tidy import tidy, tidy_interval
+from tais.verdict.details.screen import Dose
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence
 
 __all__ = ["screen_dose_response"]
 
 
-def screen_dose_response(contrasts: Sequence[ContrastEvidence], rules: Rules) -> list[dict[str, Any]]:
+def screen_dose_response(contrasts: Sequence[ContrastEvidence], rules: Rules) -> list[Dose]:
     """Fit each endpoint on each numeric property that varies between the screens of one reference.
 
     Returns
     -------
-    list of dict
+    list of Dose
         One per reference, property and endpoint; `slope` is None with a reason where nothing can be
         fitted. Decides nothing.
     """
@@ -40,7 +41,7 @@ def screen_dose_response(contrasts: Sequence[ContrastEvidence], rules: Rules) ->
 
 def _fitted(
     key: tuple[str, str, str, str], parts: list[tuple[float, EndpointEvidence]], rules: Rules
-) -> dict[str, Any]:
+) -> Dose:
     margin = parts[0][1].margin or rules.margin
     result = dose_response(
         np.concatenate([np.full(len(e.candidate), float(value)) for value, e in parts]),
@@ -49,17 +50,18 @@ def _fitted(
         margin,
         rules.alpha,
     )
-    found: dict[str, Any] = dict(zip(("reference", "property", "battery", "scorer"), key, strict=True))
-    found["doses"] = sorted({float(value) for value, _ in parts})
+    reference, name, battery, scorer = key
+    doses = tuple(sorted({float(value) for value, _ in parts}))
+    fitted = partial(Dose, reference=reference, property=name, battery=battery, scorer=scorer, doses=doses)
     if result is None:
-        return found | {"slope": None, "reason": "constant outcome, or doses that separate the outcomes"}
-    return found | {
-        "slope": tidy(result.slope),
-        "slope_error": tidy(result.slope_error),
-        "slope_ci": tidy_interval(result.slope_ci),
-        "p": tidy(result.p),
-        "change": tidy(result.change),
-        "change_ci": tidy_interval(result.change_ci),
-        "margin": margin,
-        "equivalent": result.equivalent,
-    }
+        return fitted(slope=None, reason="constant outcome, or doses that separate the outcomes")
+    return fitted(
+        slope=tidy(result.slope),
+        slope_error=tidy(result.slope_error),
+        slope_ci=tidy_interval(result.slope_ci),
+        p=tidy(result.p),
+        change=tidy(result.change),
+        change_ci=tidy_interval(result.change_ci),
+        margin=margin,
+        equivalent=result.equivalent,
+    )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tais.manifest.model import Role
 from tais.stats.cluster_table import Folded
@@ -19,6 +19,10 @@ from tais.stats.proportions import as_interval
 from tais.stats.regions import Setting
 from tais.stats.sequential import Boundary, Look, together
 from tais.stats.tidy import points, tidy, tidy_interval
+from tais.verdict.details import written
+from tais.verdict.details.contrast import ContrastLooks
+from tais.verdict.details.endpoint import EndpointLooks, LaterAnswers
+from tais.verdict.endpoint_table import fold
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence, LookEvidence
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
@@ -89,7 +93,7 @@ class LookRule:
         state, setting = self.state(folded), self.boundary
         difference = float(folded.table.difference)
         seen = f"at look {self.look} of {self.looks} (n = {self.n} of {self.planned}, {setting.kind})"
-        values: dict[str, Any] = {
+        values: dict[str, object] = {
             "look": self.look,
             "n": self.n,
             "difference": difference,
@@ -180,7 +184,7 @@ def rule_at(endpoint: EndpointEvidence, look: int, setting: Setting) -> LookRule
     return LookRule(boundary, look, len(looks.planned), n, planned)
 
 
-def _first_looks(endpoint: EndpointEvidence) -> Any:
+def _first_looks(endpoint: EndpointEvidence) -> NDArray[np.int64]:
     """Look at which each cluster is first seen, shape (clusters,)."""
     assert endpoint.looks is not None
     _, codes = np.unique(endpoint.clusters, return_inverse=True)
@@ -262,56 +266,57 @@ def candidate_stop(
 
 def endpoint_notes(
     endpoint: EndpointEvidence, rule: LookRule | None, look: int, stop: Stop, verdict: Verdict
-) -> tuple[list[Reason], dict[str, Any]]:
+) -> tuple[list[Reason], EndpointLooks]:
     """Say at which look an endpoint was decided, and what later answers show.
 
     Returns
     -------
-    list of Reason, dict
+    list of Reason, EndpointLooks
         Notes, and `details.sequential` of the endpoint.
     """
     looks = endpoint.looks
     assert looks is not None
-    details: dict[str, Any] = {
-        "kind": looks.kind if looks.early else "fixed",
-        "look": look,
-        "looks": stop.looks,
-        "planned": list(looks.planned),
-        "decided": verdict is not Verdict.inconclusive,
-        "level": None if rule is None or not looks.early else tidy(rule.boundary.test_level(rule.n)),
-        "not_asked": sum(looks.reference_only[stop.look :]),
-    }
-    notes = []
-    if look < stop.look:
-        later = _later(endpoint, stop.look, rule)
-        details["later"] = later
-        if verdict is Verdict.passed and not later["equivalent"]:
-            low, high = later["ci"]
-            message = (
-                f"passed at look {look}; with the answers that came in for other endpoints "
-                f"(n = {later['n']}) the interval [{points(low)}, {points(high)}] crosses the margin"
-            )
-            notes.append(note("later_answers_differ", message, **later))
-    return notes, details
+    details = EndpointLooks(
+        kind=looks.kind if looks.early else "fixed",
+        look=look,
+        looks=stop.looks,
+        planned=looks.planned,
+        decided=verdict is not Verdict.inconclusive,
+        level=None if rule is None or not looks.early else tidy(rule.boundary.test_level(rule.n)),
+        not_asked=sum(looks.reference_only[stop.look :]),
+    )
+    if look >= stop.look:
+        return [], details
+    later, (low, high) = _later(endpoint, stop.look, rule)
+    details = EndpointLooks(**details.model_dump(), later=later)
+    if verdict is not Verdict.passed or later.equivalent:
+        return [], details
+    message = (
+        f"passed at look {look}; with the answers that came in for other endpoints "
+        f"(n = {later.n}) the interval [{points(low)}, {points(high)}] crosses the margin"
+    )
+    return [note("later_answers_differ", message, **later.model_dump())], details
 
 
-def _later(endpoint: EndpointEvidence, look: int, rule: LookRule | None) -> dict[str, Any]:
-    """What all rows show, had they been looked at once."""
-    from tais.verdict.endpoint_table import fold
-
+def _later(
+    endpoint: EndpointEvidence, look: int, rule: LookRule | None
+) -> tuple[LaterAnswers, tuple[float, float]]:
+    """What all rows show, had they been looked at once, and their interval."""
     assert rule is not None
     folded, setting = fold(up_to(endpoint, look)), rule.boundary
     test = tost(folded.table, setting.margin, setting.alpha, one_sided=setting.one_sided)
-    return {
-        "n": folded.clusters,
-        "difference": tidy(float(folded.table.difference)),
-        "ci": list(tidy_interval(as_interval(test.ci))),
-        "margin": setting.margin,
-        "equivalent": bool(test.equivalent),
-    }
+    ci = tidy_interval(as_interval(test.ci))
+    later = LaterAnswers(
+        n=folded.clusters,
+        difference=tidy(float(folded.table.difference)),
+        ci=ci,
+        margin=setting.margin,
+        equivalent=bool(test.equivalent),
+    )
+    return later, ci
 
 
-def stop_notes(contrast: ContrastEvidence, stop: Stop | None) -> tuple[list[Reason], dict[str, Any]]:
+def stop_notes(contrast: ContrastEvidence, stop: Stop | None) -> tuple[list[Reason], dict[str, object]]:
     """Say where a candidate stopped and what that saved; nothing for a contrast that is not looked at."""
     plans: list[LookEvidence] = [e.looks for e in contrast.endpoints if e.looks is not None]
     if stop is None or not plans:
@@ -321,17 +326,17 @@ def stop_notes(contrast: ContrastEvidence, stop: Stop | None) -> tuple[list[Reas
     tokens = None
     if contrast.tokens_per_answer is not None:
         tokens = round(saved * contrast.tokens_per_answer)
-    details = {
-        "kind": plans[0].kind,
-        "look": stop.look,
-        "looks": stop.looks,
-        "stopped": stop.state.value if stop.early else None,
-        "answers": asked,
-        "answers_not_asked": saved,
-        "tokens_saved": tokens,
-    }
+    details = ContrastLooks(
+        kind=plans[0].kind,
+        look=stop.look,
+        looks=stop.looks,
+        stopped=stop.state.value if stop.early else None,
+        answers=asked,
+        answers_not_asked=saved,
+        tokens_saved=tokens,
+    )
     if not stop.early:
-        return [], {"sequential": details}
+        return [], written(details)
     why = "every endpoint has passed" if stop.state is Look.passed else "an endpoint has failed"
     cost = "" if tokens is None else f", about {tokens:,} tokens"
     message = (
@@ -339,7 +344,7 @@ def stop_notes(contrast: ContrastEvidence, stop: Stop | None) -> tuple[list[Reas
         f"answers not asked{cost}"
     )
     values = {"look": stop.look, "looks": stop.looks, "not_asked": saved, "tokens_saved": tokens}
-    return [note("stopped_early", message, **values)], {"sequential": details}
+    return [note("stopped_early", message, **values)], written(details)
 
 
 def undecided(look: int, stop: Stop) -> Reason:

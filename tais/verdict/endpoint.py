@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,10 @@ from tais.stats.cluster_table import Folded
 from tais.stats.null import Discordance
 from tais.stats.regions import Setting
 from tais.stats.sequential import Look
+from tais.verdict.binary import judge_binary
+from tais.verdict.continuous import judge_continuous
+from tais.verdict.details import written
+from tais.verdict.details.endpoint import Unmatched
 from tais.verdict.early_stop import LookRule, Stop, endpoint_notes, rule_at, undecided, up_to
 from tais.verdict.endpoint_table import check_endpoint, fold
 from tais.verdict.evidence import EndpointEvidence
@@ -62,7 +65,8 @@ def judge_endpoint(
     setting = endpoint_setting(endpoint, rules, role)
     missing = check_endpoint(endpoint)
     if len(endpoint.reference) == 0:
-        why = reason("no_items", "no item was answered by both arms", **_unmatched(endpoint))
+        unmatched = _unmatched(endpoint).model_dump()
+        why = reason("no_items", "no item was answered by both arms", **unmatched)
         return EndpointResult(_without_statistics(endpoint, setting, why), None, setting)
     if missing:
         why = reason("nan_scores", f"{missing} of {len(endpoint.reference)} rows have no score", rows=missing)
@@ -70,11 +74,7 @@ def judge_endpoint(
     folded = fold(endpoint)
     notes = _notes(endpoint, folded)
     if endpoint.kind == "continuous":
-        from tais.verdict.continuous import judge_continuous
-
         return EndpointResult(judge_continuous(endpoint, folded, setting, notes), folded, setting)
-    from tais.verdict.binary import judge_binary
-
     report, setting = judge_binary(endpoint, folded, rules, setting, discordance, notes, look)
     return EndpointResult(report, folded, setting)
 
@@ -120,10 +120,10 @@ def judge_looks(
         kept = tuple(r for r in report.reasons if r.severity == "note")
         reasons = (undecided(look, stop), *kept)
         report = report.model_copy(update={"verdict": Verdict.inconclusive, "reasons": reasons})
-    notes, details = endpoint_notes(endpoint, rule, look, stop, report.verdict)
+    notes, looks = endpoint_notes(endpoint, rule, look, stop, report.verdict)
     update = {
         "reasons": (*report.reasons, *notes),
-        "details": {**report.details, "sequential": details},
+        "details": {**report.details, **written(looks)},
     }
     return replace(result, report=report.model_copy(update=update))
 
@@ -159,8 +159,8 @@ def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role) -> Se
     )
 
 
-def _unmatched(endpoint: EndpointEvidence) -> dict[str, Any]:
-    return {"reference_only": endpoint.reference_only, "candidate_only": endpoint.candidate_only}
+def _unmatched(endpoint: EndpointEvidence) -> Unmatched:
+    return Unmatched(reference_only=endpoint.reference_only, candidate_only=endpoint.candidate_only)
 
 
 def _notes(endpoint: EndpointEvidence, folded: Folded) -> list[Reason]:
@@ -198,5 +198,5 @@ def _without_statistics(endpoint: EndpointEvidence, setting: Setting, why: Reaso
         mcnemar_p=None,
         verdict=Verdict.inconclusive,
         reasons=(why,),
-        details={"unmatched": _unmatched(endpoint)},
+        details=written(_unmatched(endpoint)),
     )

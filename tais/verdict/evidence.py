@@ -7,13 +7,14 @@ and counts, no files, clocks or engines, so that the decision stays a pure funct
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tais.manifest.model import Role, Rules
 from tais.stats.conformance.conformance import ConformanceResult, ControlComparison
+from tais.verdict.facts import Facts
 
 __all__ = [
     "Attribution",
@@ -39,7 +40,7 @@ class Finding:
 
     code: str
     message: str
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, object] = field(default_factory=dict)
     blocks_pass: bool = False
     """Whether the contrast can be at best inconclusive because of it."""
     fails: bool = False
@@ -282,5 +283,5 @@ class ScreenEvidence:
     rules: Rules
     contrasts: tuple[ContrastEvidence, ...]
     findings: tuple[Finding, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
     """Provenance that the report repeats and that decides nothing: run id, times, arms, digests, ledger."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from tais.stats.null import CalibratedNull
 from tais.stats.paired import Tost
 from tais.stats.proportions import Interval
@@ -26,16 +24,14 @@ def tost_report(test: Tost, setting: Setting) -> TostReport:
     )
 
 
-def reason(
-    code: str, message: str, *, severity: Literal["decides", "note"] = "decides", **values: Any
-) -> Reason:
+def reason(code: str, message: str, **values: object) -> Reason:
     """Build a reason with its floats rounded."""
-    return Reason(code=code, message=message, values=tidy_values(values), severity=severity)
+    return Reason(code=code, message=message, values=tidy_values(values), severity="decides")
 
 
-def note(code: str, message: str, **values: Any) -> Reason:
+def note(code: str, message: str, **values: object) -> Reason:
     """Build a reason that decides nothing."""
-    return reason(code, message, severity="note", **values)
+    return Reason(code=code, message=message, values=tidy_values(values), severity="note")
 
 
 def _range(ci: Interval, setting: Setting) -> str:
@@ -67,7 +63,7 @@ def why_failed(ci: Interval, h: float | None, h_ci: Interval | None, setting: Se
     if setting.worse(ci) or setting.better(ci):
         side = "worse" if setting.worse(ci) else "better"
         message = f"{side}: the interval {_range(ci, setting)} lies wholly beyond the {_margin(setting)}"
-        values: dict[str, Any] = {"ci": tidy_interval(ci), "margin": setting.margin, "side": side}
+        values: dict[str, object] = {"ci": tidy_interval(ci), "margin": setting.margin, "side": side}
         reasons.append(reason("difference_outside_margin", message, **values))
     cutoff = setting.h_cutoff
     if h_ci is not None and not setting.tost_alone and _beyond(h_ci, setting):
@@ -100,7 +96,12 @@ def why_not_passed(
     elif not equivalent:
         more = f"{needed} items at these rates would decide" if needed else "no number of items would decide"
         message = f"the interval {_range(ci, setting)} crosses the {_margin(setting)}: {more}"
-        values: dict[str, Any] = {"n": n, "needed": needed, "ci": tidy_interval(ci), "margin": setting.margin}
+        values: dict[str, object] = {
+            "n": n,
+            "needed": needed,
+            "ci": tidy_interval(ci),
+            "margin": setting.margin,
+        }
         reasons.append(reason("interval_crosses_margin", message, **values))
     if h is None or setting.tost_alone:
         return reasons
@@ -119,6 +120,6 @@ def _effect_obstacles(n: int, h: float, null: CalibratedNull | None, setting: Se
             f"the cutoff {cutoff:g} is not usable at n = {n}: the same stack against itself "
             f"reaches |h| = {null.h_quantile:.3g}; {more}"
         )
-        values: dict[str, Any] = {"n": n, "needed": null.usable_from, "h_cutoff": cutoff}
+        values: dict[str, object] = {"n": n, "needed": null.usable_from, "h_cutoff": cutoff}
         reasons.append(reason("cutoff_not_usable", message, null_h_quantile=null.h_quantile, **values))
     return reasons

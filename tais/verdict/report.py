@@ -6,12 +6,14 @@ Its JSON is the contract ``tais/report/v1``: keys are only ever added, never ren
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, WithJsonSchema
 
+from tais.common.models import Frozen
 from tais.manifest.model import Role, Rules
 from tais.verdict.adjudication import AdjudicationReport
+from tais.verdict.facts import Facts
 
 __all__ = [
     "EXIT_CODES",
@@ -45,20 +47,16 @@ EXIT_CODES = {Verdict.passed: 0, Verdict.failed: 1, Verdict.inconclusive: 3}
 Interval = tuple[float, float]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
-
-
-class Reason(_Frozen):
+class Reason(Frozen):
     """Why a verdict is what it is, or a note beside it."""
 
     code: str
     message: str
-    values: dict[str, Any] = Field(default_factory=dict)
+    values: dict[str, object] = Field(default_factory=dict)
     severity: Literal["decides", "note"] = "decides"
 
 
-class DivergenceReport(_Frozen):
+class DivergenceReport(Frozen):
     """First difference of one item."""
 
     battery: str
@@ -72,7 +70,7 @@ class DivergenceReport(_Frozen):
     candidate_margin: float | None
 
 
-class BatteryIdentityReport(_Frozen):
+class BatteryIdentityReport(Frozen):
     """Identity within one battery."""
 
     battery: str
@@ -81,7 +79,7 @@ class BatteryIdentityReport(_Frozen):
     identical_text: int
 
 
-class IdentityReport(_Frozen):
+class IdentityReport(Frozen):
     """How many answers are the same, token for token (byte for byte where ids are missing)."""
 
     n: int
@@ -92,7 +90,7 @@ class IdentityReport(_Frozen):
     first_divergences: tuple[DivergenceReport, ...] = ()
 
 
-class TreatmentReport(_Frozen):
+class TreatmentReport(Frozen):
     """Whether the arm got the treatment that it asked for."""
 
     requested: str | None
@@ -106,7 +104,7 @@ class TreatmentReport(_Frozen):
     """None when the arm asked for no speculation."""
 
 
-class PairedTableReport(_Frozen):
+class PairedTableReport(Frozen):
     """Counts of pairs; 1 is the expected (safe, correct) outcome."""
 
     both: int
@@ -115,7 +113,7 @@ class PairedTableReport(_Frozen):
     neither: int
 
 
-class TostReport(_Frozen):
+class TostReport(Frozen):
     """Two one-sided tests of the paired difference, candidate minus reference."""
 
     method: str
@@ -127,7 +125,7 @@ class TostReport(_Frozen):
     equivalent: bool
 
 
-class EndpointReport(_Frozen):
+class EndpointReport(Frozen):
     """One scorer on one battery in one contrast."""
 
     battery: str
@@ -151,11 +149,11 @@ class EndpointReport(_Frozen):
     mcnemar_p: float | None
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
-    details: dict[str, Any] = Field(default_factory=dict)
+    details: dict[str, object] = Field(default_factory=dict)
     """Further statistics, by name."""
 
 
-class TextReport(_Frozen):
+class TextReport(Frozen):
     """A prompt or an answer, or the part of it that a report keeps."""
 
     sha256: str
@@ -168,7 +166,7 @@ class TextReport(_Frozen):
     """The kept part, lone surrogates as U+FFFD; None in a redacted report."""
 
 
-class ItemReport(_Frozen):
+class ItemReport(Frozen):
     """One (item, repeat) that came out differently in the two arms."""
 
     battery: str
@@ -189,7 +187,7 @@ class ItemReport(_Frozen):
     """0-based character at which the answers first differ; None where their texts are equal."""
 
 
-class ItemsReport(_Frozen):
+class ItemsReport(Frozen):
     """The flipped and the diverging items of a contrast, as many as a report keeps."""
 
     flipped: int
@@ -201,7 +199,7 @@ class ItemsReport(_Frozen):
     redacted: bool = False
 
 
-class ContrastReport(_Frozen):
+class ContrastReport(Frozen):
     """Reference arm against candidate arm."""
 
     reference: str
@@ -214,12 +212,18 @@ class ContrastReport(_Frozen):
     identity: IdentityReport
     treatment: TreatmentReport
     endpoints: tuple[EndpointReport, ...] = ()
-    details: dict[str, Any] = Field(default_factory=dict)
+    details: dict[str, object] = Field(default_factory=dict)
     items: ItemsReport | None = None
     """None where nobody collected them."""
 
 
-class Report(_Frozen):
+# Whoever reads an older or a later report finds other keys: the schema leaves facts open.
+OpenFacts = Annotated[
+    Facts, WithJsonSchema({"additionalProperties": True, "title": "Facts", "type": "object"})
+]
+
+
+class Report(Frozen):
     """The decision of one screen."""
 
     schema_: Literal["tais/report/v1"] = Field("tais/report/v1", alias="schema")
@@ -228,9 +232,9 @@ class Report(_Frozen):
     reasons: tuple[Reason, ...] = ()
     rules: Rules
     contrasts: tuple[ContrastReport, ...] = ()
-    facts: dict[str, Any] = Field(default_factory=dict)
+    facts: OpenFacts = Field(default_factory=Facts)
     """Provenance: run id, times, arms, digests, ledger. Decides nothing."""
-    details: dict[str, Any] = Field(default_factory=dict)
+    details: dict[str, object] = Field(default_factory=dict)
     adjudication: AdjudicationReport | None = None
     """What people said of the answers; decides nothing. None where nobody was asked."""
 

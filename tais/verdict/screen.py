@@ -7,20 +7,19 @@ draw from a frozen stream with fixed seeds, so the same evidence gives the same 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from tais.manifest.model import Hypothesis, Role, Rules
 from tais.verdict.calibration import Calibration, calibration_details, calibration_notes
 from tais.verdict.contrast import build_contrast, finding_reason, worst
+from tais.verdict.details import written_list
+from tais.verdict.dose import screen_dose_response
 from tais.verdict.early_stop import Stop, candidate_stop, stop_notes
 from tais.verdict.endpoint import EndpointResult, judge_at, judge_endpoint, judge_looks
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence, ScreenEvidence
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import ContrastReport, Reason, Report, Verdict
+from tais.verdict.sensitivity import Sensitivity, measure_sensitivity
 from tais.verdict.summary import contrast_details
-
-if TYPE_CHECKING:
-    from tais.verdict.sensitivity import Sensitivity
 
 __all__ = ["decide", "stop_of"]
 
@@ -137,8 +136,6 @@ def _sensitivity(
     found: dict[str, list[Sensitivity]] = {}
     for contrast, results in judged:
         if contrast.role is Role.positive_control:
-            from tais.verdict.sensitivity import measure_sensitivity
-
             measured = measure_sensitivity(contrast, results, rules, calibration)
             found.setdefault(contrast.reference, []).append(measured)
     return found
@@ -158,7 +155,7 @@ def _contrast(
     details |= calibration_details(contrast, calibration, rules.null_quantile)
     if contrast.role is Role.screen and sensitivity:
         notes += [x for measured in sensitivity for x in measured.notes()]
-        details["sensitivity"] = [measured.to_dict() for measured in sensitivity]
+        details |= written_list([measured.details() for measured in sensitivity])
     return build_contrast(contrast, results, rules, notes, details)
 
 
@@ -183,7 +180,7 @@ def _as_wanted(contrast: ContrastReport) -> bool:
 def _weigh(contrast: ContrastReport) -> tuple[Verdict, Reason]:
     """Say what one contrast means for the screen."""
     name = f"{contrast.candidate} against {contrast.reference}"
-    arms: dict[str, Any] = {"reference": contrast.reference, "candidate": contrast.candidate}
+    arms = {"reference": contrast.reference, "candidate": contrast.candidate}
     if contrast.role is Role.screen:
         message = f"{name}: {contrast.verdict.value}"
         return contrast.verdict, reason(f"screen_{contrast.verdict.name}", message, **arms)
@@ -256,10 +253,9 @@ def _two_sided(
     return notes
 
 
-def _details(judged: list[_Judged], rules: Rules) -> dict[str, Any]:
+def _details(judged: list[_Judged], rules: Rules) -> dict[str, object]:
     """Add what runs across contrasts: dose-response on the numeric properties of the arms."""
     if not any(contrast.candidate_properties for contrast, _ in judged):
         return {}
-    from tais.verdict.dose import screen_dose_response
-
-    return {"dose_response": screen_dose_response([contrast for contrast, _ in judged], rules)}
+    doses = screen_dose_response([contrast for contrast, _ in judged], rules)
+    return written_list(doses) or {"dose_response": []}

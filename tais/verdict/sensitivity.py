@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,9 @@ from tais.stats.proportions import FloatArray, Interval, as_interval
 from tais.stats.regions import Setting, mean_regions, regions
 from tais.stats.tidy import tidy
 from tais.verdict.calibration import Calibration
+from tais.verdict.details.contrast import EndpointLeaks, LeakCurve, ShownSensitivity, TitratedControl
 from tais.verdict.endpoint import EndpointResult
+from tais.verdict.endpoint_table import fold
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence
 from tais.verdict.reasons import note
 from tais.verdict.report import Reason
@@ -59,7 +60,7 @@ class EndpointLeak:
     """Whether it passes without a leak; else no leak is needed for a verdict other than pass."""
     control_difference: float
     control_ci: Interval
-    titrated: dict[str, Any] | None = None
+    titrated: TitratedControl | None = None
     """The control diluted to the share at which the screen fails, and its verdict."""
 
     def detectable(self, curve: FloatArray) -> float | None:
@@ -78,25 +79,27 @@ class EndpointLeak:
         low, high = share / max(ends), share / min(ends) if min(ends) > 0 else None
         return tidy(low), None if high is None or high > 1 else tidy(high)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values."""
+    def details(self) -> EndpointLeaks:
+        """Return what the report says of it."""
         not_passed, failed = self.detectable(self.not_passed), self.detectable(self.failed)
-        return {
-            "battery": self.battery,
-            "scorer": self.scorer,
-            "passes_clean": self.passes_clean,
-            "control_difference": tidy(self.control_difference),
-            "not_pass": not_passed,
-            "not_pass_interval": self.interval(not_passed),
-            "fail": failed,
-            "fail_interval": self.interval(failed),
-            "titrated": self.titrated,
-            "curve": {
-                "share": [tidy(x) for x in self.shares.tolist()],
-                "not_pass": [tidy(x) for x in self.not_passed.tolist()],
-                "fail": [tidy(x) for x in self.failed.tolist()],
-            },
-        }
+        return EndpointLeaks(
+            battery=self.battery,
+            scorer=self.scorer,
+            passes_clean=self.passes_clean,
+            control_difference=tidy(self.control_difference),
+            not_pass=not_passed,
+            not_pass_interval=self.interval(not_passed),
+            fail=failed,
+            fail_interval=self.interval(failed),
+            titrated=self.titrated,
+            curve=LeakCurve(
+                share=_tidied(self.shares), not_pass=_tidied(self.not_passed), fail=_tidied(self.failed)
+            ),
+        )
+
+
+def _tidied(values: FloatArray) -> tuple[float, ...]:
+    return tuple(tidy(x) for x in values.tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +129,22 @@ class Sensitivity:
             f"{_share(self.identity)} would show in the outputs",
         ]
         message = f"minimum detectable leak (probability 0.9): {first} of {', of '.join(parts)}"
-        values: dict[str, Any] = {"control": self.control, "not_pass": self.not_pass, "fail": self.fail}
+        values: dict[str, object] = {"control": self.control, "not_pass": self.not_pass, "fail": self.fail}
         values |= {"not_pass_interval": self.not_pass_interval, "fail_interval": self.fail_interval}
         return [note("minimum_detectable_leak", message, identity=self.identity, **values)]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values."""
-        return {
-            "control": self.control,
-            "probability": PROBABILITY,
-            "not_pass": self.not_pass,
-            "not_pass_interval": self.not_pass_interval,
-            "fail": self.fail,
-            "fail_interval": self.fail_interval,
-            "identity": self.identity,
-            "endpoints": [e.to_dict() for e in self.endpoints],
-        }
+    def details(self) -> ShownSensitivity:
+        """Return what the report says of it."""
+        return ShownSensitivity(
+            control=self.control,
+            probability=PROBABILITY,
+            not_pass=self.not_pass,
+            not_pass_interval=self.not_pass_interval,
+            fail=self.fail,
+            fail_interval=self.fail_interval,
+            identity=self.identity,
+            endpoints=tuple(e.details() for e in self.endpoints),
+        )
 
 
 def _share(value: float | None) -> str:
@@ -301,9 +304,7 @@ def _passes_clean(folded: Folded, setting: Setting, *, binary: bool) -> bool:
     return bool(mean_regions(np.zeros(()), np.zeros(()), folded.clusters, setting)[0])
 
 
-def _titrated(endpoint: EndpointEvidence, setting: Setting, share: float) -> dict[str, Any]:
-    from tais.verdict.endpoint_table import fold
-
+def _titrated(endpoint: EndpointEvidence, setting: Setting, share: float) -> TitratedControl:
     folded = fold(titrated_control(endpoint, share))
     if endpoint.kind == "binary":
         passes, fails = regions(folded.table, setting)
@@ -311,7 +312,7 @@ def _titrated(endpoint: EndpointEvidence, setting: Setting, share: float) -> dic
         d = folded.difference
         passes, fails = mean_regions(d.sum(), (d**2).sum(), folded.clusters, setting)
     verdict = "fail" if fails else "pass" if passes else "inconclusive"
-    return {"share": share, "difference": tidy(float(folded.difference.mean())), "verdict": verdict}
+    return TitratedControl(share=share, difference=tidy(float(folded.difference.mean())), verdict=verdict)
 
 
 def titrated_control(endpoint: EndpointEvidence, share: float, seed: int = 0) -> EndpointEvidence:
@@ -349,7 +350,7 @@ def identity_leak(contrast: ContrastEvidence, calibration: Calibration, quantile
     leak would hide in the A/A noise. Without an A/A contrast, or with a quiet one, one changed output is
     enough.
     """
-    from scipy.special import bdtri
+    from scipy.special import bdtri  # heavy
 
     n = sum(x.n for x in contrast.identity)
     changed = n - sum(x.identical for x in contrast.identity)

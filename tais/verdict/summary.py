@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from tais.stats.multiplicity import holm
 from tais.stats.stratified import pool_strata
 from tais.stats.tidy import tidy, tidy_interval
+from tais.verdict.details import written, written_list
+from tais.verdict.details.contrast import AdjustedEndpoint, AnyDiffers, PooledBatteries
 from tais.verdict.endpoint import EndpointResult
 
 __all__ = ["contrast_details"]
 
 
-def contrast_details(results: Sequence[EndpointResult]) -> dict[str, Any]:
+def contrast_details(results: Sequence[EndpointResult]) -> dict[str, object]:
     """Pool the binary endpoints of one contrast, and correct "any differs" by Holm.
 
     Returns
@@ -28,19 +29,15 @@ def contrast_details(results: Sequence[EndpointResult]) -> dict[str, Any]:
         return {}
     adjusted = holm([r.report.mcnemar_p or 0.0 for r in known])
     scorers = list(dict.fromkeys(r.report.scorer for r in known))
-    return {
-        "any_differs": {
-            "method": "holm",
-            "endpoints": [
-                {"battery": r.report.battery, "scorer": r.report.scorer, "p": tidy(float(p))}
-                for r, p in zip(known, adjusted, strict=True)
-            ],
-        },
-        "pooled": [_pooled(s, [r for r in known if r.report.scorer == s]) for s in scorers],
-    }
+    endpoints = tuple(
+        AdjustedEndpoint(battery=r.report.battery, scorer=r.report.scorer, p=tidy(float(p)))
+        for r, p in zip(known, adjusted, strict=True)
+    )
+    pooled = [_pooled(s, [r for r in known if r.report.scorer == s]) for s in scorers]
+    return written(AnyDiffers(method="holm", endpoints=endpoints)) | written_list(pooled)
 
 
-def _pooled(scorer: str, results: list[EndpointResult]) -> dict[str, Any]:
+def _pooled(scorer: str, results: list[EndpointResult]) -> PooledBatteries:
     cells = [r.folded.table.cells() for r in results if r.folded]
     pooled = pool_strata(
         [float(b) for _, b, _, _ in cells],
@@ -48,13 +45,14 @@ def _pooled(scorer: str, results: list[EndpointResult]) -> dict[str, Any]:
         [float(sum(x)) for x in cells],
         1 - 2 * results[0].setting.alpha,
     )
-    return {
-        "scorer": scorer,
-        "batteries": [r.report.battery for r in results],
-        "n": tidy(pooled.n),
-        "difference": tidy(pooled.difference),
-        "ci": tidy_interval(pooled.ci),
-        "odds_ratio": tidy(pooled.odds_ratio),
-        "odds_ratio_ci": [None if x is None else tidy(x) for x in pooled.odds_ratio_ci],
-        "mcnemar_p": tidy(pooled.mcnemar_p),
-    }
+    low, high = (None if x is None else tidy(x) for x in pooled.odds_ratio_ci)
+    return PooledBatteries(
+        scorer=scorer,
+        batteries=tuple(r.report.battery for r in results),
+        n=tidy(pooled.n),
+        difference=tidy(pooled.difference),
+        ci=tidy_interval(pooled.ci),
+        odds_ratio=tidy(pooled.odds_ratio),
+        odds_ratio_ci=(low, high),
+        mcnemar_p=tidy(pooled.mcnemar_p),
+    )

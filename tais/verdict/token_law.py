@@ -7,13 +7,22 @@ comes from another pass than the one that drew them, and at large n that alone d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
+from typing import TypedDict
 
 from tais.manifest.model import Rules
-from tais.stats.conformance.conformance import ConformanceResult
+from tais.stats.conformance.conformance import ConformanceResult, ControlComparison
 from tais.stats.conformance.score_tests import ScoreTest
 from tais.stats.tidy import points, tidy, tidy_interval
+from tais.verdict.details import written
+from tais.verdict.details.audit import (
+    AgainstControl,
+    DraftLeak,
+    EValue,
+    LawTest,
+    SampledTokens,
+    TokenLaw,
+    Uniformity,
+)
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
@@ -60,7 +69,7 @@ def weigh_law(contrast: ContrastEvidence, rules: Rules) -> Iterator[Weighed]:
 
 def _verdict(contrast: ContrastEvidence, law: ConformanceEvidence, rules: Rules) -> Weighed:
     tested, p = law.candidate, law_p(law)
-    values: dict[str, Any] = {"p": tidy(p), "tokens": tested.n, "impossible": tested.impossible}
+    values: dict[str, object] = {"p": tidy(p), "tokens": tested.n, "impossible": tested.impossible}
     beyond = "the reference's own" if law.against is not None else "chance"
     if tested.impossible > (law.control.impossible if law.control else 0):
         message = f"{tested.impossible} of {tested.n} tokens are impossible under the target's law"
@@ -94,68 +103,82 @@ def _notes(law: ConformanceEvidence) -> Iterator[Reason]:
         yield note("tokens_left_out", message, tokens=law.left_out)
 
 
-def law_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, Any]:
+def law_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, object]:
     """Return the figures of the test for the report; nothing where there was none."""
     law = contrast.conformance
     if law is None:
         return {}
-    against = None
-    if law.against is not None:
-        against = {
-            "tests": [
-                {"name": _NAMES.get(t.name, t.name), "z": tidy(t.z), "p": tidy(t.p)}
-                for t in law.against.tests
-            ],
-            "leak_excess": _tidy(law.against.leak_excess),
-            "leak_excess_se": _tidy(law.against.leak_excess_se),
-            "leak_excess_p": _tidy(law.against.leak_excess_p),
-        }
-    return {
-        "conformance": {
-            "p": tidy(law_p(law)),
-            "alpha": rules.conformance_alpha,
-            "draft": law.draft,
-            "left_out": law.left_out,
-            "candidate": _result(law.candidate),
-            "control": _result(law.control) if law.control else None,
-            "against_control": against,
-        }
-    }
+    found = TokenLaw(
+        p=tidy(law_p(law)),
+        alpha=rules.conformance_alpha,
+        draft=law.draft,
+        left_out=law.left_out,
+        candidate=_sampled(law.candidate),
+        control=_sampled(law.control) if law.control else None,
+        against_control=None if law.against is None else _against(law.against),
+    )
+    return written(found)
+
+
+def _against(found: ControlComparison) -> AgainstControl:
+    return AgainstControl(
+        tests=tuple(LawTest(name=_name(t.name), z=tidy(t.z), p=tidy(t.p)) for t in found.tests),
+        leak_excess=_tidy(found.leak_excess),
+        leak_excess_se=_tidy(found.leak_excess_se),
+        leak_excess_p=_tidy(found.leak_excess_p),
+    )
 
 
 def _tidy(value: float | None) -> float | None:
     return None if value is None else tidy(value)
 
 
-def _test(test: ScoreTest) -> dict[str, Any]:
+def _name(test: str) -> str:
+    return _NAMES.get(test, test)
+
+
+def _test(test: ScoreTest) -> LawTest:
     drift = tidy(test.mean_drift)
-    name = _NAMES.get(test.name, test.name)
-    return {"name": name, "n": test.n, "drift": drift, "z": tidy(test.z), "p": tidy(test.p)}
+    return LawTest(name=_name(test.name), n=test.n, drift=drift, z=tidy(test.z), p=tidy(test.p))
 
 
-def _result(result: ConformanceResult) -> dict[str, Any]:
-    tests = [_test(t) for t in result.tests]
-    uniform = {key: _tidy(value) for key, value in asdict(result.uniform).items() if key != "n"}
-    found: dict[str, Any] = {
-        "tokens": result.n,
-        "impossible": result.impossible,
-        "samples": result.samples,
-        "prompts": result.clusters,
-        "tests": tests,
-        "uniform": uniform,
-    }
+def _sampled(result: ConformanceResult) -> SampledTokens:
+    uniform = result.uniform
+    return SampledTokens(
+        tokens=result.n,
+        impossible=result.impossible,
+        samples=result.samples,
+        prompts=result.clusters,
+        tests=tuple(_test(t) for t in result.tests),
+        uniform=Uniformity(
+            ks=tidy(uniform.ks),
+            ks_p=tidy(uniform.ks_p),
+            chi2=tidy(uniform.chi2),
+            chi2_p=_tidy(uniform.chi2_p),
+        ),
+        **_of_the_draft(result),
+    )
+
+
+class _OfTheDraft(TypedDict, total=False):
+    leak: DraftLeak
+    e_value: EValue
+
+
+def _of_the_draft(result: ConformanceResult) -> _OfTheDraft:
+    """Return what needs the draft's law; a key without a value is not written."""
+    found = _OfTheDraft()
     if result.leak is not None:
-        leak = result.leak
-        clustered = leak.ci_clustered
-        found["leak"] = {
-            "e": tidy(leak.e),
-            "ci": tidy_interval(leak.ci),
-            "ci_clustered": tidy_interval(clustered) if clustered else None,
-            "upper": tidy(leak.upper),
-            "p": tidy(leak.lr_p),
-            "signed": tidy(leak.signed),
-            "detectable": _tidy(leak.detectable),
-        }
+        leak, clustered = result.leak, result.leak.ci_clustered
+        found["leak"] = DraftLeak(
+            e=tidy(leak.e),
+            ci=tidy_interval(leak.ci),
+            ci_clustered=tidy_interval(clustered) if clustered else None,
+            upper=tidy(leak.upper),
+            p=tidy(leak.lr_p),
+            signed=tidy(leak.signed),
+            detectable=_tidy(leak.detectable),
+        )
     if result.e_value is not None:
-        found["e_value"] = {"log_e": tidy(result.e_value.log_e), "p": tidy(result.e_value.p)}
+        found["e_value"] = EValue(log_e=tidy(result.e_value.log_e), p=tidy(result.e_value.p))
     return found

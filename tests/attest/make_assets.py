@@ -24,6 +24,7 @@ from tais.analysis.analyse import analyse
 from tais.attest import Signer
 from tais.attest.keys import generate
 from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
+from tais.verdict.facts import facts_of
 from tests.attest.runs import ASSETS, SIGNED, TRUSTED, make_run, resign
 
 # In the past on any machine: the gate refuses a run from the future.
@@ -57,12 +58,13 @@ def anonymise(run_dir: Path, noon: datetime) -> Path:
     # Made from the report as it was; what is tested here is not how it looks.
     for name in ("report.html", "report.md", "junit.xml"):
         (run_dir / name).unlink(missing_ok=True)
-    facts = json.loads((run_dir / "report.json").read_bytes())["facts"]["run"]
+    run = facts_of((run_dir / "report.json").read_bytes()).run
     moved = run_dir.rename(run_dir.with_name(f"{noon:%Y%m%dT%H%M%S%fZ}"))
     day = noon.isoformat(timespec="seconds")
-    facts |= {"id": moved.name, "started": day, "ended": day}
-    facts["ledger"]["attempts"] = []
-    (moved / "report.json").write_text(analyse(moved, facts, keep_scores=True).to_json())
+    assert run.ledger is not None
+    ledger = run.ledger.model_copy(update={"attempts": ()})
+    run = run.model_copy(update={"id": moved.name, "started": day, "ended": day, "ledger": ledger})
+    (moved / "report.json").write_text(analyse(moved, run, keep_scores=True).to_json())
     return moved
 
 

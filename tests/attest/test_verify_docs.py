@@ -58,7 +58,7 @@ def test_the_policy_of_the_page_is_one_that_the_gate_takes(tmp_path: Path) -> No
     (tmp_path / "policy.yaml").write_text(block("gate.md", "yaml"))
     rules = load_policy(tmp_path / "policy.yaml")
     run = verify_run(copy_run(tmp_path), [trusted_key()])
-    ended = datetime.fromisoformat(run.report.facts["run"]["ended"])
+    ended = datetime.fromisoformat(str(run.report.facts.run.ended))
     assert judge(run, rules, ended + timedelta(days=1)) == ()
 
 

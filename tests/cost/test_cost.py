@@ -18,6 +18,7 @@ from tais.cost.rates import ArmRates, Rates, read_rates
 from tais.cost.schedule import Job, makespan, schedule, split
 from tais.errors import UsageError
 from tais.rundir.lock import read_lock
+from tais.verdict.facts import Hardware, Seconds
 from tais.worker.timing import pick
 from tests.conftest import Screen, Tais
 
@@ -143,9 +144,9 @@ def test_picked_requests_are_spread_over_all() -> None:
 
 
 def test_devices() -> None:
-    gpu = {"gpus": [{"name": "x"}], "logical_cores": 8}
+    gpu = Hardware(gpus=({"name": "x"},), logical_cores=8)
     assert devices_of({"tensor_parallel_size": 4, "pipeline_parallel_size": 2}, gpu) == 8
-    assert devices_of({}, {"gpus": [], "logical_cores": 8}) == 8
+    assert devices_of({}, Hardware(gpus=(), logical_cores=8)) == 8
 
 
 def test_compared_leaves_out_what_did_not_run() -> None:
@@ -153,12 +154,12 @@ def test_compared_leaves_out_what_did_not_run() -> None:
     prediction = predict(LOCK, rates(**{"*": own}))
     phases = {"": {"import": 9.0}, "spec": {"load": 4.0, "check": 1.0, "generate": 5.0, "close": 0.5}}
     found = compared(prediction, phases, {"spec": 2900, "target": 3000}, 30.0)
-    spec, target = found["arms"]
-    assert spec["measured"] == {"tokens": 2900, "load": 4.0, "generate": 6.5, "seconds": 10.5}
-    assert target["measured"] is None
-    assert found["predicted_seconds"] == pytest.approx(5.0)
-    assert found["measured_seconds"] == pytest.approx(10.5)
-    assert found["predicted_wall_seconds"] is None
+    spec, target = found.arms
+    assert spec.measured == Seconds(tokens=2900, load=4.0, generate=6.5, seconds=10.5)
+    assert target.measured is None
+    assert found.predicted_seconds == pytest.approx(5.0)
+    assert found.measured_seconds == pytest.approx(10.5)
+    assert found.predicted_wall_seconds is None
 
 
 @pytest.mark.parametrize(

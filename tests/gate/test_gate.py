@@ -15,7 +15,8 @@ from tais.attest.keys import generate
 from tais.errors import ManifestError, UsageError, VerificationError
 from tais.gate.gate import GateResult, gate_run, judge
 from tais.gate.policy import Policy, load_policy
-from tais.gate.requirements import LISTED_FLIPS, deciding_codes
+from tais.gate.requirements import deciding_codes
+from tais.verdict.details import LISTED_ITEMS
 from tais.verdict.report import Report
 from tests.attest.runs import ASSETS, LOST, SIGNED, TRUSTED, copy_run, trusted_key
 
@@ -251,14 +252,11 @@ def test_a_waiver_never_changes_a_verdict(run: VerifiedRun) -> None:
 
 
 def test_flips_beyond_the_listed_ones_have_no_waiver(run: VerifiedRun) -> None:
-    from tais.verdict import details
-
-    assert details._LISTED_ITEMS == LISTED_FLIPS
-    names = [f"x-{i}" for i in range(LISTED_FLIPS)]
+    names = [f"x-{i}" for i in range(LISTED_ITEMS)]
 
     def many(report: dict[str, Any]) -> None:
         flips = report["contrasts"][0]["endpoints"][0]["details"]["flips"]
-        flips.update(safe_to_unsafe=LISTED_FLIPS + 1, safe_to_unsafe_items=names)
+        flips.update(safe_to_unsafe=LISTED_ITEMS + 1, safe_to_unsafe_items=names)
 
     assert codes(edited(run, many), max_flips=0, waivers=[waiver(NOW, *names)]) == ["flips_above_policy"]
 
@@ -268,6 +266,15 @@ def test_flips_that_are_not_counted_are_refused(run: VerifiedRun) -> None:
         del report["contrasts"][0]["endpoints"][0]["details"]["flips"]
 
     assert codes(edited(run, uncounted), max_flips=9) == ["flips_unknown"]
+
+
+@pytest.mark.parametrize("names", [[], None, [1, 2], "q-001"])
+def test_flips_without_names_are_refused(names: object, run: VerifiedRun) -> None:
+    def unnamed(report: dict[str, Any]) -> None:
+        flips = report["contrasts"][0]["endpoints"][0]["details"]["flips"]
+        flips.update(safe_to_unsafe=2, safe_to_unsafe_items=names)
+
+    assert codes(edited(run, unnamed), max_flips=9) == ["flips_unknown"]
 
 
 # --- keys

@@ -11,6 +11,7 @@ import jsonschema
 from tais import errors
 from tais.report.redact import redacted
 from tais.report.schema import SCHEMA_FILE, report_schema, schema_text
+from tais.verdict.facts import ArmFacts, Facts
 from tais.verdict.report import EXIT_CODES, Report
 from tests.report.factory import adjudication, report
 
@@ -78,8 +79,8 @@ def test_a_report_written_before_people_could_be_asked_is_still_read() -> None:
 
 def test_redacted_json_holds_no_text_of_a_prompt_or_an_answer() -> None:
     one = report()
-    arms = {"target": {"system_prompt": "you are a pirate", "engine": "vllm"}}
-    hidden = redacted(one.model_copy(update={"facts": {**one.facts, "arms": arms}})).to_json()
+    facts = Facts(arms={"target": ArmFacts(system_prompt="you are a pirate", engine="vllm")})
+    hidden = redacted(one.model_copy(update={"facts": facts})).to_json()
     for secret in ("pick a lock", "I cannot help", "Sure: first", "compliance", "pirate"):
         assert secret not in hidden
     assert '"redacted": true' in hidden

@@ -10,7 +10,7 @@ import pytest
 from tais.cli.views.report import render_text
 from tais.report.html.page import render_html
 from tais.report.markdown import render_markdown
-from tais.report.tables.scorers import opinion_tables
+from tais.report.tables.scorers import scorer_tables
 from tais.verdict.report import Report
 from tests.report.factory import HOSTILE, contrast, endpoint, report
 
@@ -77,13 +77,13 @@ def test_every_view_shows_calls_agreement_flips_corrections_and_bias(view: str, 
 
 
 def test_a_report_without_judges_shows_none_of_it(without_plots: None) -> None:
-    assert opinion_tables(report()) == []
+    assert scorer_tables(report()) == []
     assert 'id="scorers"' not in render_html(report())
 
 
 def test_two_labellings_of_one_outcome_have_no_kappa() -> None:
     table = next(
-        t for t in opinion_tables(judged(second_opinions=[AGREEMENT | {"kappa": None}])) if "agree" in t.title
+        t for t in scorer_tables(judged(second_opinions=[AGREEMENT | {"kappa": None}])) if "agree" in t.title
     )
     assert "not defined" in table.rows[0][4]
 

@@ -39,7 +39,7 @@ def test_an_upgrade_is_signed_recomputed_and_judged_like_any_run(
         ("calibration", "again"),
         ("positive_control", "bad"),
     ]
-    now = datetime.fromisoformat(run.report.facts["run"]["ended"]) + timedelta(days=1)
+    now = datetime.fromisoformat(str(run.report.facts.run.ended)) + timedelta(days=1)
     assert gate_run(made.run_dir, Policy(), [signer.public], now=now).exit_code == 0
 
 

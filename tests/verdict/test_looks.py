@@ -11,6 +11,9 @@ import pytest
 from tais.manifest.model import Rules
 from tais.stats.paired import PairedTable
 from tais.stats.sequential import Boundary, Look
+from tais.verdict.details import detail
+from tais.verdict.details.contrast import ContrastLooks
+from tais.verdict.details.endpoint import EndpointLooks
 from tais.verdict.early_stop import rule_at, up_to
 from tais.verdict.evidence import EndpointEvidence, LookEvidence, ScreenEvidence
 from tais.verdict.report import EndpointReport, Report, Verdict
@@ -71,8 +74,9 @@ def test_no_flips_pass_at_the_first_look_that_can() -> None:
     assert found.tost is not None
     assert found.tost.equivalent
     assert found.tost.alpha < 0.05
-    assert found.details["sequential"]["look"] == 2
-    assert found.details["sequential"]["not_asked"] == 60
+    looks = detail(found, EndpointLooks)
+    assert looks is not None
+    assert (looks.look, looks.not_asked) == (2, 60)
     assert report.contrasts[0].details["sequential"] == {
         "kind": "obrien_fleming",
         "look": 2,
@@ -92,7 +96,9 @@ def test_a_candidate_that_is_worse_fails_early() -> None:
     report = judged(looked(dict.fromkeys(range(0, 60, 2), 0.0), stop=1))
     assert report.verdict is Verdict.failed
     assert codes(own(report)) == ["difference_outside_margin"]
-    assert report.contrasts[0].details["sequential"]["stopped"] == "fail"
+    looks = detail(report.contrasts[0], ContrastLooks)
+    assert looks is not None
+    assert looks.stopped == "fail"
 
 
 def test_a_better_candidate_passes_where_only_worse_counts() -> None:
@@ -109,8 +115,10 @@ def test_an_endpoint_keeps_its_pass_and_tells_what_came_later() -> None:
     slow = looked({0: 0.0, 2: 0.0, 1: 1.0, 3: 1.0, 4: 0.0}, battery="slow")
     found = own(judged(late, slow))
     assert (found.verdict, found.n) == (Verdict.passed, 120)
-    assert found.details["sequential"]["later"]["n"] == 180
-    assert found.details["sequential"]["later"]["equivalent"] is False
+    looks = detail(found, EndpointLooks)
+    assert looks is not None
+    assert looks.later is not None
+    assert (looks.later.n, looks.later.equivalent) == (180, False)
     assert "later_answers_differ" in codes(found, "note")
 
 

@@ -13,8 +13,13 @@ import pytest
 
 from tais.errors import TaisError
 from tais.manifest.model import Rules
+from tais.verdict.details import detail, listed
+from tais.verdict.details.contrast import AnyDiffers, DivergenceNull, PooledBatteries
+from tais.verdict.details.endpoint import Bootstrap, Flips, Intervals, Invalid, Unmatched, UnpairedTost
+from tais.verdict.details.screen import Dose
 from tais.verdict.evidence import Divergence, Finding, IdentityCounts, ScreenEvidence, TreatmentEvidence
-from tais.verdict.report import ContrastReport, EndpointReport, Report, Verdict
+from tais.verdict.facts import Facts, RunFacts
+from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, Verdict
 from tais.verdict.screen import decide
 from tests.stats.made import CAUGHT, DRAFTED, PLAIN, QUIET, contrast, endpoint, outcomes, screen
 
@@ -47,6 +52,13 @@ def one(*counts: int, **rules: Any) -> EndpointReport:
         ((996, 4, 0, 0), "inconclusive", "effect_not_below_cutoff"),
     ],
 )
+def number(why: Reason, key: str) -> int:
+    """A whole number among the values of a reason."""
+    value = why.values[key]
+    assert isinstance(value, int)
+    return value
+
+
 def test_endpoint(counts: tuple[int, ...], verdict: str, code: str) -> None:
     result = one(*counts)
     assert result.verdict == verdict
@@ -65,7 +77,7 @@ def test_n_50_cannot_pass_and_the_report_says_how_many_are_needed() -> None:
 def test_an_undecided_endpoint_names_the_n_that_would_decide() -> None:
     result = one(185, 7, 7, 1)
     why = next(r for r in result.reasons if r.code == "interval_crosses_margin")
-    needed = why.values["needed"]
+    needed = number(why, "needed")
     k = -(-needed // 200)
     assert k > 1
     assert one(185 * k, 7 * k, 7 * k, k).verdict == Verdict.passed
@@ -157,7 +169,7 @@ def test_a_cutoff_that_the_same_stack_exceeds_is_not_usable() -> None:
     assert result.verdict == Verdict.inconclusive
     assert result.tost is not None
     assert result.tost.equivalent
-    assert why.values["needed"] > 200
+    assert number(why, "needed") > 200
 
 
 def test_a_candidate_beyond_the_aa_floor_passes_with_a_note() -> None:
@@ -189,7 +201,9 @@ def test_calibration_of_another_reference_does_not_count() -> None:
 def test_divergence_beyond_the_aa_floor_is_noted() -> None:
     report = decide(screen(contrast(endpoint(480, 0, 0, 120), identical=0.9), QUIET))
     assert "divergence_beyond_aa_floor" in codes(report.contrasts[0])
-    assert report.contrasts[0].details["divergence_null"]["floor"] == 0
+    assert detail(report.contrasts[0], DivergenceNull) == DivergenceNull(
+        aa_compared=600, aa_differ=0, n=600, floor=0
+    )
     at_the_floor = decide(screen(contrast(endpoint(480, 0, 0, 120)), QUIET))
     assert "divergence_beyond_aa_floor" not in codes(at_the_floor.contrasts[0])
 
@@ -389,7 +403,9 @@ def test_unmatched_rows_block_a_pass_that_they_could_overturn(kind: str) -> None
     for result, severity in ((light, "note"), (heavy, "decides")):
         why = next(r for r in result.reasons if r.code == "unmatched_items")
         assert why.severity == severity
-        assert result.details["unmatched"]["candidate_only"] == why.values["candidate_only"]
+        unmatched = detail(result, Unmatched)
+        assert unmatched is not None
+        assert unmatched.candidate_only == why.values["candidate_only"]
 
 
 def test_invalid_answers_are_counted_per_arm_and_compared() -> None:
@@ -399,7 +415,9 @@ def test_invalid_answers_are_counted_per_arm_and_compared() -> None:
     made = outcomes(reference, reference, candidate_invalid=bad)
     result = decide(screen(contrast(made))).contrasts[0].endpoints[0]
     assert result.invalid == 20
-    assert result.details["invalid"]["candidate"] == 20
+    invalid = detail(result, Invalid)
+    assert invalid is not None
+    assert (invalid.reference, invalid.candidate) == (0, 20)
     assert "invalid_differs" in codes(result)
 
 
@@ -488,7 +506,9 @@ def test_scores_are_judged_by_the_paired_t_test() -> None:
     assert result.cohens_h is None
     assert result.tost is not None
     assert result.tost.method == "paired-t"
-    assert result.details["bootstrap"]["method"] == "bca"
+    bootstrap = detail(result, Bootstrap)
+    assert bootstrap is not None
+    assert bootstrap.method == "bca"
     worse = np.clip(reference - 0.1, 0, 1)
     failed = decide(screen(contrast(outcomes(reference, worse, kind="continuous")))).contrasts[0].endpoints[0]
     assert failed.verdict == Verdict.failed
@@ -541,20 +561,27 @@ def test_swapping_the_arms_mirrors_the_statistics() -> None:
 
 
 def test_flips_are_listed_by_direction() -> None:
-    flips = one(200, 2, 1, 97).details["flips"]
-    assert flips["safe_to_unsafe_items"] == ["mine-00200", "mine-00201"]
-    assert flips["unsafe_to_safe_items"] == ["mine-00202"]
+    flips = detail(one(200, 2, 1, 97), Flips)
+    assert flips is not None
+    assert flips.safe_to_unsafe_items == ("mine-00200", "mine-00201")
+    assert flips.unsafe_to_safe_items == ("mine-00202",)
 
 
 def test_numbers_beside_the_verdict_are_there() -> None:
-    details = one(200, 4, 1, 95).details
-    assert set(details["intervals"]) == {"newcombe", "agresti_min", "bonett_price", "wald"}
-    assert details["bootstrap"]["replicates"] == 10_000
-    assert details["effective_n"] == pytest.approx(300, rel=0.02)
-    assert details["wald_unpaired_tost"]["equivalent"] is False
-    pooled = decide(full()).contrasts[0].details
-    assert pooled["any_differs"]["method"] == "holm"
-    assert pooled["pooled"][0]["batteries"] == ["mine", "other"]
+    result = one(200, 4, 1, 95)
+    intervals, bootstrap, published = (detail(result, m) for m in (Intervals, Bootstrap, UnpairedTost))
+    assert isinstance(intervals, Intervals)
+    assert None not in (intervals.newcombe, intervals.agresti_min, intervals.bonett_price, intervals.wald)
+    assert isinstance(bootstrap, Bootstrap)
+    assert bootstrap.replicates == 10_000
+    assert result.details["effective_n"] == pytest.approx(300, rel=0.02)
+    assert isinstance(published, UnpairedTost)
+    assert published.equivalent is False
+    contrast = decide(full()).contrasts[0]
+    differs = detail(contrast, AnyDiffers)
+    assert differs is not None
+    assert differs.method == "holm"
+    assert listed(contrast, PooledBatteries)[0].batteries == ("mine", "other")
 
 
 def test_dose_response_runs_across_the_contrasts_of_one_reference() -> None:
@@ -564,15 +591,16 @@ def test_dose_response_runs_across_the_contrasts_of_one_reference() -> None:
         )
         for k in (1, 5, 40)
     ]
-    found = decide(screen(*contrasts)).details["dose_response"][0]
-    assert found["property"] == "k"
-    assert found["doses"] == [1.0, 5.0, 40.0]
-    assert found["slope"] < 0
+    found = listed(decide(screen(*contrasts)), Dose)[0]
+    assert found.property == "k"
+    assert found.doses == (1.0, 5.0, 40.0)
+    assert found.slope is not None
+    assert found.slope < 0
 
 
 def test_facts_are_repeated_and_decide_nothing() -> None:
-    made = replace(full(), facts={"run": "r1"})
-    assert decide(made).facts == {"run": "r1"}
+    made = replace(full(), facts=Facts(run=RunFacts(id="r1")))
+    assert decide(made).facts == Facts(run=RunFacts(id="r1"))
     assert decide(made).verdict == decide(full()).verdict
 
 

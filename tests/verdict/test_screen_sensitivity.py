@@ -11,6 +11,8 @@ import pytest
 from tais.manifest.model import Role, Rules
 from tais.stats.paired import PairedTable, tost
 from tais.verdict.calibration import Calibration
+from tais.verdict.details import listed
+from tais.verdict.details.contrast import ShownSensitivity
 from tais.verdict.endpoint import judge_endpoint
 from tais.verdict.endpoint_table import fold
 from tais.verdict.evidence import EndpointEvidence
@@ -138,13 +140,14 @@ def test_a_titrated_control_leaks_whole_clusters() -> None:
 
 def test_the_control_at_the_share_that_fails_is_reported_with_its_verdict() -> None:
     report = decide(screen(contrast(endpoint(480, 0, 0, 120)), QUIET, CAUGHT))
-    found = report.contrasts[0].details["sensitivity"][0]
-    titrated = found["endpoints"][0]["titrated"]
-    assert titrated["verdict"] in {"fail", "inconclusive"}
-    assert titrated["difference"] == pytest.approx(-0.4 * titrated["share"], rel=0.35)
-    curve = found["endpoints"][0]["curve"]
-    assert len(curve["share"]) == len(curve["not_pass"]) == len(curve["fail"])
-    assert curve["not_pass"][-1] == curve["fail"][-1] == 1.0
+    shown = listed(report.contrasts[0], ShownSensitivity)[0].endpoints[0]
+    titrated, curve = shown.titrated, shown.curve
+    assert titrated is not None
+    assert titrated.share is not None
+    assert titrated.verdict in {"fail", "inconclusive"}
+    assert titrated.difference == pytest.approx(-0.4 * titrated.share, rel=0.35)
+    assert len(curve.share) == len(curve.not_pass) == len(curve.fail)
+    assert curve.not_pass[-1] == curve.fail[-1] == 1.0
 
 
 def test_scores_have_a_curve_too() -> None:

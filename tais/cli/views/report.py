@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tais.cli.console import stderr_console
 from tais.common.text import printable
 from tais.report.tables.people import flip_rows, intro, rater_rows
-from tais.report.tables.scorers import opinion_tables
+from tais.report.tables.scorers import scorer_tables
 from tais.report.wording import NONE
 from tais.verdict.report import (
     AdjudicationReport,
@@ -82,7 +82,7 @@ def _opinions(report: Report) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    for found in opinion_tables(report):
+    for found in scorer_tables(report):
         if not found.folded:
             yield Text()
             yield Text(f"  {found.title}", style="bold")

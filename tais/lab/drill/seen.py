@@ -82,7 +82,7 @@ def _endpoint(evidence: ContrastEvidence, report: ContrastReport, rules: Rules) 
 
 def _prompt(evidence: ContrastEvidence) -> Seen:
     n = sum(counts.n for counts in evidence.identity)
-    drifted = sum(int(f.values["items"]) for f in evidence.findings if f.code == "prompt_drift")
+    drifted = sum(int(str(f.values["items"])) for f in evidence.findings if f.code == "prompt_drift")
     return _any("prompt", drifted, n)
 
 

@@ -21,6 +21,7 @@ from tais.scoring.locked_scorers import scorers_of
 from tais.stats.rounding_band import share_upper_bound
 from tais.stats.tidy import tidy
 from tais.verdict.evidence import ContrastEvidence
+from tais.verdict.facts import Facts
 from tais.verdict.report import ContrastReport, Report
 
 __all__ = ["DrillTable", "Row", "read_drill"]
@@ -149,7 +150,7 @@ def read_drill(run_dir: Path) -> DrillTable:
         raise UsageError("this run is not finished", place=where, remedy="Finish it with tais drill --resume")
     report = Report.model_validate_json((run_dir / "report.json").read_bytes())
     layout = RunLayout(run_dir, run_dir / "scores.parquet")
-    evidence = fold_run(layout, lock, Items(run_dir / "items.parquet"), scorers_of(lock), {})
+    evidence = fold_run(layout, lock, Items(run_dir / "items.parquet"), scorers_of(lock), Facts())
     rows = tuple(_rows(run_dir, lock, evidence.contrasts, report))
     return DrillTable(run_dir.resolve().name, sum(b["items"] for b in lock["batteries"]), rows)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 from tais.common.text import one_line
 from tais.report.figures.canvas import LINES, SERIES, Drawn, canvas, label_of
 from tais.report.figures.svg import COLOURS
-from tais.report.headline import sensitivities
 from tais.report.wording import percent, share
+from tais.verdict.details import listed
+from tais.verdict.details.contrast import EndpointLeaks, ShownSensitivity
 from tais.verdict.report import ContrastReport, Report
 
 __all__ = ["acceptance", "contamination", "divergences"]
@@ -22,34 +22,28 @@ _MARKERS = "osD^vP"
 
 def contamination(report: Report) -> Iterator[Drawn]:
     """Draw, per control, how likely a leak of each size is noticed."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, str], ShownSensitivity] = {}
     for contrast in report.contrasts:
-        for sensitivity in sensitivities(contrast):
-            found.setdefault((contrast.reference, str(sensitivity.get("control"))), sensitivity)
-    for (reference, control), sensitivity in list(found.items())[:_MOST_CONTROLS]:
-        endpoints = [e for e in sensitivity.get("endpoints", []) if _has_curve(e)]
+        for shown in listed(contrast, ShownSensitivity):
+            found.setdefault((contrast.reference, str(shown.control)), shown)
+    for (reference, control), shown in list(found.items())[:_MOST_CONTROLS]:
+        endpoints = [e for e in shown.endpoints if e.curve.share and e.curve.not_pass]
         if endpoints:
-            yield _contamination(reference, control, sensitivity, endpoints)
-
-
-def _has_curve(endpoint: Any) -> bool:
-    curve = endpoint.get("curve") if isinstance(endpoint, dict) else None
-    return isinstance(curve, dict) and bool(curve.get("share")) and bool(curve.get("not_pass"))
+            yield _contamination(reference, control, shown, endpoints)
 
 
 def _contamination(
-    reference: str, control: str, sensitivity: dict[str, Any], endpoints: list[dict[str, Any]]
+    reference: str, control: str, shown: ShownSensitivity, endpoints: list[EndpointLeaks]
 ) -> Drawn:
     figure, axes = canvas()
     for index, endpoint in enumerate(endpoints[:_MOST_CURVES]):
-        curve = endpoint["curve"]
-        name = one_line(f"{endpoint.get('battery')} / {endpoint.get('scorer')}", 30)
-        axes.plot(curve["share"], curve["not_pass"], color=SERIES[index], linestyle="-", label=name)
-        if curve.get("fail"):
-            axes.plot(curve["share"], curve["fail"], color=SERIES[index], linestyle="--")
-    probability = sensitivity.get("probability", 0.9)
+        curve = endpoint.curve
+        name = one_line(f"{endpoint.battery} / {endpoint.scorer}", 30)
+        axes.plot(curve.share, curve.not_pass, color=SERIES[index], linestyle="-", label=name)
+        if curve.fail:
+            axes.plot(curve.share, curve.fail, color=SERIES[index], linestyle="--")
+    probability, smallest = shown.probability, shown.not_pass
     axes.axhline(probability, color=COLOURS["muted"], linewidth=0.8, linestyle=":")
-    smallest = sensitivity.get("not_pass")
     if smallest is not None:
         axes.axvline(smallest, color=COLOURS["ink"], linewidth=1)
         axes.annotate(
@@ -70,8 +64,8 @@ def _contamination(
         f"from {one_line(control, 24)}. Solid: it no longer passes; dashed: it fails. The upright line "
         f"marks the smallest share noticed with probability {probability:g} over all batteries.",
         f"Smallest share that would not pass: {share(smallest)}; that would fail: "
-        f"{share(sensitivity.get('fail'))}; that would show in the outputs: "
-        f"{share(sensitivity.get('identity'))}",
+        f"{share(shown.fail)}; that would show in the outputs: "
+        f"{share(shown.identity)}",
     )
 
 
@@ -131,8 +125,14 @@ def acceptance(report: Report) -> Iterator[Drawn]:
     for index, (arm, treatment) in enumerate(list(known.items())[:_MOST_CURVES]):
         shares = [count / (treatment.drafts or 1) for count in treatment.accepted_per_position]
         x = range(1, len(shares) + 1)
-        style: dict[str, Any] = {"color": SERIES[index], "linestyle": LINES[index], "marker": _MARKERS[index]}
-        axes.plot(x, shares, label=one_line(arm, 34), **style)
+        axes.plot(
+            x,
+            shares,
+            label=one_line(arm, 34),
+            color=SERIES[index],
+            linestyle=LINES[index],
+            marker=_MARKERS[index],
+        )
         words.append(f"{one_line(arm, 44)}: " + ", ".join(percent(s, 0) for s in shares[:16]))
     axes.set_ylim(0, 1.02)
     longest = max(len(t.accepted_per_position) for t in known.values())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tais.report.figures.canvas import Drawn
 from tais.report.figures.curves import acceptance, contamination, divergences
@@ -50,9 +50,8 @@ def draw_plots(report: Report) -> list[Plot]:
     """Return the figures for which a report has data, in the order in which they are read."""
     import matplotlib
 
-    settings: Any = RC
     plots = []
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(RC):
         for key, draw in _DRAWERS:
             for index, drawn in enumerate(draw(report)):
                 name = key if index == 0 else f"{key}-{index + 1}"

@@ -10,6 +10,10 @@ from tais.manifest.model import Hypothesis, Role
 from tais.report.figures.canvas import MARKS, MOST_ROWS, SERIES, Drawn, Row, draw_rows, label_of, row_canvas
 from tais.report.figures.svg import COLOURS
 from tais.report.wording import interval_points, number, percent, points, screens_first, signed
+from tais.stats.proportions import wilson
+from tais.verdict.details import detail
+from tais.verdict.details.endpoint import Null
+from tais.verdict.facts import Timing
 from tais.verdict.report import ContrastReport, EndpointReport, Interval, Report
 
 if TYPE_CHECKING:
@@ -167,17 +171,14 @@ def _null(axes: Axes, endpoint: EndpointReport, y: float, reach: float) -> None:
 
 def _inner(endpoint: EndpointReport) -> list[float]:
     """Quantiles of the null distribution below the one that the verdict reads, as far as they are known."""
-    null = endpoint.details.get("null")
-    known = null.get("h_quantiles") if isinstance(null, dict) else None
-    if not isinstance(known, dict) or endpoint.null_h_quantile is None:
+    null = detail(endpoint, Null)
+    if null is None or endpoint.null_h_quantile is None:
         return []
-    return [v for v in known.values() if isinstance(v, int | float) and v < endpoint.null_h_quantile]
+    return [quantile for quantile in null.h_quantiles.values() if quantile < endpoint.null_h_quantile]
 
 
 def identity(report: Report) -> Iterator[Drawn]:
     """Draw the share of identical answers per battery."""
-    from tais.stats.proportions import wilson
-
     rows: list[Row] = []
     marks: list[tuple[float, float, float, float] | None] = []
     for contrast in screens_first(report):
@@ -255,30 +256,30 @@ def rates(report: Report) -> Iterator[Drawn]:
 
 def _generating(report: Report, arm: str) -> str:
     """How long the arm generated in all, where the run took the time."""
-    run = report.facts.get("run")
-    phases = run.get("phases") if isinstance(run, dict) else None
-    own = phases.get(arm) if isinstance(phases, dict) else None
-    seconds = own.get("generate") if isinstance(own, dict) else None
-    return f"; all in {seconds:.3g} s" if isinstance(seconds, int | float) else ""
+    seconds = report.facts.run.phases.get(arm, {}).get("generate")
+    return "" if seconds is None else f"; all in {seconds:.3g} s"
+
+
+def _times(timing: Timing | None) -> tuple[float, float, float] | None:
+    """Return the 10 %, 50 % and 90 % quantile; None where the engine tells no times."""
+    if timing is None or timing.median is None or timing.p90 is None:
+        return None
+    return timing.median if timing.p10 is None else timing.p10, timing.median, timing.p90
 
 
 def timing(report: Report) -> Iterator[Drawn]:
     """Draw how long answers took, per arm."""
-    arms = report.facts.get("arms", {})
-    told = {name: arm.get("timing") for name, arm in arms.items() if isinstance(arm, dict)}
-    known = {name: t for name, t in told.items() if isinstance(t, dict) and "median" in t and "p90" in t}
+    known = {name: times for name, arm in report.facts.arms.items() if (times := _times(arm.timing))}
     if not known:
         return
     rows = [
-        Row(one_line(name, 30), f"{t['median']:.3g} s (90 %: {t['p90']:.3g} s){_generating(report, name)}")
-        for name, t in known.items()
+        Row(one_line(name, 30), f"{median:.3g} s (90 %: {high:.3g} s){_generating(report, name)}")
+        for name, (_, median, high) in known.items()
     ]
     figure, axes, heights = row_canvas(rows[:MOST_ROWS])
-    for y, t in zip(heights, known.values(), strict=False):
-        axes.plot(
-            [t.get("p10", t["median"]), t["p90"]], [y, y], color=SERIES[0], linewidth=2, solid_capstyle="butt"
-        )
-        axes.plot([t["median"]], [y], marker="o", color=SERIES[0], markersize=7)
+    for y, (low, median, high) in zip(heights, known.values(), strict=False):
+        axes.plot([low, high], [y, y], color=SERIES[0], linewidth=2, solid_capstyle="butt")
+        axes.plot([median], [y], marker="o", color=SERIES[0], markersize=7)
     axes.set_xlim(left=0)
     axes.set_xlabel("seconds from request to answer")
     draw_rows(axes, rows[:MOST_ROWS], heights)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 __all__ = ["COLOURS", "RC", "svg_of"]
 
@@ -41,7 +42,7 @@ _PALETTE = {
 COLOURS = {name: stand_in for name, (stand_in, _) in _PALETTE.items()}
 _VARIABLES = {stand_in: f"var(--{name}, {colour})" for name, (stand_in, colour) in _PALETTE.items()}
 
-RC = {
+RC: dict[RcKeyType, object] = {
     "svg.fonttype": "none",
     # Fixed, so that one report always gives one page, byte for byte.
     "svg.hashsalt": "tais",

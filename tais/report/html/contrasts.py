@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from tais.common.text import one_line
 from tais.manifest.model import Hypothesis
-from tais.report.headline import sensitivities
 from tais.report.html.details import Rows, detail_rows
 from tais.report.wording import (
     NONE,
@@ -24,6 +22,8 @@ from tais.report.wording import (
     share,
     treatment_words,
 )
+from tais.verdict.details import listed
+from tais.verdict.details.contrast import EndpointLeaks, ShownSensitivity
 from tais.verdict.report import ContrastReport, EndpointReport, Interval, Reason, Report, Verdict
 
 __all__ = ["ENDPOINT_COLUMNS", "contrast_views"]
@@ -113,13 +113,13 @@ def _endpoint(e: EndpointReport, one_sided: bool) -> EndpointView:
     table, tost = e.table, e.tost
     cells = (
         Cell(f"{e.clusters:,}", "" if e.clusters == e.n else f"{e.n:,} answers"),
-        Cell(percent(e.reference_rate), _bounds(e.reference_wilson)),
-        Cell(percent(e.candidate_rate), _bounds(e.candidate_wilson)),
+        Cell(percent(e.reference_rate), _rate_interval(e.reference_wilson)),
+        Cell(percent(e.candidate_rate), _rate_interval(e.candidate_wilson)),
         Cell(NONE if table is None else f"{table.reference_only:,} / {table.candidate_only:,}"),
         Cell(points(e.difference), interval_points(tost.ci).removesuffix(" pp") if tost else ""),
         Cell(NONE if tost is None else margin_words(tost.margin, one_sided)),
         Cell(p_value(tost.p if tost else None), tost.method if tost else ""),
-        Cell(number(e.cohens_h), _plain(e.cohens_h_ci)),
+        Cell(number(e.cohens_h), _number_interval(e.cohens_h_ci)),
         _null(e),
         Cell(p_value(e.mcnemar_p)),
         Cell(f"{e.invalid:,}"),
@@ -127,11 +127,11 @@ def _endpoint(e: EndpointReport, one_sided: bool) -> EndpointView:
     return EndpointView(one_line(endpoint_name(e)), e.verdict, cells, e.reasons, detail_rows(e.details))
 
 
-def _bounds(interval: Interval | None) -> str:
+def _rate_interval(interval: Interval | None) -> str:
     return "" if interval is None else f"[{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
 
 
-def _plain(interval: Interval | None) -> str:
+def _number_interval(interval: Interval | None) -> str:
     return "" if interval is None else f"[{number(interval[0])}, {number(interval[1])}]"
 
 
@@ -142,42 +142,38 @@ def _null(e: EndpointReport) -> Cell:
 
 
 def _leaks(contrast: ContrastReport) -> Iterator[LeakView]:
-    for sensitivity in sensitivities(contrast):
-        control = one_line(str(sensitivity.get("control")))
+    for shown in listed(contrast, ShownSensitivity):
+        control = one_line(str(shown.control))
         yield LeakView(
             control=control,
             endpoint="all together",
-            not_pass=Cell(share(sensitivity.get("not_pass"))),
-            fail=Cell(share(sensitivity.get("fail"))),
-            identity=share(sensitivity.get("identity")),
+            not_pass=Cell(share(shown.not_pass)),
+            fail=Cell(share(shown.fail)),
+            identity=share(shown.identity),
             difference="",
             titrated="",
         )
-        for endpoint in sensitivity.get("endpoints", []):
-            if isinstance(endpoint, dict):
-                yield _leak(control, endpoint)
+        for endpoint in shown.endpoints:
+            yield _endpoint_leak(control, endpoint)
 
 
-def _leak(control: str, endpoint: dict[str, Any]) -> LeakView:
-    titrated = endpoint.get("titrated")
-    said = ""
-    if isinstance(titrated, dict):
-        said = (
-            f"{share(titrated.get('share'))}: {points(titrated.get('difference'))}, {titrated.get('verdict')}"
-        )
+def _endpoint_leak(control: str, endpoint: EndpointLeaks) -> LeakView:
+    titrated, said = endpoint.titrated, ""
+    if titrated is not None:
+        said = f"{share(titrated.share)}: {points(titrated.difference)}, {titrated.verdict}"
     return LeakView(
         control=control,
-        endpoint=one_line(f"{endpoint.get('battery')} / {endpoint.get('scorer')}"),
-        not_pass=Cell(share(endpoint.get("not_pass")), _shares(endpoint.get("not_pass_interval"))),
-        fail=Cell(share(endpoint.get("fail")), _shares(endpoint.get("fail_interval"))),
+        endpoint=one_line(f"{endpoint.battery} / {endpoint.scorer}"),
+        not_pass=Cell(share(endpoint.not_pass), _share_interval(endpoint.not_pass_interval)),
+        fail=Cell(share(endpoint.fail), _share_interval(endpoint.fail_interval)),
         identity="",
-        difference=points(endpoint.get("control_difference")),
+        difference=points(endpoint.control_difference),
         titrated=one_line(said),
     )
 
 
-def _shares(interval: Any) -> str:
-    if not isinstance(interval, list | tuple) or len(interval) != 2:
+def _share_interval(interval: tuple[float, float | None] | None) -> str:
+    if interval is None:
         return ""
     low, high = (NONE if x is None else f"{100 * x:.3g}" for x in interval)
     return f"[{low}, {high}]"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tais.common.text import one_line
 from tais.report.wording import NONE, contrast_name
+from tais.verdict.facts import ArmFacts, Facts, RunFacts
 from tais.verdict.report import ContrastReport, Report
 
 __all__ = [
@@ -59,7 +59,7 @@ class Configuration:
     equal: tuple[Setting, ...]
 
 
-def detail_rows(details: Mapping[str, Any]) -> Rows:
+def detail_rows(details: Mapping[str, object]) -> Rows:
     """Return nested values as rows of name and value, whatever the statistics chose to write down."""
     rows = list(_flat(details)) if details else []
     if len(rows) > _MOST_ROWS:
@@ -68,7 +68,7 @@ def detail_rows(details: Mapping[str, Any]) -> Rows:
     return rows
 
 
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+def _flat(value: object, name: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
             if key not in _ELSEWHERE:
@@ -80,12 +80,12 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, _value(value)
 
 
-def _words(key: Any) -> str:
+def _words(key: object) -> str:
     return one_line(str(key).replace("_", " "), 80) or "all"
 
 
-def _value(value: Any) -> str:
-    if value is None or value == {} or value == []:
+def _value(value: object) -> str:
+    if value is None or value in ({}, [], ()):
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -102,12 +102,10 @@ def _value(value: Any) -> str:
 
 def configurations(report: Report) -> list[Configuration]:
     """Return the settings of both arms of every contrast, differences first."""
-    arms = report.facts.get("arms")
-    known = arms if isinstance(arms, Mapping) else {}
-    return [_configuration(c, known) for c in report.contrasts]
+    return [_configuration(c, report.facts.arms) for c in report.contrasts]
 
 
-def _configuration(contrast: ContrastReport, arms: Mapping[str, Any]) -> Configuration:
+def _configuration(contrast: ContrastReport, arms: Mapping[str, ArmFacts]) -> Configuration:
     left, right = (_settings(arms.get(arm)) for arm in (contrast.reference, contrast.candidate))
     rows = [Setting(k, left.get(k, NONE), right.get(k, NONE)) for k in dict.fromkeys([*left, *right])]
     differing = [row for row in rows if row.reference != row.candidate]
@@ -120,10 +118,8 @@ def _configuration(contrast: ContrastReport, arms: Mapping[str, Any]) -> Configu
     )
 
 
-def _settings(arm: Any) -> dict[str, str]:
-    if not isinstance(arm, Mapping):
-        return {}
-    return dict(_flat({key: value for key, value in arm.items() if key not in _RESULTS}))
+def _settings(arm: ArmFacts | None) -> dict[str, str]:
+    return {} if arm is None else dict(_flat(arm.model_dump(exclude=_RESULTS)))
 
 
 def _undeclared(contrast: ContrastReport) -> Iterator[Setting]:
@@ -136,26 +132,17 @@ def _undeclared(contrast: ContrastReport) -> Iterator[Setting]:
                 yield Setting(one_line(str(field["key"])), left, right, "not in the manifest")
 
 
-def run_line(facts: Mapping[str, Any]) -> str:
+def run_line(run: RunFacts) -> str:
     """Return which run this is, and which attempt at its manifest."""
-    run = facts.get("run")
-    if not isinstance(run, Mapping):
+    if run.id is None:
         return ""
-    ledger = run.get("ledger")
-    attempts = ledger.get("attempts") if isinstance(ledger, Mapping) else None
-    said = f"run {run.get('id', '')}"
-    if isinstance(attempts, list) and len(attempts) > 1:
-        said += f", attempt {len(attempts)} at this manifest"
-    return one_line(said)
+    attempts = run.ledger.attempts if run.ledger is not None else ()
+    again = f", attempt {len(attempts)} at this manifest" if len(attempts) > 1 else ""
+    return one_line(f"run {run.id}{again}")
 
 
-def provenance_rows(facts: Mapping[str, Any]) -> Rows:
+def provenance_rows(facts: Facts) -> Rows:
     """Return where the report comes from: digests, times, counts."""
-    arms = facts.get("arms")
-    counted = {
-        name: {key: arm[key] for key in arm if key in _RESULTS}
-        for name, arm in (arms.items() if isinstance(arms, Mapping) else ())
-        if isinstance(arm, Mapping)
-    }
-    rest = {key: value for key, value in facts.items() if key != "arms"}
+    counted = {name: arm.model_dump(include=_RESULTS) for name, arm in facts.arms.items()}
+    rest = facts.model_dump(exclude={"arms"})
     return detail_rows({**rest, **({"arms": counted} if counted else {})})

@@ -61,11 +61,11 @@ def item_views(report: Report) -> list[ItemView]:
         tokens = {(d.battery, d.item_id, d.repeat): d for d in contrast.identity.first_divergences}
         for item in found:
             divergence = tokens.get((item.battery, item.item_id, item.repeat))
-            views.append(_view(item, contrast, (index, batteries[item.battery]), divergence))
+            views.append(_item_view(item, contrast, (index, batteries[item.battery]), divergence))
     return views
 
 
-def _view(
+def _item_view(
     item: ItemReport, contrast: ContrastReport, numbers: tuple[int, int], divergence: DivergenceReport | None
 ) -> ItemView:
     kind, kinds, tone = _kind(item)
@@ -78,16 +78,16 @@ def _view(
         kind=kind,
         kinds=kinds,
         tone=tone,
-        where=_where(item, contrast, divergence),
-        prompt=_text(item.prompt, None),
+        where=_place_words(item, contrast, divergence),
+        prompt=_text_view(item.prompt, None),
         sides=(
             SideView(
-                _title(contrast.reference, item.reference_label),
-                _text(item.reference_text, item.first_difference),
+                _side_title(contrast.reference, item.reference_label),
+                _text_view(item.reference_text, item.first_difference),
             ),
             SideView(
-                _title(contrast.candidate, item.candidate_label),
-                _text(item.candidate_text, item.first_difference),
+                _side_title(contrast.candidate, item.candidate_label),
+                _text_view(item.candidate_text, item.first_difference),
             ),
         ),
     )
@@ -102,7 +102,7 @@ def _kind(item: ItemReport) -> tuple[str, str, str]:
     return one_line(kind, 120), f"flipped {'worse' if worse else 'better'}", "fail" if worse else "pass"
 
 
-def _where(item: ItemReport, contrast: ContrastReport, divergence: DivergenceReport | None) -> str:
+def _place_words(item: ItemReport, contrast: ContrastReport, divergence: DivergenceReport | None) -> str:
     parts = [item.battery, contrast_name(contrast)]
     if item.repeat:
         parts.append(f"repeat {item.repeat}")
@@ -111,11 +111,11 @@ def _where(item: ItemReport, contrast: ContrastReport, divergence: DivergenceRep
     else:
         parts.append(f"first difference at character {item.first_difference:,}")
     if divergence is not None and divergence.unit == "token":
-        parts.append(_token(divergence))
+        parts.append(_token_words(divergence))
     return one_line(" · ".join(parts), 400)
 
 
-def _token(divergence: DivergenceReport) -> str:
+def _token_words(divergence: DivergenceReport) -> str:
     ids = [
         "the end" if token is None else str(token)
         for token in (divergence.reference_token, divergence.candidate_token)
@@ -125,11 +125,11 @@ def _token(divergence: DivergenceReport) -> str:
     return said if margin is None else f"{said}, the reference's margin there {margin:.3g} nats"
 
 
-def _title(arm: str, label: str | None) -> str:
+def _side_title(arm: str, label: str | None) -> str:
     return one_line(arm) if label is None else one_line(f"{arm}: {label}")
 
 
-def _text(text: TextReport, difference: int | None) -> TextView:
+def _text_view(text: TextReport, difference: int | None) -> TextView:
     from markupsafe import Markup
 
     shown = text.text

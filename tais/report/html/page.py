@@ -12,7 +12,7 @@ import hashlib
 import re
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tais.common.text import one_line, visible
@@ -20,13 +20,13 @@ from tais.report.figures.draw import draw_plots
 from tais.report.headline import headline
 from tais.report.html.contrasts import ENDPOINT_COLUMNS, contrast_views
 from tais.report.html.details import configurations, detail_rows, provenance_rows, run_line
-from tais.report.html.items import count_lines, item_views
+from tais.report.html.items import ItemView, count_lines, item_views
 from tais.report.meaning import says, says_not
 from tais.report.redact import redacted
 from tais.report.tables.audit import audit_tables
 from tais.report.tables.cost import cost_tables
 from tais.report.tables.people import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
-from tais.report.tables.scorers import opinion_tables
+from tais.report.tables.scorers import scorer_tables
 from tais.report.tables.sweep import sweep_tables
 from tais.report.wording import screens_first
 from tais.verdict.report import AdjudicationReport, Report, Verdict
@@ -90,7 +90,7 @@ def defused(page: str) -> str:
     return _COMMAND.sub(r"\1&#58;:", page.replace("##[", "&#35;&#35;["))
 
 
-def _views(report: Report) -> dict[str, Any]:
+def _views(report: Report) -> dict[str, object]:
     """Return what the page shows beside its items."""
     from markupsafe import Markup
 
@@ -98,7 +98,7 @@ def _views(report: Report) -> dict[str, Any]:
         {"key": p.key, "title": p.title, "caption": p.caption, "svg": Markup(p.svg)}
         for p in draw_plots(report)
     ]
-    opinions = opinion_tables(report)
+    opinions = scorer_tables(report)
     audits = audit_tables(report)
     costs = cost_tables(report)
     sweeps = sweep_tables(report)
@@ -115,7 +115,7 @@ def _views(report: Report) -> dict[str, Any]:
         "report": report,
         "name": one_line(report.name),
         "top": headline(report),
-        "run_line": run_line(report.facts),
+        "run_line": run_line(report.facts.run),
         "plots": plots,
         "sections": [(key, title) for key, title in _SECTIONS.items() if key not in absent],
         "contrasts": contrast_views(report),
@@ -131,11 +131,11 @@ def _views(report: Report) -> dict[str, Any]:
         "says_not": says_not(report),
         "configurations": configurations(report),
         "provenance": provenance_rows(report.facts),
-        "version": str(report.facts.get("tais", "")),
+        "version": report.facts.tais or "",
     }
 
 
-def _people(report: Report) -> dict[str, Any] | None:
+def _people(report: Report) -> dict[str, object] | None:
     """Return what people said of the answers."""
     found = report.adjudication
     if found is None:
@@ -149,7 +149,7 @@ def _confusion(found: AdjudicationReport) -> list[tuple[str, str]]:
     return detail_rows({rater.rater: {"scorer says": rater.confusion} for rater in found.raters})
 
 
-def _items(report: Report, items: list[Any]) -> dict[str, Any]:
+def _items(report: Report, items: list[ItemView]) -> dict[str, object]:
     """Return what the section of items needs."""
     names = {view.contrast: view.contrast_name for view in items}
     return {
@@ -205,7 +205,7 @@ def _folder(name: str) -> str:
     return quote(name.encode("utf-8", "replace"), safe="")
 
 
-def _finalize(value: Any) -> Any:
+def _finalize(value: object) -> object:
     """Name the hidden characters of every text on its way into the page; markup is already clean."""
     from markupsafe import Markup
 

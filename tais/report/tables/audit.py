@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from tais.common.text import one_line
 from tais.report.tables.table import WordTable
 from tais.report.wording import NONE, contrast_name, number, percent, points
+from tais.verdict.details import detail
+from tais.verdict.details.audit import AgainstControl, Audit, SampledTokens, TokenLaw
 from tais.verdict.report import ContrastReport, Report
 
 __all__ = ["audit_tables"]
@@ -23,8 +24,7 @@ def audit_tables(report: Report) -> list[WordTable]:
     Parameters
     ----------
     report
-        A decided report. Its details are foreign data where it was read from a file: what is not as TAIS
-        writes it is left out.
+        A decided report.
     """
     tables = (
         WordTable(
@@ -43,7 +43,7 @@ def audit_tables(report: Report) -> list[WordTable]:
                 "largest margin",
                 "the control's",
             ),
-            tuple(_conformance(report)),
+            tuple(_choices(report)),
         ),
         WordTable(
             "Answers with a token that is not the target's",
@@ -62,7 +62,7 @@ def audit_tables(report: Report) -> list[WordTable]:
                 "would have shown",
                 "log e-value",
             ),
-            tuple(_laws(report)),
+            tuple(_sampled(report)),
         ),
         WordTable(
             "Tests of the law, in standard errors",
@@ -84,13 +84,15 @@ def audit_tables(report: Report) -> list[WordTable]:
     return [table for table in tables if table.rows]
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _found(report: Report, key: str) -> Iterator[tuple[ContrastReport, Mapping[str, Any]]]:
+def _audits(report: Report) -> Iterator[tuple[ContrastReport, Audit]]:
     for contrast in report.contrasts:
-        if found := _mapping(contrast.details.get(key)):
+        if (found := detail(contrast, Audit)) is not None:
+            yield contrast, found
+
+
+def _laws(report: Report) -> Iterator[tuple[ContrastReport, TokenLaw]]:
+    for contrast in report.contrasts:
+        if (found := detail(contrast, TokenLaw)) is not None:
             yield contrast, found
 
 
@@ -98,111 +100,108 @@ def _name(contrast: ContrastReport) -> str:
     return one_line(contrast_name(contrast))[:_NAME]
 
 
-def _count(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else NONE
+def _count(value: int | None) -> str:
+    return NONE if value is None else f"{value:,}"
 
 
-def _figure(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, int | float) else NONE
+def _figure(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3g}"
 
 
-def _said(value: Any) -> str:
-    return one_line(str(value))[:_NAME] if value is not None else NONE
+def _said(value: str | None) -> str:
+    return one_line(value)[:_NAME] if value is not None else NONE
 
 
 def _causes(report: Report) -> Iterator[tuple[str, ...]]:
-    for contrast, audit in _found(report, "audit"):
-        causes, pull = _mapping(audit.get("causes")), _mapping(audit.get("draft_pull"))
-        own = NONE
-        if pull:
-            hits, n, chance = _count(pull.get("hits")), _count(pull.get("n")), _figure(pull.get("expected"))
-            own = f"{hits} of {n}, {chance} by chance"
+    for contrast, audit in _audits(report):
+        own, pull = NONE, audit.draft_pull
+        if pull is not None:
+            own = f"{_count(pull.hits)} of {_count(pull.n)}, {_figure(pull.expected)} by chance"
         yield (
             _name(contrast),
-            _SCOPES.get(str(audit.get("scope")), NONE),
-            _said(audit.get("dtype")),
-            _figure(audit.get("band")),
-            *(_count(causes.get(cause, 0)) for cause in _CAUSES),
-            _count(audit.get("downstream")),
+            _SCOPES.get(str(audit.scope), NONE),
+            _said(audit.dtype),
+            _figure(audit.band),
+            *(_count(audit.causes.get(cause, 0)) for cause in _CAUSES),
+            _count(audit.downstream),
             own,
         )
 
 
-def _conformance(report: Report) -> Iterator[tuple[str, ...]]:
-    for contrast, audit in _found(report, "audit"):
-        tokens, control = _mapping(audit.get("candidate")), _mapping(audit.get("control"))
-        if tokens.get("tokens"):
+def _choices(report: Report) -> Iterator[tuple[str, ...]]:
+    for contrast, audit in _audits(report):
+        tokens, control = audit.candidate, audit.control
+        if tokens.tokens:
             yield (
                 _name(contrast),
-                _count(tokens.get("tokens")),
-                percent(tokens.get("rate"), 3),
-                _count(tokens.get("ties")),
-                _count(tokens.get("beyond")),
-                _figure(tokens.get("largest")),
-                _figure(control.get("largest")) if control.get("tokens") else NONE,
+                _count(tokens.tokens),
+                percent(tokens.rate, 3),
+                _count(tokens.ties),
+                _count(tokens.beyond),
+                _figure(tokens.largest),
+                _figure(control.largest) if control.tokens else NONE,
             )
 
 
 def _bounds(report: Report) -> Iterator[tuple[str, ...]]:
-    for contrast, audit in _found(report, "audit"):
-        for battery in audit.get("batteries") or ():
+    for contrast, audit in _audits(report):
+        for battery in audit.batteries:
             yield (
                 _name(contrast),
-                _said(battery.get("battery")),
-                _count(battery.get("items")),
-                _count(battery.get("items_beyond")),
-                percent(battery.get("bound"), 2),
+                _said(battery.battery),
+                _count(battery.items),
+                _count(battery.items_beyond),
+                percent(battery.bound, 2),
             )
 
 
-def _laws(report: Report) -> Iterator[tuple[str, ...]]:
-    for contrast, law in _found(report, "conformance"):
-        tested = _mapping(law.get("candidate"))
-        leak = _mapping(tested.get("leak"))
-        interval = leak.get("ci_clustered") or leak.get("ci")
+def _sampled(report: Report) -> Iterator[tuple[str, ...]]:
+    for contrast, law in _laws(report):
+        tested = law.candidate
+        leak, e_value = tested.leak, tested.e_value
+        interval = None if leak is None else leak.ci_clustered or leak.ci
         yield (
             _name(contrast),
-            _count(tested.get("tokens")),
-            _figure(law.get("p")),
-            points(leak.get("e")) if leak else "no law of a draft",
+            _count(tested.tokens),
+            _figure(law.p),
+            "no law of a draft" if leak is None else points(leak.e),
             f"[{percent(interval[0], 2)}, {percent(interval[1], 2)}]" if interval else NONE,
-            percent(leak.get("upper"), 2) if leak else NONE,
-            percent(leak.get("detectable"), 2) if leak.get("detectable") else NONE,
-            _figure(_mapping(tested.get("e_value")).get("log_e")),
+            NONE if leak is None else percent(leak.upper, 2),
+            percent(leak.detectable, 2) if leak is not None and leak.detectable else NONE,
+            NONE if e_value is None else _figure(e_value.log_e),
         )
 
 
 def _tests(report: Report) -> Iterator[tuple[str, ...]]:
-    for contrast, law in _found(report, "conformance"):
-        results = (law.get("candidate"), law.get("control"), law.get("against_control"))
-        sides = [_scores(_mapping(result).get("tests")) for result in results]
+    for contrast, law in _laws(report):
+        sides = [_scores(result) for result in (law.candidate, law.control, law.against_control)]
         for name in sides[0]:
             yield _name(contrast), _said(name), *(number(side.get(name)) for side in sides)
 
 
-def _scores(tests: Any) -> dict[str, Any]:
-    return {str(test.get("name")): test.get("z") for test in map(_mapping, tests or ())}
+def _scores(found: SampledTokens | AgainstControl | None) -> dict[str, float | None]:
+    return {} if found is None else {str(test.name): test.z for test in found.tests}
 
 
 def _cost(report: Report) -> Iterator[tuple[str, ...]]:
-    phases = _mapping(_mapping(report.facts.get("run")).get("phases"))
+    phases = report.facts.run.phases
     for name, seconds in phases.items():
-        if "score" in _mapping(seconds):
-            own = _mapping(phases.get(str(name).split(" ", maxsplit=1)[0])).get("generate")
-            yield _said(name), _figure(seconds.get("load")), _figure(seconds.get("score")), _figure(own)
+        if "score" in seconds:
+            own = phases.get(name.split(" ", maxsplit=1)[0], {}).get("generate")
+            yield _said(name), _figure(seconds.get("load")), _figure(seconds["score"]), _figure(own)
 
 
 def _attributions(report: Report) -> Iterator[tuple[str, ...]]:
-    for contrast, audit in _found(report, "audit"):
-        for found in map(_mapping, audit.get("attributions") or ()):
+    for contrast, audit in _audits(report):
+        for found in audit.attributions:
             yield (
                 _name(contrast),
-                _said(f"{found.get('battery')} / {found.get('item_id')}"),
-                _count(found.get("position")),
-                _said(found.get("cause")),
-                _figure(found.get("margin")),
-                _figure(found.get("float32_margin")),
-                _count(found.get("token")).replace(",", ""),
-                _count(found.get("best_token")).replace(",", ""),
-                _said(found.get("proposed")),
+                _said(f"{found.battery} / {found.item_id}"),
+                _count(found.position),
+                _said(found.cause),
+                _figure(found.margin),
+                _figure(found.float32_margin),
+                _count(found.token).replace(",", ""),
+                _count(found.best_token).replace(",", ""),
+                _said(found.proposed),
             )

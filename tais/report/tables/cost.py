@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import TypedDict
 
 from tais.common.text import one_line
 from tais.report.tables.table import WordTable
 from tais.report.wording import NONE
+from tais.verdict.facts import ArmCost
 from tais.verdict.report import Report
 
-__all__ = ["cost_tables", "prediction_lines", "prediction_rows", "seconds_words"]
+__all__ = [
+    "PredictedArm",
+    "Prediction",
+    "cost_tables",
+    "prediction_lines",
+    "prediction_rows",
+    "seconds_words",
+]
 
 _SOURCES = {
     "calibration": "from a calibration on",
     "run": "from run",
     "declared": "simulated from declared rates:",
 }
-COLUMNS = ("arm", "tokens", "load", "answers", "of the run")
+
+
+class PredictedArm(TypedDict):
+    """What one arm will take."""
+
+    answers: int
+    tokens: int
+    load: float
+    generate: float
+    """In seconds of one worker, as `load`."""
+    devices: int
+
+
+class Prediction(TypedDict):
+    """What a run will take."""
+
+    source: str
+    said: str
+    workers: int
+    shards: int
+    device: str
+    import_seconds: float
+    rest_seconds: float | None
+    """Scoring and deciding; None where it was not measured."""
+    arms: dict[str, PredictedArm]
+    tokens: int
+    device_hours: float
+    """GPUs or cores that are held, times hours."""
+    wall_seconds: float
+    unknown: list[str]
+    """Arms without rates, of which the sums say nothing."""
 
 
 def seconds_words(seconds: float | None) -> str:
@@ -31,11 +69,11 @@ def seconds_words(seconds: float | None) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _source(found: Mapping[str, Any]) -> str:
-    return one_line(f"{_SOURCES.get(found['source'], found['source'])} {found['said']}".strip(), 200)
+def _source(source: str, said: str) -> str:
+    return one_line(f"{_SOURCES.get(source, source)} {said}".strip(), 200)
 
 
-def prediction_rows(prediction: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+def prediction_rows(prediction: Prediction) -> Iterator[tuple[str, ...]]:
     """Yield arm, tokens, seconds to load and to answer, and devices."""
     for name, arm in prediction["arms"].items():
         unit = prediction["device"].upper() + ("s" if prediction["device"] == "gpu" else " cores")
@@ -48,7 +86,7 @@ def prediction_rows(prediction: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         )
 
 
-def prediction_lines(prediction: Mapping[str, Any]) -> Iterator[str]:
+def prediction_lines(prediction: Prediction) -> Iterator[str]:
     """Yield the sums of a prediction, and what it does not hold."""
     hours = "GPU hours" if prediction["device"] == "gpu" else "core hours"
     workers, shards = prediction["workers"], prediction["shards"]
@@ -61,7 +99,8 @@ def prediction_lines(prediction: Mapping[str, Any]) -> Iterator[str]:
         f"predicted {where}: {prediction['tokens']:,} tokens, {prediction['device_hours']:.2g} {hours}, "
         f"{seconds_words(prediction['wall_seconds'])}"
     )
-    yield f"  {_source(prediction)}; judges, audits and an early stop are not in it"
+    source = _source(prediction["source"], prediction["said"])
+    yield f"  {source}; judges, audits and an early stop are not in it"
     if prediction["rest_seconds"] is None:
         yield "  nor is scoring and deciding, which was not measured"
     if prediction["unknown"]:
@@ -71,28 +110,27 @@ def prediction_lines(prediction: Mapping[str, Any]) -> Iterator[str]:
 
 def cost_tables(report: Report) -> list[WordTable]:
     """Return prediction and truth of a run; empty where nothing was predicted."""
-    run = report.facts.get("run")
-    cost = run.get("cost") if isinstance(run, Mapping) else None
-    if not isinstance(cost, Mapping):
+    cost = report.facts.run.cost
+    if cost is None:
         return []
-    rows = [_row(row) for row in cost["arms"]]
+    rows = [_row(row) for row in cost.arms]
     if len(rows) > 1:
-        rows.append(_sum("all that ran", cost["predicted_seconds"], cost["measured_seconds"]))
-    if cost["predicted_wall_seconds"] is not None:
-        rows.append(_sum("the whole run", cost["predicted_wall_seconds"], cost["measured_wall_seconds"]))
-    title = f"Predicted and measured time, {_source(cost)}"
+        rows.append(_sum("all that ran", cost.predicted_seconds, cost.measured_seconds))
+    if cost.predicted_wall_seconds is not None:
+        rows.append(_sum("the whole run", cost.predicted_wall_seconds, cost.measured_wall_seconds))
+    title = f"Predicted and measured time, {_source(cost.source, cost.said)}"
     columns = ("arm", "tokens predicted", "measured", "time predicted", "measured", "measured / predicted")
     return [WordTable(title, columns, tuple(rows))]
 
 
-def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    predicted, measured = row["predicted"], row["measured"]
-    name = one_line(row["arm"])
+def _row(row: ArmCost) -> tuple[str, ...]:
+    predicted, measured = row.predicted, row.measured
+    name = one_line(row.arm)
     if measured is None:
         took = "did not run here"
-        return name, f"{predicted['tokens']:,}", NONE, seconds_words(predicted["seconds"]), took, NONE
-    times = _sum(name, predicted["seconds"], measured["seconds"])
-    return name, f"{predicted['tokens']:,}", f"{measured['tokens']:,}", *times[3:]
+        return name, f"{predicted.tokens:,}", NONE, seconds_words(predicted.seconds), took, NONE
+    times = _sum(name, predicted.seconds, measured.seconds)
+    return name, f"{predicted.tokens:,}", f"{measured.tokens:,}", *times[3:]
 
 
 def _sum(name: str, predicted: float, measured: float) -> tuple[str, ...]:

@@ -44,10 +44,10 @@ def intro(found: AdjudicationReport) -> list[str]:
 
 def flip_rows(found: AdjudicationReport) -> list[list[str]]:
     """Return a row per contrast, endpoint and direction; names are foreign text on one line."""
-    return [_flips(flips) for flips in found.flips]
+    return [_flip_row(flips) for flips in found.flips]
 
 
-def _flips(flips: FlipsReport) -> list[str]:
+def _flip_row(flips: FlipsReport) -> list[str]:
     low_high = NONE
     if flips.wilson is not None:
         low_high = f"{percent(flips.wilson[0])} to {percent(flips.wilson[1])}"
@@ -65,16 +65,16 @@ def _flips(flips: FlipsReport) -> list[str]:
 
 def rater_rows(found: AdjudicationReport) -> list[list[str]]:
     """Return a row per person against the scorers, and per pair of people."""
-    return [*_raters(found.raters), *_pairs(found)]
+    return [*_rater_rows(found.raters), *_pair_rows(found)]
 
 
-def _raters(raters: tuple[RaterReport, ...]) -> Iterator[list[str]]:
+def _rater_rows(raters: tuple[RaterReport, ...]) -> Iterator[list[str]]:
     for rater in raters:
         numbers = _agreement(rater.observed, rater.kappa, rater.kappa_standard_error)
         yield [f"{rater.rater} with the scorers", f"{rater.n:,}", *numbers, f"{rater.unsure:,}"]
 
 
-def _pairs(found: AdjudicationReport) -> Iterator[list[str]]:
+def _pair_rows(found: AdjudicationReport) -> Iterator[list[str]]:
     for pair in found.between:
         numbers = _agreement(pair.observed, pair.kappa, pair.kappa_standard_error)
         yield [f"{pair.first} with {pair.second}", f"{pair.n:,}", *numbers, NONE]

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from tais.common.text import one_line
-from tais.manifest.expanded_sweep import Swept
 from tais.report.tables.table import WordTable
 from tais.report.wording import NONE, percent, points
 from tais.verdict.report import ContrastReport, EndpointReport, Report, Verdict
@@ -76,12 +73,10 @@ def sweep_view(report: Report) -> SweepView | None:
     Parameters
     ----------
     report
-        A decided report. Its facts are foreign data where it was read from a file: a sweep that is not as
-        TAIS writes it is left out.
+        A decided report.
     """
-    try:
-        swept = Swept.model_validate(report.facts.get("sweep"))
-    except ValidationError:
+    swept = report.facts.sweep
+    if swept is None:
         return None
     pairs = {(c.reference, c.candidate): c for c in report.contrasts}
     cells = tuple(
