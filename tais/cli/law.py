@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from tais.cli import law_bench, law_selector
+from tais.cli.console import say, stderr_console
+from tais.common.text import printable
 
 if TYPE_CHECKING:
     from tais.lab.verification.exact_law import Audit
@@ -65,6 +69,7 @@ def law(
     if context.invoked_subcommand is not None:
         return
     law_bench.need_torch()
+    # Loads torch, which help does without.
     from tais.lab.verification.suite import Question, ask, candidates, exit_code
 
     question = Question(
@@ -83,12 +88,7 @@ def law(
 
 
 def _print(audits: list[Audit], code: int) -> None:
-    import json
-
-    from rich.table import Table
-
-    from tais.cli.console import say, stderr_console
-    from tais.common.text import printable
+    # Loads torch, which help does without.
     from tais.lab.verification.suite import summarise
 
     table = Table(title="Output law against the target's; the worst of the laws")

@@ -7,15 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tais.cli.console import say, stderr_console
 from tais.runs.observer import Observer, Silent
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-    from tais.worker.protocol import ArmEvent
+from tais.worker.protocol import ArmEvent
 
 __all__ = ["make_observer"]
 
@@ -105,8 +103,6 @@ class Bars:
     """One bar per arm."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
         self._progress: Progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),

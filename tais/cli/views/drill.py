@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE
+from rich.table import Table
+from rich.text import Text
+
+from tais.cli.console import stderr_console
 from tais.lab.drill.faults import CHECKS, Check
 from tais.lab.drill.seen import Seen
 from tais.lab.drill.table import DrillTable, Row
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 __all__ = ["markdown", "print_drill", "summary"]
 
@@ -73,8 +74,6 @@ def _of(row: Row, check: Check) -> Seen:
 
 def print_drill(table: DrillTable) -> None:
     """Print to standard error."""
-    from tais.cli.console import stderr_console
-
     console = stderr_console()
     if not console.is_terminal:
         console.width = 160
@@ -87,10 +86,6 @@ def print_drill(table: DrillTable) -> None:
 
 
 def _rich(columns: tuple[str, ...], rows: list[list[str]]) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(*columns, box=SIMPLE, pad_edge=True, show_edge=False)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))

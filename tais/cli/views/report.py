@@ -5,7 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from tais.cli.console import stderr_console
 from tais.common.text import printable
@@ -21,11 +25,6 @@ from tais.verdict.report import (
     Report,
     Verdict,
 )
-
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
-    from rich.text import Text
 
 __all__ = ["print_adjudication", "print_report", "render_text"]
 
@@ -44,8 +43,6 @@ def print_report(report: Report, run_dir: Path) -> None:
 
 def render_text(report: Report, run_dir: Path) -> str:
     """Return the view as plain text."""
-    from rich.console import Console
-
     stream = io.StringIO()
     _draw(report, run_dir, Console(file=stream, width=_WIDTH, highlight=False, color_system=None))
     return stream.getvalue()
@@ -57,8 +54,6 @@ def _draw(report: Report, run_dir: Path, console: Console) -> None:
 
 
 def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
-    from rich.text import Text
-
     yield Text()
     yield Text.assemble(
         (report.verdict.value.upper(), _STYLE[report.verdict]), ("  ", ""), (_shown(report.name), "bold")
@@ -78,10 +73,6 @@ def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
 
 def _opinions(report: Report) -> Iterator[RenderableType]:
     """Yield what scorers and judges say of each other; single items stand in the page."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
     for found in opinion_tables(report):
         if not found.folded:
             yield Text()
@@ -101,8 +92,6 @@ def print_adjudication(report: Report) -> None:
 
 
 def _adjudication(found: AdjudicationReport) -> Iterator[Text]:
-    from rich.text import Text
-
     yield Text("what people say", style="bold")
     for line in intro(found):
         yield Text(f"  {_shown(line)}")
@@ -121,15 +110,11 @@ def _shown(text: str) -> str:
 
 
 def _reason(reason: Reason, indent: str) -> Text:
-    from rich.text import Text
-
     mark, style = ("- ", "") if reason.severity == "decides" else ("note: ", "dim")
     return Text(f"{indent}{mark}{_shown(reason.message)}", style=style)
 
 
 def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
-    from rich.text import Text
-
     yield Text.assemble(
         (contrast.verdict.value, _STYLE[contrast.verdict]),
         (f"  {_shown(contrast.candidate)} against {_shown(contrast.reference)}", "bold"),
@@ -186,10 +171,6 @@ def _treatment(contrast: ContrastReport) -> str:
 
 
 def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=SIMPLE, pad_edge=True, show_edge=False)
     for name in ("battery", "n", "reference", "candidate", "difference", "interval", "h", "verdict"):
         table.add_column(name, justify="left" if name in ("battery", "verdict") else "right")
