@@ -11,6 +11,7 @@ from rich.table import Table
 from tais.cli import law_bench, law_selector
 from tais.cli.console import say, stderr_console
 from tais.common.text import printable
+from tais.lab.packages import need_torch
 
 if TYPE_CHECKING:
     from tais.lab.verification.exact_law import Audit
@@ -68,7 +69,7 @@ def law(
     """
     if context.invoked_subcommand is not None:
         return
-    law_bench.need_torch()
+    need_torch()
     # Loads torch, which help does without.
     from tais.lab.verification.suite import Question, ask, candidates, exit_code
 

@@ -6,10 +6,10 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
+from tais.common.machine import describe_environment
 from tais.errors import UsageError
 from tais.lab.verification.decode import Decoder, Speculation
 from tais.lab.verification.draft import Draft, Verifier
@@ -147,9 +147,7 @@ def _choosing(root: Root, features: int, hidden: int, grid: Grid, clock: Callabl
     return statistics.median(times)
 
 
-def _machine(pair: LoadedPair) -> dict[str, Any]:
-    from tais.common.machine import describe_environment
-
+def _machine(pair: LoadedPair) -> dict[str, object]:
     found = describe_environment()
     libraries = {k: v for k, v in found["libraries"].items() if k in ("torch", "transformers")}
     return {
