@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -17,6 +17,9 @@ from tais.common.shipped import share
 from tais.common.text import printable
 from tais.doctor.checks import Check, check_machine, healthy
 from tais.errors import UsageError
+
+if TYPE_CHECKING:
+    from tais.doctor.determinism import DeterminismOptions, Measured
 
 __all__ = ["doctor"]
 
@@ -103,7 +106,7 @@ def _named(model: str | None) -> str:
     return str(own)
 
 
-def _arguments(text: str | None) -> dict[str, Any]:
+def _arguments(text: str | None) -> dict[str, object]:
     try:
         value = json.loads(text or "{}")
     except ValueError as error:
@@ -113,7 +116,7 @@ def _arguments(text: str | None) -> dict[str, Any]:
     return value
 
 
-def _measure(options: Any, quiet: bool) -> dict[str, Any]:
+def _measure(options: DeterminismOptions, quiet: bool) -> dict[str, object]:
     # Loads pyarrow, which help does without.
     from tais.doctor.determinism import measure
 
@@ -132,7 +135,7 @@ def _show_checks(checks: Sequence[Check]) -> None:
     stderr_console().print(table)
 
 
-def _show_pairs(found: dict[str, Any]) -> None:
+def _show_pairs(found: Measured) -> None:
     table = Table("dtype", "changed", "differ", "share", "95 %", "first differ at token", box=None)
     for pair in (pair for pair in found["pairs"] if pair["from_reference"]):
         places = pair["first_divergences"]

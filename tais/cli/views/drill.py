@@ -21,7 +21,7 @@ _LOSSLESS = ("lossless configuration", "identical", "accepted", "flagged", "verd
 
 def summary(table: DrillTable) -> list[str]:
     """Return what the drill came to, in lines."""
-    found = table.to_dict()["summary"]
+    found = table.summary()
     lines = [
         f"{found['caught']} of {found['faults']} faults are seen by a check; "
         f"{found['gross_caught_by_all']} of {found['gross']} gross ones by every check that must see them",
@@ -29,7 +29,7 @@ def summary(table: DrillTable) -> list[str]:
     if found["lossless"]:
         lines.append(
             f"{found['lossless_flagged']} of {found['lossless']} lossless configurations are flagged "
-            f"(at most {100 * found['false_alarm_upper']:.1f} % at 95 %)"
+            f"(at most {100 * (found['false_alarm_upper'] or 0.0):.1f} % at 95 %)"
         )
     lines += [f"{row.arm}: missed by {', '.join(row.missed)}" for row in table.faults if row.missed]
     lines += [

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from tais.common.files import sha256_file, store_error, temporary_path
 from tais.errors import EngineError, Place, UsageError
@@ -30,7 +30,13 @@ CARD = "draft-card.json"
 _SCHEMA = "tais/draft/v1"
 
 
-def load_model(name: str, revision: str | None = None, *, dtype: Any = "auto", device: str = "cpu") -> Any:
+def load_model(
+    name: str,
+    revision: str | None = None,
+    *,
+    dtype: torch.dtype | Literal["auto"] = "auto",
+    device: str = "cpu",
+) -> transformers.PreTrainedModel:
     """Load a causal language model for training or measuring.
 
     Parameters
@@ -57,7 +63,7 @@ def load_model(name: str, revision: str | None = None, *, dtype: Any = "auto", d
         raise UsageError(f"{name} does not go to device {device!r}: {what}") from error
 
 
-def load_tokenizer(name: str, revision: str | None = None) -> Any:
+def load_tokenizer(name: str, revision: str | None = None) -> transformers.PreTrainedTokenizerBase:
     """Load a tokenizer; errors as for :func:`load_model`."""
     load = transformers.AutoTokenizer.from_pretrained
     return load_pretrained(
@@ -65,7 +71,9 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
     )
 
 
-def check_same_tokens(draft: Any, target: Any, target_name: str) -> None:
+def check_same_tokens(
+    draft: transformers.PreTrainedModel, target: transformers.PreTrainedModel, target_name: str
+) -> None:
     """Refuse a draft whose tokens are not its target's: its drafts would be read as other words.
 
     Raises
@@ -124,7 +132,7 @@ def refuse_existing(out: Path) -> None:
         raise UsageError("this exists already", place=Place(str(out)), remedy="Name a new folder with --out")
 
 
-def write_card(folder: Path, kind: str, content: dict[str, Any]) -> dict[str, Any]:
+def write_card(folder: Path, kind: str, content: dict[str, object]) -> dict[str, object]:
     """Write what a draft is and was made from beside it, and return it.
 
     Parameters
@@ -163,7 +171,9 @@ def _own_versions() -> dict[str, str]:
     return found
 
 
-def save(model: Any, tokenizer: Any, folder: Path) -> None:
+def save(
+    model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerBase, folder: Path
+) -> None:
     """Write weights, configuration and tokenizer as engines read them.
 
     Raises

@@ -117,16 +117,16 @@ class LeakReport:
     """Where states came from: ``captured`` here, or the file they were recorded in."""
     prompts: int
     proposal: str
-    draft: dict[str, Any] | None
+    draft: dict[str, object] | None
     """Capture points of a draft's configuration, where one was named."""
     cells: tuple[Cell, ...]
     shards: tuple[Shard, ...] = ()
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    settings: dict[str, object] = dataclasses.field(default_factory=dict)
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     schema: str = SCHEMA
 
 
-def as_json(report: LeakReport) -> dict[str, Any]:
+def as_json(report: LeakReport) -> dict[str, object]:
     """Return the report as JSON values, schema first."""
     values = dataclasses.asdict(report)
     return {"schema": values.pop("schema"), **values}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from tais.errors import Place, UsageError
 from tais.lab.leak.attack import Attack
@@ -130,7 +129,9 @@ def _check(options: LeakOptions) -> None:
 class _Audit:
     """The model, and what its cells share."""
 
-    def __init__(self, options: LeakOptions, model: LeakModel, tokenizer: Any) -> None:
+    def __init__(
+        self, options: LeakOptions, model: LeakModel, tokenizer: transformers.PreTrainedTokenizerBase
+    ) -> None:
         self.options, self.model, self.tokenizer = options, model, tokenizer
         self.chat = not options.raw and bool(getattr(tokenizer, "chat_template", None))
         self.head = known_ends(tokenizer, self.chat)[0]
@@ -219,13 +220,13 @@ class _Audit:
             recovered=tuple(self.tokenizer.decode(r.tokens) for r in recoveries) if options.texts else None,
         )
 
-    def _received(self, one: Recorded, layer: int, defence: Defence, number: int) -> Any:
+    def _received(self, one: Recorded, layer: int, defence: Defence, number: int) -> torch.Tensor:
         states = one.states[layer]
         if self.options.capture is not None:
             return states
         return defence.apply(states, self._generator(layer, number))
 
-    def _generator(self, layer: int, number: int) -> Any:
+    def _generator(self, layer: int, number: int) -> torch.Generator:
         return torch.Generator().manual_seed(self.options.seed + 1_000_003 * layer + number)
 
     def _relative(self, recorded: Sequence[Recorded], layer: int, defence: Defence) -> float | None:

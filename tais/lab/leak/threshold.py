@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from tais.lab.leak.attack import Attack, begin, know
-from tais.lab.leak.matching import search
+from tais.lab.leak.matching import Match, search
 from tais.lab.packages import torch
 from tais.stats.proportions import FloatArray
 
@@ -57,7 +56,9 @@ class Calibration:
     """Candidates per position, of at most `DEPTH`."""
 
 
-def trace(attack: Attack, tokens: Sequence[int], states: Any, known: Sequence[int], most: int) -> list[Trace]:
+def trace(
+    attack: Attack, tokens: Sequence[int], states: torch.Tensor, known: Sequence[int], most: int
+) -> list[Trace]:
     """Search positions of a held-out prompt to the end, behind its right prefix.
 
     Parameters
@@ -84,7 +85,7 @@ def trace(attack: Attack, tokens: Sequence[int], states: Any, known: Sequence[in
     return found
 
 
-def _trace(matches: Sequence[Any], token: int) -> Trace:
+def _trace(matches: Sequence[Match], token: int) -> Trace:
     last = matches[-1]
     wrong = last.second if last.token == token else last.distance
     return Trace(
@@ -170,7 +171,10 @@ def sample_prompts(
 
 
 def calibrate(
-    attack: Attack, prompts: Sequence[tuple[Sequence[int], Any]], known: Sequence[int], positions: int
+    attack: Attack,
+    prompts: Sequence[tuple[Sequence[int], torch.Tensor]],
+    known: Sequence[int],
+    positions: int,
 ) -> Calibration:
     """Find the threshold on held-out prompts.
 

@@ -13,15 +13,15 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from tais.battery.item import Item
 from tais.battery.load import LoadedBattery, load_battery
 from tais.errors import UsageError
 from tais.lab.leak.defence import Defence
 from tais.lab.leak.model import LeakModel, failing
-from tais.lab.packages import torch
+from tais.lab.packages import torch, transformers
 from tais.manifest.model import BatteryRef, Role, Rules
 from tais.scorers import Scorer, score_unique, scorer_label
 from tais.verdict.endpoint import judge_endpoint
@@ -42,7 +42,7 @@ __all__ = [
 _TOGETHER = 64
 # exp of more is no float.
 _MOST_NATS = 700.0
-Change = Callable[[Any], Any]
+Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 def blur(defence: Defence, seed: int) -> Change:
@@ -64,7 +64,10 @@ class Passage:
 
 
 def own_answers(
-    model: LeakModel, tokenizer: Any, prompts: Sequence[Sequence[int]], most: int
+    model: LeakModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    most: int,
 ) -> list[Passage]:
     """Return prompts with the model's greedy answers, to their end or at most `most` tokens.
 
@@ -153,7 +156,13 @@ class Answers:
     """
 
     def __init__(
-        self, model: LeakModel, tokenizer: Any, battery: LoadedBattery, *, chat: bool, max_tokens: int
+        self,
+        model: LeakModel,
+        tokenizer: transformers.PreTrainedTokenizerBase,
+        battery: LoadedBattery,
+        *,
+        chat: bool,
+        max_tokens: int,
     ) -> None:
         self.model, self.tokenizer, self.battery = model, tokenizer, battery
         self.max_tokens = max_tokens
@@ -178,7 +187,7 @@ class Answers:
         return generate(self.model, self.tokenizer, self._prompts, self.max_tokens)
 
 
-def _prompt_ids(tokenizer: Any, item: Any, chat: bool) -> tuple[int, ...]:
+def _prompt_ids(tokenizer: transformers.PreTrainedTokenizerBase, item: Item, chat: bool) -> tuple[int, ...]:
     if chat:
         turns = [message.as_dict() for message in item.messages]
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
@@ -187,7 +196,10 @@ def _prompt_ids(tokenizer: Any, item: Any, chat: bool) -> tuple[int, ...]:
 
 
 def generate(
-    model: LeakModel, tokenizer: Any, prompts: Sequence[Sequence[int]], most: int
+    model: LeakModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    most: int,
 ) -> tuple[list[str], list[str]]:
     """Answer prompts greedily; prompts of one length go together, so nothing is padded.
 
@@ -214,7 +226,7 @@ def generate(
     return texts, reasons
 
 
-def _ends(model: LeakModel, tokenizer: Any) -> set[int]:
+def _ends(model: LeakModel, tokenizer: transformers.PreTrainedTokenizerBase) -> set[int]:
     said = getattr(model.model.generation_config, "eos_token_id", None)
     listed = said if isinstance(said, list) else [said]
     return {end for end in (*listed, tokenizer.eos_token_id) if end is not None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tais.common.foreign import hide_broken_packages
@@ -21,6 +21,9 @@ from tais.manifest.steering_options import read_steering, steering_of, wrong_ste
 from tais.records import Counters, Message, Request, Sample
 
 if TYPE_CHECKING:
+    import torch
+    import transformers
+
     from tais.lab.decoding.steered import Steering
     from tais.lab.verification import Member, Rng, Shape
     from tais.lab.verification.batched import BatchDecoder
@@ -100,7 +103,7 @@ class ReferenceEngine:
         self._load()
         return self._resolved()
 
-    def _read_speculation(self, how: dict[str, Any]) -> None:
+    def _read_speculation(self, how: Mapping[str, Any]) -> None:
         from tais.lab.verification import find_verifier
 
         for key, value in how.items():
@@ -128,7 +131,7 @@ class ReferenceEngine:
             raise EngineRefusal(f"{self.member.name} makes no claim for {self.shape}; its shapes are {kinds}")
         return None
 
-    def _read_selector(self, how: dict[str, Any]) -> None:
+    def _read_selector(self, how: Mapping[str, Any]) -> None:
         from tais.lab.verification.selector.choose import load_selector
 
         if clash := sorted(_SHAPES & how.keys()):
@@ -186,11 +189,11 @@ class ReferenceEngine:
             raise EngineRefusal(f"speculative_config.selector: {error}") from error
         return taps
 
-    def _model(self, name: str, revision: str | None) -> Any:
+    def _model(self, name: str, revision: str | None) -> transformers.PreTrainedModel:
         import torch
         from transformers import AutoModelForCausalLM
 
-        dtype: Any = self.arm.dtype or "auto"
+        dtype: torch.dtype | str = self.arm.dtype or "auto"
         if dtype != "auto":
             dtype = getattr(torch, str(dtype), None)
             if not isinstance(dtype, torch.dtype):
@@ -207,7 +210,7 @@ class ReferenceEngine:
 
     def _steering(self) -> Steering | None:
         """Differentiate the proxy's loss and make its copies, where the arm asks for antidistillation."""
-        self._steered: dict[str, Any] | None = None
+        self._steered: dict[str, object] | None = None
         self._check_steering(None)
         given = steering_of(self.arm)
         if given is None:
@@ -229,7 +232,7 @@ class ReferenceEngine:
             # The engine's record is written after this: it then holds the tau that is sampled at.
             self._steered["temperature"] = self._steered["temperature"] or temperature
 
-    def _proxy(self, name: str, revision: str | None) -> Any:
+    def _proxy(self, name: str, revision: str | None) -> transformers.PreTrainedModel:
         from transformers import AutoTokenizer
 
         own = AutoTokenizer.from_pretrained(name, revision=revision)
@@ -263,7 +266,7 @@ class ReferenceEngine:
             "speculative_config": self._resolved_speculation(),
         }
 
-    def _resolved_speculation(self) -> dict[str, Any] | None:
+    def _resolved_speculation(self) -> dict[str, object] | None:
         if self.how is not None and self.selector is not None:
             grid, found = self.selector.grid.to_json(), self.selector.digest()
             return {**self.how, "claim": "lossless", "choices": grid, "selector_sha256": found}
@@ -380,7 +383,7 @@ class ReferenceEngine:
         del self.target, self.draft
 
 
-def shape_of(how: dict[str, Any]) -> Shape:
+def shape_of(how: Mapping[str, Any]) -> Shape:
     """Return the shape that a ``speculative_config`` describes.
 
     Raises

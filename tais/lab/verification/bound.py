@@ -11,10 +11,10 @@ rules; arXiv 2602.16961 studies such rules.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tais.lab.verification.laws import Pair
 
@@ -77,14 +77,14 @@ def _constraints(
             above = node[:length]
             if above:
                 entries[rows[above], column] += 1.0
-            law: Any = pair.row(pair.target, above).tolist() if length < pair.depth + 1 else ()
+            law: Sequence[float] = pair.row(pair.target, above).tolist() if length < pair.depth + 1 else ()
             for token, probability in enumerate(law):
                 if (*above, token) in rows:
                     entries[rows[(*above, token)], column] -= probability
     return [(row, column, value) for (row, column), value in entries.items()]
 
 
-def one_level_bound(p: np.ndarray[Any, Any], q: np.ndarray[Any, Any], draws: int) -> float:
+def one_level_bound(p: NDArray[np.float64], q: NDArray[np.float64], draws: int) -> float:
     """Return the largest acceptance of one level: 1 + min over sets H of p(H) - q(H)^draws.
 
     Looks at all subsets, so for at most 20 tokens.

@@ -83,7 +83,7 @@ class Audit:
         """Return the same audit beside a bound that is known already."""
         return replace(self, bound=bound)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the audit as JSON-ready data."""
         plain = asdict(self) | {"finding": self.finding.value}
         plain["breaks"] = [asdict(place) | {"surplus": place.surplus} for place in self.breaks]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -21,6 +20,7 @@ from tais.lab.verification.shapes import Shape
 from tais.lab.verification.warp import Warp
 from tais.lab.workbench.labels import Labels, draw_probe
 from tais.lab.workbench.pair import LoadedPair
+from tais.records import Request
 
 __all__ = ["Collection", "Row", "collect", "seed_of"]
 
@@ -110,7 +110,7 @@ class _Wanderer:
 
 def collect(
     pair: LoadedPair,
-    requests: Sequence[Any],
+    requests: Sequence[Request],
     how: Collection,
     tell: Callable[[int, int], None] = lambda done, rows: None,
 ) -> Iterator[Row]:
@@ -146,7 +146,7 @@ def collect(
 
 
 def _answer(
-    pair: LoadedPair, request: Any, heat: float, how: Collection, taps: tuple[Tap, Tap]
+    pair: LoadedPair, request: Request, heat: float, how: Collection, taps: tuple[Tap, Tap]
 ) -> Iterator[Row]:
     prompt = pair.render(request)
     name = f"{request.key.battery}/{request.key.item_id}"

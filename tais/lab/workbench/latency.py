@@ -17,6 +17,7 @@ from tais.lab.verification.policy import Root, Tap
 from tais.lab.verification.registry import find_verifier
 from tais.lab.verification.rng import Rng, SeededRng
 from tais.lab.verification.selector.actions import Grid
+from tais.lab.verification.selector.facts import MachineFacts
 from tais.lab.verification.selector.features import describe, width
 from tais.lab.verification.selector.latency_table import Latency
 from tais.lab.verification.selector.net import make_net
@@ -147,7 +148,7 @@ def _choosing(root: Root, features: int, hidden: int, grid: Grid, clock: Callabl
     return statistics.median(times)
 
 
-def _machine(pair: LoadedPair) -> dict[str, object]:
+def _machine(pair: LoadedPair) -> MachineFacts:
     found = describe_environment()
     libraries = {k: v for k, v in found["libraries"].items() if k in ("torch", "transformers")}
     return {

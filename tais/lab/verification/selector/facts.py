@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-__all__ = ["Collected", "DataFacts", "ModelFacts", "PairFacts", "SelectorFacts", "TrainingFacts"]
+__all__ = [
+    "Collected",
+    "DataFacts",
+    "MachineFacts",
+    "ModelFacts",
+    "PairFacts",
+    "SelectorFacts",
+    "TrainingFacts",
+]
 
 
 class ModelFacts(TypedDict):
@@ -42,6 +50,16 @@ class DataFacts(TypedDict):
 
     pair: PairFacts
     collected: Collected
+
+
+class MachineFacts(TypedDict):
+    """Where a selector's choices were timed."""
+
+    device: str
+    threads: int
+    hardware: dict[str, object]
+    system: dict[str, object]
+    libraries: dict[str, object]
 
 
 class TrainingFacts(TypedDict):

@@ -8,6 +8,7 @@ from typing import TypedDict
 import torch
 
 from tais.lab.verification.selector.actions import Grid
+from tais.lab.verification.selector.facts import MachineFacts
 
 __all__ = ["Latency", "LatencyJson"]
 
@@ -20,7 +21,7 @@ class LatencyJson(TypedDict):
     choosing: float
     context: int
     clock: str
-    machine: dict[str, object]
+    machine: MachineFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Latency:
     choosing: float
     context: int
     clock: str
-    machine: dict[str, object]
+    machine: MachineFacts
 
     def seconds(self, grid: Grid) -> torch.Tensor:
         """Return the seconds of each choice without those of choosing, shape (actions,), float64."""
