@@ -10,7 +10,7 @@ from typing import Any
 
 from tais.lab.leak.attack import Recovery
 from tais.lab.leak.prompts import Prompt
-from tais.lab.leak.threshold import Calibration
+from tais.lab.leak.threshold import Threshold
 from tais.stats.proportions import Interval, as_interval, wilson
 
 __all__ = ["SCHEMA", "Cell", "Cost", "LeakReport", "Margins", "Rate", "Shard", "Utility", "as_json", "score"]
@@ -78,7 +78,7 @@ class Cell:
     noise_over_rms: float | None
     """Noise in units of the root mean square of the states; None for recorded states."""
     threshold: float
-    calibration: Calibration | None
+    calibration: Threshold | None
     """None where the threshold was given."""
     tokens: Rate | None
     """Tokens read at their place; None where nobody knows the true ones. Errors within a prompt follow from
@@ -105,7 +105,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class LeakReport:
-    """A whole audit."""
+    """A whole leak run."""
 
     model: str
     depth: int

@@ -15,15 +15,15 @@ import torch
 
 from tais.lab.verification import VERIFIERS, parse_shape
 from tais.lab.verification.bound import one_level_bound
-from tais.lab.verification.exact_law import Audit, Finding, audit
+from tais.lab.verification.exact_law import ExactLaw, Finding, exact_law
 from tais.lab.verification.kseq import discount
 from tais.lab.verification.laws import TOY2, TOY3, context_free
 from tais.lab.verification.typical import threshold
 
 
-def run(name: str, toy: tuple[tuple[float, ...], tuple[float, ...]], shape: str) -> Audit:
+def run(name: str, toy: tuple[tuple[float, ...], tuple[float, ...]], shape: str) -> ExactLaw:
     drafted = parse_shape(shape)
-    return audit(name, VERIFIERS[name].load(), context_free("toy", *toy, drafted.depth), drafted)
+    return exact_law(name, VERIFIERS[name].load(), context_free("toy", *toy, drafted.depth), drafted)
 
 
 @pytest.mark.parametrize(
