@@ -20,7 +20,7 @@ from tais.errors import TaisError
 if TYPE_CHECKING:
     from typer._click import Command, Context
 
-__all__ = ["app", "main", "run_command"]
+__all__ = ["COMMANDS", "Entry", "app", "main", "run_command"]
 
 # Typer carries its own copy of click, whose root exception it does not export.
 _CLICK_ERROR: type[Exception] = next(
@@ -30,7 +30,7 @@ _CLICK_ERROR: type[Exception] = next(
 )
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
     """What the list of commands shows of one, and where it is."""
 
     name: str
@@ -40,94 +40,94 @@ class _Entry(NamedTuple):
     line: str
 
 
-_ENTRIES = (
-    _Entry(
+COMMANDS = (
+    Entry(
         "run",
         "Screen",
         "run",
         "Run the arms of a manifest, score them, and decide. The exit code is the verdict.",
     ),
-    _Entry(
+    Entry(
         "audit",
         "Screen",
         "audit",
         "Score every token of stored answers under a reference stack. The exit code is the verdict.",
     ),
-    _Entry(
+    Entry(
         "drill",
         "Screen",
         "drill",
         "Plant faults in a real engine and show which check of the screen catches which.",
     ),
-    _Entry(
+    Entry(
         "plan",
         "Screen",
         "run",
         "Show what a manifest would run, and what it would cost; no engine starts without --calibrate.",
     ),
-    _Entry(
+    Entry(
         "study",
         "Screen",
         "study",
         "Run every manifest of a folder, in order of their names, and write one report over all of them.",
     ),
-    _Entry(
+    Entry(
         "power", "Screen", "power", "Say how many items a battery needs, and what a given number can show."
     ),
-    _Entry(
+    Entry(
         "leak",
         "Privacy",
         "leak",
         "Read prompts back from hidden states, as a host that receives them could. Exit code 0 when it ran.",
     ),
-    _Entry(
+    Entry(
         "report",
         "Results",
         "report",
         "Show the decision of a run, recomputed from its samples. Exit code 0 whatever the verdict.",
     ),
-    _Entry(
+    Entry(
         "verify",
         "Results",
         "verify",
         "Check that a run is what its signer signed. Exit code 0 when it is, whatever the verdict; else 5.",
     ),
-    _Entry("gate", "Results", "gate", "Verify a run, judge it by a policy, and exit as CI should."),
-    _Entry(
+    Entry("gate", "Results", "gate", "Verify a run, judge it by a policy, and exit as CI should."),
+    Entry(
         "compare",
         "Results",
         "compare",
         "Contrast the arms of two runs: did the upgrade make anything worse? The exit code is the verdict.",
     ),
-    _Entry(
+    Entry(
         "doctor",
         "Results",
         "doctor",
         "Say what this machine lacks for a screen, or how steady its answers are. "
         "Machines read standard output.",
     ),
-    _Entry(
+    Entry(
         "keygen",
         "Results",
         "keys",
         "Make a key pair: tais.key signs runs and stays with you, tais.pub verifies them.",
     ),
-    _Entry("draft", "Screen", "draft", "Make drafts that put a serving stack to the test."),
-    _Entry("battery", "Batteries", "battery", "Batteries: what a screen asks, and how answers are scored."),
-    _Entry(
+    Entry("draft", "Screen", "draft", "Make drafts that put a serving stack to the test."),
+    Entry("battery", "Batteries", "battery", "Batteries: what a screen asks, and how answers are scored."),
+    Entry(
         "law",
         "Screen",
         "law",
         "Compute the exact output law of a verifier by walking every random decision on small vocabularies.",
     ),
-    _Entry(
+    Entry(
         "adjudicate",
         "Results",
         "adjudicate",
         "Ask people about flipped answers, blind, and cite what they said.",
     ),
 )
-_MODULES = {entry.name: f"tais.cli.{entry.module}" for entry in _ENTRIES}
+_MODULES = {entry.name: f"tais.cli.{entry.module}" for entry in COMMANDS}
 
 
 def _load(name: str) -> Command:
@@ -165,7 +165,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _entry in _ENTRIES:
+for _entry in COMMANDS:
     app.command(_entry.name, help=_entry.line, rich_help_panel=_entry.panel)(_nothing)
 
 

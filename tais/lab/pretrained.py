@@ -30,6 +30,7 @@ def load_pretrained(name: str, what: str, load: Callable[[], Loaded]) -> Loaded:
     UsageError
         When it is not there or cannot be loaded, with the first line of the reason.
     """
+    # Loads transformers.
     import transformers
 
     path = Path(name)

@@ -26,7 +26,7 @@ from tais.verdict.report import (
     Verdict,
 )
 
-__all__ = ["print_adjudication", "print_report", "render_text"]
+__all__ = ["print_adjudication", "print_report", "render_text", "report_parts"]
 
 _STYLE = {Verdict.passed: "bold green", Verdict.failed: "bold red", Verdict.inconclusive: "bold yellow"}
 _WIDTH = 110
@@ -49,11 +49,12 @@ def render_text(report: Report, run_dir: Path) -> str:
 
 
 def _draw(report: Report, run_dir: Path, console: Console) -> None:
-    for part in _parts(report, run_dir):
+    for part in report_parts(report, run_dir):
         console.print(part)
 
 
-def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
+def report_parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
+    """Yield what the view is made of, the verdict first."""
     yield Text()
     yield Text.assemble(
         (report.verdict.value.upper(), _STYLE[report.verdict]), ("  ", ""), (_shown(report.name), "bold")

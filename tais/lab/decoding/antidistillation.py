@@ -254,6 +254,7 @@ class _Cached:
     """A model with its own cache over a batch that is padded on the left."""
 
     def __init__(self, model: transformers.PreTrainedModel) -> None:
+        # Loads transformers.
         from transformers import DynamicCache
 
         self.model = model

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tais.battery.item import Item
-from tais.battery.load import LoadedBattery, load_battery
+from tais.battery.load import LoadedBattery
 from tais.engines.prompts import render
 from tais.errors import UsageError
+from tais.lab.batteries import named_battery
 from tais.lab.packages import torch, transformers
-from tais.manifest.model import BatteryRef
 from tais.records import Message
 from tais.scorers.refusal import refusal_reason
 from tais.stats.proportions import as_interval, wilson
@@ -54,11 +53,7 @@ def find_battery(name: str, limit: int | None) -> LoadedBattery:
     ManifestError
         Where it cannot be loaded.
     """
-    path = Path(name)
-    ref = BatteryRef(name=path.stem if path.is_file() else name, limit=limit)
-    if path.is_file():
-        ref = ref.model_copy(update={"path": str(path.resolve())})
-    battery = load_battery(ref, Path.cwd())
+    battery = named_battery(name, limit)
     if getattr(battery.scorer, "name", "") != "refusal":
         raise UsageError(f"battery {battery.name!r} does not count refusals", remedy="Name one that does")
     return battery

@@ -6,10 +6,12 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 from tais.common.files import sha256_file, store_error, temporary_path
+from tais.common.machine import package_versions
 from tais.errors import EngineError, Place, UsageError
 from tais.lab.packages import torch, transformers
 from tais.lab.pretrained import load_pretrained
@@ -144,8 +146,6 @@ def write_card(folder: Path, kind: str, content: dict[str, object]) -> dict[str,
     content
         Base, data, settings, what was measured.
     """
-    from tais.common.machine import package_versions
-
     versions = package_versions() | _own_versions()
     card = {
         "schema": _SCHEMA,
@@ -160,8 +160,6 @@ def write_card(folder: Path, kind: str, content: dict[str, object]) -> dict[str,
 
 
 def _own_versions() -> dict[str, str]:
-    from importlib import metadata
-
     found = {}
     for name in ("trl", "datasets", "accelerate"):
         try:

@@ -274,6 +274,7 @@ def _write(
     folder: Path,
 ) -> None:
     """Pack each rounded matrix and write weights, configuration and tokenizer."""
+    # Loads compressed_tensors and torch.
     from compressed_tensors.compressors import PackedQuantizationCompressor
     from compressed_tensors.quantization import QuantizationArgs, QuantizationConfig, QuantizationScheme
     from safetensors.torch import save_file

@@ -12,6 +12,7 @@ from tais.errors import Place, UsageError
 from tais.lab.drill.acceptance import ALPHA, Paired, paired, read_drafted
 from tais.lab.drill.faults import FAULTS, Check, Severity
 from tais.lab.drill.needed import PROBABILITY
+from tais.lab.drill.planting import activations
 from tais.lab.drill.seen import Seen, look
 from tais.lab.drill.select import twin_of
 from tais.rundir.items import Items
@@ -211,6 +212,4 @@ def _pairs(run_dir: Path, arm: str, twin: str | None) -> Paired | None:
 
 
 def _activations(run_dir: Path, arm: str) -> int:
-    from tais.lab.drill.planting import activations
-
     return activations(run_dir / "arms" / arm)

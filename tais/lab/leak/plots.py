@@ -28,6 +28,7 @@ class Plot:
 
 def draw(report: LeakReport) -> list[Plot]:
     """Return a figure per layer and swept defence; none where only one strength was tried."""
+    # Loads matplotlib.
     import matplotlib
 
     settings: Any = RC
@@ -61,6 +62,7 @@ _SWEEPS: tuple[tuple[str, _Number, Callable[[Cell], float | int | None], str], .
 def _plot(
     layer: int, name: str, strength: _Number, label: str, cells: Sequence[Cell], fixed: float | int | None
 ) -> Plot:
+    # Loads matplotlib.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, _HEIGHT))

@@ -62,6 +62,7 @@ def read_capture(path: Path, model: LeakModel) -> list[Recorded]:
     UsageError
         When the file is missing, broken or empty, has other names in it, or states that do not fit.
     """
+    # Loads torch.
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -115,6 +116,7 @@ def write_capture(path: Path, recorded: Sequence[Recorded], model: LeakModel) ->
     StoreError
         When it cannot be written.
     """
+    # Loads torch.
     from safetensors.torch import save
 
     tensors: dict[str, object] = {}

@@ -12,17 +12,17 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from tais.battery.item import Item
-from tais.battery.load import LoadedBattery, load_battery
+from tais.battery.load import LoadedBattery
 from tais.errors import UsageError
+from tais.lab.batteries import named_battery
 from tais.lab.leak.defence import Defence
 from tais.lab.leak.model import LeakModel, failing
 from tais.lab.packages import torch, transformers
-from tais.manifest.model import BatteryRef, Role, Rules
+from tais.manifest.model import Role, Rules
 from tais.scorers import Scorer, score_unique, scorer_label
 from tais.verdict.endpoint import judge_endpoint
 from tais.verdict.evidence import EndpointEvidence
@@ -129,11 +129,7 @@ def find_battery(name: str, limit: int | None) -> LoadedBattery:
     ManifestError
         When it cannot be loaded.
     """
-    path = Path(name)
-    ref = BatteryRef(name=path.stem if path.is_file() else name, limit=limit)
-    if path.is_file():
-        ref = ref.model_copy(update={"path": str(path.resolve())})
-    battery = load_battery(ref, Path.cwd())
+    battery = named_battery(name, limit)
     if not isinstance(battery.scorer, Scorer):
         remedy = "Name a battery with a scorer that needs no model"
         raise UsageError(f"battery {battery.name!r} is scored by a model judge", remedy=remedy)
@@ -233,6 +229,7 @@ def _ends(model: LeakModel, tokenizer: transformers.PreTrainedTokenizerBase) -> 
 
 
 def _greedy(model: LeakModel, prompts: Sequence[Sequence[int]], most: int, ends: set[int]) -> list[list[int]]:
+    # Loads transformers.
     from transformers.cache_utils import DynamicCache
 
     ids = torch.tensor([list(tokens) for tokens in prompts], dtype=torch.long, device=model.device)

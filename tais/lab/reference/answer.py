@@ -51,6 +51,7 @@ class Answer:
 
     def take(self, step: Step) -> None:
         """Add a step's tokens up to the first that ends the answer."""
+        # Loads torch.
         import torch
 
         if step.drafted is not None and step.accepted is not None:

@@ -61,6 +61,7 @@ def preload(models: Sequence[str]) -> None:
         raise EngineRefusal(_NOT_INSTALLED)
     if "transformers" not in sys.modules:
         hide_broken_packages()
+    # Loads transformers and torch.
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
     import tais.lab.verification  # noqa: F401
@@ -104,6 +105,7 @@ class ReferenceEngine:
         return self._resolved()
 
     def _read_speculation(self, how: Mapping[str, Any]) -> None:
+        # Loads torch.
         from tais.lab.verification import find_verifier
 
         for key, value in how.items():
@@ -132,6 +134,7 @@ class ReferenceEngine:
         return None
 
     def _read_selector(self, how: Mapping[str, Any]) -> None:
+        # Loads torch.
         from tais.lab.verification.selector.choose import load_selector
 
         if clash := sorted(_SHAPES & how.keys()):
@@ -142,6 +145,7 @@ class ReferenceEngine:
             raise EngineRefusal(f"speculative_config.selector: {error}") from error
 
     def _load(self) -> None:
+        # Loads torch and transformers.
         import torch
         from transformers import AutoTokenizer
         from transformers.utils import logging
@@ -179,6 +183,7 @@ class ReferenceEngine:
         """Read the hidden states that the selector looks at."""
         if self.selector is None or self.draft is None:
             return None
+        # Loads torch.
         from tais.lab.verification.policy import Tap
 
         try:
@@ -190,6 +195,7 @@ class ReferenceEngine:
         return taps
 
     def _model(self, name: str, revision: str | None) -> transformers.PreTrainedModel:
+        # Loads torch and transformers.
         import torch
         from transformers import AutoModelForCausalLM
 
@@ -215,6 +221,7 @@ class ReferenceEngine:
         given = steering_of(self.arm)
         if given is None:
             return None
+        # Loads torch.
         from tais.lab.decoding.steered import Steering
 
         try:
@@ -233,6 +240,7 @@ class ReferenceEngine:
             self._steered["temperature"] = self._steered["temperature"] or temperature
 
     def _proxy(self, name: str, revision: str | None) -> transformers.PreTrainedModel:
+        # Loads transformers.
         from transformers import AutoTokenizer
 
         own = AutoTokenizer.from_pretrained(name, revision=revision)
@@ -293,6 +301,7 @@ class ReferenceEngine:
         Where the target is steered, three models decode as one, and a selector reads hidden states of the
         last pass: texts are then taken one by one.
         """
+        # Loads torch.
         from tais.lab.verification.warp import Warp
 
         warp = Warp(sampling.temperature, sampling.top_k, sampling.top_p)
@@ -315,6 +324,7 @@ class ReferenceEngine:
         return self.steering is not None or self.selector is not None or self.batch_size == 1
 
     def _decoder(self, warp: Warp, speculation: Speculation | None) -> BatchDecoder | Decoder:
+        # Loads torch.
         from tais.lab.verification.batched import BatchDecoder, BatchedModel
         from tais.lab.verification.decode import Decoder
 
@@ -327,6 +337,7 @@ class ReferenceEngine:
         self, requests: Sequence[Request], sampling: Sampling, answers: dict[int, Answer]
     ) -> Iterator[tuple[Sequence[int], int, Rng]]:
         """Yield prompt, room and decisions of one request after the other, and open its answer."""
+        # Loads torch.
         from tais.lab.verification import SeededRng
 
         for number, request in enumerate(requests):
@@ -336,6 +347,7 @@ class ReferenceEngine:
             yield prompt, room, SeededRng(request.seed)
 
     def _speculation(self, sampling: Sampling) -> Speculation | None:
+        # Loads torch.
         from tais.lab.verification import Shape, find_verifier
         from tais.lab.verification.decode import Speculation
         from tais.lab.verification.warp import Warp
@@ -393,6 +405,7 @@ def shape_of(how: Mapping[str, Any]) -> Shape:
     UsageError
         When a number is out of range.
     """
+    # Loads torch.
     from tais.lab.verification import parse_shape
 
     if "branching" in how:

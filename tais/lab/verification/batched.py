@@ -44,6 +44,7 @@ class BatchedModel:
 
     def begin(self, prompts: Mapping[int, Sequence[int]]) -> dict[int, torch.Tensor]:
         """Take texts into the batch by a name of their own; return the logits behind each, shape (V,)."""
+        # Loads transformers.
         from transformers import DynamicCache
 
         names, width = list(prompts), max(map(len, prompts.values()))

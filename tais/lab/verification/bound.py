@@ -33,6 +33,7 @@ def accepted_bound(pair: Pair, trees: Iterable[tuple[frozenset[_Node], float]]) 
     trees
         Drafted trees as sets of contexts, the root included, with their probabilities.
     """
+    # Loads scipy.
     from scipy.optimize import linprog
     from scipy.sparse import csr_matrix
 

@@ -72,6 +72,7 @@ class CachedModel:
 
     def begin(self, tokens: Sequence[int]) -> torch.Tensor:
         """Drop everything, commit a prompt and return the logits behind it, shape (V,)."""
+        # Loads transformers.
         from transformers import DynamicCache
 
         self._cache = DynamicCache(config=self.model.config)

@@ -22,7 +22,7 @@ from tais.lab.verification.rng import Rng, SeededRng
 from tais.lab.verification.shapes import Shape
 from tais.lab.verification.tally import Break, Tally
 
-__all__ = ["ExactLaw", "Finding", "checked", "exact_law"]
+__all__ = ["ExactLaw", "Finding", "all_runs", "checked", "exact_law"]
 
 SIGMAS = 5.0
 """Standard errors beyond which a sampled deviation convicts (after a correction for the places looked at)."""
@@ -138,7 +138,7 @@ def exact_law(
     tally = Tally(pair, shape.depth)
     try:
         drafts = _drafts(pair, shape, limit)
-        runs = _enumerate(name, run, drafts, tally, limit)
+        runs = all_runs(name, run, drafts, tally, limit)
     except TooManyRuns:
         return _sampled(name, run, pair, shape, samples, seed)
     breaks = tally.breaks(tolerance)
@@ -211,9 +211,10 @@ def _drafts(pair: Pair, shape: Shape, limit: int) -> list[tuple[Draft, float]]:
     return list(merged.values())
 
 
-def _enumerate(
+def all_runs(
     name: str, run: Verifier, drafts: Sequence[tuple[Draft, float]], tally: Tally, limit: int
 ) -> int:
+    """Put every output of every draft into the tally, and return how many runs that took."""
     runs = 0
     for index, (draft, weight) in enumerate(drafts):
         laws: dict[tuple[int, ...], float] = defaultdict(float)

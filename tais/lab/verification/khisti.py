@@ -140,6 +140,7 @@ def _programme(
     """
     if not pairs:
         return np.zeros(0)
+    # Loads scipy.
     from scipy.optimize import linprog
 
     n, place = len(pairs), {token: k for k, token in enumerate(top)}

@@ -98,14 +98,14 @@ class _Wanderer:
     """Chooses shapes by chance, so that roots are visited as a mixture of choices would; keeps the root."""
 
     def __init__(self, grid: Grid, seed: int) -> None:
-        self._shapes, self._verifier = grid.shapes, find_verifier("specinfer").load()
+        self._shapes, self.verifier = grid.shapes, find_verifier("specinfer").load()
         self._generator = torch.Generator().manual_seed(seed)
         self.root: Root | None = None
 
     def choose(self, root: Root) -> tuple[Shape, Verifier]:
         self.root = root
         at = int(torch.randint(len(self._shapes), (), generator=self._generator))
-        return self._shapes[at], self._verifier
+        return self._shapes[at], self.verifier
 
 
 def collect(
@@ -158,7 +158,7 @@ def _answer(
     seed = seed_of(how.seed, name, heat)
     wanderer = _Wanderer(how.grid, seed)
     idle = Shape("chain", length=0)
-    speculation = Speculation(pair.draft, warp, idle, wanderer._verifier, wanderer, taps)
+    speculation = Speculation(pair.draft, warp, idle, wanderer.verifier, wanderer, taps)
     text, probes = list(prompt), list[tuple[torch.Tensor, torch.Tensor]]()
     decoder = Decoder(pair.target, warp, speculation)
     for step, made in enumerate(decoder.steps(prompt, room, SeededRng(seed))):

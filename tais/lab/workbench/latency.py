@@ -47,9 +47,9 @@ class _Round:
         if not self._order:
             self._order = list(self._grid.shapes)
         self.root, self.shape = root, self._order.pop()
-        return self.shape, self._verify
+        return self.shape, self.verify
 
-    def _verify(self, draft: Draft, rng: Rng) -> Sequence[int]:
+    def verify(self, draft: Draft, rng: Rng) -> Sequence[int]:
         begun = self._clock()
         seed = int(rng.categorical(torch.ones(1 << 16)))
         output: Sequence[int] = ()
@@ -93,7 +93,7 @@ def measure(pair: LoadedPair, grid: Grid, rounds: int = 12, hidden: int = 64) ->
         said = f"the model takes {pair.limit} tokens, drafts of {grid.depth} cannot be timed"
         raise UsageError(said, remedy="Choose a smaller trunk or length")
     turn = _Round(grid, clock)
-    speculation = Speculation(pair.draft, Warp(), grid.shapes[0], turn._verify, turn, taps)
+    speculation = Speculation(pair.draft, Warp(), grid.shapes[0], turn.verify, turn, taps)
     decoder = Decoder(pair.target, Warp(), speculation)
     generator = torch.Generator().manual_seed(0)
     passes: dict[str, list[float]] = defaultdict(list)

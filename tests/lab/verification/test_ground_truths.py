@@ -150,7 +150,7 @@ def test_the_threshold_of_typical_acceptance() -> None:
 
 def test_the_entropy_is_taken_in_full_only_where_its_bounds_leave_the_choice_open() -> None:
     """What passes is what the threshold says, on laws from nearly flat to nearly sure."""
-    from tais.lab.verification.typical import EPSILON, _between
+    from tais.lab.verification.typical import EPSILON, threshold_between
 
     generator = torch.Generator().manual_seed(0)
     for spread in (0.1, 1.0, 3.0, 10.0):
@@ -162,5 +162,5 @@ def test_the_entropy_is_taken_in_full_only_where_its_bounds_leave_the_choice_ope
             chances = [float(x) for x in p if 0 < x <= EPSILON]
             # Together, one by one, and just beside the threshold.
             for asked in (chances, *([x] for x in chances[:20]), [exact * 0.9999], [exact * 1.0001]):
-                limit = _between(p, asked)
+                limit = threshold_between(p, asked)
                 assert [x > limit for x in asked] == [x > exact for x in asked]

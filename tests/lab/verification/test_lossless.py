@@ -163,13 +163,13 @@ def test_the_stable_form_of_greedy_multipath_keeps_its_digits() -> None:
     """Deep in a tree the block of a node is tiny; against exact fractions of the same floats."""
     from fractions import Fraction
 
-    from tais.lab.verification.greedy_multipath import _handed, _picked_law
+    from tais.lab.verification.greedy_multipath import handed_share, picked_law
 
     q = torch.softmax(torch.linspace(-2, 2, 6, dtype=torch.float64), 0)
     share, low_mass, mass, paths = 1.0, Fraction(0), Fraction(1), 16
     for token in (1, 3, 0, 2, 5, 4, 1, 3):
         below = torch.cumsum(q, 0) - q
-        law = _picked_law(q, below.clone(), share, paths)
+        law = picked_law(q, below.clone(), share, paths)
         exact = [Fraction(float(x)) for x in q]
         lows = [low_mass + mass * sum(exact[:t], Fraction(0)) for t in range(6)]
         highs = [low + mass * x for low, x in zip(lows, exact, strict=True)]
@@ -178,5 +178,5 @@ def test_the_stable_form_of_greedy_multipath_keeps_its_digits() -> None:
             assert float(law[t]) == pytest.approx(
                 float((highs[t] ** paths - lows[t] ** paths) / whole), rel=1e-11
             )
-        share = _handed(float(q[token]), float(below[token]), share)
+        share = handed_share(float(q[token]), float(below[token]), share)
         low_mass, mass = lows[token], mass * exact[token]

@@ -21,7 +21,7 @@ from tais.lab.verification import VERIFIERS, Draft, Rng, SeededRng, Tree
 from tais.lab.verification.cached import CachedModel
 from tais.lab.verification.decode import Decoder, Speculation
 from tais.lab.verification.draft import Verifier
-from tais.lab.verification.exact_law import _enumerate, checked
+from tais.lab.verification.exact_law import all_runs, checked
 from tais.lab.verification.laws import Pair, random_pair
 from tais.lab.verification.policy import Root, Tap
 from tais.lab.verification.replay import outcomes
@@ -170,7 +170,7 @@ def test_what_is_put_out_has_the_targets_law_at_every_root(seed: int) -> None:
         behind = Pair("behind", *(_behind(side, text) for side in (pair.target, pair.draft)))
         tally = Tally(behind, shape.depth)
         drafts = list(outcomes(lambda rng, t=text, c=chooser: drafted(pair, t, c, rng), 10**5))  # type: ignore[misc]
-        _enumerate(str(shape), checked("chosen", verifier, 3), drafts, tally, 10**6)
+        all_runs(str(shape), checked("chosen", verifier, 3), drafts, tally, 10**6)
         assert tally.total_variation() < 1e-12
     assert len(used) >= 2
 
