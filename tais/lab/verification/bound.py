@@ -14,11 +14,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tais.lab.verification.laws import Pair
 
-__all__ = ["accepted_bound", "one_level_bound"]
+__all__ = ["accepted_bound"]
 
 _Node = tuple[int, ...]
 
@@ -83,14 +82,3 @@ def _constraints(
                 if (*above, token) in rows:
                     entries[rows[(*above, token)], column] -= probability
     return [(row, column, value) for (row, column), value in entries.items()]
-
-
-def one_level_bound(p: NDArray[np.float64], q: NDArray[np.float64], draws: int) -> float:
-    """Return the largest acceptance of one level: 1 + min over sets H of p(H) - q(H)^draws.
-
-    Looks at all subsets, so for at most 20 tokens.
-    """
-    if len(p) > 20:
-        raise ValueError("one_level_bound enumerates subsets: at most 20 tokens")
-    masks = (np.arange(2 ** len(p))[:, None] >> np.arange(len(p))) & 1
-    return float(1 + np.min(masks @ p - (masks @ q) ** draws))
