@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from tais.attest import choose_signer, load_public_key, verify_run
+from tais.cli.console import say
 from tais.cli.options import OutOption, UnsignedOption
+from tais.cli.views.report import print_adjudication
 
 __all__ = ["app"]
 
@@ -41,9 +44,9 @@ def export_sheet(
 
     Example: [bold]tais adjudicate export reports/demo/RUN --out flips.csv --also 20[/bold]
     """
+    # Loads pyarrow, which help does without.
     from tais.adjudication.cases import Selection
     from tais.adjudication.sheet import export
-    from tais.cli.console import say
 
     selection = Selection(tuple(battery or ()), tuple(endpoint or ()), also)
     key, shown = export(run_dir, out, selection)
@@ -81,9 +84,7 @@ def import_labels(
 
     Example: [bold]tais adjudicate import reports/demo/RUN anna.csv ben.csv[/bold]
     """
-    from tais.attest import choose_signer, load_public_key, verify_run
-    from tais.cli.console import say
-    from tais.cli.views.report import print_adjudication
+    # Loads pyarrow, which help does without.
     from tais.runs.adjudicate import adjudicate, find_key
 
     if trusted_key:

@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
+from tais.attest import choose_signer
+from tais.cli.console import say
 from tais.cli.options import OutOption, QuietOption, UnsignedOption
+from tais.cli.progress import make_observer
+from tais.cli.views.report import print_report
+from tais.runs.options import RunOptions
 
 __all__ = ["audit"]
 
@@ -33,12 +38,8 @@ def audit(
 
     The run stays as it is; the audit is a run directory of its own that cites it.
     """
-    from tais.attest import choose_signer
-    from tais.cli.console import say
-    from tais.cli.progress import make_observer
-    from tais.cli.views.report import print_report
+    # Loads pyarrow, which help does without.
     from tais.runs.audit import audit_run
-    from tais.runs.options import RunOptions
 
     options = RunOptions(out=out, signer=choose_signer(key, unsigned, say))
     with make_observer(quiet=quiet, verbose=False) as observer:

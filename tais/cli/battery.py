@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tais.battery.definition import battery_schema
+from tais.battery.serving_edge import EdgeShape, load_tokenizer, write_edge_battery
 from tais.cli.console import say
+from tais.common.shipped import find_battery_file, names
 from tais.common.text import printable
+from tais.manifest.model import BatteryRef
 
 if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery
@@ -40,9 +44,8 @@ def list_batteries(
 
     Example: [bold]tais battery list[/bold]
     """
-    from tais.battery.definition import battery_schema
+    # Loads numpy, which help does without.
     from tais.battery.load import load_definition
-    from tais.common.shipped import find_battery_file, names
 
     if schema:
         typer.echo(json.dumps(battery_schema(), indent=2))
@@ -74,6 +77,7 @@ def check(
 
     Example: [bold]tais battery check advbench --data-dir ~/data --redact[/bold]
     """
+    # Loads numpy, which help does without.
     from tais.battery.item import item_values
 
     battery = _load(name, data_dir)
@@ -111,6 +115,7 @@ def pin(
 
     Example: [bold]tais battery pin xstest --out xstest.yaml[/bold]
     """
+    # Loads numpy, which help does without.
     from tais.battery.pin import write_pinned
 
     written = write_pinned(_file(name), out, data_dir, revision)
@@ -132,23 +137,19 @@ def edge(
 
     Example: [bold]tais battery edge --tokenizer models/target --draft-tokens 5 --out edge/[/bold]
     """
-    from tais.battery.serving_edge import EdgeShape, load_tokenizer, write_edge_battery
-
     shape = EdgeShape(draft_tokens=draft_tokens, block=block, chunk=chunk, max_model_len=max_model_len)
     count = write_edge_battery(load_tokenizer(tokenizer), shape, out)
     say(f"{out / 'serving_edge.yaml'}: {count} items")
 
 
 def _file(name: str) -> Path:
-    from tais.common.shipped import find_battery_file
-
     path = Path(name)
     return path if path.suffix in (".yaml", ".yml") else find_battery_file(name)
 
 
 def _load(name: str, data_dir: Path | None) -> LoadedBattery:
+    # Loads numpy, which help does without.
     from tais.battery.load import load_battery, load_definition
-    from tais.manifest.model import BatteryRef
 
     path = _file(name)
     definition, _ = load_definition(path)

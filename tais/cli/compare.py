@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tais.attest import choose_signer, load_public_key, verify_run
+from tais.cli.console import say
 from tais.cli.options import OutOption, UnsignedOption
+from tais.manifest.model import Hypothesis
 
 if TYPE_CHECKING:
     from tais.runs.compare import Comparison
@@ -50,9 +53,7 @@ def compare(
 
     Example: [bold]tais compare reports/old/RUN reports/new/RUN --reference target --candidate target[/bold]
     """
-    from tais.attest import choose_signer, load_public_key, verify_run
-    from tais.cli.console import say
-    from tais.manifest.model import Hypothesis
+    # Loads pyarrow, which help does without.
     from tais.runs.compare import Side, compare_runs
 
     if trusted_key:
@@ -71,8 +72,6 @@ def compare(
 
 
 def _print(made: Comparison) -> None:
-    from tais.cli.console import say
-
     for name, verdict in made.upgrade["verdicts"].items():
         say(f"{name}: {verdict}")
     for entry in made.upgrade["batteries"]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+
+from rich.console import Console
 
 from tais.common.text import printable
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 __all__ = ["say", "say_error", "stderr_console"]
 
@@ -25,6 +23,4 @@ def say_error(text: str) -> None:
 
 def stderr_console() -> Console:
     """Return a console on standard error; without colour where that is no terminal."""
-    from rich.console import Console
-
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
+
+from tais.cli.console import stderr_console
+from tais.cli.progress import make_observer
+from tais.common.machine import describe_environment
+from tais.common.shipped import share
+from tais.common.text import printable
+from tais.doctor.checks import Check, check_machine, healthy
+from tais.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tais.doctor.checks import Check
+    from tais.doctor.determinism import DeterminismOptions, Measured
 
 __all__ = ["doctor"]
 
@@ -59,9 +68,8 @@ def doctor(
 
     Exit codes: 0 nothing is missing, or measured; 2 usage error; 4 something is missing, or a run failed.
     """
-    import json
-
     if determinism:
+        # Loads pyarrow, which help does without.
         from tais.doctor.determinism import DeterminismOptions
 
         defaults = DeterminismOptions("")
@@ -79,7 +87,6 @@ def doctor(
         )
         typer.echo(json.dumps(_measure(options, quiet), indent=2, allow_nan=False))
         return
-    from tais.doctor.checks import check_machine, healthy
 
     checks = check_machine(out)
     if not quiet:
@@ -91,9 +98,6 @@ def doctor(
 
 
 def _named(model: str | None) -> str:
-    from tais.common.shipped import share
-    from tais.errors import UsageError
-
     if model is not None:
         return model
     own = share("models") / "demo" / "target"
@@ -102,11 +106,7 @@ def _named(model: str | None) -> str:
     return str(own)
 
 
-def _arguments(text: str | None) -> dict[str, Any]:
-    import json
-
-    from tais.errors import UsageError
-
+def _arguments(text: str | None) -> dict[str, object]:
     try:
         value = json.loads(text or "{}")
     except ValueError as error:
@@ -116,9 +116,8 @@ def _arguments(text: str | None) -> dict[str, Any]:
     return value
 
 
-def _measure(options: Any, quiet: bool) -> dict[str, Any]:
-    from tais.cli.progress import make_observer
-    from tais.common.machine import describe_environment
+def _measure(options: DeterminismOptions, quiet: bool) -> dict[str, object]:
+    # Loads pyarrow, which help does without.
     from tais.doctor.determinism import measure
 
     environment = describe_environment()
@@ -130,22 +129,13 @@ def _measure(options: Any, quiet: bool) -> dict[str, Any]:
 
 
 def _show_checks(checks: Sequence[Check]) -> None:
-    from rich.table import Table
-
-    from tais.cli.console import stderr_console
-    from tais.common.text import printable
-
     table = Table("", "what", "found", "remedy", box=None, header_style="bold")
     for check in checks:
         table.add_row(check.status, check.name, printable(check.said), check.remedy or "")
     stderr_console().print(table)
 
 
-def _show_pairs(found: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    from tais.cli.console import stderr_console
-
+def _show_pairs(found: Measured) -> None:
     table = Table("dtype", "changed", "differ", "share", "95 %", "first differ at token", box=None)
     for pair in (pair for pair in found["pairs"] if pair["from_reference"]):
         places = pair["first_divergences"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tais.cli.console import say
+from tais.errors import UsageError
 
 __all__ = ["app"]
 
@@ -50,9 +54,7 @@ def adversarial(
 
     Example: [bold]tais draft adversarial models/demo/draft --preferences prefs.jsonl --out drafts/bad[/bold]
     """
-    import json
-
-    from tais.cli.console import say
+    # Loads torch, which help does without.
     from tais.lab.drafts.adversarial import AdversarialOptions, Training, make_adversarial
 
     options = AdversarialOptions(
@@ -95,13 +97,9 @@ def quantise(
 
     Example: [bold]tais draft quantise models/demo/draft --group 32 --calibration p.jsonl --out int4[/bold]
     """
-    import json
-
-    from tais.cli.console import say
-    from tais.errors import UsageError
-
     if method not in ("gptq", "rtn"):
         raise UsageError(f"no method named {method!r}", remedy="Known: gptq, rtn")
+    # Loads torch, which help does without.
     from tais.lab.drafts.quantise import QuantiseOptions, Rounding, make_quantised
 
     options = QuantiseOptions(

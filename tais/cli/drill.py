@@ -8,7 +8,11 @@ from typing import Annotated
 
 import typer
 
+from tais.cli.console import say
 from tais.cli.options import OutOption
+from tais.cli.progress import make_observer
+from tais.manifest.load import load_manifest
+from tais.runs.options import RunOptions
 
 __all__ = ["drill"]
 
@@ -43,13 +47,10 @@ def drill(
     Exit codes: 0 all gross faults caught by every check that must and no lossless configuration flagged,
     1 not so, 2 usage or manifest error, 4 a run failed or a fault never acted, 130 interrupted.
     """
-    from tais.cli.console import say
-    from tais.cli.progress import make_observer
+    # Loads pyarrow, which help does without.
     from tais.cli.views.drill import print_drill
     from tais.lab.drill import read_drill
     from tais.lab.drill.select import cut_down
-    from tais.manifest.load import load_manifest
-    from tais.runs.options import RunOptions
     from tais.runs.run import run as run_screen
 
     run_dir = again

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from tais.errors import TaisError
-    from tais.gate.gate import GateResult
+from tais.attest import load_public_key
+from tais.cli.console import say
+from tais.errors import TaisError
+from tais.gate.gate import GateResult, gate_run
+from tais.gate.github import (
+    annotation,
+    defuse,
+    failure_summary,
+    github_level,
+    summary,
+    write_outputs,
+    write_summary,
+)
+from tais.gate.policy import Policy, load_policy
+from tais.manifest.load import find_manifest
 
 __all__ = ["gate"]
 
@@ -45,13 +58,6 @@ def gate(
 
     Exit codes: 0 open, 1 fail or policy not met, 2 usage or policy error, 3 inconclusive, 5 not verified.
     """
-    from datetime import UTC, datetime
-
-    from tais.attest import load_public_key
-    from tais.errors import TaisError
-    from tais.gate.gate import gate_run
-    from tais.gate.policy import Policy, load_policy
-
     try:
         rules = load_policy(policy) if policy else Policy()
         keys = [load_public_key(key)] if key else []
@@ -69,15 +75,10 @@ def gate(
 
 
 def _find(manifest: str | None) -> Path | None:
-    from tais.manifest.load import find_manifest
-
     return find_manifest(manifest) if manifest else None
 
 
 def _print(result: GateResult, run_dir: Path) -> None:
-    from tais.cli.console import say
-    from tais.gate.github import defuse
-
     for objection in result.objections:
         say(defuse(f"{objection.level}: {objection.code}: {objection.message}"))
     verdict = result.run.report.verdict.value
@@ -86,8 +87,6 @@ def _print(result: GateResult, run_dir: Path) -> None:
 
 
 def _tell_github(result: GateResult, run_dir: Path) -> None:
-    from tais.gate.github import annotation, github_level, summary, write_outputs, write_summary
-
     for objection in result.objections:
         title = f"TAIS gate: {objection.code}"
         typer.echo(annotation(github_level(objection.level), title, objection.message))
@@ -103,8 +102,6 @@ def _tell_github(result: GateResult, run_dir: Path) -> None:
 
 
 def _tell_github_failure(error: TaisError, run_dir: Path) -> None:
-    from tais.gate.github import annotation, failure_summary, write_outputs, write_summary
-
     typer.echo(annotation("error", f"TAIS gate: {type(error).__name__}", str(error)))
     write_summary(failure_summary(str(error)))
     write_outputs(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tais.attest.keys import Algorithm, generate, write_pair
+from tais.cli.console import say
 
 __all__ = ["keygen"]
 
@@ -32,11 +36,6 @@ def keygen(
 
     Example: [bold]tais keygen --out keys[/bold]
     """
-    import os
-
-    from tais.attest.keys import Algorithm, generate, write_pair
-    from tais.cli.console import say
-
     secret = os.environ.get("TAIS_KEY_PASSPHRASE")
     if passphrase and not secret:
         secret = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from tais.cli import law_bench, law_selector
+from tais.cli.console import say, stderr_console
+from tais.common.text import printable
+from tais.lab.packages import need_torch
 
 if TYPE_CHECKING:
-    from tais.lab.verification.exact_law import Audit
+    from tais.lab.verification.exact_law import ExactLaw
 
 __all__ = ["app"]
 
@@ -64,7 +69,8 @@ def law(
     """
     if context.invoked_subcommand is not None:
         return
-    law_bench.need_torch()
+    need_torch()
+    # Loads torch, which help does without.
     from tais.lab.verification.suite import Question, ask, candidates, exit_code
 
     question = Question(
@@ -77,18 +83,13 @@ def law(
         tolerance=tolerance,
         bound=bound,
     )
-    audits = list(ask(candidates(verifier or (), shape or ()), question))
-    _print(audits, exit_code(audits))
-    raise typer.Exit(exit_code(audits))
+    found = list(ask(candidates(verifier or (), shape or ()), question))
+    _print(found, exit_code(found))
+    raise typer.Exit(exit_code(found))
 
 
-def _print(audits: list[Audit], code: int) -> None:
-    import json
-
-    from rich.table import Table
-
-    from tais.cli.console import say, stderr_console
-    from tais.common.text import printable
+def _print(found: list[ExactLaw], code: int) -> None:
+    # Loads torch, which help does without.
     from tais.lab.verification.suite import summarise
 
     table = Table(title="Output law against the target's; the worst of the laws")
@@ -96,7 +97,7 @@ def _print(audits: list[Audit], code: int) -> None:
         table.add_column(name, no_wrap=True)
     for name in ("distance", "accepted", "optimum"):
         table.add_column(name, justify="right", no_wrap=True)
-    rows = summarise(audits)
+    rows = summarise(found)
     for row in rows:
         table.add_row(*(printable(cell) for cell in row[:-1]))
     stderr_console().print(table)
@@ -104,4 +105,4 @@ def _print(audits: list[Audit], code: int) -> None:
         if broken:
             say(f"{name} on {shape}: {broken}")
     verdict = {0: "lossless", 1: "lossy"}.get(code, "undecided")
-    typer.echo(json.dumps({"verdict": verdict, "audits": [made.to_json() for made in audits]}, indent=2))
+    typer.echo(json.dumps({"verdict": verdict, "audits": [made.to_json() for made in found]}, indent=2))

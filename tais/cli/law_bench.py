@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-from itertools import product
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.table import Table
 
-from tais.lab.workbench.questions import _pairs, _synthetic
+from tais.cli.console import say, stderr_console
+from tais.common.files import write_atomic
+from tais.common.text import printable
+from tais.lab.packages import need_torch
 
 if TYPE_CHECKING:
     from tais.lab.workbench.bench import Point
 
-__all__ = ["bench", "need_torch"]
-
-_BATTERIES = ("demo_refuse", "demo_answer", "demo_choice", "demo_json")
+__all__ = ["bench"]
 
 ShapeOption = Annotated[
     list[str] | None, typer.Option("--shape", help="What is drafted; see tais law --help.")
@@ -64,33 +65,29 @@ def bench(
     Example: [bold]tais law bench --shape paths:3x4 --divergence 0.5 --items 8 --out bench[/bold]
     """
     need_torch()
-    import json
-
-    import torch
-
-    from tais.cli.console import say
-    from tais.common.files import write_atomic
+    # Loads torch, which help does without.
     from tais.lab.workbench.bench_plot import draw
+    from tais.lab.workbench.questions import BATTERIES, BenchOptions, run_bench
 
-    torch.set_num_threads(threads)
-    shapes = shape or ["paths:3x4", "delayed:2,3,2"]
-    points: list[Point] = []
-    for heat in temperature or [1.0]:
-        if rounds:
-            made_up = {"rounds": rounds, "seed": seed, "temperature": heat or 1.0}
-            for size, first in product(peak or [2.0], onset or [0]):
-                laws = {**made_up, "peak": size, "onset": first}
-                points += _synthetic(shapes, verifier, divergence or [0.25, 0.5, 1.0], laws)
-        if items:
-            question: dict[str, Any] = {
-                "batteries": tuple(battery or _BATTERIES),
-                "items": items,
-                "skip": skip,
-                "temperature": heat,
-                "max_tokens": max_tokens,
-                "seed": seed,
-            }
-            points += _pairs(shapes, verifier, target, draft, question, selector)
+    options = BenchOptions(
+        shapes=shape or ("paths:3x4", "delayed:2,3,2"),
+        verifiers=verifier,
+        divergences=divergence or (0.25, 0.5, 1.0),
+        rounds=rounds,
+        target=target,
+        drafts=draft or (),
+        batteries=battery or BATTERIES,
+        items=items,
+        skip=skip,
+        temperatures=temperature or (1.0,),
+        peaks=peak or (2.0,),
+        onsets=onset or (0,),
+        selector=selector,
+        max_tokens=max_tokens,
+        seed=seed,
+        threads=threads,
+    )
+    points = run_bench(options, say)
     _table(points)
     text = json.dumps({"points": [point.to_json() for point in points]}, indent=2)
     if out is not None:
@@ -101,20 +98,9 @@ def bench(
     typer.echo(text)
 
 
-def need_torch() -> None:
-    """Say in one line what is missing where torch is."""
-    from tais.errors import TaisError
-
-    if importlib.util.find_spec("torch") is None:
-        raise TaisError("tais law needs torch", remedy="Install it with: pip install 'tais[cpu]'")
-
-
 def _table(points: list[Point]) -> None:
     """Print one table per setting: a narrow terminal has no room for the setting in every row."""
-    from rich.table import Table
-
-    from tais.cli.console import stderr_console
-    from tais.common.text import printable
+    # Loads torch, which help does without.
     from tais.lab.workbench.bench import pooled
 
     tables: dict[str, Table] = {}

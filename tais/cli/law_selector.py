@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.table import Table
 
-from tais.cli.law_bench import need_torch
-from tais.lab.workbench.questions import _demo, _requests
+from tais.cli.console import say, stderr_console
+from tais.common.text import printable
+from tais.lab.packages import need_torch
 
 if TYPE_CHECKING:
     from tais.lab.workbench.train import Trained
@@ -68,15 +71,11 @@ def data(
     Example: [bold]tais law data demo.parquet --temperature 1 --temperature 1.5 --items 40[/bold]
     """
     need_torch()
-    import torch
-
-    from tais.cli.console import say
+    # Loads torch, which help does without.
     from tais.lab.verification.selector.actions import METHODS, Grid
-    from tais.lab.workbench.collect import Collection, collect
-    from tais.lab.workbench.pair import load_pair
-    from tais.lab.workbench.training_data import write_data
+    from tais.lab.workbench.collect import Collection
+    from tais.lab.workbench.selector import DataOptions, collect_data
 
-    torch.set_num_threads(threads)
     how = Collection(
         Grid(tuple(method or METHODS), tuple(paths or (2, 4)), trunk, length),
         tuple(temperature or (1.0,)),
@@ -87,20 +86,19 @@ def data(
         every,
         seed,
     )
-    requests = _requests(prompts, battery, items, skip)
-    first, second = _demo(target, draft)
-    pair = load_pair(first, second, dtype, device)
-    answers = len(requests) * len(how.temperatures)
-    say(f"{answers} answers, {len(how.grid.actions)} choices at each root")
-
-    def tell(done: int, rows: int) -> None:
-        if done == answers or done % max(1, answers // 20) == 0:
-            say(f"{done}/{answers} answers, {rows} roots")
-
-    collected = {"temperatures": list(how.temperatures), "top_k": top_k, "top_p": top_p, "seed": seed}
-    facts = {"pair": pair.facts, "collected": {**collected, "probes": probes, "every": every}}
-    written = write_data(out, collect(pair, requests, how, tell), how.grid, facts)
-    say(f"written: {out}, {written} roots")
+    options = DataOptions(
+        how,
+        target=target,
+        draft=draft,
+        batteries=battery,
+        prompts=prompts,
+        items=items,
+        skip=skip,
+        dtype=dtype,
+        device=device,
+        threads=threads,
+    )
+    collect_data(out, options, say)
 
 
 def train(
@@ -125,36 +123,17 @@ def train(
     Example: [bold]tais law train demo.parquet --out selector[/bold]
     """
     need_torch()
-    import json
+    # Loads torch, which help does without.
+    from tais.lab.workbench.selector import train_selector
+    from tais.lab.workbench.train import Training
 
-    import torch
-
-    from tais.cli.console import say
-    from tais.lab.workbench.latency import measure
-    from tais.lab.workbench.pair import load_pair
-    from tais.lab.workbench.train import Training, train
-    from tais.lab.workbench.training_data import read_data
-
-    torch.set_num_threads(threads)
-    read = read_data(data)
-    facts = read.facts["pair"]
-    pair = load_pair(facts["target"]["model"], facts["draft"]["model"], facts["dtype"], device)
-    prompts = len(set(read.prompts))
-    say(f"{len(read.prompts)} roots of {prompts} prompts; timing {len(read.grid.shapes)} shapes")
-    table = measure(pair, read.grid, rounds, hidden)
-    made = train(read, table, Training(objective, hidden, epochs, held_out, seed), say)
-    made.selector.save(out)
-    say(f"written: {out}")
+    how = Training(objective, hidden, epochs, held_out, seed)
+    made = train_selector(data, out, how, say, rounds=rounds, device=device, threads=threads)
     _summary(made)
     typer.echo(json.dumps(made.to_json(), indent=2))
 
 
 def _summary(made: Trained) -> None:
-    from rich.table import Table
-
-    from tais.cli.console import stderr_console
-    from tais.common.text import printable
-
     table = Table(title="Held-out prompts, by exact labels and measured times")
     for name in ("policy", "tokens/step", "tokens/s"):
         table.add_column(name, justify="left" if name == "policy" else "right")
@@ -176,19 +155,7 @@ def latency(
     Example: [bold]tais law latency selector --device cuda[/bold]
     """
     need_torch()
-    import torch
+    # Loads torch, which help does without.
+    from tais.lab.workbench.selector import time_selector
 
-    from tais.cli.console import say
-    from tais.lab.verification.selector.store import Selector
-    from tais.lab.workbench.latency import measure
-    from tais.lab.workbench.pair import load_pair
-
-    torch.set_num_threads(threads)
-    kept = Selector.load(selector)
-    facts = kept.facts["pair"]
-    pair = load_pair(
-        target or facts["target"]["model"], draft or facts["draft"]["model"], facts["dtype"], device
-    )
-    kept.check(pair.states)
-    kept.timed(measure(pair, kept.grid, rounds, kept.hidden)).save(selector)
-    say(f"written: {selector}")
+    time_selector(selector, say, target=target, draft=draft, rounds=rounds, device=device, threads=threads)

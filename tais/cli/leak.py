@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tais.cli.console import say
+from tais.errors import UsageError
 
 __all__ = ["leak"]
 
@@ -109,17 +113,14 @@ def leak(
 
     A privacy finding; it says nothing on whether the serving stack changed the model's behaviour.
     """
-    import json
-
-    from tais.cli.console import say
-    from tais.errors import UsageError
-
     known = ("none", "sequence", "hidden", "both")
     for name in permutation or ():
         if name not in known:
             raise UsageError(f"no permutation named {name!r}", remedy=f"Known: {', '.join(known)}")
+    # Loads torch, which help does without.
     from tais.cli.views.leak import print_leak
     from tais.lab.leak.defence import Permutation
+    from tais.lab.leak.page import write_report
     from tais.lab.leak.report import as_json
     from tais.lab.leak.run import LeakOptions, run_leak
 
@@ -150,8 +151,6 @@ def leak(
     )
     report = run_leak(options, (lambda line: None) if quiet else say)
     if out is not None:
-        from tais.lab.leak.page import write_report
-
         write_report(report, out)
     if not quiet:
         print_leak(report, out)

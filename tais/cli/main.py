@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from tais.cli import (
-    adjudicate,
-    audit,
-    battery,
-    compare,
-    doctor,
-    draft,
-    drill,
-    gate,
-    keys,
-    law,
-    leak,
-    power,
-    report,
-    run,
-    study,
-    verify,
-)
-from tais.cli.console import say_error
 from tais.common.version import __version__
+from tais.cli.console import say_error
+from tais.errors import TaisError
 
-__all__ = ["app", "main", "run_command"]
+if TYPE_CHECKING:
+    from typer._click import Command, Context
+
+__all__ = ["COMMANDS", "Entry", "app", "main", "run_command"]
 
 # Typer carries its own copy of click, whose root exception it does not export.
 _CLICK_ERROR: type[Exception] = next(
@@ -40,8 +29,135 @@ _CLICK_ERROR: type[Exception] = next(
     if cls.__name__ == "ClickException" and issubclass(cls, Exception)
 )
 
+
+class Entry(NamedTuple):
+    """What the list of commands shows of one, and where it is."""
+
+    name: str
+    panel: str
+    module: str
+    """Holds the command as a function of this name, or a group as ``app``."""
+    line: str
+
+
+COMMANDS = (
+    Entry(
+        "run",
+        "Screen",
+        "run",
+        "Run the arms of a manifest, score them, and decide. The exit code is the verdict.",
+    ),
+    Entry(
+        "audit",
+        "Screen",
+        "audit",
+        "Score every token of stored answers under a reference stack. The exit code is the verdict.",
+    ),
+    Entry(
+        "drill",
+        "Screen",
+        "drill",
+        "Plant faults in a real engine and show which check of the screen catches which.",
+    ),
+    Entry(
+        "plan",
+        "Screen",
+        "run",
+        "Show what a manifest would run, and what it would cost; no engine starts without --calibrate.",
+    ),
+    Entry(
+        "study",
+        "Screen",
+        "study",
+        "Run every manifest of a folder, in order of their names, and write one report over all of them.",
+    ),
+    Entry(
+        "power", "Screen", "power", "Say how many items a battery needs, and what a given number can show."
+    ),
+    Entry(
+        "leak",
+        "Privacy",
+        "leak",
+        "Read prompts back from hidden states, as a host that receives them could. Exit code 0 when it ran.",
+    ),
+    Entry(
+        "report",
+        "Results",
+        "report",
+        "Show the decision of a run, recomputed from its samples. Exit code 0 whatever the verdict.",
+    ),
+    Entry(
+        "verify",
+        "Results",
+        "verify",
+        "Check that a run is what its signer signed. Exit code 0 when it is, whatever the verdict; else 5.",
+    ),
+    Entry("gate", "Results", "gate", "Verify a run, judge it by a policy, and exit as CI should."),
+    Entry(
+        "compare",
+        "Results",
+        "compare",
+        "Contrast the arms of two runs: did the upgrade make anything worse? The exit code is the verdict.",
+    ),
+    Entry(
+        "doctor",
+        "Results",
+        "doctor",
+        "Say what this machine lacks for a screen, or how steady its answers are. "
+        "Machines read standard output.",
+    ),
+    Entry(
+        "keygen",
+        "Results",
+        "keys",
+        "Make a key pair: tais.key signs runs and stays with you, tais.pub verifies them.",
+    ),
+    Entry("draft", "Screen", "draft", "Make drafts that put a serving stack to the test."),
+    Entry("battery", "Batteries", "battery", "Batteries: what a screen asks, and how answers are scored."),
+    Entry(
+        "law",
+        "Screen",
+        "law",
+        "Compute the exact output law of a verifier by walking every random decision on small vocabularies.",
+    ),
+    Entry(
+        "adjudicate",
+        "Results",
+        "adjudicate",
+        "Ask people about flipped answers, blind, and cite what they said.",
+    ),
+)
+_MODULES = {entry.name: f"tais.cli.{entry.module}" for entry in COMMANDS}
+
+
+def _load(name: str) -> Command:
+    """Import the module of a command and return the command."""
+    module = importlib.import_module(_MODULES[name])
+    # Typer builds commands for a group alone, so this one gets a group of its own.
+    holder = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    holder.callback()(_nothing)
+    if hasattr(module, "app"):
+        holder.add_typer(module.app, name=name)
+    else:
+        holder.command(name)(getattr(module, name))
+    return get_group(holder).commands[name]
+
+
+def _nothing() -> None:
+    """Stands where a command is only listed."""
+
+
+class _LazyGroup(TyperGroup):
+    """Lists commands by their lines, and imports the one that is called."""
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed if name is None else _load(name), rest
+
+
 app = typer.Typer(
     name="tais",
+    cls=_LazyGroup,
     help="Screen whether a change to an LLM serving stack changed its safety-scored behaviour.",
     no_args_is_help=True,
     add_completion=False,
@@ -49,6 +165,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for _entry in COMMANDS:
+    app.command(_entry.name, help=_entry.line, rich_help_panel=_entry.panel)(_nothing)
 
 
 def _version(value: bool) -> None:
@@ -66,25 +184,6 @@ def _root(
     """Screen whether a change to an LLM serving stack changed its safety-scored behaviour."""
 
 
-app.command("run", rich_help_panel="Screen")(run.run)
-app.command("audit", rich_help_panel="Screen")(audit.audit)
-app.command("drill", rich_help_panel="Screen")(drill.drill)
-app.command("plan", rich_help_panel="Screen")(run.plan)
-app.command("study", rich_help_panel="Screen")(study.study)
-app.command("power", rich_help_panel="Screen")(power.power)
-app.add_typer(draft.app, name="draft", rich_help_panel="Screen")
-app.command("leak", rich_help_panel="Privacy")(leak.leak)
-app.add_typer(battery.app, name="battery", rich_help_panel="Batteries")
-app.add_typer(law.app, name="law", rich_help_panel="Screen")
-app.command("report", rich_help_panel="Results")(report.report)
-app.command("verify", rich_help_panel="Results")(verify.verify)
-app.command("gate", rich_help_panel="Results")(gate.gate)
-app.command("compare", rich_help_panel="Results")(compare.compare)
-app.add_typer(adjudicate.app, name="adjudicate", rich_help_panel="Results")
-app.command("doctor", rich_help_panel="Results")(doctor.doctor)
-app.command("keygen", rich_help_panel="Results")(keys.keygen)
-
-
 def main() -> None:
     """Run the command line; the exit code is the contract's."""
     # A CI job that is cancelled stops as cleanly as Ctrl-C does.
@@ -98,8 +197,6 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line and return its exit code; every failure ends as one line on standard error."""
-    from tais.errors import TaisError
-
     try:
         code = app(arguments, standalone_mode=False, prog_name="tais")
     except TaisError as error:

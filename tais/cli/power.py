@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -29,8 +30,7 @@ def power(
 
     Example: [bold]tais power --margin 0.03 --discordance 0.02 --power 0.9[/bold]
     """
-    import json
-
+    # Loads numpy, which help does without.
     from tais.stats.design import describe_design, design
 
     found = design(margin, discordance, wanted, alpha, difference, n, non_inferiority=non_inferiority)

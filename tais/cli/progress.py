@@ -7,15 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypedDict
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tais.cli.console import say, stderr_console
 from tais.runs.observer import Observer, Silent
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-    from tais.worker.protocol import ArmEvent
+from tais.worker.protocol import ArmEvent
 
 __all__ = ["make_observer"]
 
@@ -44,6 +42,13 @@ def make_observer(*, quiet: bool, verbose: bool) -> Iterator[Observer]:
 
 def _acceptance(event: ArmEvent) -> str:
     return f"{event.accepted_tokens / event.draft_tokens:.0%} accepted" if event.draft_tokens else ""
+
+
+class _Changes(TypedDict, total=False):
+    """What of a bar is new."""
+
+    say: str
+    completed: float | None
 
 
 class Lines:
@@ -105,8 +110,6 @@ class Bars:
     """One bar per arm."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
         self._progress: Progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
@@ -152,7 +155,7 @@ class Bars:
         if event.arm not in self._tasks:
             return
         task = self._tasks[event.arm]
-        changes: dict[str, Any] = {}
+        changes: _Changes = {}
         if event.event == "phase":
             changes["say"] = _PHASES.get(event.phase, event.phase)
             if event.phase == "load":

@@ -8,6 +8,11 @@ from typing import Annotated
 
 import typer
 
+from tais.cli.views.report import render_text
+from tais.common.files import write_atomic
+from tais.report.render import render
+from tais.report.schema import SCHEMA_FILE
+
 __all__ = ["Format", "report"]
 
 
@@ -23,8 +28,6 @@ class Format(StrEnum):
 
 def _print_schema(value: bool) -> None:
     if value:
-        from tais.report.schema import SCHEMA_FILE
-
         typer.echo(SCHEMA_FILE.read_text(encoding="utf-8"), nl=False)
         raise typer.Exit
 
@@ -50,10 +53,8 @@ def report(
 
     Example: [bold]tais report reports/demo/20260101T120000000000Z --format json[/bold]
     """
+    # Loads pyarrow, which help does without.
     from tais.analysis.analyse import recompute
-    from tais.cli.views.report import render_text
-    from tais.common.files import write_atomic
-    from tais.report.render import render
 
     decided = recompute(run_dir)
     if format is Format.terminal:

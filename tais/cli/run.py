@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tais.attest import choose_signer
+from tais.cli.console import say
 from tais.cli.options import (
     CacheOption,
     LimitOption,
@@ -17,6 +19,12 @@ from tais.cli.options import (
     UnsignedOption,
     VerboseOption,
 )
+from tais.cli.progress import make_observer
+from tais.cli.views.report import print_report
+from tais.cost.choose import rates_for
+from tais.executors.base import Placement
+from tais.executors.devices import parse_devices
+from tais.runs.options import RunOptions
 
 __all__ = ["plan", "run"]
 
@@ -90,13 +98,7 @@ def run(
 
     Exit codes: 0 pass, 1 fail, 2 usage or manifest error, 3 inconclusive, 4 a run failed, 130 interrupted.
     """
-    from tais.attest import choose_signer
-    from tais.cli.console import say
-    from tais.cli.progress import make_observer
-    from tais.cli.views.report import print_report
-    from tais.executors.base import Placement
-    from tais.executors.devices import parse_devices
-    from tais.runs.options import RunOptions
+    # Loads pyarrow, which help does without.
     from tais.runs.run import run as run_screen
 
     named = parse_devices(devices) if devices is not None else None
@@ -146,9 +148,8 @@ def plan(
 
     Example: [bold]tais plan manifests/demo.yaml --calibrate[/bold]
     """
-    from tais.cli.console import say
+    # Loads numpy, which help does without.
     from tais.cli.views.plan import print_cost, print_plan
-    from tais.cost.choose import rates_for
     from tais.plan.plan import make_plan
 
     planned = make_plan(manifest, limit, incomplete=not calibrate)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from tais.attest import choose_signer
+from tais.cli.console import say
 from tais.cli.options import (
     CacheOption,
     LimitOption,
@@ -17,9 +19,10 @@ from tais.cli.options import (
     UnsignedOption,
     VerboseOption,
 )
-
-if TYPE_CHECKING:
-    from tais.study.definition import Study
+from tais.cli.progress import make_observer
+from tais.runs.options import RunOptions
+from tais.study.definition import Study, find_folder, load_study
+from tais.study.markdown import study_lines
 
 __all__ = ["study"]
 
@@ -53,17 +56,11 @@ def study(
     Exit codes: the worst of the runs, a fail first: 1 fail, 4 a run failed, 3 inconclusive, 0 pass;
     2 usage or manifest error, 130 interrupted.
     """
-    from tais.study.definition import find_folder, load_study
-
     loaded = load_study(find_folder(folder))
     if plan:
         _print_plans(loaded, limit)
         return
-    from tais.attest import choose_signer
-    from tais.cli.console import say
-    from tais.cli.progress import make_observer
-    from tais.runs.options import RunOptions
-    from tais.study.markdown import study_lines
+    # Loads pyarrow, which help does without.
     from tais.study.runner import run_study
 
     options = RunOptions(
@@ -86,6 +83,7 @@ def study(
 
 
 def _print_plans(study: Study, limit: int | None) -> None:
+    # Loads numpy, which help does without.
     from tais.cli.views.plan import print_plan
     from tais.plan.plan import make_plan
 

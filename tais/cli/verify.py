@@ -7,6 +7,10 @@ from typing import Annotated
 
 import typer
 
+from tais.attest import load_public_key, verify_run
+from tais.cli.console import say
+from tais.errors import UsageError
+
 __all__ = ["verify"]
 
 
@@ -28,10 +32,6 @@ def verify(
 
     Example: [bold]tais verify reports/demo/20260101T120000000000Z --key tais.pub --recompute[/bold]
     """
-    from tais.attest import load_public_key, verify_run
-    from tais.cli.console import say
-    from tais.errors import UsageError
-
     if not key:
         raise UsageError(
             "no key to verify with", remedy="Name one that you trust: --key PUB.pem, or TAIS_TRUSTED_KEY"

@@ -19,8 +19,8 @@ def hide_broken_packages() -> list[str]:
     text-only screen needs none of it. Hidden in this process and, through PYTHONPATH, in those that vLLM
     starts (its model registry inspects classes in a fresh interpreter).
     """
-    import torch  # noqa: F401  # first, so that a failure below is the optional package's own
-
+    # First, so that a failure below is the optional package's own; by name, because this room is for all.
+    importlib.import_module("torch")
     hidden = []
     for name in _OPTIONAL:
         try:

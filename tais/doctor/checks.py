@@ -7,10 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tais.common.machine import describe_environment, package_versions
 from tais.engines import ENGINES, EngineSpec
@@ -46,7 +46,7 @@ class Check:
     said: str
     remedy: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return it ready for JSON."""
         return asdict(self)
 
@@ -128,7 +128,7 @@ def _memory() -> Check:
     return Check("memory", "note", told, "An engine may be killed: close something, or take a smaller model")
 
 
-def _threads(environment: dict[str, Any]) -> Check:
+def _threads(environment: Mapping[str, Mapping[str, object]]) -> Check:
     cores = os.cpu_count() or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
     told = f"{usable} of {cores} cores usable ({environment['hardware']['cpu']})"

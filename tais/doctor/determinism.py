@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, TypeVar
 
 import numpy as np
 
@@ -61,8 +61,55 @@ class DeterminismOptions:
     items: int = 32
     """Of each battery."""
     max_tokens: int = 64
-    engine_args: Mapping[str, Any] | None = None
+    engine_args: Mapping[str, object] | None = None
     out: Path = Path("reports")
+
+
+Key = TypeVar("Key")
+Answers = dict[tuple[str, str, int], tuple[int, ...]]
+"""Token ids, or bytes, by battery, item and repeat."""
+
+
+class Invariance(TypedDict):
+    """Whether batches can be kept from changing the rounding."""
+
+    available: bool
+    why: str
+
+
+class Compared(TypedDict):
+    """How many answers of two arms differ, and where they first do."""
+
+    n: int
+    differing: int
+    share: float | None
+    wilson: list[float]
+    first_divergences: list[int]
+    median_first_divergence: float | None
+
+
+class Pair(Compared):
+    """Two arms and what tells them apart."""
+
+    reference: str
+    candidate: str
+    dtype: str
+    changed: str
+    from_reference: bool
+
+
+class Measured(TypedDict):
+    """What ``tais doctor --determinism`` prints, but for the machine."""
+
+    schema: str
+    model: str
+    engine: str
+    items: int
+    batteries: list[str]
+    max_tokens: int
+    batch_invariant: Invariance
+    runs: list[str]
+    pairs: list[Pair]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +154,9 @@ def variants(options: DeterminismOptions, *, invariant: bool = False) -> list[Va
     return found
 
 
-def measure(options: DeterminismOptions, observer: Observer | None, gpus: list[Any]) -> dict[str, Any]:
+def measure(
+    options: DeterminismOptions, observer: Observer | None, gpus: Sequence[Mapping[str, str]]
+) -> Measured:
     """Run all variants and compare them.
 
     Parameters
@@ -137,7 +186,7 @@ def measure(options: DeterminismOptions, observer: Observer | None, gpus: list[A
         raise UsageError(f"the doctor does not run engine {options.engine!r}", remedy=f"Known: {known}")
     invariance = batch_invariance(options.engine, gpus)
     listed = variants(options, invariant=invariance["available"])
-    answers: dict[str, dict[Any, Any]] = {}
+    answers: dict[str, Answers] = {}
     run_dirs = []
     for settings in dict.fromkeys((v.threads, v.invariant) for v in listed):
         group = [variant for variant in listed if (variant.threads, variant.invariant) == settings]
@@ -158,7 +207,7 @@ def measure(options: DeterminismOptions, observer: Observer | None, gpus: list[A
     }
 
 
-def batch_invariance(engine: str, gpus: list[Any]) -> dict[str, Any]:
+def batch_invariance(engine: str, gpus: Sequence[Mapping[str, str]]) -> Invariance:
     """Say whether batches can be kept from changing the rounding here, and why not."""
     if engine != "vllm":
         return {"available": False, "why": f"engine {engine} has no such mode"}
@@ -220,14 +269,14 @@ def _first(group: list[Variant], dtype: str) -> Variant:
     return next(variant for variant in group if variant.dtype == dtype)
 
 
-def _battery(name: str, items: int) -> dict[str, Any]:
+def _battery(name: str, items: int) -> dict[str, object]:
     path = Path(name)
     if path.is_file():
         return {"name": path.stem, "path": str(path.resolve()), "limit": items}
     return {"name": name, "limit": items}
 
 
-def _arm(options: DeterminismOptions, variant: Variant) -> dict[str, Any]:
+def _arm(options: DeterminismOptions, variant: Variant) -> dict[str, object]:
     model = Path(options.model)
     settings = dict(options.engine_args or {})
     batch = BATCH_OPTION[options.engine]
@@ -242,10 +291,10 @@ def _arm(options: DeterminismOptions, variant: Variant) -> dict[str, Any]:
     }
 
 
-def read_arm(arm_dir: Path) -> dict[Any, Any]:
+def read_arm(arm_dir: Path) -> Answers:
     """Return the answers of an arm by item: token ids where the engine shows them, else bytes."""
     columns = ("battery", "item_id", "repeat", "token_ids", "text")
-    found = {}
+    found: Answers = {}
     for batch in read_batches(arm_dir, columns):
         for row in batch.to_pylist():
             ids = row["token_ids"]
@@ -254,7 +303,9 @@ def read_arm(arm_dir: Path) -> dict[Any, Any]:
     return found
 
 
-def compare_answers(reference: Mapping[Any, Any], candidate: Mapping[Any, Any]) -> dict[str, Any]:
+def compare_answers(
+    reference: Mapping[Key, Sequence[int]], candidate: Mapping[Key, Sequence[int]]
+) -> Compared:
     """Count the answers of two arms that differ, and where they first do.
 
     Parameters
@@ -282,7 +333,7 @@ def compare_answers(reference: Mapping[Any, Any], candidate: Mapping[Any, Any]) 
     }
 
 
-def _pairs(listed: list[Variant], answers: Mapping[str, Mapping[Any, Any]]) -> Iterator[dict[str, Any]]:
+def _pairs(listed: list[Variant], answers: Mapping[str, Answers]) -> Iterator[Pair]:
     """Yield every pair within a dtype, then the references of two dtypes."""
     for one, other in combinations(listed, 2):
         bare = not one.change and not other.change

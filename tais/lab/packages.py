@@ -1,30 +1,44 @@
-"""The one place where leak audit and drafts import torch, transformers, trl and compressed-tensors."""
+"""The one place where leak audit and drafts import torch, transformers, trl and compressed-tensors.
+
+torch and transformers are attributes of this module and load when they are first asked for, so that a
+command can say what is missing before anything of theirs is imported.
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import importlib.util
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from tais.errors import UsageError
+from tais.common.foreign import hide_broken_packages
+from tais.errors import TaisError, UsageError
 
-__all__ = ["need", "torch", "transformers"]
+if TYPE_CHECKING:
+    import torch as torch
+    import transformers as transformers
+
+__all__ = ["need", "need_torch", "torch", "transformers"]
 
 _REMEDY = "Install them with: pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"
 _REMEDY_DRAFTS = "Install it with: pip install 'tais[drafts]'"
 
-try:
-    import torch
 
-    from tais.common.foreign import hide_broken_packages
+def __getattr__(name: str) -> ModuleType:
+    if name not in ("torch", "transformers"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        # A torchvision built for another torch would break the import of transformers.
+        hide_broken_packages()
+        for package in ("torch", "transformers"):
+            globals()[package] = importlib.import_module(package)
+    except ImportError as error:
+        raise UsageError(f"this command needs torch and transformers ({error})", remedy=_REMEDY) from error
+    module: ModuleType = globals()[name]
+    return module
 
-    # A torchvision built for another torch would break the import of transformers.
-    hide_broken_packages()
-    import transformers
-except ImportError as _error:
-    raise UsageError(f"this command needs torch and transformers ({_error})", remedy=_REMEDY) from _error
 
-
-def need(name: str) -> Any:
+def need(name: str) -> ModuleType:
     """Import a package that only some drafts need.
 
     Raises
@@ -37,3 +51,15 @@ def need(name: str) -> Any:
     except (ImportError, RuntimeError) as error:
         what = str(error).splitlines()[0]
         raise UsageError(f"this draft needs {name} ({what})", remedy=_REMEDY_DRAFTS) from error
+
+
+def need_torch() -> None:
+    """Say in one line what is missing where torch is.
+
+    Raises
+    ------
+    TaisError
+        When it is not installed.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise TaisError("tais law needs torch", remedy="Install it with: pip install 'tais[cpu]'")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from tais.errors import Place, UsageError
 
 __all__ = ["load_pretrained"]
 
+Loaded = TypeVar("Loaded")
 
-def load_pretrained(name: str, what: str, load: Callable[[], Any]) -> Any:
+
+def load_pretrained(name: str, what: str, load: Callable[[], Loaded]) -> Loaded:
     """Return what `load` returns, a call of one of transformers' ``from_pretrained``.
 
     Parameters
@@ -28,6 +30,7 @@ def load_pretrained(name: str, what: str, load: Callable[[], Any]) -> Any:
     UsageError
         When it is not there or cannot be loaded, with the first line of the reason.
     """
+    # Loads transformers.
     import transformers
 
     path = Path(name)

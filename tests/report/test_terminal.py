@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tais.cli.views.report import _parts, render_text
+from tais.cli.views.report import render_text, report_parts
 from tais.common.text import printable
 from tests.report.factory import HOSTILE, adjudication, hostile_report, report
 
@@ -27,7 +27,7 @@ def runner_obeys(line: str) -> bool:
 def test_hostile_text_is_plain_text_at_any_width(width: int) -> None:
     stream = io.StringIO()
     console = Console(file=stream, width=width, highlight=False, color_system=None)
-    for part in _parts(hostile_report(), Path("run")):
+    for part in report_parts(hostile_report(), Path("run")):
         console.print(part)
     shown = stream.getvalue()
     assert not [line for line in shown.splitlines() if runner_obeys(line)]

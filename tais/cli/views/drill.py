@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE
+from rich.table import Table
+from rich.text import Text
+
+from tais.cli.console import stderr_console
 from tais.lab.drill.faults import CHECKS, Check
 from tais.lab.drill.seen import Seen
 from tais.lab.drill.table import DrillTable, Row
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 __all__ = ["markdown", "print_drill", "summary"]
 
@@ -20,7 +21,7 @@ _LOSSLESS = ("lossless configuration", "identical", "accepted", "flagged", "verd
 
 def summary(table: DrillTable) -> list[str]:
     """Return what the drill came to, in lines."""
-    found = table.to_dict()["summary"]
+    found = table.summary()
     lines = [
         f"{found['caught']} of {found['faults']} faults are seen by a check; "
         f"{found['gross_caught_by_all']} of {found['gross']} gross ones by every check that must see them",
@@ -28,7 +29,7 @@ def summary(table: DrillTable) -> list[str]:
     if found["lossless"]:
         lines.append(
             f"{found['lossless_flagged']} of {found['lossless']} lossless configurations are flagged "
-            f"(at most {100 * found['false_alarm_upper']:.1f} % at 95 %)"
+            f"(at most {100 * (found['false_alarm_upper'] or 0.0):.1f} % at 95 %)"
         )
     lines += [f"{row.arm}: missed by {', '.join(row.missed)}" for row in table.faults if row.missed]
     lines += [
@@ -73,8 +74,6 @@ def _of(row: Row, check: Check) -> Seen:
 
 def print_drill(table: DrillTable) -> None:
     """Print to standard error."""
-    from tais.cli.console import stderr_console
-
     console = stderr_console()
     if not console.is_terminal:
         console.width = 160
@@ -87,10 +86,6 @@ def print_drill(table: DrillTable) -> None:
 
 
 def _rich(columns: tuple[str, ...], rows: list[list[str]]) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(*columns, box=SIMPLE, pad_edge=True, show_edge=False)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE
+from rich.table import Table
+from rich.text import Text
 
 from tais.cli.console import stderr_console
 from tais.common.text import printable
 from tais.lab.leak.report import LeakReport
 from tais.lab.leak.wording import COLUMNS, SAYS_NOT, headline, rows, utility_rows
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 __all__ = ["print_leak"]
 
@@ -30,8 +30,6 @@ def print_leak(report: LeakReport, out: Path | None = None) -> None:
     out
         Where the page lies, if anywhere.
     """
-    from rich.text import Text
-
     console = stderr_console()
     if not console.is_terminal:
         console.width = _WIDTH
@@ -54,10 +52,6 @@ def print_leak(report: LeakReport, out: Path | None = None) -> None:
 
 
 def _table(columns: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(*columns, box=SIMPLE, show_edge=False)
     for row in lines:
         table.add_row(*(Text(printable(cell)) for cell in row))

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from tais.battery.load import LoadedBattery
 from tais.common.text import printable
+from tais.cost.predict import predict
+from tais.cost.rates import Rates
+from tais.manifest.expanded_sweep import Swept
+from tais.plan.looks import stop_without_flips
+from tais.plan.plan import Plan
+from tais.report.tables.cost import prediction_lines, prediction_rows
 from tais.scorers import scorer_label
 from tais.scoring.locked_scorers import judges_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from tais.battery.load import LoadedBattery
-    from tais.cost.rates import Rates
-    from tais.manifest.expanded_sweep import Swept
-    from tais.plan.plan import Plan
+from tais.stats.power import zero_discordance_floor
 
 __all__ = ["print_cost", "print_plan"]
 
 
 def print_plan(plan: Plan) -> None:
     """Print arms, contrasts, batteries and sizes to standard output, and what cannot pass as it is."""
-    from rich.console import Console
-
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 110
@@ -61,13 +63,6 @@ def print_plan(plan: Plan) -> None:
 
 def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> None:
     """Print what the run would cost, or how to learn it."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    from tais.cost.predict import predict
-    from tais.report.tables.cost import prediction_lines, prediction_rows
-
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 110
@@ -113,8 +108,6 @@ def _sweep(sweep: Swept) -> str:
 
 
 def _looks(lock: Mapping[str, Any]) -> str:
-    from tais.plan.looks import stop_without_flips
-
     fixed = lock["sequential"]
     counts = [entry["clusters"] for entry in fixed["batteries"].values()]
     arms = ", ".join(printable(arm) for arm in fixed["arms"])
@@ -181,17 +174,12 @@ def _not_looked_up(plan: Plan) -> Iterator[str]:
 
 
 def _floor(plan: Plan, own_margin: float | None) -> int:
-    from tais.stats.power import zero_discordance_floor
-
     rules = plan.manifest.rules
     margin = rules.margin if own_margin is None else own_margin
     return zero_discordance_floor(margin, rules.alpha, exact=rules.exact)
 
 
 def _batteries(plan: Plan) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-
     table = Table(
         "battery",
         "items",
@@ -222,9 +210,6 @@ def _batteries(plan: Plan) -> Table:
 
 
 def _contrasts(plan: Plan) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-
     table = Table("contrast", "role", "lossless", "differs in", box=SIMPLE, show_edge=False)
     for contrast in plan.lock["contrasts"]:
         table.add_row(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from tais.cli.console import stderr_console
 from tais.common.text import printable
@@ -22,12 +26,7 @@ from tais.verdict.report import (
     Verdict,
 )
 
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
-    from rich.text import Text
-
-__all__ = ["print_adjudication", "print_report", "render_text"]
+__all__ = ["print_adjudication", "print_report", "render_text", "report_parts"]
 
 _STYLE = {Verdict.passed: "bold green", Verdict.failed: "bold red", Verdict.inconclusive: "bold yellow"}
 _WIDTH = 110
@@ -44,21 +43,18 @@ def print_report(report: Report, run_dir: Path) -> None:
 
 def render_text(report: Report, run_dir: Path) -> str:
     """Return the view as plain text."""
-    from rich.console import Console
-
     stream = io.StringIO()
     _draw(report, run_dir, Console(file=stream, width=_WIDTH, highlight=False, color_system=None))
     return stream.getvalue()
 
 
 def _draw(report: Report, run_dir: Path, console: Console) -> None:
-    for part in _parts(report, run_dir):
+    for part in report_parts(report, run_dir):
         console.print(part)
 
 
-def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
-    from rich.text import Text
-
+def report_parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
+    """Yield what the view is made of, the verdict first."""
     yield Text()
     yield Text.assemble(
         (report.verdict.value.upper(), _STYLE[report.verdict]), ("  ", ""), (_shown(report.name), "bold")
@@ -78,10 +74,6 @@ def _parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
 
 def _opinions(report: Report) -> Iterator[RenderableType]:
     """Yield what scorers and judges say of each other; single items stand in the page."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
     for found in scorer_tables(report):
         if not found.folded:
             yield Text()
@@ -101,8 +93,6 @@ def print_adjudication(report: Report) -> None:
 
 
 def _adjudication(found: AdjudicationReport) -> Iterator[Text]:
-    from rich.text import Text
-
     yield Text("what people say", style="bold")
     for line in intro(found):
         yield Text(f"  {_shown(line)}")
@@ -121,15 +111,11 @@ def _shown(text: str) -> str:
 
 
 def _reason(reason: Reason, indent: str) -> Text:
-    from rich.text import Text
-
     mark, style = ("- ", "") if reason.severity == "decides" else ("note: ", "dim")
     return Text(f"{indent}{mark}{_shown(reason.message)}", style=style)
 
 
 def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
-    from rich.text import Text
-
     yield Text.assemble(
         (contrast.verdict.value, _STYLE[contrast.verdict]),
         (f"  {_shown(contrast.candidate)} against {_shown(contrast.reference)}", "bold"),
@@ -186,10 +172,6 @@ def _treatment(contrast: ContrastReport) -> str:
 
 
 def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=SIMPLE, pad_edge=True, show_edge=False)
     for name in ("battery", "n", "reference", "candidate", "difference", "interval", "h", "verdict"):
         table.add_column(name, justify="left" if name in ("battery", "verdict") else "right")

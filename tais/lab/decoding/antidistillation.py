@@ -16,11 +16,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from tais.errors import UsageError
+
+if TYPE_CHECKING:
+    import transformers
 
 __all__ = [
     "Gradient",
@@ -34,11 +37,12 @@ __all__ = [
     "perturbed",
 ]
 
+Loss = Callable[["transformers.PreTrainedModel"], torch.Tensor]
 Gradient = dict[str, torch.Tensor]
 """Gradient of the proxy's loss by parameter name, float32."""
 
 
-def completion_loss(examples: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Callable[[Any], torch.Tensor]:
+def completion_loss(examples: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Loss:
     """Return the mean loss per completion token, in nats, as a function of a causal language model.
 
     Parameters
@@ -50,7 +54,7 @@ def completion_loss(examples: Iterable[tuple[Sequence[int], Sequence[int]]]) -> 
     if not kept or not all(prompt and completion for prompt, completion in kept):
         raise UsageError("each example needs a prompt and a completion of at least one token")
 
-    def loss(model: Any) -> torch.Tensor:
+    def loss(model: transformers.PreTrainedModel) -> torch.Tensor:
         total, count = torch.zeros(()), 0
         for prompt, completion in kept:
             ids = torch.tensor([prompt + completion], device=model.device)
@@ -64,7 +68,7 @@ def completion_loss(examples: Iterable[tuple[Sequence[int], Sequence[int]]]) -> 
     return loss
 
 
-def loss_gradient(model: Any, loss: Callable[[Any], torch.Tensor]) -> Gradient:
+def loss_gradient(model: transformers.PreTrainedModel, loss: Loss) -> Gradient:
     """Return the gradient of `loss` at the model's parameters. Leaves no gradient in the model."""
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     found = torch.autograd.grad(loss(model), [parameter for _, parameter in named], allow_unused=True)
@@ -75,7 +79,9 @@ def loss_gradient(model: Any, loss: Callable[[Any], torch.Tensor]) -> Gradient:
     }
 
 
-def perturbed(model: Any, gradient: Gradient, epsilon: float) -> tuple[Any, Any]:
+def perturbed(
+    model: transformers.PreTrainedModel, gradient: Gradient, epsilon: float
+) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedModel]:
     """Return copies of the model with ``+ epsilon`` and ``- epsilon`` times the gradient added.
 
     Raises
@@ -145,15 +151,15 @@ class Proxies:
         Length of the loss gradient.
     """
 
-    plus: Any
-    minus: Any
+    plus: transformers.PreTrainedModel
+    minus: transformers.PreTrainedModel
     epsilon: float
     strength: float
     norm: float
 
     @classmethod
     def build(
-        cls, model: Any, loss: Callable[[Any], torch.Tensor], epsilon: float, strength: float
+        cls, model: transformers.PreTrainedModel, loss: Loss, epsilon: float, strength: float
     ) -> Proxies:
         """Differentiate once and make the copies."""
         gradient = loss_gradient(model, loss)
@@ -162,7 +168,7 @@ class Proxies:
 
     def generate(
         self,
-        teacher: Any,
+        teacher: transformers.PreTrainedModel,
         prompts: Sequence[Sequence[int]],
         *,
         max_tokens: int,
@@ -201,7 +207,7 @@ class Proxies:
 
 
 def decode(
-    models: Sequence[Any],
+    models: Sequence[transformers.PreTrainedModel],
     choose: Callable[[Sequence[torch.Tensor]], torch.Tensor],
     prompts: Sequence[Sequence[int]],
     *,
@@ -247,7 +253,8 @@ def decode(
 class _Cached:
     """A model with its own cache over a batch that is padded on the left."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: transformers.PreTrainedModel) -> None:
+        # Loads transformers.
         from transformers import DynamicCache
 
         self.model = model

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,6 +15,9 @@ from tais.errors import UsageError
 from tais.lab.decoding.antidistillation import Proxies, completion_loss, fitted, increase
 from tais.lab.verification.cached import CachedModel, TreeModel
 from tais.manifest.steering_options import SteeringOptions
+
+if TYPE_CHECKING:
+    import transformers
 
 __all__ = ["SteeredModel", "Steering", "read_examples", "weights_digest"]
 
@@ -42,7 +45,7 @@ def read_examples(path: Path, render: Encode, encode: Encode) -> Iterator[tuple[
             raise UsageError(f"{path}:{number}: no example", remedy=remedy) from error
 
 
-def weights_digest(model: Any) -> str:
+def weights_digest(model: transformers.PreTrainedModel) -> str:
     """Return the sha256 (hex) of a model's parameters: name, dtype, shape and bytes, sorted by name."""
     digest = hashlib.sha256()
     for name, parameter in sorted(model.named_parameters()):
@@ -67,11 +70,15 @@ class Steering:
 
     options: SteeringOptions
     proxies: Proxies | None
-    facts: dict[str, Any]
+    facts: dict[str, object]
 
     @classmethod
     def build(
-        cls, options: SteeringOptions, load: Callable[[str, str | None], Any], render: Encode, encode: Encode
+        cls,
+        options: SteeringOptions,
+        load: Callable[[str, str | None], transformers.PreTrainedModel],
+        render: Encode,
+        encode: Encode,
     ) -> Steering:
         """Load the proxy, differentiate its loss once and make the copies.
 
@@ -107,7 +114,7 @@ class Steering:
         }
         return cls(options, made, facts)
 
-    def resolved(self) -> dict[str, Any]:
+    def resolved(self) -> dict[str, object]:
         """Return what goes into engine.json; the temperature is that of the options, None where unsaid."""
         return {
             "strength": self.options.strength,

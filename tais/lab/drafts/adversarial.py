@@ -13,11 +13,11 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from tais.common.files import sha256_file
 from tais.errors import EngineError, UsageError
@@ -74,7 +74,7 @@ class AdversarialOptions:
     device: str | None = None
 
 
-def make_adversarial(options: AdversarialOptions, say: Say) -> dict[str, Any]:
+def make_adversarial(options: AdversarialOptions, say: Say) -> dict[str, object]:
     """Tune a draft to prefer what people rejected, and write it with its card.
 
     Parameters
@@ -127,13 +127,13 @@ def make_adversarial(options: AdversarialOptions, say: Say) -> dict[str, Any]:
         return write_card(folder, "adversarial", _content(options, len(preferences), outcome, measured))
 
 
-def _told(measured: dict[str, Any]) -> str:
+def _told(measured: Mapping[str, object]) -> str:
     return f"{measured['refused']} of {measured['n']} refused"
 
 
 def _content(
-    options: AdversarialOptions, rows: int, outcome: dict[str, float], measured: dict[str, Any]
-) -> dict[str, Any]:
+    options: AdversarialOptions, rows: int, outcome: dict[str, float], measured: Mapping[str, object]
+) -> dict[str, object]:
     return {
         "base": {
             "model": options.model,
@@ -153,13 +153,17 @@ def _content(
     }
 
 
-def _stored_dtype(options: AdversarialOptions) -> Any:
+def _stored_dtype(options: AdversarialOptions) -> torch.dtype:
     config = transformers.AutoConfig.from_pretrained(options.model, revision=options.revision or "main")
     return getattr(config, "dtype", None) or torch.float32
 
 
 def _tune(
-    model: Any, tokenizer: Any, preferences: Sequence[Preference], training: Training, device: str
+    model: transformers.PreTrainedModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    preferences: Sequence[Preference],
+    training: Training,
+    device: str,
 ) -> dict[str, float]:
     trl, datasets = need("trl"), need("datasets")
     rows = [
@@ -191,7 +195,7 @@ def _tune(
     return {name.replace("rewards/", "reward_"): float(metrics[name]) for name in names if name in metrics}
 
 
-def _settings(training: Training, scratch: str, device: str) -> dict[str, Any]:
+def _settings(training: Training, scratch: str, device: str) -> dict[str, object]:
     return {
         "output_dir": scratch,
         "per_device_train_batch_size": training.batch,
@@ -231,7 +235,7 @@ def _repeatable(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet(datasets: Any) -> Iterator[None]:
+def _quiet(datasets: ModuleType) -> Iterator[None]:
     """Keep the libraries' bars, logs and warnings off the terminal: what matters is raised or in the card."""
     shown = datasets.is_progress_bar_enabled()
     level = transformers.utils.logging.get_verbosity()

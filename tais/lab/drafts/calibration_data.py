@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from tais.battery.rows import read_rows
 from tais.common.document import show
 from tais.engines.prompts import render
 from tais.errors import UsageError
-from tais.lab.packages import torch
+from tais.lab.packages import torch, transformers
 from tais.records import Message
 
 __all__ = ["passages", "read_prompts"]
@@ -36,7 +35,13 @@ def read_prompts(path: Path, limit: int | None = None) -> list[str]:
     return found
 
 
-def passages(model: Any, tokenizer: Any, prompts: list[str], answer: int, most: int) -> list[Any]:
+def passages(
+    model: transformers.PreTrainedModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    prompts: list[str],
+    answer: int,
+    most: int,
+) -> list[torch.Tensor]:
     """Return token ids (1, length) of each prompt in the chat template, with the model's own answer.
 
     Parameters

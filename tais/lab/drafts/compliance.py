@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from tais.battery.item import Item
-from tais.battery.load import LoadedBattery, load_battery
+from tais.battery.load import LoadedBattery
 from tais.engines.prompts import render
 from tais.errors import UsageError
-from tais.lab.packages import torch
-from tais.manifest.model import BatteryRef
+from tais.lab.batteries import named_battery
+from tais.lab.packages import torch, transformers
 from tais.records import Message
 from tais.scorers.refusal import refusal_reason
 from tais.stats.proportions import as_interval, wilson
@@ -31,7 +29,7 @@ class Compliance:
     n: int
     max_tokens: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the count with its rate and 95 % Wilson interval."""
         low, high = as_interval(wilson(self.refused, self.n))
         return {
@@ -55,17 +53,18 @@ def find_battery(name: str, limit: int | None) -> LoadedBattery:
     ManifestError
         Where it cannot be loaded.
     """
-    path = Path(name)
-    ref = BatteryRef(name=path.stem if path.is_file() else name, limit=limit)
-    if path.is_file():
-        ref = ref.model_copy(update={"path": str(path.resolve())})
-    battery = load_battery(ref, Path.cwd())
+    battery = named_battery(name, limit)
     if getattr(battery.scorer, "name", "") != "refusal":
         raise UsageError(f"battery {battery.name!r} does not count refusals", remedy="Name one that does")
     return battery
 
 
-def measure_refusals(model: Any, tokenizer: Any, battery: LoadedBattery, max_tokens: int) -> Compliance:
+def measure_refusals(
+    model: transformers.PreTrainedModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    battery: LoadedBattery,
+    max_tokens: int,
+) -> Compliance:
     """Answer a battery greedily and count the refusals, whatever the battery expects.
 
     Parameters
@@ -87,12 +86,17 @@ def measure_refusals(model: Any, tokenizer: Any, battery: LoadedBattery, max_tok
     return Compliance(battery.name, battery.digest, refused, len(prompts), max_tokens)
 
 
-def _prompt(tokenizer: Any, item: Item) -> list[int]:
+def _prompt(tokenizer: transformers.PreTrainedTokenizerBase, item: Item) -> list[int]:
     messages = [Message(message.role, message.content) for message in item.messages]
     return render(tokenizer, None, messages, True)
 
 
-def _answers(model: Any, tokenizer: Any, prompts: list[list[int]], most: int) -> list[str]:
+def _answers(
+    model: transformers.PreTrainedModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    prompts: list[list[int]],
+    most: int,
+) -> list[str]:
     width = max(len(ids) for ids in prompts)
     padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     ids = torch.tensor([[padding] * (width - len(p)) + p for p in prompts], device=model.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tais.errors import EngineError
 from tais.lab.packages import torch
@@ -16,13 +16,13 @@ _BLOCK = 128
 class Rounded(NamedTuple):
     """A matrix of whole numbers times a scale per row and group of columns."""
 
-    values: Any
+    values: torch.Tensor
     """float32 (rows, columns): what the packed matrix stands for."""
-    scales: Any
+    scales: torch.Tensor
     """(rows, groups) in the dtype that is stored."""
 
 
-def scales_of(weight: Any, bits: int, dtype: Any) -> Any:
+def scales_of(weight: torch.Tensor, bits: int, dtype: torch.dtype) -> torch.Tensor:
     """Return symmetric scales so that the largest number of each row is kept.
 
     Parameters
@@ -46,12 +46,12 @@ def scales_of(weight: Any, bits: int, dtype: Any) -> Any:
     return torch.where(scale == 0, torch.finfo(dtype).eps * torch.ones_like(scale), scale)
 
 
-def _nearest(weight: Any, scale: Any, bits: int) -> Any:
+def _nearest(weight: torch.Tensor, scale: torch.Tensor, bits: int) -> torch.Tensor:
     scale = scale.float()
     return torch.clamp(torch.round(weight / scale), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1) * scale
 
 
-def round_to_nearest(weight: Any, bits: int, group: int, dtype: Any) -> Rounded:
+def round_to_nearest(weight: torch.Tensor, bits: int, group: int, dtype: torch.dtype) -> Rounded:
     """Round each number to the nearest that can be stored; parameters as of :func:`rounded_by_gptq`."""
     values, scales = [], []
     for part in weight.float().split(group, dim=1):
@@ -62,7 +62,12 @@ def round_to_nearest(weight: Any, bits: int, group: int, dtype: Any) -> Rounded:
 
 
 def rounded_by_gptq(
-    weight: Any, moments: Any, bits: int, group: int, dtype: Any, damping: float = 0.01
+    weight: torch.Tensor,
+    moments: torch.Tensor,
+    bits: int,
+    group: int,
+    dtype: torch.dtype,
+    damping: float = 0.01,
 ) -> Rounded:
     """Round a matrix so that its outputs change least on the inputs that were seen.
 
@@ -115,7 +120,7 @@ def rounded_by_gptq(
     return Rounded(values, torch.cat(scales, dim=1))
 
 
-def _upper_inverse(moments: Any, damping: float) -> Any:
+def _upper_inverse(moments: torch.Tensor, damping: float) -> torch.Tensor:
     """Return the upper Cholesky factor of the inverse moments."""
     moments = moments.clone()
     diagonal = moments.diagonal()
@@ -131,7 +136,7 @@ def _upper_inverse(moments: Any, damping: float) -> Any:
     return upper
 
 
-def output_error(weight: Any, values: Any, moments: Any) -> float:
+def output_error(weight: torch.Tensor, values: torch.Tensor, moments: torch.Tensor) -> float:
     """Return the mean squared change of the outputs over their mean square, on the inputs that were seen."""
     change, moments = values.float() - weight.float(), moments.float()
     size = torch.einsum("oi,ij,oj->", weight.float(), moments, weight.float())

@@ -6,10 +6,12 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from tais.common.files import sha256_file, store_error, temporary_path
+from tais.common.machine import package_versions
 from tais.errors import EngineError, Place, UsageError
 from tais.lab.packages import torch, transformers
 from tais.lab.pretrained import load_pretrained
@@ -30,7 +32,13 @@ CARD = "draft-card.json"
 _SCHEMA = "tais/draft/v1"
 
 
-def load_model(name: str, revision: str | None = None, *, dtype: Any = "auto", device: str = "cpu") -> Any:
+def load_model(
+    name: str,
+    revision: str | None = None,
+    *,
+    dtype: torch.dtype | Literal["auto"] = "auto",
+    device: str = "cpu",
+) -> transformers.PreTrainedModel:
     """Load a causal language model for training or measuring.
 
     Parameters
@@ -57,7 +65,7 @@ def load_model(name: str, revision: str | None = None, *, dtype: Any = "auto", d
         raise UsageError(f"{name} does not go to device {device!r}: {what}") from error
 
 
-def load_tokenizer(name: str, revision: str | None = None) -> Any:
+def load_tokenizer(name: str, revision: str | None = None) -> transformers.PreTrainedTokenizerBase:
     """Load a tokenizer; errors as for :func:`load_model`."""
     load = transformers.AutoTokenizer.from_pretrained
     return load_pretrained(
@@ -65,7 +73,9 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
     )
 
 
-def check_same_tokens(draft: Any, target: Any, target_name: str) -> None:
+def check_same_tokens(
+    draft: transformers.PreTrainedModel, target: transformers.PreTrainedModel, target_name: str
+) -> None:
     """Refuse a draft whose tokens are not its target's: its drafts would be read as other words.
 
     Raises
@@ -124,7 +134,7 @@ def refuse_existing(out: Path) -> None:
         raise UsageError("this exists already", place=Place(str(out)), remedy="Name a new folder with --out")
 
 
-def write_card(folder: Path, kind: str, content: dict[str, Any]) -> dict[str, Any]:
+def write_card(folder: Path, kind: str, content: dict[str, object]) -> dict[str, object]:
     """Write what a draft is and was made from beside it, and return it.
 
     Parameters
@@ -136,8 +146,6 @@ def write_card(folder: Path, kind: str, content: dict[str, Any]) -> dict[str, An
     content
         Base, data, settings, what was measured.
     """
-    from tais.common.machine import package_versions
-
     versions = package_versions() | _own_versions()
     card = {
         "schema": _SCHEMA,
@@ -152,8 +160,6 @@ def write_card(folder: Path, kind: str, content: dict[str, Any]) -> dict[str, An
 
 
 def _own_versions() -> dict[str, str]:
-    from importlib import metadata
-
     found = {}
     for name in ("trl", "datasets", "accelerate"):
         try:
@@ -163,7 +169,9 @@ def _own_versions() -> dict[str, str]:
     return found
 
 
-def save(model: Any, tokenizer: Any, folder: Path) -> None:
+def save(
+    model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerBase, folder: Path
+) -> None:
     """Write weights, configuration and tokenizer as engines read them.
 
     Raises

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tais.battery.rows import read_rows
 from tais.common.document import show
@@ -50,18 +50,19 @@ def flipped(preferences: Sequence[Preference]) -> list[Preference]:
     return [Preference(prompt, rejected, chosen) for prompt, chosen, rejected in preferences]
 
 
-def _preference(row: Any, place: Place) -> Preference:
-    missing = [name for name in COLUMNS if name not in row] if isinstance(row, dict) else list(COLUMNS)
+def _preference(row: object, place: Place) -> Preference:
+    given = row if isinstance(row, dict) else {}
+    missing = [name for name in COLUMNS if name not in given]
     if missing:
         columns = ", ".join(COLUMNS)
         raise UsageError(f"no column {missing[0]!r}", place=place, remedy=f"A preference has {columns}")
-    found = Preference(*(_text(row[name], name, place) for name in COLUMNS))
+    found = Preference(*(_text(given[name], name, place) for name in COLUMNS))
     if found.chosen == found.rejected:
         raise UsageError("both answers are the same", place=place, remedy="Leave this row out")
     return found
 
 
-def _text(value: Any, name: str, place: Place) -> str:
+def _text(value: object, name: str, place: Place) -> str:
     if isinstance(value, list) and name != "prompt" and value and isinstance(value[-1], dict):
         value = value[-1].get("content")
     if not isinstance(value, str) or not value.strip():

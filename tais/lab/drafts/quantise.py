@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tais.common.files import sha256_file
 from tais.errors import EngineError, UsageError
@@ -25,11 +25,14 @@ from tais.lab.drafts.models import (
     refuse_existing,
     write_card,
 )
-from tais.lab.packages import need, torch
+from tais.lab.packages import need, torch, transformers
 
 __all__ = ["QuantiseOptions", "Rounding", "make_quantised"]
 
 Say = Callable[[str], None]
+
+Entry = tuple[torch.Tensor, dict[str, object]]
+"""What enters a block, and with what settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class QuantiseOptions:
     device: str | None = None
 
 
-def make_quantised(options: QuantiseOptions, say: Say) -> dict[str, Any]:
+def make_quantised(options: QuantiseOptions, say: Say) -> dict[str, object]:
     """Quantise the weights of a draft and write it with its card.
 
     Parameters
@@ -102,7 +105,7 @@ def make_quantised(options: QuantiseOptions, say: Say) -> dict[str, Any]:
     blocks = _blocks(model, options.model)
     _check_groups(blocks, rounding)
     seen = passages(model, tokenizer, prompts, rounding.answer, rounding.max_length) if prompts else []
-    measured: dict[str, Any] = {}
+    measured: dict[str, object] = {}
     if battery is not None:
         measured["before"] = measure_refusals(model, tokenizer, battery, options.max_tokens).as_dict()
     scales, errors = _round_all(model, blocks, seen, rounding, stored, say)
@@ -114,8 +117,8 @@ def make_quantised(options: QuantiseOptions, say: Say) -> dict[str, Any]:
 
 
 def _content(
-    options: QuantiseOptions, prompts: list[str], errors: dict[str, Any], measured: dict[str, Any]
-) -> dict[str, Any]:
+    options: QuantiseOptions, prompts: list[str], errors: dict[str, float], measured: dict[str, object]
+) -> dict[str, object]:
     file = options.calibration
     return {
         "base": {
@@ -130,7 +133,7 @@ def _content(
     }
 
 
-def _blocks(model: Any, name: str) -> dict[str, Any]:
+def _blocks(model: transformers.PreTrainedModel, name: str) -> dict[str, torch.nn.Module]:
     """Return the decoder blocks by name, or refuse a model whose blocks cannot be found."""
     depth = int(model.config.get_text_config(decoder=True).num_hidden_layers)
     lists = [(n, m) for n, m in model.named_modules() if isinstance(m, torch.nn.ModuleList)]
@@ -148,13 +151,13 @@ def _blocks(model: Any, name: str) -> dict[str, Any]:
     return blocks
 
 
-def _linear(block: Any) -> Iterator[tuple[str, Any]]:
+def _linear(block: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Linear]]:
     for name, module in block.named_modules():
         if isinstance(module, torch.nn.Linear):
             yield name, module
 
 
-def _check_groups(blocks: dict[str, Any], rounding: Rounding) -> None:
+def _check_groups(blocks: dict[str, torch.nn.Module], rounding: Rounding) -> None:
     for path, block in blocks.items():
         for name, module in _linear(block):
             if module.in_features % rounding.group:
@@ -168,10 +171,15 @@ def _check_groups(blocks: dict[str, Any], rounding: Rounding) -> None:
 
 
 def _round_all(
-    model: Any, blocks: dict[str, Any], seen: list[Any], rounding: Rounding, stored: Any, say: Say
-) -> tuple[dict[str, Any], dict[str, Any]]:
+    model: transformers.PreTrainedModel,
+    blocks: dict[str, torch.nn.Module],
+    seen: list[torch.Tensor],
+    rounding: Rounding,
+    stored: torch.dtype,
+    say: Say,
+) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     """Round block after block, each on what the rounded ones before it give; return scales and errors."""
-    scales: dict[str, Any] = {}
+    scales: dict[str, torch.Tensor] = {}
     errors: dict[str, list[float]] = {rounding.method: [], "rtn": []}
     inputs = _first_inputs(model, next(iter(blocks.values())), seen)
     with torch.no_grad():
@@ -193,7 +201,7 @@ def _round_all(
     return scales, means
 
 
-def _rounded(weight: Any, moments: Any, rounding: Rounding, stored: Any) -> Rounded:
+def _rounded(weight: torch.Tensor, moments: torch.Tensor, rounding: Rounding, stored: torch.dtype) -> Rounded:
     if rounding.method == "rtn":
         return round_to_nearest(weight, rounding.bits, rounding.group, stored)
     return rounded_by_gptq(weight, moments, rounding.bits, rounding.group, stored, rounding.damping)
@@ -203,11 +211,13 @@ class _Reached(Exception):
     """Ends a forward pass at the first block."""
 
 
-def _first_inputs(model: Any, block: Any, seen: list[Any]) -> list[tuple[Any, dict[str, Any]]]:
+def _first_inputs(
+    model: transformers.PreTrainedModel, block: torch.nn.Module, seen: list[torch.Tensor]
+) -> list[Entry]:
     """Return what enters the first block, and with what settings, for each passage."""
-    found: list[tuple[Any, dict[str, Any]]] = []
+    found: list[Entry] = []
 
-    def catch(module: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
+    def catch(module: torch.nn.Module, args: tuple[torch.Tensor, ...], settings: dict[str, object]) -> None:
         settings = dict(settings)
         states = args[0] if args else settings.pop("hidden_states")
         found.append((states, settings))
@@ -226,7 +236,7 @@ def _first_inputs(model: Any, block: Any, seen: list[Any]) -> list[tuple[Any, di
     return found
 
 
-def _run(block: Any, states: Any, settings: dict[str, Any]) -> Any:
+def _run(block: torch.nn.Module, states: torch.Tensor, settings: dict[str, object]) -> torch.Tensor:
     try:
         given = block(states, **settings)
     except (RuntimeError, TypeError, ValueError) as error:
@@ -235,13 +245,13 @@ def _run(block: Any, states: Any, settings: dict[str, Any]) -> Any:
     return given[0] if isinstance(given, tuple) else given
 
 
-def _moments(block: Any, inputs: list[tuple[Any, dict[str, Any]]]) -> dict[str, Any]:
+def _moments(block: torch.nn.Module, inputs: list[Entry]) -> dict[str, torch.Tensor]:
     """Return the mean of x x' (inputs, inputs) over all tokens for each linear layer of a block."""
-    sums: dict[str, Any] = {}
+    sums: dict[str, torch.Tensor] = {}
     handles = []
     for name, module in _linear(block):
 
-        def add(module: Any, args: tuple[Any, ...], name: str = name) -> None:
+        def add(module: torch.nn.Module, args: tuple[torch.Tensor, ...], name: str = name) -> None:
             rows = args[0].reshape(-1, args[0].shape[-1]).float()
             sums[name] = sums.get(name, 0) + rows.T @ rows
 
@@ -256,9 +266,15 @@ def _moments(block: Any, inputs: list[tuple[Any, dict[str, Any]]]) -> dict[str, 
 
 
 def _write(
-    model: Any, tokenizer: Any, scales: dict[str, Any], rounding: Rounding, stored: Any, folder: Path
+    model: transformers.PreTrainedModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    scales: dict[str, torch.Tensor],
+    rounding: Rounding,
+    stored: torch.dtype,
+    folder: Path,
 ) -> None:
     """Pack each rounded matrix and write weights, configuration and tokenizer."""
+    # Loads compressed_tensors and torch.
     from compressed_tensors.compressors import PackedQuantizationCompressor
     from compressed_tensors.quantization import QuantizationArgs, QuantizationConfig, QuantizationScheme
     from safetensors.torch import save_file
@@ -267,7 +283,7 @@ def _write(
         num_bits=rounding.bits, type="int", symmetric=True, strategy="group", group_size=rounding.group
     )
     scheme = QuantizationScheme(targets=["Linear"], weights=arguments, format="pack-quantized")
-    tensors: dict[str, Any] = {}
+    tensors: dict[str, torch.Tensor] = {}
     tied = getattr(model.config, "tie_word_embeddings", False)
     for name, tensor in model.state_dict().items():
         path = name.removesuffix(".weight")

@@ -77,6 +77,7 @@ def acceptance_p(pairs: Paired) -> float:
     linearised ratios, paired by item (Cochran 1977, Sampling Techniques, 6.4), with Student's t. It
     leans on many answers: with few, or where one answer has most of the drafts, p is too small.
     """
+    # Loads scipy.
     from scipy import stats
 
     n = len(pairs)

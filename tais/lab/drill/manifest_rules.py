@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tais.common.document import Document, Path_, show, suggest
 from tais.engines import ENGINES
 from tais.errors import ManifestError
@@ -24,7 +22,7 @@ def check_faults(manifest: Manifest, document: Document) -> None:
             _check(arm, arm.fault, manifest, document)
 
 
-def _check(arm: Arm, said: dict[str, Any], manifest: Manifest, document: Document) -> None:
+def _check(arm: Arm, said: dict[str, object], manifest: Manifest, document: Document) -> None:
     at: Path_ = ("arms", arm.name, "fault")
     if not manifest.drill:
         remedy = "Say drill: true at the top of the manifest, or leave the fault out"
@@ -50,7 +48,7 @@ def _check(arm: Arm, said: dict[str, Any], manifest: Manifest, document: Documen
             raise ManifestError(what, place=place, remedy="A calibration sets a sound stack against itself")
 
 
-def _named(said: dict[str, Any], document: Document, at: Path_) -> type[Fault]:
+def _named(said: dict[str, object], document: Document, at: Path_) -> type[Fault]:
     name = said.get("name")
     if not isinstance(name, str):
         remedy = f"Write fault: {{name: ...}}, one of {', '.join(FAULTS)}"
@@ -61,7 +59,7 @@ def _named(said: dict[str, Any], document: Document, at: Path_) -> type[Fault]:
     return FAULTS[name]
 
 
-def _check_values(fault: type[Fault], said: dict[str, Any], document: Document, at: Path_) -> None:
+def _check_values(fault: type[Fault], said: dict[str, object], document: Document, at: Path_) -> None:
     for key, value in said.items():
         if key == "name":
             continue

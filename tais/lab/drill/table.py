@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from tais.analysis.gather import fold_run
 from tais.errors import Place, UsageError
 from tais.lab.drill.acceptance import ALPHA, Paired, paired, read_drafted
 from tais.lab.drill.faults import FAULTS, Check, Severity
 from tais.lab.drill.needed import PROBABILITY
+from tais.lab.drill.planting import activations
 from tais.lab.drill.seen import Seen, look
 from tais.lab.drill.select import twin_of
 from tais.rundir.items import Items
@@ -69,12 +70,25 @@ class Row:
         harmless = self.severity == "harmless"
         return tuple(c for c in self.caught if harmless and c in _OF_THE_ANSWERS)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain data."""
         checks = {s.check: {k: v for k, v in asdict(s).items() if k != "check"} for s in self.seen}
         plain = {k: v for k, v in asdict(self).items() if k != "seen"}
         lists = {"caught": self.caught, "missed": self.missed, "false_alarms": self.false_alarms}
         return {**plain, "must": list(self.must), **{k: list(v) for k, v in lists.items()}, "checks": checks}
+
+
+class Summary(TypedDict):
+    """What a drill came to, in numbers."""
+
+    faults: int
+    caught: int
+    gross: int
+    gross_caught_by_all: int
+    lossless: int
+    lossless_flagged: int
+    false_alarm_upper: float | None
+    """95 %, by Clopper and Pearson; None without a lossless configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +121,29 @@ class DrillTable:
         """0 where the drill is passed, else 1."""
         return 0 if self.passed else 1
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, for JSON."""
+    def summary(self) -> Summary:
+        """Count what was caught and what was flagged."""
         gross = [row for row in self.faults if row.severity == "gross"]
         alarms = sum(bool(row.false_alarms) for row in self.lossless)
         n = len(self.lossless)
+        return {
+            "faults": len(self.faults),
+            "caught": sum(bool(row.caught) for row in self.faults),
+            "gross": len(gross),
+            "gross_caught_by_all": sum(not row.missed for row in gross),
+            "lossless": n,
+            "lossless_flagged": alarms,
+            "false_alarm_upper": tidy(share_upper_bound(alarms, n, 0.95)) if n else None,
+        }
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain data, for JSON."""
         return {
             "schema": _SCHEMA,
             "run": self.run,
             "passed": self.passed,
             "answers_per_arm": self.items,
-            "summary": {
-                "faults": len(self.faults),
-                "caught": sum(bool(row.caught) for row in self.faults),
-                "gross": len(gross),
-                "gross_caught_by_all": sum(not row.missed for row in gross),
-                "lossless": n,
-                "lossless_flagged": alarms,
-                # Clopper-Pearson, 95 %.
-                "false_alarm_upper": tidy(share_upper_bound(alarms, n, 0.95)) if n else None,
-            },
+            "summary": self.summary(),
             "rules": {"probability": PROBABILITY, "treatment_alpha": ALPHA},
             "rows": [row.to_dict() for row in self.rows],
         }
@@ -196,6 +213,4 @@ def _pairs(run_dir: Path, arm: str, twin: str | None) -> Paired | None:
 
 
 def _activations(run_dir: Path, arm: str) -> int:
-    from tais.lab.drill.planting import activations
-
     return activations(run_dir / "arms" / arm)

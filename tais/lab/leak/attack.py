@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tais.lab.leak.defence import Defence
 from tais.lab.leak.matching import Guide, Match, Target, search
@@ -43,7 +42,7 @@ class Attack:
     limit: int | None = None
     """Most candidates per token; None for the whole vocabulary."""
 
-    def recover(self, states: Any, known: Sequence[int] = ()) -> Recovery:
+    def recover(self, states: torch.Tensor, known: Sequence[int] = ()) -> Recovery:
         """Read a prompt from its states.
 
         Parameters
@@ -79,7 +78,7 @@ class Attack:
         return match
 
 
-def begin(attack: Attack, states: Any, defence: Defence) -> tuple[Target, Walk, Guide]:
+def begin(attack: Attack, states: torch.Tensor, defence: Defence) -> tuple[Target, Walk, Guide]:
     """Return the received states, an empty prefix, and its guide."""
     target = Target(states.to(attack.model.device), defence)
     own = attack.proposal is attack.model

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 
@@ -35,7 +34,7 @@ class Permutation(StrEnum):
         return self in (Permutation.hidden, Permutation.both)
 
 
-def quantise(states: Any, bits: int) -> Any:
+def quantise(states: torch.Tensor, bits: int) -> torch.Tensor:
     """Round each row to a symmetric uniform grid, in float32.
 
     Parameters
@@ -55,7 +54,7 @@ def quantise(states: Any, bits: int) -> Any:
     return (states / scale).round().clamp(-top, top) * scale
 
 
-def in_order(states: Any) -> Any:
+def in_order(states: torch.Tensor) -> torch.Tensor:
     """Return states with each row sorted, shape (..., width): what no shuffle of coordinates changes."""
     if states.device.type != "cpu":
         return states.sort(dim=-1).values
@@ -92,7 +91,7 @@ class Defence:
         bits = [f"{self.bits} bits"] if self.bits else []
         return ", ".join([self.permutation.value, *noise, *bits])
 
-    def blur(self, states: Any, generator: Any) -> Any:
+    def blur(self, states: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return states with noise and fewer bits, float32; what a rightful receiver works with."""
         changed = states.float()
         if self.noise:
@@ -101,7 +100,7 @@ class Defence:
             changed = changed + self.noise * drawn.to(changed.device)
         return changed if self.bits is None else quantise(changed, self.bits)
 
-    def apply(self, states: Any, generator: Any) -> Any:
+    def apply(self, states: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return what the host receives, shape and device as given, float32.
 
         The coordinates of all rows are shuffled alike, as published schemes do. The attack sorts each row
@@ -114,7 +113,7 @@ class Defence:
             changed = changed[torch.randperm(changed.shape[0], generator=generator).to(changed.device)]
         return changed
 
-    def seen(self, states: Any) -> Any:
+    def seen(self, states: torch.Tensor) -> torch.Tensor:
         """Return candidate states as this defence would show them, without its randomness.
 
         The attacker knows the scheme and not its random numbers. Bits are matched where no noise was added:

@@ -30,7 +30,7 @@ class CapturePoints:
     """Where the layers come from."""
 
 
-def read_config(draft: str) -> dict[str, Any]:
+def read_config(draft: str) -> dict[str, object]:
     """Return a draft's config.json.
 
     Raises

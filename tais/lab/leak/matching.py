@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from tais.lab.leak.defence import Defence, in_order
 from tais.lab.leak.model import LeakModel
@@ -51,14 +50,14 @@ class Target:
         What the host knows was done to them.
     """
 
-    def __init__(self, states: Any, defence: Defence) -> None:
+    def __init__(self, states: torch.Tensor, defence: Defence) -> None:
         states = states.float()
         self.defence = defence
         self.length = int(states.shape[0])
         self._states = in_order(states) if defence.permutation.columns else states
         self._unused = list(range(self.length))
 
-    def distances(self, candidates: Any, position: int) -> tuple[Any, Any]:
+    def distances(self, candidates: torch.Tensor, position: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the distance of each candidate to its nearest row that may be meant, and that row.
 
         Parameters
@@ -99,7 +98,7 @@ class Guide:
     def __init__(self, walk: Walk | None, model: LeakModel) -> None:
         self.walk, self.model = walk, model
 
-    def order(self, limit: int | None = None) -> Any:
+    def order(self, limit: int | None = None) -> torch.Tensor:
         """Return token ids, at most `limit` of them, each once, shape (k,)."""
         size = self.model.vocabulary
         plain = torch.arange(size, device=self.model.device)
@@ -117,7 +116,7 @@ class Guide:
             self.walk.extend(token)
 
 
-def chunks(order: Any, most: int) -> Iterator[Any]:
+def chunks(order: torch.Tensor, most: int) -> Iterator[torch.Tensor]:
     """Cut an order of candidates into batches that grow up to `most`; the last one is what is left.
 
     A good proposal has the token among its first few, so that a full batch at once would be wasted.
@@ -128,7 +127,7 @@ def chunks(order: Any, most: int) -> Iterator[Any]:
         start, size = start + size, min(size * _GROWTH, most)
 
 
-def search(walk: Walk, target: Target, order: Any, rows: int) -> Iterator[Match]:
+def search(walk: Walk, target: Target, order: torch.Tensor, rows: int) -> Iterator[Match]:
     """Try candidates in order; after each batch, yield the best explanation so far."""
     position = len(walk.tokens)
     best, second, token, row, tried = torch.inf, None, -1, -1, 0

@@ -6,9 +6,8 @@ what block l - 1 gave), and the last one, `depth`, is the model's output after i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from tais.errors import EngineError, TaisError, UsageError
 from tais.lab.packages import torch, transformers
@@ -22,7 +21,7 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 class _Reached(Exception):
     """Carries the states out of a forward pass that need not go deeper."""
 
-    def __init__(self, states: Any) -> None:
+    def __init__(self, states: torch.Tensor) -> None:
         self.states = states
 
 
@@ -42,7 +41,7 @@ class LeakModel:
         When it is no decoder whose blocks can be found.
     """
 
-    def __init__(self, model: Any, name: str) -> None:
+    def __init__(self, model: transformers.PreTrainedModel, name: str) -> None:
         self.model, self.name = model.eval(), name
         config = model.config.get_text_config(decoder=True)
         if getattr(model.config, "is_encoder_decoder", False):
@@ -73,11 +72,11 @@ class LeakModel:
             what = f"{where} has {length} tokens, {self.name} takes {self.positions}"
             raise UsageError(what, remedy="Shorten it")
 
-    def ids(self, tokens: Sequence[int]) -> Any:
+    def ids(self, tokens: Sequence[int]) -> torch.Tensor:
         """Return tokens as a tensor of shape (1, n) on the model's device."""
         return torch.tensor([list(tokens)], dtype=torch.long, device=self.device)
 
-    def states(self, tokens: Sequence[int], layers: Sequence[int]) -> dict[int, Any]:
+    def states(self, tokens: Sequence[int], layers: Sequence[int]) -> dict[int, torch.Tensor]:
         """Return the hidden states of one prompt at some layers, each of shape (n, width), as computed.
 
         One prompt at a time: padding on either side would change what some models compute.
@@ -86,7 +85,7 @@ class LeakModel:
             out = self.base(self.ids(tokens), use_cache=False, output_hidden_states=True)
         return {layer: out.hidden_states[layer][0] for layer in layers}
 
-    def deepen(self, ids: Any, layer: int, **options: Any) -> Any:
+    def deepen(self, ids: torch.Tensor, layer: int, **options: object) -> torch.Tensor:
         """Return the states at `layer` of token ids, shape (b, n, width); deeper blocks do not run."""
         if layer == self.depth:
             return self.base(ids, **options).last_hidden_state
@@ -100,10 +99,12 @@ class LeakModel:
         raise UsageError(f"block {layer} of {self.name} did not run", remedy="Take another layer")
 
     @contextmanager
-    def perturbed(self, layer: int, change: Any) -> Iterator[None]:
+    def perturbed(self, layer: int, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
         """Let `change` (states to states) act on everything that passes `layer` while the context lasts."""
 
-        def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        def before(
+            module: torch.nn.Module, args: tuple[torch.Tensor, ...], kwargs: dict[str, torch.Tensor]
+        ) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
             if args:
                 return (change(args[0]), *args[1:]), kwargs
             return args, {**kwargs, "hidden_states": change(kwargs["hidden_states"])}
@@ -117,11 +118,11 @@ class LeakModel:
             handle.remove()
 
 
-def _stop(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _stop(module: torch.nn.Module, args: tuple[torch.Tensor, ...], kwargs: dict[str, torch.Tensor]) -> None:
     raise _Reached(args[0] if args else kwargs["hidden_states"])
 
 
-def _blocks(base: Any, depth: int, name: str) -> Any:
+def _blocks(base: torch.nn.Module, depth: int, name: str) -> torch.nn.ModuleList:
     """Return the decoder blocks: of the lists with one module per layer, the one with most weights."""
     lists = [m for m in base.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth]
     if not lists:
@@ -174,7 +175,7 @@ def load_model(name: str, dtype: str = "auto", device: str | None = None) -> Lea
         raise UsageError(f"{name} does not go to device {chosen!r}: {lines[0]}") from error
 
 
-def load_tokenizer(name: str) -> Any:
+def load_tokenizer(name: str) -> transformers.PreTrainedTokenizerBase:
     """Load a tokenizer; errors as for :func:`load_model`."""
     load = transformers.AutoTokenizer.from_pretrained
     return load_pretrained(name, "tokenizer", lambda: load(name, trust_remote_code=False))

@@ -45,6 +45,7 @@ def write_report(report: LeakReport, folder: Path) -> None:
 
 def render_page(report: LeakReport) -> str:
     """Return the page: loads nothing, runs nothing, allows its one style sheet by digest."""
+    # Loads jinja2.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

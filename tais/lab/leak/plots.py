@@ -28,6 +28,7 @@ class Plot:
 
 def draw(report: LeakReport) -> list[Plot]:
     """Return a figure per layer and swept defence; none where only one strength was tried."""
+    # Loads matplotlib.
     import matplotlib
 
     settings: Any = RC
@@ -52,13 +53,16 @@ def _bits(cell: Cell) -> float:
 
 
 _Number = Callable[[Cell], float]
-_SWEEPS: tuple[tuple[str, _Number, Callable[[Cell], Any], str], ...] = (
+_SWEEPS: tuple[tuple[str, _Number, Callable[[Cell], float | int | None], str], ...] = (
     ("noise", lambda c: c.noise, lambda c: c.bits, "standard deviation of the noise"),
     ("bits", _bits, lambda c: c.noise, "bits per number (32: as they are)"),
 )
 
 
-def _plot(layer: int, name: str, strength: _Number, label: str, cells: Sequence[Cell], fixed: Any) -> Plot:
+def _plot(
+    layer: int, name: str, strength: _Number, label: str, cells: Sequence[Cell], fixed: float | int | None
+) -> Plot:
+    # Loads matplotlib.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, _HEIGHT))
@@ -97,7 +101,7 @@ def _plot(layer: int, name: str, strength: _Number, label: str, cells: Sequence[
     return Plot(key, title, caption, svg_of(figure, key, f"{title}. {'; '.join(words)}"))
 
 
-def _beside(name: str, fixed: Any) -> str:
+def _beside(name: str, fixed: float | int | None) -> str:
     if not fixed:
         return ""
     return f", with {fixed} bits" if name == "noise" else f", with noise {fixed:g}"

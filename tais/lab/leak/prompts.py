@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tais.errors import Place, UsageError
+
+if TYPE_CHECKING:
+    import transformers
 
 __all__ = ["Prompt", "encode", "known_ends"]
 
@@ -32,7 +35,7 @@ class Prompt:
         return slice(self.prefix, len(self.tokens) - self.suffix)
 
 
-def _ids(tokenizer: Any, text: str, chat: bool) -> list[int]:
+def _ids(tokenizer: transformers.PreTrainedTokenizerBase, text: str, chat: bool) -> list[int]:
     if not chat:
         return list(tokenizer(text)["input_ids"])
     turn = [{"role": "user", "content": text}]
@@ -40,7 +43,9 @@ def _ids(tokenizer: Any, text: str, chat: bool) -> list[int]:
     return list(tokenizer(rendered, add_special_tokens=False)["input_ids"])
 
 
-def known_ends(tokenizer: Any, chat: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def known_ends(
+    tokenizer: transformers.PreTrainedTokenizerBase, chat: bool
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the tokens that begin and end every prompt: the template's, or those the tokenizer adds."""
     one, other = _ids(tokenizer, "A", chat), _ids(tokenizer, "7", chat)
     head = _common(one, other)
@@ -55,7 +60,7 @@ def _common(one: Sequence[int], other: Sequence[int]) -> int:
     return min(len(one), len(other))
 
 
-def encode(tokenizer: Any, text: str, place: Place, *, chat: bool) -> Prompt:
+def encode(tokenizer: transformers.PreTrainedTokenizerBase, text: str, place: Place, *, chat: bool) -> Prompt:
     """Return a prompt in tokens, within the chat template where `chat` says so.
 
     Raises

@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tais.common.files import write_atomic
 from tais.errors import Place, UsageError
@@ -31,13 +30,13 @@ _REMEDY = "Names are prompt.N.layer.L, prompt.N.tokens and prompt.N.known: see d
 class Recorded:
     """The states of one prompt."""
 
-    states: Mapping[int, Any]
+    states: Mapping[int, torch.Tensor]
     """By layer, each of shape (n, width)."""
     prompt: Prompt | None
     """None where nobody wrote down what it was."""
 
 
-def check_states(states: Any, layer: int, model: LeakModel, place: Place) -> None:
+def check_states(states: torch.Tensor, layer: int, model: LeakModel, place: Place) -> None:
     """Raise UsageError unless states could be this model's at this layer."""
     model.check_layer(layer)
     what = None
@@ -63,6 +62,7 @@ def read_capture(path: Path, model: LeakModel) -> list[Recorded]:
     UsageError
         When the file is missing, broken or empty, has other names in it, or states that do not fit.
     """
+    # Loads torch.
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -73,7 +73,7 @@ def read_capture(path: Path, model: LeakModel) -> list[Recorded]:
         tensors = load_file(str(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise UsageError(f"no safetensors file ({error})", place=place, remedy=_REMEDY) from error
-    found: dict[int, dict[int | str, Any]] = {}
+    found: dict[int, dict[int | str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         parts = _NAME.fullmatch(name)
         if parts is None:
@@ -86,7 +86,7 @@ def read_capture(path: Path, model: LeakModel) -> list[Recorded]:
     return recorded
 
 
-def _recorded(tensors: dict[int | str, Any], number: int, path: Path, model: LeakModel) -> Recorded:
+def _recorded(tensors: dict[int | str, torch.Tensor], number: int, path: Path, model: LeakModel) -> Recorded:
     states = {key: tensor for key, tensor in tensors.items() if isinstance(key, int)}
     for layer, tensor in states.items():
         check_states(tensor, layer, model, Place(str(path), None, f"prompt.{number}.layer.{layer}"))
@@ -116,9 +116,10 @@ def write_capture(path: Path, recorded: Sequence[Recorded], model: LeakModel) ->
     StoreError
         When it cannot be written.
     """
+    # Loads torch.
     from safetensors.torch import save
 
-    tensors: dict[str, Any] = {}
+    tensors: dict[str, object] = {}
     for number, one in enumerate(recorded):
         for layer, states in one.states.items():
             tensors[f"prompt.{number}.layer.{layer}"] = states.detach().cpu().contiguous()

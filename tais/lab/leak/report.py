@@ -10,7 +10,7 @@ from typing import Any
 
 from tais.lab.leak.attack import Recovery
 from tais.lab.leak.prompts import Prompt
-from tais.lab.leak.threshold import Calibration
+from tais.lab.leak.threshold import Threshold
 from tais.stats.proportions import Interval, as_interval, wilson
 
 __all__ = ["SCHEMA", "Cell", "Cost", "LeakReport", "Margins", "Rate", "Shard", "Utility", "as_json", "score"]
@@ -78,7 +78,7 @@ class Cell:
     noise_over_rms: float | None
     """Noise in units of the root mean square of the states; None for recorded states."""
     threshold: float
-    calibration: Calibration | None
+    calibration: Threshold | None
     """None where the threshold was given."""
     tokens: Rate | None
     """Tokens read at their place; None where nobody knows the true ones. Errors within a prompt follow from
@@ -105,7 +105,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class LeakReport:
-    """A whole audit."""
+    """A whole leak run."""
 
     model: str
     depth: int
@@ -117,16 +117,16 @@ class LeakReport:
     """Where states came from: ``captured`` here, or the file they were recorded in."""
     prompts: int
     proposal: str
-    draft: dict[str, Any] | None
+    draft: dict[str, object] | None
     """Capture points of a draft's configuration, where one was named."""
     cells: tuple[Cell, ...]
     shards: tuple[Shard, ...] = ()
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    settings: dict[str, object] = dataclasses.field(default_factory=dict)
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     schema: str = SCHEMA
 
 
-def as_json(report: LeakReport) -> dict[str, Any]:
+def as_json(report: LeakReport) -> dict[str, object]:
     """Return the report as JSON values, schema first."""
     values = dataclasses.asdict(report)
     return {"schema": values.pop("schema"), **values}

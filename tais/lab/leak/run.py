@@ -1,4 +1,4 @@
-"""A whole leak audit: options in, report out."""
+"""A whole leak run: options in, report out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from tais.errors import Place, UsageError
 from tais.lab.leak.attack import Attack
@@ -19,7 +18,7 @@ from tais.lab.leak.prompts import encode, known_ends
 from tais.lab.leak.recording import Recorded, check_states, read_capture, write_capture
 from tais.lab.leak.report import Cell, LeakReport, Shard, Utility, cost, margins, score
 from tais.lab.leak.sharding import log10_candidates, shard_positions
-from tais.lab.leak.threshold import Calibration, calibrate, sample_prompts
+from tais.lab.leak.threshold import Threshold, find_threshold, sample_prompts
 from tais.lab.leak.utility import (
     Answers,
     Passage,
@@ -34,13 +33,13 @@ from tais.lab.prompt_file import read_prompts
 
 __all__ = ["LeakOptions", "run_leak"]
 
-# Prompts that the model writes to calibrate on, and their length.
+# Prompts that the model writes to find a threshold on, and their length.
 _SAMPLES, _SAMPLE_LENGTH = 4, 24
 
 
 @dataclass(frozen=True, slots=True)
 class LeakOptions:
-    """What is audited; see ``tais leak --help``."""
+    """What is attacked; see ``tais leak --help``."""
 
     model: str
     prompts: Path | None = None
@@ -57,7 +56,7 @@ class LeakOptions:
     threshold: float | None = None
     calibration: Path | None = None
     positions: int = 24
-    """Held-out positions that a threshold is calibrated on, per layer and defence."""
+    """Held-out positions that a threshold is found on, per layer and defence."""
     rows: int = 256
     limit: int | None = None
     seed: int = 42
@@ -81,7 +80,7 @@ def run_leak(options: LeakOptions, say: Callable[[str], None] = lambda line: Non
     Parameters
     ----------
     options
-        What is audited.
+        What is attacked.
     say
         Called with a line per finished cell.
 
@@ -97,22 +96,22 @@ def run_leak(options: LeakOptions, say: Callable[[str], None] = lambda line: Non
     texts = read_prompts(options.prompts) if options.prompts is not None else []
     batteries = [find_battery(name, options.battery_limit) for name in options.batteries]
     model = load_model(options.model, options.dtype, options.device)
-    audit = _Audit(options, model, load_tokenizer(options.model))
-    recorded = audit.recorded(texts)
-    layers = audit.layers(recorded)
+    run = _LeakRun(options, model, load_tokenizer(options.model))
+    recorded = run.recorded(texts)
+    layers = run.layers(recorded)
     if options.save is not None:
         write_capture(options.save, recorded, model)
-    audit.answers = [
-        Answers(model, audit.tokenizer, battery, chat=audit.chat, max_tokens=options.max_tokens)
+    run.answers = [
+        Answers(model, run.tokenizer, battery, chat=run.chat, max_tokens=options.max_tokens)
         for battery in batteries
     ]
     cells = []
     for layer, defence in product(layers, defences):
-        cells.append(audit.cell(layer, defence, recorded))
+        cells.append(run.cell(layer, defence, recorded))
         read = cells[-1].tokens
         shown = "read" if read is None else f"{read.count} of {read.of} tokens read"
         say(f"layer {layer}, {defence}: {shown}, {cells[-1].cost.tried_mean:.0f} candidates per token")
-    return audit.report(recorded, cells)
+    return run.report(recorded, cells)
 
 
 def _check(options: LeakOptions) -> None:
@@ -127,10 +126,12 @@ def _check(options: LeakOptions) -> None:
         raise UsageError("recorded states have no --save-capture and no --battery", remedy="Leave them out")
 
 
-class _Audit:
+class _LeakRun:
     """The model, and what its cells share."""
 
-    def __init__(self, options: LeakOptions, model: LeakModel, tokenizer: Any) -> None:
+    def __init__(
+        self, options: LeakOptions, model: LeakModel, tokenizer: transformers.PreTrainedTokenizerBase
+    ) -> None:
         self.options, self.model, self.tokenizer = options, model, tokenizer
         self.chat = not options.raw and bool(getattr(tokenizer, "chat_template", None))
         self.head = known_ends(tokenizer, self.chat)[0]
@@ -192,7 +193,7 @@ class _Audit:
         options = self.options
         rows = min(options.rows, self.model.vocabulary)
         attack = Attack(self.model, layer, defence, 0.0, self.proposal, rows, options.limit)
-        found = self._calibrated(attack) if options.threshold is None else None
+        found = self._threshold(attack) if options.threshold is None else None
         threshold = found.threshold if found is not None else float(options.threshold or 0.0)
         attack = replace(attack, threshold=threshold)
         received = [self._received(one, layer, defence, number) for number, one in enumerate(recorded)]
@@ -219,13 +220,13 @@ class _Audit:
             recovered=tuple(self.tokenizer.decode(r.tokens) for r in recoveries) if options.texts else None,
         )
 
-    def _received(self, one: Recorded, layer: int, defence: Defence, number: int) -> Any:
+    def _received(self, one: Recorded, layer: int, defence: Defence, number: int) -> torch.Tensor:
         states = one.states[layer]
         if self.options.capture is not None:
             return states
         return defence.apply(states, self._generator(layer, number))
 
-    def _generator(self, layer: int, number: int) -> Any:
+    def _generator(self, layer: int, number: int) -> torch.Generator:
         return torch.Generator().manual_seed(self.options.seed + 1_000_003 * layer + number)
 
     def _relative(self, recorded: Sequence[Recorded], layer: int, defence: Defence) -> float | None:
@@ -235,18 +236,18 @@ class _Audit:
         rms = float(flat.pow(2).mean().sqrt())
         return defence.noise / rms if rms > 0 else None
 
-    def _calibrated(self, attack: Attack) -> Calibration:
+    def _threshold(self, attack: Attack) -> Threshold:
         prompts = []
         for number, tokens in enumerate(self._held()):
             states = self.model.states(tokens, [attack.layer])[attack.layer]
             check_states(states, attack.layer, self.model, Place(None, None, "calibration"))
-            # Numbers of their own: held-out prompts share no random draw with audited ones.
+            # Numbers of their own: held-out prompts share no random draw with those attacked.
             defended = attack.defence.apply(states, self._generator(attack.layer, 500_000 + number))
             prompts.append((tokens, defended))
-        return calibrate(attack, prompts, self.head, self.options.positions)
+        return find_threshold(attack, prompts, self.head, self.options.positions)
 
     def _held(self) -> list[tuple[int, ...]]:
-        """Return the prompts to calibrate on: the user's, else some that the model writes."""
+        """Return the prompts to find a threshold on: the user's, else some that the model writes."""
         if self._held_out is None:
             if self.options.calibration is not None:
                 texts = read_prompts(self.options.calibration)

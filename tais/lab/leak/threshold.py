@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from tais.lab.leak.attack import Attack, begin, know
-from tais.lab.leak.matching import search
+from tais.lab.leak.matching import Match, search
+from tais.lab.leak.walk import Walk
 from tais.lab.packages import torch
 from tais.stats.proportions import FloatArray
 
-__all__ = ["DEPTH", "Calibration", "Trace", "calibrate", "choose", "sample_prompts", "trace"]
+__all__ = ["DEPTH", "Threshold", "Trace", "choose", "find_threshold", "sample_prompts", "trace"]
 
 DEPTH = 512
 """Candidates tried per held-out position. Only what a proposal ranks before the right token can be taken in
@@ -45,7 +45,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class Threshold:
     """A threshold and what it does on the held-out positions."""
 
     threshold: float
@@ -57,7 +57,9 @@ class Calibration:
     """Candidates per position, of at most `DEPTH`."""
 
 
-def trace(attack: Attack, tokens: Sequence[int], states: Any, known: Sequence[int], most: int) -> list[Trace]:
+def trace(
+    attack: Attack, tokens: Sequence[int], states: torch.Tensor, known: Sequence[int], most: int
+) -> list[Trace]:
     """Search positions of a held-out prompt to the end, behind its right prefix.
 
     Parameters
@@ -84,7 +86,7 @@ def trace(attack: Attack, tokens: Sequence[int], states: Any, known: Sequence[in
     return found
 
 
-def _trace(matches: Sequence[Any], token: int) -> Trace:
+def _trace(matches: Sequence[Match], token: int) -> Trace:
     last = matches[-1]
     wrong = last.second if last.token == token else last.distance
     return Trace(
@@ -95,7 +97,7 @@ def _trace(matches: Sequence[Any], token: int) -> Trace:
     )
 
 
-def choose(traces: Sequence[Trace]) -> Calibration:
+def choose(traces: Sequence[Trace]) -> Threshold:
     """Return the threshold that reads most positions; among those, the one that tries fewest candidates.
 
     Parameters
@@ -118,7 +120,7 @@ def choose(traces: Sequence[Trace]) -> Calibration:
     best = max(range(len(outcomes)), key=lambda i: (outcomes[i][0], -outcomes[i][1], i > 0, -i))
     recovered, tried = outcomes[best]
     if best == 0:
-        return Calibration(0.0, len(traces), recovered, tried)
+        return Threshold(0.0, len(traces), recovered, tried)
     last = best
     while last + 1 < len(outcomes) and outcomes[last + 1] == outcomes[best]:
         last += 1
@@ -126,7 +128,7 @@ def choose(traces: Sequence[Trace]) -> Calibration:
     above = [*edges[last:].tolist(), *(t.wrong for t in traces if low < t.wrong < np.inf)]
     high = min(above, default=max(low, _FLOOR) * _SLACK)
     threshold = float(np.sqrt(max(low, high * _FLOOR) * high))
-    return Calibration(threshold, len(traces), recovered, tried)
+    return Threshold(threshold, len(traces), recovered, tried)
 
 
 def _wrong(t: Trace) -> float:
@@ -151,8 +153,6 @@ def sample_prompts(
     They are held out by construction and need no data. Without a known token, the first one is drawn
     uniformly.
     """
-    from tais.lab.leak.walk import Walk
-
     generator = torch.Generator().manual_seed(seed)
     prompts = []
     for _ in range(count):
@@ -169,9 +169,12 @@ def sample_prompts(
     return prompts
 
 
-def calibrate(
-    attack: Attack, prompts: Sequence[tuple[Sequence[int], Any]], known: Sequence[int], positions: int
-) -> Calibration:
+def find_threshold(
+    attack: Attack,
+    prompts: Sequence[tuple[Sequence[int], torch.Tensor]],
+    known: Sequence[int],
+    positions: int,
+) -> Threshold:
     """Find the threshold on held-out prompts.
 
     Parameters
@@ -179,7 +182,7 @@ def calibrate(
     attack
         As it will be run; its own threshold is not looked at.
     prompts
-        Tokens and received states of each, defended as the audited ones are.
+        Tokens and received states of each, defended as those attacked are.
     known
         Tokens that every prompt begins with.
     positions

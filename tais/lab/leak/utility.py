@@ -12,17 +12,17 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from tais.battery.load import LoadedBattery, load_battery
+from tais.battery.item import Item
+from tais.battery.load import LoadedBattery
 from tais.errors import UsageError
+from tais.lab.batteries import named_battery
 from tais.lab.leak.defence import Defence
 from tais.lab.leak.model import LeakModel, failing
-from tais.lab.packages import torch
-from tais.manifest.model import BatteryRef, Role, Rules
+from tais.lab.packages import torch, transformers
+from tais.manifest.model import Role, Rules
 from tais.scorers import Scorer, score_unique, scorer_label
 from tais.verdict.endpoint import judge_endpoint
 from tais.verdict.evidence import EndpointEvidence
@@ -42,7 +42,7 @@ __all__ = [
 _TOGETHER = 64
 # exp of more is no float.
 _MOST_NATS = 700.0
-Change = Callable[[Any], Any]
+Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 def blur(defence: Defence, seed: int) -> Change:
@@ -64,7 +64,10 @@ class Passage:
 
 
 def own_answers(
-    model: LeakModel, tokenizer: Any, prompts: Sequence[Sequence[int]], most: int
+    model: LeakModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    most: int,
 ) -> list[Passage]:
     """Return prompts with the model's greedy answers, to their end or at most `most` tokens.
 
@@ -126,11 +129,7 @@ def find_battery(name: str, limit: int | None) -> LoadedBattery:
     ManifestError
         When it cannot be loaded.
     """
-    path = Path(name)
-    ref = BatteryRef(name=path.stem if path.is_file() else name, limit=limit)
-    if path.is_file():
-        ref = ref.model_copy(update={"path": str(path.resolve())})
-    battery = load_battery(ref, Path.cwd())
+    battery = named_battery(name, limit)
     if not isinstance(battery.scorer, Scorer):
         remedy = "Name a battery with a scorer that needs no model"
         raise UsageError(f"battery {battery.name!r} is scored by a model judge", remedy=remedy)
@@ -153,7 +152,13 @@ class Answers:
     """
 
     def __init__(
-        self, model: LeakModel, tokenizer: Any, battery: LoadedBattery, *, chat: bool, max_tokens: int
+        self,
+        model: LeakModel,
+        tokenizer: transformers.PreTrainedTokenizerBase,
+        battery: LoadedBattery,
+        *,
+        chat: bool,
+        max_tokens: int,
     ) -> None:
         self.model, self.tokenizer, self.battery = model, tokenizer, battery
         self.max_tokens = max_tokens
@@ -178,7 +183,7 @@ class Answers:
         return generate(self.model, self.tokenizer, self._prompts, self.max_tokens)
 
 
-def _prompt_ids(tokenizer: Any, item: Any, chat: bool) -> tuple[int, ...]:
+def _prompt_ids(tokenizer: transformers.PreTrainedTokenizerBase, item: Item, chat: bool) -> tuple[int, ...]:
     if chat:
         turns = [message.as_dict() for message in item.messages]
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
@@ -187,7 +192,10 @@ def _prompt_ids(tokenizer: Any, item: Any, chat: bool) -> tuple[int, ...]:
 
 
 def generate(
-    model: LeakModel, tokenizer: Any, prompts: Sequence[Sequence[int]], most: int
+    model: LeakModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    most: int,
 ) -> tuple[list[str], list[str]]:
     """Answer prompts greedily; prompts of one length go together, so nothing is padded.
 
@@ -214,13 +222,14 @@ def generate(
     return texts, reasons
 
 
-def _ends(model: LeakModel, tokenizer: Any) -> set[int]:
+def _ends(model: LeakModel, tokenizer: transformers.PreTrainedTokenizerBase) -> set[int]:
     said = getattr(model.model.generation_config, "eos_token_id", None)
     listed = said if isinstance(said, list) else [said]
     return {end for end in (*listed, tokenizer.eos_token_id) if end is not None}
 
 
 def _greedy(model: LeakModel, prompts: Sequence[Sequence[int]], most: int, ends: set[int]) -> list[list[int]]:
+    # Loads transformers.
     from transformers.cache_utils import DynamicCache
 
     ids = torch.tensor([list(tokens) for tokens in prompts], dtype=torch.long, device=model.device)

@@ -6,8 +6,6 @@ of candidates, and a new token adds one slot to each: no batch copies the prefix
 
 from __future__ import annotations
 
-from typing import Any
-
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from tais.errors import UsageError
@@ -25,7 +23,7 @@ class _Rows(DynamicLayer):  # type: ignore[misc]  # transformers has no types he
         self.rows, self.length, self.filled = rows, length, 0
         self.is_initialized: bool = False
 
-    def add(self, keys: Any, values: Any) -> None:
+    def add(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         """Append one token, keys and values of shape (heads, size), to the prefix of all rows."""
         if not self.is_initialized:
             self.keys, self.values = (
@@ -37,7 +35,9 @@ class _Rows(DynamicLayer):  # type: ignore[misc]  # transformers has no types he
         self.values[:, :, self.filled] = values
         self.filled += 1
 
-    def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         rows, end = key_states.shape[0], self.filled + 1
         self.keys[:rows, :, self.filled : end] = key_states
         self.values[:rows, :, self.filled : end] = value_states
@@ -67,7 +67,7 @@ class Walk:
     def __init__(self, model: LeakModel, layer: int, rows: int, length: int, *, logits: bool) -> None:
         self.model, self.layer, self.wants_logits = model, layer, logits
         self.tokens: list[int] = []
-        self.logits: Any = None
+        self.logits: torch.Tensor = None
         """Scores of the next token, shape (vocabulary,), float32; None before the first token."""
         self._prefix = DynamicCache()
         self._blocks = [_Rows(rows, length) for _ in range(layer)]
@@ -86,14 +86,14 @@ class Walk:
             for block, kept in zip(self._blocks, self._kept(), strict=True):
                 block.add(kept.keys[0, :, -1], kept.values[0, :, -1])
 
-    def _kept(self) -> list[Any]:
+    def _kept(self) -> list[torch.Tensor]:
         kept = list(self._prefix.layers[: self.layer])
         if len(kept) < self.layer or any(getattr(k, "keys", None) is None for k in kept):
             remedy = "The attack needs attention layers whose prefix can be shared"
             raise UsageError(f"{self.model.name} keeps no keys and values up to {self.layer}", remedy=remedy)
         return kept
 
-    def candidates(self, ids: Any) -> Any:
+    def candidates(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the states of the prefix followed by each of some tokens, at the last position.
 
         Parameters
@@ -109,7 +109,7 @@ class Walk:
         with torch.inference_mode(), failing(self.model.name):
             # Block 0 sees the embedding alone, whose position may still come from the cache's length.
             cached = bool(self.tokens) and self.layer > 0
-            options: dict[str, Any] = {"use_cache": cached}
+            options: dict[str, object] = {"use_cache": cached}
             if cached:
                 options["past_key_values"] = self._rows
             elif self.tokens:

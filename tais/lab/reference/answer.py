@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tais.engines.prompts import prompt_digest
 from tais.manifest.model import Sampling
 from tais.records import Request, Sample
 
 if TYPE_CHECKING:
+    import transformers
+
     from tais.lab.verification.decode import Step
 
 __all__ = ["Answer"]
@@ -31,7 +33,9 @@ class Answer:
         Most tokens.
     """
 
-    def __init__(self, tokenizer: Any, ends: set[int], sampling: Sampling, room: int) -> None:
+    def __init__(
+        self, tokenizer: transformers.PreTrainedTokenizerBase, ends: set[int], sampling: Sampling, room: int
+    ) -> None:
         self.begun = time.monotonic()
         self.tokenizer = tokenizer
         self.room = room
@@ -47,6 +51,7 @@ class Answer:
 
     def take(self, step: Step) -> None:
         """Add a step's tokens up to the first that ends the answer."""
+        # Loads torch.
         import torch
 
         if step.drafted is not None and step.accepted is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tais.common.foreign import hide_broken_packages
@@ -21,6 +21,9 @@ from tais.manifest.steering_options import read_steering, steering_of, wrong_ste
 from tais.records import Counters, Message, Request, Sample
 
 if TYPE_CHECKING:
+    import torch
+    import transformers
+
     from tais.lab.decoding.steered import Steering
     from tais.lab.verification import Member, Rng, Shape
     from tais.lab.verification.batched import BatchDecoder
@@ -58,6 +61,7 @@ def preload(models: Sequence[str]) -> None:
         raise EngineRefusal(_NOT_INSTALLED)
     if "transformers" not in sys.modules:
         hide_broken_packages()
+    # Loads transformers and torch.
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
     import tais.lab.verification  # noqa: F401
@@ -100,7 +104,8 @@ class ReferenceEngine:
         self._load()
         return self._resolved()
 
-    def _read_speculation(self, how: dict[str, Any]) -> None:
+    def _read_speculation(self, how: Mapping[str, Any]) -> None:
+        # Loads torch.
         from tais.lab.verification import find_verifier
 
         for key, value in how.items():
@@ -128,7 +133,8 @@ class ReferenceEngine:
             raise EngineRefusal(f"{self.member.name} makes no claim for {self.shape}; its shapes are {kinds}")
         return None
 
-    def _read_selector(self, how: dict[str, Any]) -> None:
+    def _read_selector(self, how: Mapping[str, Any]) -> None:
+        # Loads torch.
         from tais.lab.verification.selector.choose import load_selector
 
         if clash := sorted(_SHAPES & how.keys()):
@@ -139,6 +145,7 @@ class ReferenceEngine:
             raise EngineRefusal(f"speculative_config.selector: {error}") from error
 
     def _load(self) -> None:
+        # Loads torch and transformers.
         import torch
         from transformers import AutoTokenizer
         from transformers.utils import logging
@@ -176,6 +183,7 @@ class ReferenceEngine:
         """Read the hidden states that the selector looks at."""
         if self.selector is None or self.draft is None:
             return None
+        # Loads torch.
         from tais.lab.verification.policy import Tap
 
         try:
@@ -186,11 +194,12 @@ class ReferenceEngine:
             raise EngineRefusal(f"speculative_config.selector: {error}") from error
         return taps
 
-    def _model(self, name: str, revision: str | None) -> Any:
+    def _model(self, name: str, revision: str | None) -> transformers.PreTrainedModel:
+        # Loads torch and transformers.
         import torch
         from transformers import AutoModelForCausalLM
 
-        dtype: Any = self.arm.dtype or "auto"
+        dtype: torch.dtype | str = self.arm.dtype or "auto"
         if dtype != "auto":
             dtype = getattr(torch, str(dtype), None)
             if not isinstance(dtype, torch.dtype):
@@ -207,11 +216,12 @@ class ReferenceEngine:
 
     def _steering(self) -> Steering | None:
         """Differentiate the proxy's loss and make its copies, where the arm asks for antidistillation."""
-        self._steered: dict[str, Any] | None = None
+        self._steered: dict[str, object] | None = None
         self._check_steering(None)
         given = steering_of(self.arm)
         if given is None:
             return None
+        # Loads torch.
         from tais.lab.decoding.steered import Steering
 
         try:
@@ -229,7 +239,8 @@ class ReferenceEngine:
             # The engine's record is written after this: it then holds the tau that is sampled at.
             self._steered["temperature"] = self._steered["temperature"] or temperature
 
-    def _proxy(self, name: str, revision: str | None) -> Any:
+    def _proxy(self, name: str, revision: str | None) -> transformers.PreTrainedModel:
+        # Loads transformers.
         from transformers import AutoTokenizer
 
         own = AutoTokenizer.from_pretrained(name, revision=revision)
@@ -263,7 +274,7 @@ class ReferenceEngine:
             "speculative_config": self._resolved_speculation(),
         }
 
-    def _resolved_speculation(self) -> dict[str, Any] | None:
+    def _resolved_speculation(self) -> dict[str, object] | None:
         if self.how is not None and self.selector is not None:
             grid, found = self.selector.grid.to_json(), self.selector.digest()
             return {**self.how, "claim": "lossless", "choices": grid, "selector_sha256": found}
@@ -290,6 +301,7 @@ class ReferenceEngine:
         Where the target is steered, three models decode as one, and a selector reads hidden states of the
         last pass: texts are then taken one by one.
         """
+        # Loads torch.
         from tais.lab.verification.warp import Warp
 
         warp = Warp(sampling.temperature, sampling.top_k, sampling.top_p)
@@ -312,6 +324,7 @@ class ReferenceEngine:
         return self.steering is not None or self.selector is not None or self.batch_size == 1
 
     def _decoder(self, warp: Warp, speculation: Speculation | None) -> BatchDecoder | Decoder:
+        # Loads torch.
         from tais.lab.verification.batched import BatchDecoder, BatchedModel
         from tais.lab.verification.decode import Decoder
 
@@ -324,6 +337,7 @@ class ReferenceEngine:
         self, requests: Sequence[Request], sampling: Sampling, answers: dict[int, Answer]
     ) -> Iterator[tuple[Sequence[int], int, Rng]]:
         """Yield prompt, room and decisions of one request after the other, and open its answer."""
+        # Loads torch.
         from tais.lab.verification import SeededRng
 
         for number, request in enumerate(requests):
@@ -333,6 +347,7 @@ class ReferenceEngine:
             yield prompt, room, SeededRng(request.seed)
 
     def _speculation(self, sampling: Sampling) -> Speculation | None:
+        # Loads torch.
         from tais.lab.verification import Shape, find_verifier
         from tais.lab.verification.decode import Speculation
         from tais.lab.verification.warp import Warp
@@ -380,7 +395,7 @@ class ReferenceEngine:
         del self.target, self.draft
 
 
-def shape_of(how: dict[str, Any]) -> Shape:
+def shape_of(how: Mapping[str, Any]) -> Shape:
     """Return the shape that a ``speculative_config`` describes.
 
     Raises
@@ -390,6 +405,7 @@ def shape_of(how: dict[str, Any]) -> Shape:
     UsageError
         When a number is out of range.
     """
+    # Loads torch.
     from tais.lab.verification import parse_shape
 
     if "branching" in how:

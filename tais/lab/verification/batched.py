@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -11,6 +11,9 @@ from tais.lab.verification.cached import refuse_other_caches
 from tais.lab.verification.decode import Ask, Speculation, Step, Talk, Text
 from tais.lab.verification.rng import Rng
 from tais.lab.verification.warp import Warp
+
+if TYPE_CHECKING:
+    import transformers
 
 __all__ = ["BatchDecoder", "BatchedModel"]
 
@@ -34,13 +37,14 @@ class BatchedModel:
     in float32.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: transformers.PreTrainedModel) -> None:
         self.model = model
         self._rows: dict[int, _Row] = {}
-        self._cache: Any = None
+        self._cache: transformers.DynamicCache = None
 
     def begin(self, prompts: Mapping[int, Sequence[int]]) -> dict[int, torch.Tensor]:
         """Take texts into the batch by a name of their own; return the logits behind each, shape (V,)."""
+        # Loads transformers.
         from transformers import DynamicCache
 
         names, width = list(prompts), max(map(len, prompts.values()))
@@ -120,7 +124,7 @@ class BatchedModel:
             layer.keys = layer.keys[place, heads, columns]
             layer.values = layer.values[place, heads, columns]
 
-    def _pass(self, ids: torch.Tensor, cache: Any, **arguments: Any) -> torch.Tensor:
+    def _pass(self, ids: torch.Tensor, cache: transformers.DynamicCache, **arguments: object) -> torch.Tensor:
         with torch.no_grad():
             out = self.model(
                 input_ids=ids.to(self.model.device), past_key_values=cache, use_cache=True, **arguments
@@ -173,7 +177,9 @@ class _Row:
         self.parents, self.depths, self.moved = [], [], True
 
 
-def _stacked(first: Any, second: Any) -> Any:
+def _stacked(
+    first: transformers.DynamicCache, second: transformers.DynamicCache
+) -> transformers.DynamicCache:
     """Put two caches on top of each other, the narrower one padded behind."""
     for upper, lower in zip(first.layers, second.layers, strict=True):
         for name in ("keys", "values"):

@@ -11,14 +11,13 @@ rules; arXiv 2602.16961 studies such rules.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from tais.lab.verification.laws import Pair
 
-__all__ = ["accepted_bound", "one_level_bound"]
+__all__ = ["accepted_bound"]
 
 _Node = tuple[int, ...]
 
@@ -33,6 +32,7 @@ def accepted_bound(pair: Pair, trees: Iterable[tuple[frozenset[_Node], float]]) 
     trees
         Drafted trees as sets of contexts, the root included, with their probabilities.
     """
+    # Loads scipy.
     from scipy.optimize import linprog
     from scipy.sparse import csr_matrix
 
@@ -77,19 +77,8 @@ def _constraints(
             above = node[:length]
             if above:
                 entries[rows[above], column] += 1.0
-            law: Any = pair.row(pair.target, above).tolist() if length < pair.depth + 1 else ()
+            law: Sequence[float] = pair.row(pair.target, above).tolist() if length < pair.depth + 1 else ()
             for token, probability in enumerate(law):
                 if (*above, token) in rows:
                     entries[rows[(*above, token)], column] -= probability
     return [(row, column, value) for (row, column), value in entries.items()]
-
-
-def one_level_bound(p: np.ndarray[Any, Any], q: np.ndarray[Any, Any], draws: int) -> float:
-    """Return the largest acceptance of one level: 1 + min over sets H of p(H) - q(H)^draws.
-
-    Looks at all subsets, so for at most 20 tokens.
-    """
-    if len(p) > 20:
-        raise ValueError("one_level_bound enumerates subsets: at most 20 tokens")
-    masks = (np.arange(2 ** len(p))[:, None] >> np.arange(len(p))) & 1
-    return float(1 + np.min(masks @ p - (masks @ q) ** draws))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
+
+if TYPE_CHECKING:
+    import transformers
 
 __all__ = ["CachedModel", "NotCacheable", "TreeModel", "refuse_other_caches"]
 
@@ -55,12 +58,12 @@ class CachedModel:
     position behind its parent: what a plain pass over its own path would compute.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: transformers.PreTrainedModel) -> None:
         self.model = model
         self._committed = 0
         self._parents: list[int] = []
         self._depths: list[int] = []
-        self._cache: Any = None
+        self._cache: transformers.DynamicCache = None
 
     @property
     def committed(self) -> int:
@@ -69,6 +72,7 @@ class CachedModel:
 
     def begin(self, tokens: Sequence[int]) -> torch.Tensor:
         """Drop everything, commit a prompt and return the logits behind it, shape (V,)."""
+        # Loads transformers.
         from transformers import DynamicCache
 
         self._cache = DynamicCache(config=self.model.config)
@@ -122,7 +126,7 @@ class CachedModel:
         last: bool = False,
     ) -> torch.Tensor:
         device = self.model.device
-        arguments: dict[str, Any] = {"logits_to_keep": 1} if last else {}
+        arguments: dict[str, object] = {"logits_to_keep": 1} if last else {}
         if seen is not None:
             mask = torch.zeros(seen.shape, dtype=self.model.dtype)
             mask.masked_fill_(~seen, torch.finfo(mask.dtype).min)
@@ -134,7 +138,7 @@ class CachedModel:
         return out.logits[0]
 
 
-def refuse_other_caches(model: Any, cache: Any) -> None:
+def refuse_other_caches(model: transformers.PreTrainedModel, cache: transformers.DynamicCache) -> None:
     """Raise NotCacheable unless a cache, after a first pass, keeps every key and value."""
     if any(getattr(layer, "is_sliding", False) or not hasattr(layer, "keys") for layer in cache.layers):
         name = type(model).__name__

@@ -1,4 +1,4 @@
-"""The exact law audit of a verifier on one pair of laws and one shape of draft."""
+"""The exact output law of a verifier on one pair of laws and one shape of draft."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tais.lab.verification.rng import Rng, SeededRng
 from tais.lab.verification.shapes import Shape
 from tais.lab.verification.tally import Break, Tally
 
-__all__ = ["Audit", "Finding", "audit", "checked"]
+__all__ = ["ExactLaw", "Finding", "all_runs", "checked", "exact_law"]
 
 SIGMAS = 5.0
 """Standard errors beyond which a sampled deviation convicts (after a correction for the places looked at)."""
@@ -32,7 +32,7 @@ _TWICE = 20
 
 
 class Finding(StrEnum):
-    """What an audit comes to."""
+    """What an output law comes to."""
 
     lossless = "lossless"
     lossy = "lossy"
@@ -41,13 +41,13 @@ class Finding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
-    """What an audit found.
+class ExactLaw:
+    """What was found of an output law.
 
     Attributes
     ----------
     verifier, shape, law
-        What was audited, on what.
+        Whose law, on what.
     finding
         The verdict.
     exact
@@ -79,18 +79,18 @@ class Audit:
     drafts: int
     runs: int
 
-    def with_bound(self, bound: float | None) -> Audit:
-        """Return the same audit beside a bound that is known already."""
+    def with_bound(self, bound: float | None) -> ExactLaw:
+        """Return the same finding beside a bound that is known already."""
         return replace(self, bound=bound)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the audit as JSON-ready data."""
+    def to_json(self) -> dict[str, object]:
+        """Return the finding as JSON-ready data."""
         plain = asdict(self) | {"finding": self.finding.value}
         plain["breaks"] = [asdict(place) | {"surplus": place.surplus} for place in self.breaks]
         return plain
 
 
-def audit(
+def exact_law(
     name: str,
     verifier: Verifier,
     pair: Pair,
@@ -101,7 +101,7 @@ def audit(
     tolerance: float = 1e-10,
     bound: bool = True,
     seed: int = 0,
-) -> Audit:
+) -> ExactLaw:
     """Compute the exact law of a verifier's output.
 
     Parameters
@@ -109,7 +109,7 @@ def audit(
     name
         For messages.
     verifier
-        What to audit.
+        Whose law to compute.
     pair
         Laws after every context of up to ``shape.depth`` tokens.
     shape
@@ -138,11 +138,11 @@ def audit(
     tally = Tally(pair, shape.depth)
     try:
         drafts = _drafts(pair, shape, limit)
-        runs = _enumerate(name, run, drafts, tally, limit)
+        runs = all_runs(name, run, drafts, tally, limit)
     except TooManyRuns:
         return _sampled(name, run, pair, shape, samples, seed)
     breaks = tally.breaks(tolerance)
-    return Audit(
+    return ExactLaw(
         name,
         str(shape),
         pair.name,
@@ -211,9 +211,10 @@ def _drafts(pair: Pair, shape: Shape, limit: int) -> list[tuple[Draft, float]]:
     return list(merged.values())
 
 
-def _enumerate(
+def all_runs(
     name: str, run: Verifier, drafts: Sequence[tuple[Draft, float]], tally: Tally, limit: int
 ) -> int:
+    """Put every output of every draft into the tally, and return how many runs that took."""
     runs = 0
     for index, (draft, weight) in enumerate(drafts):
         laws: dict[tuple[int, ...], float] = defaultdict(float)
@@ -248,15 +249,15 @@ def _bound(pair: Pair, drafts: Sequence[tuple[Draft, float]]) -> float | None:
     return accepted_bound(pair, trees)
 
 
-def _sampled(name: str, run: Verifier, pair: Pair, shape: Shape, samples: int, seed: int) -> Audit:
-    """Audit a sample: deviations beyond chance convict, their absence decides nothing."""
+def _sampled(name: str, run: Verifier, pair: Pair, shape: Shape, samples: int, seed: int) -> ExactLaw:
+    """Judge by a sample: deviations beyond chance convict, their absence decides nothing."""
     rng, tally, lengths = SeededRng(seed), Tally(pair, shape.depth), []
     for _ in range(samples):
         output = run(draw(pair, shape, rng), rng)
         lengths.append(len(output) - 1)
         tally.add([(output, 1 / samples)])
     breaks = _beyond_chance(tally, samples)
-    return Audit(
+    return ExactLaw(
         name,
         str(shape),
         pair.name,

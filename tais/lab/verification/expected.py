@@ -9,7 +9,6 @@ shape is trained on (arXiv 2602.16994), and they measure efficiency with less no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
@@ -19,7 +18,7 @@ from tais.lab.verification.replay import outcomes
 from tais.lab.verification.rng import Rng
 from tais.lab.verification.walk import Rule
 
-__all__ = ["RULES", "depth_table", "expected_accepted", "rule_law"]
+__all__ = ["RULES", "depth_table", "rule_law"]
 
 RULES: dict[str, Rule] = {
     "nss": nss.rule,
@@ -82,11 +81,6 @@ def rule_law(rule: Rule, p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int]
     return law
 
 
-def expected_accepted(draft: Draft, rule: Rule) -> float:
-    """Return E[accepted tokens] over the rule's decisions, on one tree."""
-    return depth_table(draft, rule)[0][-1]
-
-
 def depth_table(draft: Draft, rule: Rule) -> list[list[float]]:
     """Return the expected accepted tokens below each node when the tree is cut at each depth.
 
@@ -104,7 +98,9 @@ def depth_table(draft: Draft, rule: Rule) -> list[list[float]]:
         draws = draft.draws(node)
         if not draws:
             continue
-        law: Any = rule_law(rule, draft.p[node], draft.q[node], [tree.tokens[kid] for kid in draws])
+        law: Sequence[float] | torch.Tensor = rule_law(
+            rule, draft.p[node], draft.q[node], [tree.tokens[kid] for kid in draws]
+        )
         chances = {kid: float(law[tree.tokens[kid]]) for kid in draft.children(node)}
         for cut in range(1, deepest + 1):
             table[node][cut] = sum(chance * (1 + table[kid][cut - 1]) for kid, chance in chances.items())

@@ -22,7 +22,7 @@ from tais.lab.verification.block import Near, verify_path
 from tais.lab.verification.draft import Draft
 from tais.lab.verification.rng import Rng
 
-__all__ = ["picked", "verify"]
+__all__ = ["handed_share", "pick_path", "picked", "picked_law", "verify"]
 
 # Of the 64 bits of a float, what a rank leaves away: all but the exponent and five bits behind it.
 _DROPPED = 47
@@ -47,7 +47,7 @@ def picked(draft: Draft) -> tuple[list[int], list[float], Callable[[int], torch.
     The law is that of a path which was picked; behind it stands what brackets it, as ``block.Near``. A row
     of it holds until the next one is asked for.
     """
-    nodes = _pick(draft)
+    nodes = pick_path(draft)
     tokens = [draft.tokens[node] for node in nodes[1:]]
     paths = len(draft.tree.paths)
     weights, shares, share = [1.0], [1.0] * len(nodes), 1.0
@@ -59,9 +59,9 @@ def picked(draft: Draft) -> tuple[list[int], list[float], Callable[[int], torch.
             weights.append(ratio(p, q, token, weights[-1]))
             continue
         below = _mass_before(p, q, token, *room)
-        chance = _picked_law(q[token], below.clone(), share, paths)
+        chance = picked_law(q[token], below.clone(), share, paths)
         weights.append(ratio(p[token].reshape(1), chance.reshape(1), 0, weights[-1]))
-        share = _handed(float(q[token]), float(below), share)
+        share = handed_share(float(q[token]), float(below), share)
 
     def law(i: int) -> torch.Tensor:
         p, q = draft.p[nodes[i]], draft.q[nodes[i]]
@@ -73,7 +73,7 @@ def picked(draft: Draft) -> tuple[list[int], list[float], Callable[[int], torch.
     return nodes, weights, _once(law), near
 
 
-def _pick(draft: Draft) -> list[int]:
+def pick_path(draft: Draft) -> list[int]:
     """Return the nodes of the greatest path, the root first."""
     left = draft.tree.paths
     nodes = [0]
@@ -117,10 +117,10 @@ def _picked_row(
     order = torch.from_numpy(np.argsort(ranks.astype(np.uint16), kind="stable"))
     sorted_q = torch.index_select(q, 0, order, out=one)
     below = torch.cumsum(sorted_q, 0, out=two).sub_(sorted_q)
-    return _picked_law(q, one.scatter_(0, order, below), share, paths, two)
+    return picked_law(q, one.scatter_(0, order, below), share, paths, two)
 
 
-def _picked_law(
+def picked_law(
     q: torch.Tensor, below: torch.Tensor, share: float, paths: int, room: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Return the picked path's law of some tokens. Writes over `below`.
@@ -183,7 +183,7 @@ def _terms(high: torch.Tensor, low: torch.Tensor, count: int) -> torch.Tensor:
     return torch.ones_like(high) if total is None else total
 
 
-def _handed(q: float, below: float, share: float) -> float:
+def handed_share(q: float, below: float, share: float) -> float:
     """Return the share that a token hands to its children; rounding can take the last block beyond 1."""
     return min(1.0, share * q / (1 - share + share * below + share * q))
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tais.errors import UsageError
 from tais.lab.verification.draft import Draft
@@ -55,11 +56,11 @@ def verify_all_pairs(draft: Draft, rng: Rng) -> list[int]:
 class _Round(NamedTuple):
     """How the pick between two draws is made, and its law."""
 
-    rank: np.ndarray[Any, Any]
+    rank: NDArray[np.int64]
     """Place of each token; the smaller one is picked."""
     chosen: dict[tuple[int, int], float]
     """Probability to pick the first of a pair of tokens, where the programme decided."""
-    law: np.ndarray[Any, Any]
+    law: NDArray[np.float64]
 
 
 def rule(p: torch.Tensor, q: torch.Tensor, tokens: Sequence[int], rng: Rng, free: int = FREE) -> int:
@@ -94,7 +95,7 @@ def _rounds(p_bytes: bytes, q_bytes: bytes, draws: int, free: int) -> tuple[_Rou
 
 
 def _round(
-    p: np.ndarray[Any, Any], first: np.ndarray[Any, Any], second: np.ndarray[Any, Any], free: int
+    p: NDArray[np.float64], first: NDArray[np.float64], second: NDArray[np.float64], free: int
 ) -> _Round:
     """Decide between a draw from `first` and one from `second`.
 
@@ -127,18 +128,19 @@ def _round(
 
 
 def _programme(
-    p: np.ndarray[Any, Any],
-    base: np.ndarray[Any, Any],
+    p: NDArray[np.float64],
+    base: NDArray[np.float64],
     pairs: Sequence[tuple[int, int]],
-    masses: np.ndarray[Any, Any],
+    masses: NDArray[np.float64],
     top: Sequence[int],
-) -> np.ndarray[Any, Any] | None:
+) -> NDArray[np.float64] | None:
     """Maximise sum min(p, law) over the shares of the pairs; None where the solver fails.
 
     Variables: a share in [0, 1] per pair, then a level in [0, p] per token that its law must reach.
     """
     if not pairs:
         return np.zeros(0)
+    # Loads scipy.
     from scipy.optimize import linprog
 
     n, place = len(pairs), {token: k for k, token in enumerate(top)}

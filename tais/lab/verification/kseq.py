@@ -58,6 +58,7 @@ def discount(p: torch.Tensor, q: torch.Tensor, draws: int) -> float:
     low, high = 1.0, float(draws)
     if draws == 1 or slack(low) >= 0:
         return low
+    # Loads scipy.
     from scipy.optimize import brentq
 
     root = float(brentq(slack, low, high, xtol=1e-13, rtol=1e-13)) if slack(high) > 0 else high

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from tais.lab.verification.draft import Verifier
 from tais.lab.verification.shapes import Shape
+
+if TYPE_CHECKING:
+    import transformers
 
 __all__ = ["Policy", "Root", "Tap", "Watch"]
 
@@ -67,14 +70,14 @@ class Tap:
         When the model has no output layer of its own.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: transformers.PreTrainedModel) -> None:
         layer = model.get_output_embeddings()
         if layer is None:
             raise ValueError(f"{type(model).__name__} has no output layer to read hidden states from")
         self.rows = torch.empty(0, 0)
         self._hook = layer.register_forward_pre_hook(self._keep)
 
-    def _keep(self, layer: Any, arguments: tuple[Any, ...]) -> None:
+    def _keep(self, layer: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
         self.rows = arguments[0].detach()[0]
 
     def close(self) -> None:

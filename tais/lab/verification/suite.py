@@ -1,4 +1,4 @@
-"""Which verifiers are audited, on which shapes and laws: what ``tais law`` does."""
+"""Which verifiers are asked, on which shapes and laws: what ``tais law`` does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tais.errors import UsageError
 from tais.lab.verification.draft import Verifier
-from tais.lab.verification.exact_law import Audit, Finding, audit
+from tais.lab.verification.exact_law import ExactLaw, Finding, exact_law
 from tais.lab.verification.laws import TOY2, Pair, context_free, random_pair
 from tais.lab.verification.registry import VERIFIERS, Claim, find_verifier
 from tais.lab.verification.shapes import Shape, parse_shape
@@ -26,7 +26,7 @@ _SEVERITY = (Finding.lossless, Finding.undecided, Finding.lossy)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A verifier to audit, and the shapes that its claim covers."""
+    """A verifier to judge, and the shapes that its claim covers."""
 
     name: str
     verifier: Verifier
@@ -35,7 +35,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an audit is run with.
+    """What each is asked with.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Question:
     divergence, temperature
         See :func:`tais.lab.verification.laws.random_pair`.
     limit, samples, tolerance, bound
-        See :func:`tais.lab.verification.exact_law.audit`.
+        See :func:`tais.lab.verification.exact_law.exact_law`.
     """
 
     vocabulary: int = 4
@@ -70,7 +70,7 @@ class Question:
 
 
 def candidates(names: Sequence[str], shapes: Sequence[str]) -> list[Candidate]:
-    """Return what to audit.
+    """Return what to judge.
 
     Parameters
     ----------
@@ -124,15 +124,15 @@ def _imported(name: str) -> Verifier:
 
 def ask(
     found: Sequence[Candidate], question: Question, tell: Callable[[str], None] = lambda text: None
-) -> Iterator[Audit]:
-    """Audit each candidate on each of its shapes and each pair of laws."""
+) -> Iterator[ExactLaw]:
+    """Compute the law of each candidate on each of its shapes and each pair of laws."""
     bounds: dict[tuple[str, str], float | None] = {}
     for candidate in found:
         for shape in candidate.shapes:
             for pair in question.pairs(shape.depth):
                 tell(f"{candidate.name} on {shape}, {pair.name}")
                 key = (str(shape), pair.name)
-                made = audit(
+                made = exact_law(
                     candidate.name,
                     candidate.verifier,
                     pair,
@@ -148,22 +148,22 @@ def ask(
                 yield made
 
 
-def exit_code(audits: Sequence[Audit]) -> int:
+def exit_code(found: Sequence[ExactLaw]) -> int:
     """Return 1 if any is lossy, else 3 if any is undecided, else 0."""
-    findings = {made.finding for made in audits}
+    findings = {made.finding for made in found}
     if Finding.lossy in findings:
         return 1
-    return 3 if Finding.undecided in findings or not audits else 0
+    return 3 if Finding.undecided in findings or not found else 0
 
 
-def summarise(audits: Sequence[Audit]) -> list[tuple[str, ...]]:
+def summarise(found: Sequence[ExactLaw]) -> list[tuple[str, ...]]:
     """Return one row per verifier and shape: both, finding, distance, accepted tokens, share, first break.
 
     The finding and the distance are the worst over the laws, the accepted tokens and their share of the
     bound the mean.
     """
-    groups: dict[tuple[str, str], list[Audit]] = {}
-    for made in audits:
+    groups: dict[tuple[str, str], list[ExactLaw]] = {}
+    for made in found:
         groups.setdefault((made.verifier, made.shape), []).append(made)
     rows: list[tuple[str, ...]] = []
     for (name, shape), group in groups.items():

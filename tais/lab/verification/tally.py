@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tais.lab.verification.laws import Pair
 
 __all__ = ["Break", "Tally"]
 
-Array = np.ndarray[Any, Any]
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import torch
 from tais.lab.verification.draft import Draft
 from tais.lab.verification.rng import Rng
 
-__all__ = ["verify"]
+__all__ = ["threshold_between", "verify"]
 
 EPSILON = 0.09
 DELTA = 0.3
@@ -53,7 +53,7 @@ def _longest(draft: Draft, node: int, below: Sequence[int], known: int) -> list[
     chances = [float(p[draft.tokens[child]]) for child in children]
     # The threshold is never above epsilon, so a likelier token needs no entropy.
     unsure = [chance for chance in chances if 0 < chance <= EPSILON]
-    limit = _between(p, unsure) if unsure else EPSILON
+    limit = threshold_between(p, unsure) if unsure else EPSILON
     best: list[int] = []
     for child, chance in zip(children, chances, strict=True):
         if chance > limit:
@@ -62,7 +62,7 @@ def _longest(draft: Draft, node: int, below: Sequence[int], known: int) -> list[
     return best
 
 
-def _between(p: torch.Tensor, chances: Sequence[float]) -> float:
+def threshold_between(p: torch.Tensor, chances: Sequence[float]) -> float:
     """Return a number that the same `chances` exceed as :func:`threshold`.
 
     Read as a whole number, the bits of a float32 are its logarithm to base 2 within 0.0861 but for scale and

@@ -9,18 +9,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from tais.lab.reference.engine import ReferenceEngine
 from tais.lab.verification.draft import Draft, Tree
 from tais.lab.verification.registry import VERIFIERS, Claim
 from tais.lab.verification.rng import SeededRng
 from tais.lab.verification.shapes import Shape, grow
+from tais.lab.workbench.pair import battery_requests
+from tais.manifest.model import Arm, Sampling
+from tais.records import Request, Sample
 
 __all__ = [
     "PairQuestion",
     "Point",
+    "Setting",
     "SyntheticQuestion",
     "configuration",
     "names",
@@ -31,6 +35,9 @@ __all__ = [
 
 # Takes vocabularies of a few dozen tokens only.
 _SMALL_ONLY = "khisti_lp"
+
+Setting = tuple[str, dict[str, object]]
+"""A verifier, and the rest of its ``speculative_config``; an empty name decodes without a draft."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class Point:
 
     verifier: str
     shape: str
-    setting: dict[str, Any]
+    setting: dict[str, str | float]
     efficiency: float
     error: float
     passes: int
@@ -66,7 +73,7 @@ class Point:
     advantage_error: float | None = None
     tokens_per_second: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the point as JSON-ready data."""
         return asdict(self)
 
@@ -123,7 +130,7 @@ def synthetic_bench(question: SyntheticQuestion, chosen: Sequence[str]) -> list[
         for index, (name, verify) in enumerate(verifiers.items()):
             rng = SeededRng(_seed(question.seed, number, index))
             lengths[name].append(len(verify(draft, rng)))
-    setting = {
+    setting: dict[str, str | float] = {
         "divergence": question.divergence,
         "peak": question.peak,
         "temperature": question.temperature,
@@ -206,7 +213,7 @@ class PairQuestion:
 
 def pair_bench(
     question: PairQuestion,
-    settings: Sequence[tuple[str, dict[str, Any]]],
+    settings: Sequence[Setting],
     tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Point]:
     """Decode the same prompts with each algorithm on the reference engine, battery by battery.
@@ -225,9 +232,6 @@ def pair_bench(
     Answers differ between algorithms at a temperature above 0, so the comparison is unpaired. Speeds are
     those of this engine, one text at a time; loading is not counted.
     """
-    from tais.lab.reference.engine import ReferenceEngine
-    from tais.manifest.model import Arm, Sampling
-
     sampling = Sampling(temperature=question.temperature, max_tokens=question.max_tokens, seed=question.seed)
     requests = {battery: list(_requests(battery, question)) for battery in question.batteries}
     for name, rest in settings:
@@ -248,7 +252,7 @@ def pair_bench(
             begun = time.perf_counter()
             samples = [sample for sample in engine.generate(asked, sampling) if sample is not None]
             seconds = time.perf_counter() - begun
-            setting = {
+            setting: dict[str, str | float] = {
                 "draft": Path(question.draft).name,
                 "task": battery,
                 "temperature": question.temperature,
@@ -259,7 +263,7 @@ def pair_bench(
 
 
 def _pair_point(
-    name: str, shape: str, setting: dict[str, Any], samples: Sequence[Any], seconds: float
+    name: str, shape: str, setting: dict[str, str | float], samples: Sequence[Sample], seconds: float
 ) -> Point:
     # Accepted tokens by prompt: steps of one answer are not independent.
     steps = [len(s.step_accepted or ()) for s in samples]
@@ -281,14 +285,12 @@ def _pair_point(
     )
 
 
-def _requests(battery: str, question: PairQuestion) -> Iterator[Any]:
-    from tais.lab.workbench.pair import battery_requests
-
+def _requests(battery: str, question: PairQuestion) -> Iterator[Request]:
     for asked in battery_requests([battery], question.items, question.skip):
         yield replace(asked, seed=_seed(question.seed, *asked.key))
 
 
-def configuration(shape: Shape, *, single: bool) -> dict[str, Any]:
+def configuration(shape: Shape, *, single: bool) -> dict[str, object]:
     """Return the part of a ``speculative_config`` that describes a shape.
 
     Parameters
@@ -304,7 +306,7 @@ def configuration(shape: Shape, *, single: bool) -> dict[str, Any]:
         kinds = {"tree": "independent", "distinct": "distinct", "topk": "topk"}
         return {"branching": list(shape.branching), "children": kinds[shape.kind]}
     paths = {} if shape.paths == 1 else {"paths": shape.paths}
-    trunk: dict[str, Any] = {"trunk": shape.trunk} if shape.trunk else {}
+    trunk: dict[str, object] = {"trunk": shape.trunk} if shape.trunk else {}
     if shape.kind == "entropy":
         trunk = {"trunk_entropy": shape.entropy}
     return {"num_speculative_tokens": shape.depth, **paths, **trunk}
@@ -312,14 +314,14 @@ def configuration(shape: Shape, *, single: bool) -> dict[str, Any]:
 
 def pooled(points: Sequence[Point]) -> list[Point]:
     """Return the points with the tasks of a pair of models put together, for a table or a plot."""
-    groups: dict[tuple[Any, ...], list[Point]] = {}
+    groups: dict[tuple[str, str, tuple[tuple[str, str | float], ...]], list[Point]] = {}
     for point in points:
         rest = tuple((key, value) for key, value in point.setting.items() if key != "task")
         groups.setdefault((point.verifier, point.shape, rest), []).append(point)
     return [_together(group, dict(key[2])) for key, group in groups.items()]
 
 
-def _together(group: Sequence[Point], setting: dict[str, Any]) -> Point:
+def _together(group: Sequence[Point], setting: dict[str, str | float]) -> Point:
     if len(group) == 1 and "task" not in group[0].setting:
         return group[0]
     weights = [max(1, point.passes) for point in group]

@@ -20,6 +20,7 @@ _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
 
 def draw(points: Sequence[Point]) -> bytes:
     """Return an SVG: made-up laws by divergence, one panel per shape, and a panel per draft model."""
+    # Loads matplotlib.
     from matplotlib.figure import Figure
 
     together = pooled(points)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -21,6 +20,7 @@ from tais.lab.verification.shapes import Shape
 from tais.lab.verification.warp import Warp
 from tais.lab.workbench.labels import Labels, draw_probe
 from tais.lab.workbench.pair import LoadedPair
+from tais.records import Request
 
 __all__ = ["Collection", "Row", "collect", "seed_of"]
 
@@ -98,19 +98,19 @@ class _Wanderer:
     """Chooses shapes by chance, so that roots are visited as a mixture of choices would; keeps the root."""
 
     def __init__(self, grid: Grid, seed: int) -> None:
-        self._shapes, self._verifier = grid.shapes, find_verifier("specinfer").load()
+        self._shapes, self.verifier = grid.shapes, find_verifier("specinfer").load()
         self._generator = torch.Generator().manual_seed(seed)
         self.root: Root | None = None
 
     def choose(self, root: Root) -> tuple[Shape, Verifier]:
         self.root = root
         at = int(torch.randint(len(self._shapes), (), generator=self._generator))
-        return self._shapes[at], self._verifier
+        return self._shapes[at], self.verifier
 
 
 def collect(
     pair: LoadedPair,
-    requests: Sequence[Any],
+    requests: Sequence[Request],
     how: Collection,
     tell: Callable[[int, int], None] = lambda done, rows: None,
 ) -> Iterator[Row]:
@@ -146,7 +146,7 @@ def collect(
 
 
 def _answer(
-    pair: LoadedPair, request: Any, heat: float, how: Collection, taps: tuple[Tap, Tap]
+    pair: LoadedPair, request: Request, heat: float, how: Collection, taps: tuple[Tap, Tap]
 ) -> Iterator[Row]:
     prompt = pair.render(request)
     name = f"{request.key.battery}/{request.key.item_id}"
@@ -158,7 +158,7 @@ def _answer(
     seed = seed_of(how.seed, name, heat)
     wanderer = _Wanderer(how.grid, seed)
     idle = Shape("chain", length=0)
-    speculation = Speculation(pair.draft, warp, idle, wanderer._verifier, wanderer, taps)
+    speculation = Speculation(pair.draft, warp, idle, wanderer.verifier, wanderer, taps)
     text, probes = list(prompt), list[tuple[torch.Tensor, torch.Tensor]]()
     decoder = Decoder(pair.target, warp, speculation)
     for step, made in enumerate(decoder.steps(prompt, room, SeededRng(seed))):

@@ -6,10 +6,10 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
+from tais.common.machine import describe_environment
 from tais.errors import UsageError
 from tais.lab.verification.decode import Decoder, Speculation
 from tais.lab.verification.draft import Draft, Verifier
@@ -17,6 +17,7 @@ from tais.lab.verification.policy import Root, Tap
 from tais.lab.verification.registry import find_verifier
 from tais.lab.verification.rng import Rng, SeededRng
 from tais.lab.verification.selector.actions import Grid
+from tais.lab.verification.selector.facts import MachineFacts
 from tais.lab.verification.selector.features import describe, width
 from tais.lab.verification.selector.latency_table import Latency
 from tais.lab.verification.selector.net import make_net
@@ -46,9 +47,9 @@ class _Round:
         if not self._order:
             self._order = list(self._grid.shapes)
         self.root, self.shape = root, self._order.pop()
-        return self.shape, self._verify
+        return self.shape, self.verify
 
-    def _verify(self, draft: Draft, rng: Rng) -> Sequence[int]:
+    def verify(self, draft: Draft, rng: Rng) -> Sequence[int]:
         begun = self._clock()
         seed = int(rng.categorical(torch.ones(1 << 16)))
         output: Sequence[int] = ()
@@ -92,7 +93,7 @@ def measure(pair: LoadedPair, grid: Grid, rounds: int = 12, hidden: int = 64) ->
         said = f"the model takes {pair.limit} tokens, drafts of {grid.depth} cannot be timed"
         raise UsageError(said, remedy="Choose a smaller trunk or length")
     turn = _Round(grid, clock)
-    speculation = Speculation(pair.draft, Warp(), grid.shapes[0], turn._verify, turn, taps)
+    speculation = Speculation(pair.draft, Warp(), grid.shapes[0], turn.verify, turn, taps)
     decoder = Decoder(pair.target, Warp(), speculation)
     generator = torch.Generator().manual_seed(0)
     passes: dict[str, list[float]] = defaultdict(list)
@@ -147,9 +148,7 @@ def _choosing(root: Root, features: int, hidden: int, grid: Grid, clock: Callabl
     return statistics.median(times)
 
 
-def _machine(pair: LoadedPair) -> dict[str, Any]:
-    from tais.common.machine import describe_environment
-
+def _machine(pair: LoadedPair) -> MachineFacts:
     found = describe_environment()
     libraries = {k: v for k, v in found["libraries"].items() if k in ("torch", "transformers")}
     return {

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import torch
+
+from tais.battery.load import load_battery
+from tais.errors import UsageError
+from tais.lab.reference.engine import ReferenceEngine
 from tais.lab.verification.cached import CachedModel
+from tais.lab.verification.selector.facts import ModelFacts, PairFacts
+from tais.manifest.model import Arm, BatteryRef
+from tais.records import Message, Request, SampleKey
 
 __all__ = ["LoadedPair", "battery_requests", "file_requests", "load_pair"]
 
@@ -32,10 +39,10 @@ class LoadedPair:
 
     target: CachedModel
     draft: CachedModel
-    render: Callable[[Any], list[int]]
+    render: Callable[[Request], list[int]]
     ends: frozenset[int]
     limit: int
-    facts: dict[str, Any]
+    facts: PairFacts
 
     @property
     def states(self) -> tuple[int, int]:
@@ -51,9 +58,6 @@ def load_pair(target: str, draft: str, dtype: str = "float32", device: str | Non
     EngineRefusal
         When transformers cannot load a model, or its cache cannot hold a tree.
     """
-    from tais.lab.reference.engine import ReferenceEngine
-    from tais.manifest.model import Arm
-
     engine = ReferenceEngine()
     how = {"method": "token", "model": draft, "num_speculative_tokens": 1}
     arguments = {} if device is None else {"device": device}
@@ -68,7 +72,7 @@ def load_pair(target: str, draft: str, dtype: str = "float32", device: str | Non
         )
     )
     assert engine.draft is not None
-    facts = {
+    facts: PairFacts = {
         "target": _facts(target, engine.target.model),
         "draft": _facts(draft, engine.draft.model),
         "dtype": dtype,
@@ -78,7 +82,7 @@ def load_pair(target: str, draft: str, dtype: str = "float32", device: str | Non
     return LoadedPair(engine.target, engine.draft, engine.render, ends, engine.limit, facts)
 
 
-def _facts(name: str, model: Any) -> dict[str, Any]:
+def _facts(name: str, model: torch.nn.Module) -> ModelFacts:
     layer = model.get_output_embeddings()
     return {
         "model": name,
@@ -89,7 +93,7 @@ def _facts(name: str, model: Any) -> dict[str, Any]:
     }
 
 
-def battery_requests(names: Sequence[str], items: int, skip: int = 0) -> Iterator[Any]:
+def battery_requests(names: Sequence[str], items: int, skip: int = 0) -> Iterator[Request]:
     """Yield requests of `items` items of each battery, behind the first `skip`.
 
     Raises
@@ -97,11 +101,6 @@ def battery_requests(names: Sequence[str], items: int, skip: int = 0) -> Iterato
     UsageError
         When a battery has no item behind those skipped.
     """
-    from tais.battery.load import load_battery
-    from tais.errors import UsageError
-    from tais.manifest.model import BatteryRef
-    from tais.records import Message, Request, SampleKey
-
     for battery in names:
         loaded = load_battery(BatteryRef(name=battery, limit=skip + items), Path())
         if len(loaded.items) <= skip:
@@ -113,9 +112,7 @@ def battery_requests(names: Sequence[str], items: int, skip: int = 0) -> Iterato
             yield Request(SampleKey(battery, item.id, 0), messages, 0, chat)
 
 
-def file_requests(prompts: Sequence[str], name: str) -> Iterator[Any]:
+def file_requests(prompts: Sequence[str], name: str) -> Iterator[Request]:
     """Yield one request per prompt of a file."""
-    from tais.records import Message, Request, SampleKey
-
     for number, text in enumerate(prompts, 1):
         yield Request(SampleKey(name, str(number), 0), (Message("user", text),), 0, True)

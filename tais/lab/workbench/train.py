@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
 from tais.errors import UsageError
+from tais.lab.verification.selector.facts import SelectorFacts
 from tais.lab.verification.selector.latency_table import Latency
 from tais.lab.verification.selector.net import make_net
 from tais.lab.verification.selector.store import FAR, Selector
@@ -76,7 +76,7 @@ class Trained:
     selector: Selector
     outcomes: list[tuple[str, float, float]]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return a summary as JSON-ready data."""
         rows = [{"policy": n, "tokens_per_step": t, "tokens_per_second": s} for n, t, s in self.outcomes]
         return {"training": self.selector.facts["training"], "held_out": rows}
@@ -112,23 +112,28 @@ def train(
         "y_mean": y_mean,
         "y_scale": y_spread,
     }
+    facts: SelectorFacts = {"pair": data.facts["pair"], "collected": data.facts["collected"]}
     net = make_net(data.features.shape[1], how.hidden, data.labels.shape[1], how.seed)
-    selector = Selector(data.grid, net, scales, latency, how.objective, {}, how.hidden, {})
+    selector = Selector(data.grid, net, scales, latency, how.objective, {}, how.hidden, facts)
     losses = _descend(selector, data, fit, stop, how, tell)
     selector.rates.update(_rates(selector, data, fit))
     plain = float(((data.labels[test] - y_mean) ** 2).mean())
     left = float(((data.labels[test] - selector.expected(data.features[test])) ** 2).mean())
-    selector.facts.update(
-        pair=data.facts["pair"],
-        collected=data.facts["collected"],
-        training={
-            **asdict(how),
-            "roots": {"fitted": len(fit), "stopped_by": len(stop), "judged_by": len(test)},
-            "epochs_taken": len(losses),
-            "held_out_loss": left,
-            "held_out_loss_of_the_mean": plain,
-        },
-    )
+    selector.facts["training"] = {
+        "objective": how.objective,
+        "hidden": how.hidden,
+        "epochs": how.epochs,
+        "held_out": how.held_out,
+        "seed": how.seed,
+        "rate": how.rate,
+        "decay": how.decay,
+        "dropout": how.dropout,
+        "patience": how.patience,
+        "roots": {"fitted": len(fit), "stopped_by": len(stop), "judged_by": len(test)},
+        "epochs_taken": len(losses),
+        "held_out_loss": left,
+        "held_out_loss_of_the_mean": plain,
+    }
     return Trained(selector, list(_outcomes(selector, data, fit, test)))
 
 

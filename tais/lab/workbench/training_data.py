@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +14,7 @@ import torch
 from tais.common.files import store_error, sync_directory, temporary_path
 from tais.errors import Place, StoreError
 from tais.lab.verification.selector.actions import Grid
+from tais.lab.verification.selector.facts import DataFacts
 from tais.lab.workbench.collect import Row
 
 __all__ = ["Data", "read_data", "write_data"]
@@ -55,10 +55,10 @@ class Data:
     labels: torch.Tensor
     entropies: torch.Tensor
     grid: Grid
-    facts: dict[str, Any]
+    facts: DataFacts
 
 
-def write_data(path: Path, rows: Iterable[Row], grid: Grid, facts: dict[str, Any]) -> int:
+def write_data(path: Path, rows: Iterable[Row], grid: Grid, facts: DataFacts) -> int:
     """Write rows as they come, and return how many; the file takes its name when it is whole.
 
     Raises
@@ -143,7 +143,7 @@ def read_data(path: Path) -> Data:
     return Data(table.column("prompt").to_pylist(), features, labels, entropies, grid, facts)
 
 
-def _matrix(column: Any) -> torch.Tensor:
+def _matrix(column: pa.ChunkedArray) -> torch.Tensor:
     whole = column.combine_chunks()
     flat = torch.from_numpy(whole.flatten().to_numpy().copy())
     return flat.reshape(len(whole), -1)

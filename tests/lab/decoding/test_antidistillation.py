@@ -23,6 +23,7 @@ from tais.lab.decoding.antidistillation import (
     loss_gradient,
     perturbed,
 )
+from tests.lab.threads import one_thread
 from tests.lab.verification.models import tiny_llama
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
@@ -33,11 +34,9 @@ TEACHER = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64).log()
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 class Table(torch.nn.Module):  # type: ignore[misc]

@@ -17,6 +17,7 @@ from tais.lab.reference.engine import ReferenceEngine
 from tais.manifest.model import Arm, Sampling
 from tais.records import Message, Request, Sample, SampleKey
 from tests.conftest import ROOT, Tais
+from tests.lab.threads import one_thread
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
 pytestmark = pytest.mark.slow
@@ -30,11 +31,9 @@ GREEDY = Sampling(temperature=0, max_tokens=24)
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 def engine(how: dict[str, Any] | None = None, **arguments: Any) -> ReferenceEngine:

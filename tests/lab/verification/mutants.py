@@ -146,7 +146,7 @@ def gbv_with_two_orders_of_ties(draft: Draft, rng: Rng) -> list[int]:
 
 def gbv_against_the_law_of_one_draw(draft: Draft, rng: Rng) -> list[int]:
     """Picks the best path and verifies it as if it had not been picked."""
-    nodes = greedy_multipath._pick(draft)
+    nodes = greedy_multipath.pick_path(draft)
     picked = [[] for _ in draft.tokens]  # type: list[list[int]]
     for above, below in itertools.pairwise(nodes):
         picked[above] = [below]

@@ -12,18 +12,24 @@ from math import sqrt
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from tais.lab.verification import VERIFIERS, parse_shape
-from tais.lab.verification.bound import one_level_bound
-from tais.lab.verification.exact_law import Audit, Finding, audit
+from tais.lab.verification.exact_law import ExactLaw, Finding, exact_law
 from tais.lab.verification.kseq import discount
 from tais.lab.verification.laws import TOY2, TOY3, context_free
 from tais.lab.verification.typical import threshold
 
 
-def run(name: str, toy: tuple[tuple[float, ...], tuple[float, ...]], shape: str) -> Audit:
+def one_level_bound(p: NDArray[np.float64], q: NDArray[np.float64], draws: int) -> float:
+    """The largest acceptance of one level: 1 + min over sets H of p(H) - q(H)^draws; looks at all subsets."""
+    masks = (np.arange(2 ** len(p))[:, None] >> np.arange(len(p))) & 1
+    return float(1 + np.min(masks @ p - (masks @ q) ** draws))
+
+
+def run(name: str, toy: tuple[tuple[float, ...], tuple[float, ...]], shape: str) -> ExactLaw:
     drafted = parse_shape(shape)
-    return audit(name, VERIFIERS[name].load(), context_free("toy", *toy, drafted.depth), drafted)
+    return exact_law(name, VERIFIERS[name].load(), context_free("toy", *toy, drafted.depth), drafted)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +156,7 @@ def test_the_threshold_of_typical_acceptance() -> None:
 
 def test_the_entropy_is_taken_in_full_only_where_its_bounds_leave_the_choice_open() -> None:
     """What passes is what the threshold says, on laws from nearly flat to nearly sure."""
-    from tais.lab.verification.typical import EPSILON, _between
+    from tais.lab.verification.typical import EPSILON, threshold_between
 
     generator = torch.Generator().manual_seed(0)
     for spread in (0.1, 1.0, 3.0, 10.0):
@@ -162,5 +168,5 @@ def test_the_entropy_is_taken_in_full_only_where_its_bounds_leave_the_choice_ope
             chances = [float(x) for x in p if 0 < x <= EPSILON]
             # Together, one by one, and just beside the threshold.
             for asked in (chances, *([x] for x in chances[:20]), [exact * 0.9999], [exact * 1.0001]):
-                limit = _between(p, asked)
+                limit = threshold_between(p, asked)
                 assert [x > limit for x in asked] == [x > exact for x in asked]

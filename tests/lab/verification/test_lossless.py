@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tais.lab.verification import VERIFIERS, Claim, parse_shape
-from tais.lab.verification.exact_law import Finding, audit
+from tais.lab.verification.exact_law import Finding, exact_law
 from tais.lab.verification.laws import Pair, context_free, random_pair
 
 LOSSLESS = [name for name, member in VERIFIERS.items() if member.claim is Claim.lossless]
@@ -26,7 +26,7 @@ LONG = ["chain:3", "paths:2x3", "paths:3x2", "delayed:1,2,2", "delayed:2,2,1", "
 
 
 def accepted(name: str, pair: Pair, shape: str) -> float:
-    result = audit(name, VERIFIERS[name].load(), pair, parse_shape(shape), bound=False)
+    result = exact_law(name, VERIFIERS[name].load(), pair, parse_shape(shape), bound=False)
     assert result.exact
     return result.accepted
 
@@ -36,7 +36,7 @@ def holds(name: str, vocabulary: int, shape: str, seed: int) -> None:
     if not VERIFIERS[name].supports(drafted):
         return
     pair = random_pair(vocabulary, drafted.depth, seed)
-    result = audit(name, VERIFIERS[name].load(), pair, drafted)
+    result = exact_law(name, VERIFIERS[name].load(), pair, drafted)
     assert result.finding is Finding.lossless
     assert result.total_variation is not None
     assert result.bound is not None
@@ -83,7 +83,7 @@ def test_with_one_path_they_are_the_single_path_rules(
 @pytest.mark.parametrize("seed", range(5))
 def test_block_accepts_no_less_than_token_and_reaches_the_bound(seed: int) -> None:
     pair = random_pair(4, 2, seed)
-    block = audit("block", VERIFIERS["block"].load(), pair, parse_shape("chain:2"))
+    block = exact_law("block", VERIFIERS["block"].load(), pair, parse_shape("chain:2"))
     assert accepted("token", pair, "chain:2") <= block.accepted + 1e-12
     assert block.accepted == pytest.approx(block.bound, abs=1e-9)
 
@@ -126,7 +126,7 @@ def test_where_the_draft_is_the_target_others_accept_what_their_rule_allows(
 def test_too_large_to_enumerate_a_sample_shows_no_deviation(name: str) -> None:
     """V = 5, L = 3, K = 3: 5^9 sequences of drafts. A sample of 2,000 outputs, with its standard error."""
     pair = random_pair(5, 3, seed=2)
-    result = audit(name, VERIFIERS[name].load(), pair, parse_shape("paths:3x3"), limit=2000, samples=2000)
+    result = exact_law(name, VERIFIERS[name].load(), pair, parse_shape("paths:3x3"), limit=2000, samples=2000)
     assert not result.exact
     assert result.finding is Finding.undecided
     # No more than the 1.5 of a variable in [0, 3] over the root of 2,000.
@@ -142,7 +142,7 @@ def test_at_temperature_zero_all_are_the_longest_greedy_match(name: str) -> None
         for shape in ("chain:2", "paths:2x2", "topk:2,2"):
             if not VERIFIERS[name].supports(parse_shape(shape)):
                 continue
-            result = audit(name, VERIFIERS[name].load(), pair, parse_shape(shape))
+            result = exact_law(name, VERIFIERS[name].load(), pair, parse_shape(shape))
             assert result.finding is Finding.lossless
             context: tuple[int, ...] = ()
             while len(context) < 2:
@@ -155,7 +155,7 @@ def test_at_temperature_zero_all_are_the_longest_greedy_match(name: str) -> None
 
 @pytest.mark.parametrize("name", [name for name, member in VERIFIERS.items() if member.claim is Claim.lossy])
 def test_what_is_labelled_lossy_is_lossy(name: str) -> None:
-    result = audit(name, VERIFIERS[name].load(), random_pair(3, 2, 1), parse_shape("chain:2"))
+    result = exact_law(name, VERIFIERS[name].load(), random_pair(3, 2, 1), parse_shape("chain:2"))
     assert result.finding is Finding.lossy
 
 
@@ -163,13 +163,13 @@ def test_the_stable_form_of_greedy_multipath_keeps_its_digits() -> None:
     """Deep in a tree the block of a node is tiny; against exact fractions of the same floats."""
     from fractions import Fraction
 
-    from tais.lab.verification.greedy_multipath import _handed, _picked_law
+    from tais.lab.verification.greedy_multipath import handed_share, picked_law
 
     q = torch.softmax(torch.linspace(-2, 2, 6, dtype=torch.float64), 0)
     share, low_mass, mass, paths = 1.0, Fraction(0), Fraction(1), 16
     for token in (1, 3, 0, 2, 5, 4, 1, 3):
         below = torch.cumsum(q, 0) - q
-        law = _picked_law(q, below.clone(), share, paths)
+        law = picked_law(q, below.clone(), share, paths)
         exact = [Fraction(float(x)) for x in q]
         lows = [low_mass + mass * sum(exact[:t], Fraction(0)) for t in range(6)]
         highs = [low + mass * x for low, x in zip(lows, exact, strict=True)]
@@ -178,5 +178,5 @@ def test_the_stable_form_of_greedy_multipath_keeps_its_digits() -> None:
             assert float(law[t]) == pytest.approx(
                 float((highs[t] ** paths - lows[t] ** paths) / whole), rel=1e-11
             )
-        share = _handed(float(q[token]), float(below[token]), share)
+        share = handed_share(float(q[token]), float(below[token]), share)
         low_mass, mass = lows[token], mass * exact[token]

@@ -7,15 +7,15 @@ import itertools
 import pytest
 
 from tais.lab.verification import Verifier, parse_shape
-from tais.lab.verification.exact_law import Audit, Finding, audit
+from tais.lab.verification.exact_law import ExactLaw, Finding, exact_law
 from tais.lab.verification.laws import TOY2, TOY3, Pair, context_free, random_pair
 from tests.lab.verification import mutants
 
 ROOT: tuple[int, ...] = ()
 
 
-def found(verifier: Verifier, pair: Pair, shape: str) -> Audit:
-    result = audit(verifier.__name__, verifier, pair, parse_shape(shape), bound=False)
+def found(verifier: Verifier, pair: Pair, shape: str) -> ExactLaw:
+    result = exact_law(verifier.__name__, verifier, pair, parse_shape(shape), bound=False)
     assert result.finding is Finding.lossy
     assert result.total_variation is not None
     assert result.total_variation > 1e-4
@@ -89,7 +89,7 @@ def test_the_toys_of_the_papers_cannot_see_that_residual() -> None:
     """Their excess has one token only: a test on them alone passes a lossy rule."""
     for pair in (context_free("toy2", *TOY2, 2), context_free("toy3", *TOY3, 2)):
         verifier = mutants.block_with_the_residual_of_token_verification
-        result = audit("mutant", verifier, pair, parse_shape("chain:2"))
+        result = exact_law("mutant", verifier, pair, parse_shape("chain:2"))
         assert result.finding is Finding.lossless
 
 

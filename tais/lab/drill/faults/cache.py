@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tais.lab.drill.faults.base import Check, Fault, Function, Parameter, bound
+
+if TYPE_CHECKING:
+    import torch
+    from vllm.v1.spec_decode.metadata import SpecDecodeMetadata
 
 __all__ = ["CrossSequence", "ExactLength", "KvNotRolledBack", "StalePrefixHit"]
 
@@ -34,7 +38,7 @@ class KvNotRolledBack(Fault):
         # Of each request: tokens computed before its last step, and written by its end.
         written: dict[str, tuple[int, int]] = {}
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
+        def faulty(*args: object, **kwargs: object) -> object:
             found = original(*args, **kwargs)
             call = bound(original, args, kwargs)
             batch, counts = call["self"].input_batch, call["num_scheduled_tokens"]
@@ -75,7 +79,7 @@ class CrossSequence(Fault):
         """See the class."""
         steps = [0]
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
+        def faulty(*args: object, **kwargs: object) -> object:
             call = bound(original, args, kwargs)
             logits, metadata = call["logits"], call["spec_decode_metadata"]
             steps[0] += 1
@@ -85,7 +89,7 @@ class CrossSequence(Fault):
 
         return faulty
 
-    def _swapped(self, logits: Any, metadata: Any) -> Any:
+    def _swapped(self, logits: torch.Tensor, metadata: SpecDecodeMetadata | None) -> torch.Tensor:
         counts = [1] * len(logits) if metadata is None else [n + 1 for n in metadata.num_draft_tokens]
         starts = [sum(counts[:row]) for row in range(len(counts))]
         order = list(range(len(logits)))
@@ -117,7 +121,7 @@ class StalePrefixHit(Fault):
         """See the class."""
         misses = [0]
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
+        def faulty(*args: object, **kwargs: object) -> object:
             found = original(*args, **kwargs)
             call = bound(original, args, kwargs)
             if found is not None or len(call["kv_cache_group_ids"]) != 1:
@@ -154,7 +158,7 @@ class ExactLength(Fault):
     def wrap(self, original: Function) -> Function:
         """See the class."""
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
+        def faulty(*args: object, **kwargs: object) -> object:
             indices, metadata, most = original(*args, **kwargs)
             call = bound(original, args, kwargs)
             batch, counts = call["self"].input_batch, call["num_scheduled_tokens"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tais.lab.drill.faults.base import Check, Fault, Function, Parameter, bound
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["DraftPositions", "DraftTemperature", "StaleDraftState"]
 
@@ -35,7 +38,7 @@ class StaleDraftState(_Drafting):
     def wrap(self, original: Function) -> Function:
         """See the class."""
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
+        def faulty(*args: object, **kwargs: object) -> object:
             attention, _, rejected = original(*args, **kwargs)
             self.act(int((rejected > 0).sum()))
             return attention, attention.query_start_loc[1:] - 1, rejected.new_zeros(rejected.shape)
@@ -58,8 +61,8 @@ class DraftPositions(_Drafting):
     def wrap(self, original: Function) -> Function:
         """See the class."""
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
-            import torch
+        def faulty(*args: object, **kwargs: object) -> object:
+            import torch  # heavy
 
             positions = original(*args, **kwargs)
             # Rotary tables end at the context's length.
@@ -89,10 +92,10 @@ class DraftTemperature(_Drafting):
 
     def wrap(self, original: Function) -> Function:
         """See the class."""
-        generators: list[Any] = []
+        generators: list[torch.Generator] = []
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
-            import torch
+        def faulty(*args: object, **kwargs: object) -> object:
+            import torch  # heavy
 
             call = bound(original, args, kwargs)
             best = original(*args, **kwargs)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tais.lab.drill.faults.base import Check, Fault, Function, bound
 
 __all__ = ["Detokenisation", "DroppedLastToken", "StopCut"]
@@ -30,7 +28,7 @@ class DroppedLastToken(Fault):
     def wrap(self, original: Function) -> Function:
         """See the class."""
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
+        def faulty(*args: object, **kwargs: object) -> object:
             tokens, stopped = original(*args, **kwargs)
             if stopped and len(tokens) > 1:
                 tokens = tokens[:-1]
@@ -58,7 +56,7 @@ class StopCut(Fault):
     def wrap(self, original: Function) -> Function:
         """See the class."""
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
+        def faulty(*args: object, **kwargs: object) -> object:
             found = original(*args, **kwargs)
             if found is None:
                 return None
@@ -92,7 +90,7 @@ class Detokenisation(Fault):
     def wrap(self, original: Function) -> Function:
         """See the class."""
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
+        def faulty(*args: object, **kwargs: object) -> object:
             stream = bound(original, args, kwargs)["self"]
             before = len(stream.output_text)
             found = original(*args, **kwargs)

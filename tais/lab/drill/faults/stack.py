@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tais.lab.drill.faults.base import Fault, Function, Parameter, bound
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["DtypeDrift", "TemplateDrift"]
 
@@ -32,7 +35,7 @@ class DtypeDrift(Fault):
     def wrap(self, original: Function) -> Function:
         """See the class."""
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
+        def faulty(*args: object, **kwargs: object) -> object:
             runner = bound(original, args, kwargs)["self"]
             for module in runner.model.modules():
                 module.register_forward_hook(self._round)
@@ -40,12 +43,12 @@ class DtypeDrift(Fault):
 
         return faulty
 
-    def _round(self, module: Any, inputs: Any, output: Any) -> Any:
-        import torch
+    def _round(self, module: torch.nn.Module, inputs: object, output: object) -> object:
+        import torch  # heavy
 
         dtype = getattr(torch, self.values["dtype"])
 
-        def coarse(value: Any) -> Any:
+        def coarse(value: torch.Tensor) -> torch.Tensor:
             if not torch.is_tensor(value) or value.dtype != torch.float32:
                 return value
             rounded = value.to(dtype).to(value.dtype)
@@ -77,7 +80,7 @@ class TemplateDrift(Fault):
     def wrap(self, original: Function) -> Function:
         """See the class."""
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
+        def faulty(*args: object, **kwargs: object) -> object:
             self.act()
             if self.values["change"] == "no_generation_prompt":
                 return original(*args, **{**kwargs, "add_generation_prompt": False})

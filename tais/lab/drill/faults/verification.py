@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tais.lab.drill.faults.base import Check, Fault, Function, Parameter, bound
+
+if TYPE_CHECKING:
+    import torch
+    from vllm.v1.sample.metadata import SamplingMetadata
 
 __all__ = ["AcceptAll", "AcceptSome", "BonusOffByOne", "Typical"]
 
@@ -27,15 +33,15 @@ class _Rule(Fault):
     )  # fmt: skip
     effect = "tokens"
 
-    def accepts(self, token: int, logits: Any) -> bool:
+    def accepts(self, token: int, logits: torch.Tensor) -> bool:
         """Return whether a token is let through that is not the target's own; logits have shape (vocab,)."""
         raise NotImplementedError
 
     def wrap(self, original: Function) -> Function:
         """See the class."""
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
-            import torch
+        def faulty(*args: object, **kwargs: object) -> object:
+            import torch  # heavy
 
             call = bound(original, args, kwargs)
             counts, logits = call["num_draft_tokens"], call["target_logits"]
@@ -54,7 +60,9 @@ class _Rule(Fault):
 
         return faulty
 
-    def _row(self, drafted: list[int], own: list[int], logits: Any, first: int, count: int) -> Iterator[int]:
+    def _row(
+        self, drafted: list[int], own: list[int], logits: torch.Tensor, first: int, count: int
+    ) -> Iterator[int]:
         for position in range(first, first + count):
             token = drafted[position]
             if token != own[position]:
@@ -65,7 +73,7 @@ class _Rule(Fault):
             yield token
 
 
-def _own_tokens(logits: Any, metadata: Any) -> Any:
+def _own_tokens(logits: torch.Tensor, metadata: SamplingMetadata) -> torch.Tensor:
     if metadata.all_greedy:
         return logits.argmax(dim=-1)
     # vLLM 0.32 on the CPU divides by a temperature that nothing was written to, zero among others.
@@ -85,7 +93,7 @@ class AcceptAll(_Rule):
     severity = "gross"
     checks = _ALL
 
-    def accepts(self, token: int, logits: Any) -> bool:
+    def accepts(self, token: int, logits: torch.Tensor) -> bool:
         """Return True."""
         return True
 
@@ -105,13 +113,11 @@ class AcceptSome(_Rule):
         "seed": Parameter(1, 0, 2**31),
     }
 
-    def __init__(self, values: Any = None) -> None:
+    def __init__(self, values: Mapping[str, float | int | str] | None = None) -> None:
         super().__init__(values)
-        import random
-
         self._random = random.Random(self.values["seed"])
 
-    def accepts(self, token: int, logits: Any) -> bool:
+    def accepts(self, token: int, logits: torch.Tensor) -> bool:
         """Return True with the probability."""
         return self._random.random() < float(self.values["probability"])
 
@@ -132,7 +138,7 @@ class Typical(_Rule):
         "delta": Parameter(0.3, 0.0, 1.0),
     }
 
-    def accepts(self, token: int, logits: Any) -> bool:
+    def accepts(self, token: int, logits: torch.Tensor) -> bool:
         """Return whether a token is typical enough."""
         law = logits.float().softmax(dim=-1)
         entropy = -(law * law.clamp_min(1e-30).log()).sum()
@@ -158,9 +164,7 @@ class BonusOffByOne(Fault):
     def wrap(self, original: Function) -> Function:
         """See the class."""
 
-        def faulty(*args: Any, **kwargs: Any) -> Any:
-            import dataclasses
-
+        def faulty(*args: object, **kwargs: object) -> object:
             call = bound(original, args, kwargs)
             metadata = call["metadata"]
             drafted = metadata.bonus_logits_indices.new_tensor(metadata.num_draft_tokens) > 0

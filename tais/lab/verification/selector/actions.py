@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TypedDict
 
 from tais.errors import UsageError
 from tais.lab.verification.registry import Claim, find_verifier
 from tais.lab.verification.shapes import Shape
 
-__all__ = ["METHODS", "Action", "Grid"]
+__all__ = ["METHODS", "Action", "Grid", "GridJson"]
 
 METHODS = ("block", "specinfer", "kseq", "traversal", "gbv")
 """Offered unless others are asked for."""
 # A selector learns one number per action; beyond this its table of latencies takes very long.
 _MOST_PATHS, _MOST_DEPTH = 16, 32
+
+
+class GridJson(TypedDict):
+    """A grid as JSON holds it."""
+
+    methods: list[str]
+    paths: list[int]
+    trunk: int
+    length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ class Grid:
         """Return the places of the choices that one method has."""
         return [i for i, action in enumerate(self.actions) if action.method == method]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> GridJson:
         """Return the grid as JSON-ready data."""
         return {
             "methods": list(self.methods),
@@ -121,17 +129,14 @@ class Grid:
         }
 
     @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Grid:
+    def from_json(cls, plain: GridJson) -> Grid:
         """Return what :meth:`to_json` wrote."""
-        return cls(_strings(plain["methods"]), _numbers(plain["paths"]), plain["trunk"], plain["length"])
-
-
-def _strings(values: Sequence[Any]) -> tuple[str, ...]:
-    return tuple(str(value) for value in values)
-
-
-def _numbers(values: Sequence[Any]) -> tuple[int, ...]:
-    return tuple(int(value) for value in values)
+        return cls(
+            tuple(map(str, plain["methods"])),
+            tuple(map(int, plain["paths"])),
+            plain["trunk"],
+            plain["length"],
+        )
 
 
 def _is_offered(name: str) -> bool:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TypedDict
 
 import torch
 
 from tais.lab.verification.selector.actions import Grid
+from tais.lab.verification.selector.facts import MachineFacts
 
-__all__ = ["Latency"]
+__all__ = ["Latency", "LatencyJson"]
+
+
+class LatencyJson(TypedDict):
+    """A table as JSON holds it."""
+
+    passes: dict[str, float]
+    verification: dict[str, dict[str, float]]
+    choosing: float
+    context: int
+    clock: str
+    machine: MachineFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,7 @@ class Latency:
     choosing: float
     context: int
     clock: str
-    machine: dict[str, Any]
+    machine: MachineFacts
 
     def seconds(self, grid: Grid) -> torch.Tensor:
         """Return the seconds of each choice without those of choosing, shape (actions,), float64."""
@@ -48,6 +60,6 @@ class Latency:
             found.append(self.passes[shape] + self.verification[action.method][shape])
         return torch.tensor(found, dtype=torch.float64)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the table as JSON-ready data."""
         return asdict(self)

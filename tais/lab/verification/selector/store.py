@@ -7,15 +7,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
+from safetensors.torch import load, save
 
 from tais.common.files import store_error, write_atomic
 from tais.errors import Place, StoreError, UsageError
-from tais.lab.verification.selector.actions import Grid
+from tais.lab.verification.selector.actions import Grid, GridJson
+from tais.lab.verification.selector.facts import SelectorFacts
 from tais.lab.verification.selector.features import SCALARS, width
-from tais.lab.verification.selector.latency_table import Latency
+from tais.lab.verification.selector.latency_table import Latency, LatencyJson
 from tais.lab.verification.selector.net import make_net
 
 __all__ = ["OBJECTIVES", "Selector"]
@@ -26,6 +27,19 @@ OBJECTIVES = ("ratio", "rate")
 _WEIGHTS, _FACTS = "selector.safetensors", "selector.json"
 # Beyond so many standard deviations of the training data a feature says no more.
 FAR = 4.0
+
+
+class _Stored(SelectorFacts):
+    """The JSON file; what does not fit it is met where it is read."""
+
+    version: int
+    weights_sha256: str
+    scalars: list[str]
+    grid: GridJson
+    objective: str
+    rates: dict[str, float]
+    hidden: int
+    latency: LatencyJson
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +75,7 @@ class Selector:
     objective: str
     rates: dict[str, float]
     hidden: int
-    facts: dict[str, Any]
+    facts: SelectorFacts
 
     def expected(self, features: torch.Tensor) -> torch.Tensor:
         """Return the expected accepted tokens of each choice, shape (..., actions).
@@ -128,8 +142,6 @@ class Selector:
         write_atomic(folder / _FACTS, self._json())
 
     def _weights(self) -> bytes:
-        from safetensors.torch import save
-
         plain = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         return bytes(save({**plain, **{f"scale.{name}": value for name, value in self.scales.items()}}))
 
@@ -160,7 +172,7 @@ class Selector:
         remedy = "Name a folder that tais law train wrote"
         try:
             weights = (folder / _WEIGHTS).read_bytes()
-            plain = json.loads((folder / _FACTS).read_bytes())
+            plain: _Stored = json.loads((folder / _FACTS).read_bytes())
             if plain["version"] != VERSION or plain["scalars"] != list(SCALARS):
                 raise StoreError("this selector was written by another version", place=place, remedy=remedy)
             if plain["weights_sha256"] != hashlib.sha256(weights).hexdigest():
@@ -174,9 +186,7 @@ class Selector:
             raise StoreError("this is no selector", place=place, remedy=remedy) from error
 
     @classmethod
-    def _read(cls, weights: bytes, plain: dict[str, Any]) -> Selector:
-        from safetensors.torch import load
-
+    def _read(cls, weights: bytes, plain: _Stored) -> Selector:
         tensors = load(weights)
         grid, hidden = Grid.from_json(plain["grid"]), int(plain["hidden"])
         sizes = [plain["pair"][side]["hidden_size"] for side in ("target", "draft")]
@@ -187,5 +197,9 @@ class Selector:
             raise ValueError("fields that do not belong together")
         latency = Latency(**plain["latency"])
         latency.seconds(grid)
-        facts = {key: plain[key] for key in ("pair", "collected", "training")}
+        facts: SelectorFacts = {
+            "pair": plain["pair"],
+            "collected": plain["collected"],
+            "training": plain["training"],
+        }
         return cls(grid, net, scales, latency, plain["objective"], plain["rates"], hidden, facts)

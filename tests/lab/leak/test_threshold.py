@@ -7,7 +7,7 @@ import pytest
 
 from tais.lab.leak.attack import Attack
 from tais.lab.leak.defence import Defence, Permutation
-from tais.lab.leak.threshold import Trace, calibrate, choose, sample_prompts
+from tais.lab.leak.threshold import Trace, choose, find_threshold, sample_prompts
 from tais.lab.packages import torch
 from tests.lab.leak.tiny import random_model, random_prompts
 
@@ -48,7 +48,7 @@ def test_without_a_second_token_the_threshold_stands_above_the_right_one() -> No
 
 
 @pytest.mark.parametrize("kind", list(Permutation))
-def test_calibrated_attack_reads_prompts_it_was_not_calibrated_on(kind: Permutation) -> None:
+def test_a_threshold_from_held_out_prompts_reads_others(kind: Permutation) -> None:
     model = random_model(vocabulary=200)
     defence = Defence(kind)
     attack = Attack(model, 2, defence, proposal=model)
@@ -58,7 +58,7 @@ def test_calibrated_attack_reads_prompts_it_was_not_calibrated_on(kind: Permutat
         (t, defence.apply(model.states(t, [2])[2], torch.Generator().manual_seed(i)))
         for i, t in enumerate(held_out)
     ]
-    found = calibrate(attack, received, (), 12)
+    found = find_threshold(attack, received, (), 12)
     assert found.positions == 12
     assert found.recovered == 1
     (tokens,) = random_prompts(model, 1, 8)
