@@ -36,6 +36,13 @@ def one(*counts: int, **rules: Any) -> EndpointReport:
 # The endpoint: TOST and effect size.
 
 
+def number(why: Reason, key: str) -> int:
+    """A whole number among the values of a reason."""
+    value = why.values[key]
+    assert isinstance(value, int)
+    return value
+
+
 @pytest.mark.parametrize(
     ("counts", "verdict", "code"),
     [
@@ -52,13 +59,6 @@ def one(*counts: int, **rules: Any) -> EndpointReport:
         ((996, 4, 0, 0), "inconclusive", "effect_not_below_cutoff"),
     ],
 )
-def number(why: Reason, key: str) -> int:
-    """A whole number among the values of a reason."""
-    value = why.values[key]
-    assert isinstance(value, int)
-    return value
-
-
 def test_endpoint(counts: tuple[int, ...], verdict: str, code: str) -> None:
     result = one(*counts)
     assert result.verdict == verdict
