@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, StringConstraints, field_validator
 
+from tais.common.differences import same_json
 from tais.common.models import Strict
 from tais.errors import ManifestError
 from tais.manifest.expanded_sweep import Swept
@@ -294,8 +295,7 @@ def _target(arm: Arm) -> tuple[Any, ...]:
 
 
 def _differences(first: Any, second: Any, key: str = "") -> list[tuple[str, Any, Any]]:
-    # As JSON, so that True differs from 1; Python calls them equal.
-    if json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True):
+    if same_json(first, second):
         return []
     sides = [{} if side is None else side for side in (first, second)]
     if not all(isinstance(side, dict) for side in sides) or not any(sides):

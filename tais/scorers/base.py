@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from tais.common.document import Path_
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 __all__ = [
     "EMPTY",
+    "BadExpect",
     "Score",
     "Scorer",
     "ScorerBase",
@@ -40,6 +43,14 @@ class Score:
 
 EMPTY = Score(0.0, True, "empty")
 """An answer without a visible character: neither safe nor correct, and reported as invalid."""
+
+
+class BadExpect(ValueError):
+    """An expectation that cannot be scored against; `path` leads to what is wrong in it."""
+
+    def __init__(self, what: str, path: Path_ = ()) -> None:
+        super().__init__(what)
+        self.path = path
 
 
 class ScorerBase(Protocol):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tais.scorers import get_scorer
 from tais.scorers.cad import parse_program, point_distances, solid_points
-from tais.scorers.json_schema import first_violation
+from tais.scorers.schema import first_violation
 from tests.support import examples
 
 SCHEMA: dict[str, Any] = {
