@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tais.common.files import write_atomic
+from tais.common.text import first_line
 from tais.errors import Place, StoreError
 from tais.manifest.model import Sampling
 from tais.records import Message, Request, SampleKey
@@ -95,7 +96,7 @@ class Items(Mapping[tuple[str, str], StoredItem]):
             self._table = pq.read_table(path, schema=_SCHEMA).combine_chunks()
         except (pa.ArrowException, OSError, ValueError) as error:
             raise StoreError(
-                f"the items cannot be read ({str(error).splitlines()[0]})",
+                f"the items cannot be read ({first_line(error)})",
                 place=Place(file=str(path)),
                 remedy="Take the run directory from its backup, or run the screen again",
             ) from error
