@@ -26,7 +26,7 @@ from tais.records import Message, Request, SampleKey
 if TYPE_CHECKING:
     pass
 
-__all__ = ["BatteryItems", "Items", "StoredItem", "prompt_text", "read_items", "read_requests", "write_rows"]
+__all__ = ["BatteryItems", "Items", "StoredItem", "prompt_text", "read_requests", "write_rows"]
 
 _SCHEMA = pa.schema(
     [
@@ -163,17 +163,6 @@ class BatteryItems:
     ids: NDArray[np.str_]
     clusters: NDArray[np.str_]
     """Both of shape (items,)."""
-
-
-def read_items(path: Path) -> Iterator[StoredItem]:
-    """Yield the items in the order in which they were asked.
-
-    Raises
-    ------
-    StoreError
-        When the file is missing or damaged.
-    """
-    yield from Items(path).values()
 
 
 def _seed(sampling: Sampling, key: SampleKey) -> int:

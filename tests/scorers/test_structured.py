@@ -13,12 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tais.scorers import get_scorer
 from tais.scorers.base import BadExpect
 from tais.scorers.cad import parse_program, point_distances, solid_points
 from tais.scorers.schema import first_violation
 from tests.oracles.json_schema import first_violation as read_again
-from tests.support import examples
+from tests.support import examples, get_scorer
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
