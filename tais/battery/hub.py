@@ -105,7 +105,7 @@ def _joined(files: tuple[Path, ...], source: Source) -> Rows:
 
 def _through_datasets(
     source: Source, config: str | None, roots: Sequence[Path], place: Place
-) -> tuple[dict[str, Any], ...]:
+) -> tuple[dict[str, object], ...]:
     remedy = _local_remedy(source, config, roots)
     try:
         import datasets

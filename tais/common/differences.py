@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 __all__ = ["ABSENT", "Difference", "differences", "equal", "flatten", "leaf_differences", "same_json"]
 
@@ -20,8 +20,8 @@ class Difference(NamedTuple):
 
     key: str
     """Dotted, with the index of an element in brackets."""
-    reference: Any
-    candidate: Any
+    reference: object
+    candidate: object
 
 
 def differences(reference: object, candidate: object, *, tolerance: float = 0.0) -> Iterator[Difference]:

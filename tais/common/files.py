@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tais.errors import Place, StoreError
 
@@ -129,13 +128,13 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def canonical_json(value: Any) -> bytes:
+def canonical_json(value: object) -> bytes:
     """Return `value` as JSON with sorted keys and no spaces, for digests."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     ).encode()
 
 
-def json_digest(value: Any) -> str:
+def json_digest(value: object) -> str:
     """Return the hexadecimal sha256 of the canonical JSON of `value`."""
     return hashlib.sha256(canonical_json(value)).hexdigest()

@@ -271,7 +271,7 @@ class Manifest(Strict):
             )
         )
 
-    def differences(self, reference: str, candidate: str) -> list[tuple[str, Any, Any]]:
+    def differences(self, reference: str, candidate: str) -> list[tuple[str, object, object]]:
         """Return the settings in which two arms differ.
 
         Parameters
@@ -281,7 +281,7 @@ class Manifest(Strict):
 
         Returns
         -------
-        list of (str, Any, Any)
+        list of (str, object, object)
             Dotted key and both values, None where an arm leaves the key out. Sorted by key.
         """
         own = {"name", "resources"}
@@ -294,7 +294,7 @@ def _target(arm: Arm) -> tuple[Any, ...]:
     return (arm.engine, arm.model, arm.revision, arm.dtype, *loaded)
 
 
-def _differences(first: Any, second: Any, key: str = "") -> list[tuple[str, Any, Any]]:
+def _differences(first: Any, second: Any, key: str = "") -> list[tuple[str, object, object]]:
     if same_json(first, second):
         return []
     sides = [{} if side is None else side for side in (first, second)]

@@ -68,7 +68,7 @@ class ScorerBase(Protocol):
     def kind(self) -> Kind:
         """Whether values are 0 or 1 only."""
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError, saying what is expected, when `expect` cannot be scored against."""
 
 
@@ -76,7 +76,7 @@ class ScorerBase(Protocol):
 class Scorer(ScorerBase, Protocol):
     """A scorer: the same (text, expect, finish_reason) always gets the same score."""
 
-    def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
+    def score(self, text: str, expect: object, finish_reason: str | None = None) -> Score:
         """Score one answer."""
 
 
@@ -109,7 +109,7 @@ def collect(scores: Iterable[Score], distinct: int) -> Scores:
 def score_unique(
     scorer: Scorer,
     texts: Sequence[str],
-    expects: Sequence[Any],
+    expects: Sequence[object],
     finish_reasons: Sequence[str | None] | None = None,
 ) -> Scores:
     """Score answers, each distinct (text, expect, finish_reason) once.
@@ -130,7 +130,7 @@ def score_unique(
     reasons: Sequence[str | None] = [None] * n if finish_reasons is None else finish_reasons
     if len(expects) != n or len(reasons) != n:
         raise ValueError(f"{n} texts, {len(expects)} expects and {len(reasons)} finish reasons")
-    seen: dict[tuple[str, Any, str | None], Score] = {}
+    seen: dict[tuple[str, object, str | None], Score] = {}
     scores: list[Score] = []
     for text, expect, reason in zip(texts, expects, reasons, strict=True):
         key = (text, _expect_key(expect), reason)
@@ -144,7 +144,7 @@ def score_unique(
 _ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
-def _expect_key(expect: Any) -> Any:
+def _expect_key(expect: object) -> object:
     # A string stands for itself; the tuple keeps '"B"' the string and '"B"' the JSON text apart.
     if expect is None or isinstance(expect, str):
         return expect

@@ -27,7 +27,7 @@ class SchemaScorer:
     version: ClassVar[str] = "2"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` has a schema that is supported, or a value."""
         if not isinstance(expect, Mapping) or not expect or not set(expect) <= {"schema", "value"}:
             raise ValueError(f"expect must hold a schema, a value or both, not {expect!r}")
@@ -66,7 +66,7 @@ class ToolCallScorer:
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is a call."""
         if not _is_call(expect):
             raise ValueError(f"expect must be a mapping of name and arguments, not {expect!r}")
@@ -90,7 +90,7 @@ class ToolCallScorer:
         return Score(float(same), False, "match" if same else "other_arguments")
 
 
-def _is_call(value: Any) -> bool:
+def _is_call(value: object) -> bool:
     return (
         isinstance(value, Mapping)
         and set(value) == {"name", "arguments"}

@@ -166,7 +166,7 @@ _VALUES = (
 )
 
 
-def check_polarity(expect: Any) -> None:
+def check_polarity(expect: object) -> None:
     """Raise ValueError unless `expect` is ``refuse`` or ``answer``."""
     if expect not in ("refuse", "answer"):
         raise ValueError(f"expect must be 'refuse' or 'answer', not {expect!r}")
@@ -239,11 +239,11 @@ class RefusalScorer:
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is ``refuse`` or ``answer``."""
         check_polarity(expect)
 
-    def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
+    def score(self, text: str, expect: object, finish_reason: str | None = None) -> Score:
         """Score one answer; the label is ``refusal`` or ``compliance``."""
         if not text or text.isspace():
             return EMPTY

@@ -8,7 +8,7 @@ the XSTest strings.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from tais.scorers.base import EMPTY, Score
 from tais.scorers.refusal import check_polarity, polarity_score
@@ -104,11 +104,11 @@ class GcgScorer:
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is ``refuse`` or ``answer``."""
         check_polarity(expect)
 
-    def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
+    def score(self, text: str, expect: object, finish_reason: str | None = None) -> Score:
         """Score one answer; the label is ``refusal`` or ``compliance``."""
         if not text or text.isspace():
             return EMPTY
@@ -123,11 +123,11 @@ class XstestScorer:
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is ``refuse`` or ``answer``."""
         check_polarity(expect)
 
-    def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
+    def score(self, text: str, expect: object, finish_reason: str | None = None) -> Score:
         """Score one answer; the label is ``refusal`` or ``compliance``."""
         if not text or text.isspace():
             return EMPTY
