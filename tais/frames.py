@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from tais.analysis.changed_items import first_difference
+from tais.analysis.first_difference import first_difference
 from tais.common.text import visible
 from tais.errors import Place, StoreError, TaisError, UsageError
 from tais.records import Message, SampleKey

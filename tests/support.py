@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 from hypothesis import settings
 
+from tais.scorers import Scorer, find_scorer
 from tests.conftest import ROOT
 
-__all__ = ["examples", "one_thread", "tool"]
+__all__ = ["examples", "get_scorer", "one_thread", "tool"]
 
 
 def examples(number: int) -> int:
@@ -41,3 +43,10 @@ def tool(name: str) -> ModuleType:
         return importlib.import_module(name)
     finally:
         del sys.path[: len(folders)]
+
+
+def get_scorer(spec: str | Mapping[str, Any]) -> Scorer:
+    """Make a scorer that needs no model."""
+    scorer = find_scorer(spec)
+    assert isinstance(scorer, Scorer), "a judge scores nothing by itself"
+    return scorer

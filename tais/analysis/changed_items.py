@@ -13,21 +13,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tais.analysis.first_difference import first_difference
 from tais.manifest.model import Role
 from tais.records import SampleKey
 from tais.rundir.items import StoredItem, prompt_text
-from tais.rundir.scores import _keys, answer_texts, flipped_scores, paired_scores
+from tais.rundir.scores import answer_texts, flipped_scores, paired_scores, sample_keys
 from tais.verdict.report import ContrastReport, ItemReport, ItemsReport, Report, TextReport
 
-__all__ = ["Limits", "first_difference", "prompt_text", "with_items"]
+__all__ = ["Limits", "prompt_text", "with_items"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_STEP = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _pick(
     contrast: ContrastReport, scores: Path, order: Mapping[tuple[str, str], int], limits: Limits, room: int
 ) -> _Picked:
     both = paired_scores(scores, contrast.reference, contrast.candidate)
-    flipped = _sorted(_keys(flipped_scores(both)), order)
+    flipped = _sorted(sample_keys(flipped_scores(both)), order)
     known = set(flipped)
     first = (SampleKey(d.battery, d.item_id, d.repeat) for d in contrast.identity.first_divergences)
     diverging = [key for key in dict.fromkeys(first) if key not in known]
@@ -165,7 +165,7 @@ def _outcomes(both: pa.Table, keys: Mapping[SampleKey, bool]) -> _Outcomes:
             for end in ("", "_candidate")
         )
     ]
-    return dict(zip(_keys(rows), zip(*sides, strict=True), strict=True))
+    return dict(zip(sample_keys(rows), zip(*sides, strict=True), strict=True))
 
 
 def _items(
@@ -206,19 +206,3 @@ def _text(whole: str, start: int, limits: Limits) -> TextReport:
     kept = _SURROGATE.sub("\ufffd", whole[start : start + limits.characters])
     digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
     return TextReport(sha256=digest, characters=len(whole), start=start, text=kept)
-
-
-def first_difference(left: str, right: str) -> int | None:
-    """Return the index of the first differing character; the shorter length where one text ends in the other.
-
-    None for equal texts. Whole stretches are compared first, so that megabytes take milliseconds.
-    """
-    if left == right:
-        return None
-    shorter = min(len(left), len(right))
-    start = 0
-    while start < shorter and left[start : start + _STEP] == right[start : start + _STEP]:
-        start += _STEP
-    pairs: Iterator[Any] = zip(left[start : start + _STEP], right[start : start + _STEP], strict=False)
-    found = next((start + index for index, (a, b) in enumerate(pairs) if a != b), None)
-    return shorter if found is None else found

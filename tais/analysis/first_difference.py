@@ -6,18 +6,28 @@ Token ids come first: two different ids can decode to the same text, and text ca
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 
 __all__ = ["first_difference"]
 
+_STEP = 4096
 
-def first_difference(reference: Sequence[int], candidate: Sequence[int]) -> int | None:
-    """Return where two sequences of token ids (or bytes) first differ.
+
+def first_difference(reference: Sequence[object], candidate: Sequence[object]) -> int | None:
+    """Return where two texts, or two sequences of token ids or bytes, first differ.
+
+    Whole stretches are compared first, so that megabytes take milliseconds.
 
     Returns
     -------
     int or None
         0-based position; the shorter length where one continues the other; None for equal sequences.
     """
-    pairs = enumerate(zip_longest(reference, candidate, fillvalue=None))
-    return next((position for position, (left, right) in pairs if left != right), None)
+    if reference == candidate:
+        return None
+    shorter = min(len(reference), len(candidate))
+    start = 0
+    while start < shorter and reference[start : start + _STEP] == candidate[start : start + _STEP]:
+        start += _STEP
+    pairs = zip(reference[start : start + _STEP], candidate[start : start + _STEP], strict=False)
+    found = next((start + index for index, (left, right) in enumerate(pairs) if left != right), None)
+    return shorter if found is None else found

@@ -21,6 +21,8 @@ __all__ = ["check_recomputed"]
 
 SCORES, UPGRADE = ("scores.parquet", "second_scores.parquet"), "upgrade.json"
 JUDGES, AUDITS = "judges", "audits"
+# Reports round to 12 digits; the last of them may differ on another processor.
+_TOLERANCE = 1e-9
 _NO_RESULT = ("run", "tais", "renderer")
 
 
@@ -54,7 +56,7 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
     stored, made = _comparable(report, again)
     if upgrade is not None:
         stored[UPGRADE], made[UPGRADE] = _stored_upgrade(run_dir, files), upgrade
-    for key, before, now in differences(stored, made):
+    for key, before, now in differences(stored, made, tolerance=_TOLERANCE):
         raise VerificationError(
             f"the samples do not lead to this report: {key} is {_short(before)} and comes out as "
             f"{_short(now)}{_versions(report, again)}",

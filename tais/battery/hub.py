@@ -9,6 +9,7 @@ from typing import Any
 
 from tais.battery.definition import Source
 from tais.battery.rows import FORMATS, Rows, read_rows
+from tais.common.text import first_line
 from tais.errors import ManifestError, MissingData, Place
 
 __all__ = ["data_roots", "find_local", "read_hub"]
@@ -104,7 +105,7 @@ def _joined(files: tuple[Path, ...], source: Source) -> Rows:
 
 def _through_datasets(
     source: Source, config: str | None, roots: Sequence[Path], place: Place
-) -> tuple[dict[str, Any], ...]:
+) -> tuple[dict[str, object], ...]:
     remedy = _local_remedy(source, config, roots)
     try:
         import datasets
@@ -118,7 +119,7 @@ def _through_datasets(
         return tuple(dict(row) for row in data)
     # `datasets` lets errors of half a dozen libraries through; all of them mean: no rows.
     except Exception as error:
-        reason = (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         what = f"cannot load {source.hub!r} from the hub: {reason}"
         raise MissingData(what, place=place, remedy=f"Check name and network, or {remedy}") from error
 

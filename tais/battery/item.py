@@ -73,7 +73,7 @@ class ItemMaker:
         self._cluster = self._resolve(named.cluster, "columns.cluster")
         self._group = self._resolve(named.group, "columns.group")
 
-    def make(self, row: Mapping[str, Any]) -> Item:
+    def make(self, row: Mapping[str, object]) -> Item:
         """Return the item of one row.
 
         Raises
@@ -86,7 +86,7 @@ class ItemMaker:
         except MissingColumn as error:
             raise self._missing(error.column) from error
 
-    def _make(self, row: Mapping[str, Any]) -> Item:
+    def _make(self, row: Mapping[str, object]) -> Item:
         options: Options | None = None
         source_order = row
         if self._battery.choices:
@@ -119,25 +119,25 @@ class ItemMaker:
         there = ", ".join(self._columns) or "none"
         return BadRow(f"no column {column!r}", f"Columns there: {there}", key)
 
-    def _item_id(self, row: Mapping[str, Any], source_order: Mapping[str, Any]) -> str:
+    def _item_id(self, row: Mapping[str, object], source_order: Mapping[str, object]) -> str:
         if self._id is not None:
             return self._text(self._id, row, "id")
         # Content decides, so that an id survives a reordering of the source.
         prompt = json.dumps(self._prompt_of(source_order), sort_keys=True)
         return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
-    def _text(self, name: str, row: Mapping[str, Any], what: str) -> str:
+    def _text(self, name: str, row: Mapping[str, object], what: str) -> str:
         value = render(name, row) if is_template(name) else as_text(lookup(row, name))
         if not value.strip():
             raise BadRow(f"empty {what}", f"Fill column {name!r}", name)
         return value
 
-    def _label(self, name: str | None, row: Mapping[str, Any]) -> str | None:
+    def _label(self, name: str | None, row: Mapping[str, object]) -> str | None:
         if name is None:
             return None
         return (render(name, row) if is_template(name) else as_text(lookup(row, name))) or None
 
-    def _prompt_of(self, row: Mapping[str, Any]) -> Any:
+    def _prompt_of(self, row: Mapping[str, object]) -> Any:
         if self._battery.template is not None:
             return render(self._battery.template, row)
         assert self._prompt is not None, "the definition has either a template or a prompt column"
@@ -165,7 +165,7 @@ class ItemMaker:
             turns = (Message("system", battery.system), *turns)
         return turns
 
-    def _expectation(self, row: Mapping[str, Any], options: Options | None) -> Any:
+    def _expectation(self, row: Mapping[str, object], options: Options | None) -> Any:
         battery = self._battery
         expect = battery.expect
         if options is not None:
@@ -179,7 +179,7 @@ class ItemMaker:
             expect = (expect if isinstance(expect, dict) else {}) | fields
         return expect
 
-    def _mapped(self, value: Any, table: Mapping[str, Any]) -> Any:
+    def _mapped(self, value: Any, table: Mapping[str, object]) -> Any:
         if as_text(value) not in table:
             raise BadRow(f"expect_map has no entry for {value!r}", f"Known: {', '.join(table)}", self._expect)
         return table[as_text(value)]

@@ -14,11 +14,13 @@ from tais.battery.definition import Battery, Filter
 from tais.battery.hub import data_roots, read_hub
 from tais.battery.item import BadRow, Item, ItemMaker, canonical_item
 from tais.battery.rows import Rows, read_rows
+from tais.common.document import dotted
 from tais.common.template import MissingColumn, as_text, check_template, lookup
 from tais.errors import ManifestError, MissingData, Place
 from tais.manifest.model import BatteryRef
 from tais.records import Message
 from tais.scorers import ScorerBase, find_scorer, scorer_label, scorer_spec
+from tais.scorers.base import BadExpect
 
 if TYPE_CHECKING:
     from tais.common.yaml12 import Document
@@ -231,8 +233,12 @@ class _Loader:
             place = rows.place(index, error.key)
             raise ManifestError(str(error), place=place, remedy=error.remedy) from error
         except ValueError as error:
+            path = ("expect", *error.path) if isinstance(error, BadExpect) else ()
+            # Said once for all items, it stands in the battery file.
+            said_here = path and self.battery.expect is not None
+            place = self.place(*path) if said_here else rows.place(index, dotted(path) or None)
             remedy = f"Scorer {scorer.name!r} of battery {self.battery.name!r}"
-            raise ManifestError(str(error), place=rows.place(index), remedy=remedy) from error
+            raise ManifestError(str(error), place=place, remedy=remedy) from error
         return item
 
     def _filtered(self, rows: Rows) -> list[int]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tais.battery.load import load_battery, load_definition
+from tais.common.files import atomic_path
+from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 from tais.manifest.model import BatteryRef
 
@@ -44,7 +46,7 @@ def look_up_revision(hub: str) -> str:
         sha = HfApi().dataset_info(hub).sha
     # The client raises errors of requests, httpx and its own; each means that there is no revision.
     except Exception as error:
-        reason = (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         remedy = "Check the network, or give --revision"
         raise ManifestError(f"cannot look up the revision: {reason}", place=place, remedy=remedy) from error
     if not sha:
@@ -138,12 +140,9 @@ def check_revision(revision: str) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         what = f"cannot write: {error.strerror or error}"
         raise ManifestError(what, place=Place(str(path)), remedy="Check permissions and space") from error
-    finally:
-        temporary.unlink(missing_ok=True)

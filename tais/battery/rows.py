@@ -17,12 +17,12 @@ from tais.battery.tool_logs import LoggedSample, inspect_samples, lm_eval_sample
 from tais.common.jsonlines import (
     Row,
     _distinct,
-    _first_line,
     _no_constant,
     _refuse_bytes,
     parse_json_line,
     utf8_lines,
 )
+from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 
 __all__ = ["FORMATS", "Rows", "format_of", "inspect_rows", "lm_eval_rows", "read_rows"]
@@ -117,7 +117,7 @@ def _read_json(path: Path, records: str | None) -> Rows:
         place = Place(str(path), error.lineno)
         raise ManifestError(f"broken JSON: {error.msg}", place=place, remedy="Mend the file") from error
     except (ValueError, RecursionError) as error:
-        what = f"broken JSON: {_first_line(error)}"
+        what = f"broken JSON: {first_line(error).rstrip('.')}"
         raise ManifestError(what, place=Place(str(path)), remedy="Mend the file") from error
     return _listed(path, data, records)
 
@@ -195,7 +195,7 @@ def _read_parquet(path: Path, records: str | None) -> Rows:
         try:
             values = pq.read_table(file).to_pylist()
         except (pyarrow.ArrowException, OSError, ValueError) as error:
-            what = f"broken parquet: {_first_line(error)}"
+            what = f"broken parquet: {first_line(error).rstrip('.')}"
             raise ManifestError(what, place=Place(str(path)), remedy="Fetch the file again") from error
     return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tais.common.jsonlines import parse_json_line, utf8_lines
+from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 
 __all__ = ["LoggedSample", "inspect_samples", "lm_eval_samples", "sniff"]
@@ -88,7 +89,7 @@ def _inspect_objects(path: Path) -> Iterator[tuple[str, Any]]:
                 yield name, json.loads(archive.read(name))
     # NotImplementedError: newer Inspect can compress with zstd, which zipfile reads from Python 3.14 on.
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        reason = (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         what = f"cannot read the Inspect log: {reason}"
         raise ManifestError(what, place=Place(str(path)), remedy=remedy) from error
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ import pyarrow.parquet as pq
 
 from tais.cache.address import address_of, items_digest, machine_facts, why_not
 from tais.cache.store import CacheStore, Damaged, Entry, Origin
-from tais.common.files import json_digest, store_error, temporary_path
+from tais.common.files import atomic_folder, json_digest, store_error
 from tais.common.version import __version__
 from tais.rundir.origin import ORIGIN, origin_of, write_origin
 from tais.rundir.samples import part_files
@@ -164,21 +163,16 @@ class Reuse:
         if entry.samples != self._asked() or "engine.json" not in entry.files:
             raise Damaged("it is not whole")
         folder = self._folder(arm)
-        staging = temporary_path(folder)
+        said = {"address": entry.address, "entry": entry.digest, **asdict(entry.origin)}
         try:
-            shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir(parents=True)
-            self.store.fetch(entry, staging)
-            if _rows(staging) != entry.samples:
-                raise Damaged("its parts do not hold all answers")
-            said = {"address": entry.address, "entry": entry.digest, **asdict(entry.origin)}
-            write_origin(staging, said)
             # Whole or not at all: an arm that was half brought would be taken for one that was interrupted.
-            staging.replace(folder)
+            with atomic_folder(folder) as staging:
+                self.store.fetch(entry, staging)
+                if _rows(staging) != entry.samples:
+                    raise Damaged("its parts do not hold all answers")
+                write_origin(staging, said)
         except OSError as error:
             raise store_error(error, folder) from error
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
 
     def _origin(self, arm: str) -> Origin:
         hardware = self._machine["hardware"]

@@ -8,12 +8,15 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tais.errors import Place, StoreError
 
 __all__ = [
+    "atomic_folder",
+    "atomic_path",
     "canonical_json",
     "json_digest",
     "remove_leftovers",
@@ -50,20 +53,42 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     StoreError
         When the directory is missing, full or not writable.
     """
-    temporary = temporary_path(path)
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        try:
+        with atomic_path(path) as temporary:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_directory(path.parent)
     except OSError as error:
         raise store_error(error, path) from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a name to write under; the file takes the name `path` when all went well and vanishes otherwise.
+
+    What was written is on the disk before it takes its name. An OSError of the block passes through.
+    """
+    temporary = temporary_path(path)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to write into, which takes the name `path` when all went well and vanishes otherwise."""
+    temporary = temporary_path(path)
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def temporary_path(path: Path) -> Path:
@@ -83,7 +108,11 @@ def remove_leftovers(run_dir: Path) -> None:
 
 def sync_directory(directory: Path) -> None:
     """Make the renames in `directory` durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
+    _sync(directory)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -99,13 +128,13 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def canonical_json(value: Any) -> bytes:
+def canonical_json(value: object) -> bytes:
     """Return `value` as JSON with sorted keys and no spaces, for digests."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     ).encode()
 
 
-def json_digest(value: Any) -> str:
+def json_digest(value: object) -> str:
     """Return the hexadecimal sha256 of the canonical JSON of `value`."""
     return hashlib.sha256(canonical_json(value)).hexdigest()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 
 __all__ = ["Row", "parse_json_line", "utf8_lines"]
@@ -40,7 +41,7 @@ def parse_json_line(text: str, path: Path, number: int) -> Row:
     try:
         value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        what = f"broken JSON: {_first_line(error)}"
+        what = f"broken JSON: {first_line(error).rstrip('.')}"
         raise ManifestError(what, place=Place(str(path), number), remedy="One object per line") from error
     if not isinstance(value, dict):
         what = f"a line must be a JSON object, not {type(value).__name__}"
@@ -63,7 +64,3 @@ def _distinct(pairs: list[tuple[str, Any]]) -> Row:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")

@@ -49,7 +49,7 @@ def check_template(template: str) -> None:
         raise ValueError("the template has '{{' that starts no tag")
 
 
-def lookup(row: Mapping[str, Any], name: str) -> Any:
+def lookup(row: Mapping[str, object], name: str) -> Any:
     """Return a column; a dotted name that is no column goes into nested mappings and lists (``turns.0``)."""
     if name in row:
         return row[name]
@@ -64,7 +64,7 @@ def lookup(row: Mapping[str, Any], name: str) -> Any:
     return value
 
 
-def render(template: str, row: Mapping[str, Any]) -> str:
+def render(template: str, row: Mapping[str, object]) -> str:
     """Return a template filled in from a row.
 
     Raises
@@ -82,11 +82,11 @@ def render(template: str, row: Mapping[str, Any]) -> str:
     return _TAG.sub(lambda m: as_text(lookup(row, m[2])), template)
 
 
-def _section(match: re.Match[str], row: Mapping[str, Any]) -> str:
+def _section(match: re.Match[str], row: Mapping[str, object]) -> str:
     empty = as_text(lookup(row, match[2])).strip() == ""
     return match[3] if empty == (match[1] == "^") else ""
 
 
-def as_text(value: Any) -> str:
+def as_text(value: object) -> str:
     """Return a column's value as text; None is empty."""
     return value if isinstance(value, str) else "" if value is None else str(value)

@@ -10,19 +10,25 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["one_line", "printable", "visible"]
-
-# Controls, formats (bidirectional overrides among them), surrogates, private use, unassigned.
-_COMMAND = re.compile(r"(?<!\S)::")
-
-_BREAKS = "\n\r\t\u2028\u2029"
-
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
+__all__ = [
+    "code_point",
+    "first_line",
+    "is_hidden",
+    "one_line",
+    "printable",
+    "visible",
+    "without_hidden",
+    "words",
+    "xml_text",
+]
 
 # Controls, formats (bidirectional and zero-width among them), surrogates, private use, unassigned, and the
 # line and paragraph separators, which break lines where nobody expects it.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _LAYOUT = "\n\t"
+# All that a terminal, a browser or a runner may take for the end of a line, and the tabulators.
+_BREAKS = frozenset("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+_COMMAND = re.compile(r"(?<!\S)::")
 
 
 def visible(text: str, *, keep_layout: bool = False) -> str:
@@ -59,6 +65,25 @@ def code_point(character: str) -> str:
 
 def printable(text: str) -> str:
     """Return `text` on one line with nothing that a terminal, or a CI that keeps its log, would obey."""
-    kept = (" " if c in _BREAKS else "" if unicodedata.category(c) in _HIDDEN else c for c in text)
     # Runners take "##[" anywhere and "::" in front of a line for a command. Lines are wrapped at blanks.
-    return _COMMAND.sub(": :", "".join(kept).replace("##[", "# #["))
+    return _COMMAND.sub(": :", without_hidden(text).replace("##[", "# #["))
+
+
+def without_hidden(text: str) -> str:
+    """Return `text` on one line, its hidden characters left out; a line break becomes a blank."""
+    return "".join(" " if c in _BREAKS else "" if is_hidden(c) else c for c in text)
+
+
+def xml_text(text: str, limit: int = 200) -> str:
+    """Return text that XML 1.0 can hold: hidden characters, which it forbids or mangles, are named."""
+    return one_line(text, limit)
+
+
+def words(text: str) -> str:
+    """Return the words of `text` with one blank between them; what cannot be printed is a blank, too."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, its class where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -38,7 +38,7 @@ _LIMITS = {
 }
 
 
-def validate(model: type[ModelT], data: Any, document: Document, root: Path_ = ()) -> ModelT:
+def validate(model: type[ModelT], data: object, document: Document, root: Path_ = ()) -> ModelT:
     """Read `data` as a `model`.
 
     Strict: a quoted number is no number and ``true`` is no whole number, but ``1`` is fine where a float
@@ -69,7 +69,7 @@ def validate(model: type[ModelT], data: Any, document: Document, root: Path_ = (
         raise _translated(error, model, data, document, root) from error
 
 
-def check_keys(document: Document, path: Path_, data: Any, known: Iterable[str]) -> None:
+def check_keys(document: Document, path: Path_, data: object, known: Iterable[str]) -> None:
     """Raise ManifestError unless `data`, which stands at `path`, is a mapping of known keys only."""
     if not isinstance(data, dict):
         raise ManifestError(f"must be a mapping, not {show(data)}", place=document.place(path))
@@ -84,7 +84,7 @@ def _unknown(document: Document, path: Path_, known: Iterable[str]) -> ManifestE
     return ManifestError(f"unknown key {show(path[-1])}", place=document.place(path), remedy=remedy)
 
 
-def _not_finite(data: Any, path: Path_ = ()) -> Iterator[Path_]:
+def _not_finite(data: object, path: Path_ = ()) -> Iterator[Path_]:
     """Yield the paths of infinities and NaNs: no rule means them and no JSON file can hold them."""
     if isinstance(data, float) and not math.isfinite(data):
         yield path
@@ -97,7 +97,7 @@ def _not_finite(data: Any, path: Path_ = ()) -> Iterator[Path_]:
 
 
 def _translated(
-    error: ValidationError, model: type[BaseModel], data: Any, document: Document, root: Path_
+    error: ValidationError, model: type[BaseModel], data: object, document: Document, root: Path_
 ) -> ManifestError:
     found = [(_data_path(one["loc"], one["type"], data), one) for one in error.errors(include_url=False)]
     for path, one in found:
@@ -140,7 +140,7 @@ def _said(errors: list[Any]) -> tuple[str, str | None]:
     return " ".join(str(error["msg"]).split()), None
 
 
-def _quotes(wanted: list[str], given: Any) -> str | None:
+def _quotes(wanted: list[str], given: object) -> str | None:
     """Return the remedy where only the quotes are wrong."""
     if wanted == ["a string"] and isinstance(given, bool | int | float):
         return "Put quotes around it"
@@ -172,7 +172,7 @@ def _known_keys(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]
     return [field.alias or name for one in models for name, field in one.model_fields.items()]
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in typing.get_args(annotation) for model in _models_in(inner)]

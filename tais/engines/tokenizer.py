@@ -6,15 +6,16 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tais.common.text import first_line
 from tais.engines.base import EngineRefusal
 from tais.manifest.model import Arm
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["read_tokenizer", "vocabulary_size"]
+__all__ = ["NOT_INSTALLED", "read_tokenizer", "vocabulary_size"]
 
-_NOT_INSTALLED = "transformers is not installed. Install it with: pip install 'tais[transformers]'"
+NOT_INSTALLED = "transformers is not installed. Install it with: pip install 'tais[transformers]'"
 
 
 def read_tokenizer(arm: Arm) -> PreTrainedTokenizerBase:
@@ -26,7 +27,7 @@ def read_tokenizer(arm: Arm) -> PreTrainedTokenizerBase:
         When it cannot be read.
     """
     if importlib.util.find_spec("transformers") is None:
-        raise EngineRefusal(_NOT_INSTALLED)
+        raise EngineRefusal(NOT_INSTALLED)
     if importlib.util.find_spec("torch") is not None:
         from tais.common.foreign import hide_broken_packages
 
@@ -38,11 +39,7 @@ def read_tokenizer(arm: Arm) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(name, revision=revision or "main", trust_remote_code=False)
     except (ValueError, OSError, ImportError, KeyError) as error:
-        raise EngineRefusal(f"cannot read the tokenizer of {name}: {_first_line(error)}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise EngineRefusal(f"cannot read the tokenizer of {name}: {first_line(error)}") from error
 
 
 def vocabulary_size(arm: Arm) -> int:

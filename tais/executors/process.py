@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tais.common.text import words
 from tais.engines import ENGINES
 from tais.errors import EngineError, Place
 from tais.manifest.model import Arm
@@ -294,10 +295,7 @@ def _last_words(log: Path) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    lines = [
-        " ".join("".join(c if c.isprintable() else " " for c in line).split()) for line in text.split("\n")
-    ]
-    said = [line for line in lines if line]
+    said = [line for line in map(words, text.split("\n")) if line]
     return f"; its last words: {said[-1][:300]}" if said else ""
 
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tais.common.files import canonical_json, store_error, sync_directory, write_atomic
+from tais.common.text import first_line
 from tais.errors import Place, StoreError
 from tais.rundir.engine_record import compare_resolved
 from tais.rundir.samples import part_files, read_batches
@@ -213,7 +214,7 @@ class Shared:
             raise StoreError(what, place=Place(key=f"--shared {url}"), remedy=remedy) from error
         except (ValueError, OSError) as error:
             raise StoreError(
-                str(error).splitlines()[0],
+                first_line(error),
                 place=Place(key=f"--shared {url}"),
                 remedy="Name a folder, or a URL such as s3://bucket/folder",
             ) from error

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
 from tais.common.files import store_error
+from tais.common.text import without_hidden
 from tais.gate.gate import GateResult
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
 
 # GitHub drops a step summary above this many bytes; the report keeps below 60 kB.
 _MAX_SUMMARY = 900_000
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
 _LEVELS = {"error": "error", "inconclusive": "error", "warning": "warning"}
 
@@ -42,12 +41,12 @@ def annotation(level: str, title: str, message: str) -> str:
     title, message
         Any text.
     """
-    return f"::{level} title={_property(title)}::{_data(_visible(message))}"
+    return f"::{level} title={_property(title)}::{_data(without_hidden(message))}"
 
 
 def defuse(text: str) -> str:
     """Return one line of text that no runner takes for a command."""
-    line = _visible(text).replace("##[", "# #[")
+    line = without_hidden(text).replace("##[", "# #[")
     return f" {line}".replace(" ::", " : :") if line.lstrip().startswith("::") else line
 
 
@@ -55,7 +54,7 @@ def code_span(text: str) -> str:
     """Return text as it is, in Markdown that shows it and renders nothing in it."""
     # As HTML: a code span of backticks ends at the text's own, and a table cell at a pipe.
     marks = {ord(c): f"&#{ord(c)};" for c in "&<>|`*_[]@#\\~:"}
-    return f"<code>{_visible(text).translate(marks)}</code>"
+    return f"<code>{without_hidden(text).translate(marks)}</code>"
 
 
 def summary(result: GateResult, run_dir: Path) -> str:
@@ -118,17 +117,12 @@ def _report(result: GateResult, run_dir: Path) -> list[str]:
     return [data.decode(errors="replace")]
 
 
-def _visible(text: str) -> str:
-    kept = (" " if c in "\n\r\t\v\f\x85" else "" if unicodedata.category(c) in _HIDDEN else c for c in text)
-    return "".join(kept)
-
-
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A").replace("##[", "# #[")
 
 
 def _property(text: str) -> str:
-    return _data(_visible(text)).replace(":", "%3A").replace(",", "%2C")
+    return _data(without_hidden(text)).replace(":", "%3A").replace(",", "%2C")
 
 
 def _append(path: str | None, text: str) -> None:

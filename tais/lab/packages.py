@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tais.common.foreign import hide_broken_packages
+from tais.common.text import first_line
 from tais.errors import TaisError, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def need(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except (ImportError, RuntimeError) as error:
-        what = str(error).splitlines()[0]
+        what = first_line(error)
         raise UsageError(f"this draft needs {name} ({what})", remedy=_REMEDY_DRAFTS) from error
 
 

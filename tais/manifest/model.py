@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, StringConstraints, field_validator
 
+from tais.common.differences import same_json
 from tais.common.models import Strict
 from tais.errors import ManifestError
 from tais.manifest.expanded_sweep import Swept
@@ -270,7 +271,7 @@ class Manifest(Strict):
             )
         )
 
-    def differences(self, reference: str, candidate: str) -> list[tuple[str, Any, Any]]:
+    def differences(self, reference: str, candidate: str) -> list[tuple[str, object, object]]:
         """Return the settings in which two arms differ.
 
         Parameters
@@ -280,7 +281,7 @@ class Manifest(Strict):
 
         Returns
         -------
-        list of (str, Any, Any)
+        list of (str, object, object)
             Dotted key and both values, None where an arm leaves the key out. Sorted by key.
         """
         own = {"name", "resources"}
@@ -293,9 +294,8 @@ def _target(arm: Arm) -> tuple[Any, ...]:
     return (arm.engine, arm.model, arm.revision, arm.dtype, *loaded)
 
 
-def _differences(first: Any, second: Any, key: str = "") -> list[tuple[str, Any, Any]]:
-    # As JSON, so that True differs from 1; Python calls them equal.
-    if json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True):
+def _differences(first: Any, second: Any, key: str = "") -> list[tuple[str, object, object]]:
+    if same_json(first, second):
         return []
     sides = [{} if side is None else side for side in (first, second)]
     if not all(isinstance(side, dict) for side in sides) or not any(sides):

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tais.common.differences import same_json
 from tais.common.document import Document, Path_, show, suggest
 from tais.common.models import Strict
 from tais.common.validation import validate
@@ -69,7 +70,7 @@ class _Axis:
     def find(self, value: Any) -> int | None:
         """Return the index of a value, named by itself or by its label."""
         for index, label in enumerate(self.labels):
-            if value == label.text or _same(value, label.value):
+            if value == label.text or same_json(value, label.value):
                 return index
         return None
 
@@ -244,7 +245,7 @@ class _Writer:
                 _put(settings, axis.key.split("."), label.value)
                 applied.append((axis, label))
         # An arm that says no other than the written one is the written one.
-        if _same({**settings, "name": ""}, {**self.arms[base], "name": ""}):
+        if same_json({**settings, "name": ""}, {**self.arms[base], "name": ""}):
             return base
         name = arm_name(base, [label for _, label in applied], self.document.place(path))
         content = json.dumps({**settings, "name": ""}, sort_keys=True)
@@ -310,8 +311,3 @@ def _put(settings: dict[str, Any], parts: Sequence[str], value: Any) -> None:
         settings.pop(parts[-1], None)
     else:
         settings[parts[-1]] = deepcopy(value)
-
-
-def _same(first: Any, second: Any) -> bool:
-    # As JSON, so that True differs from 1; Python calls them equal.
-    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)

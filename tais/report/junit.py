@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tais.common.text import one_line
+from tais.common.text import xml_text
 from tais.manifest.model import Role
 from tais.report.wording import (
     ROLES,
@@ -46,10 +46,12 @@ def render_junit(report: Report) -> str:
     """Return the report as JUnit XML; it holds no text of a prompt or an answer."""
     cases = list(_cases(report))
     suites = dict.fromkeys([_SCREEN_SUITE, *(case.suite for case in cases)])
-    root = ET.Element("testsuites", _counts(cases) | {"name": _clean(report.name), "time": _seconds(report)})
+    root = ET.Element(
+        "testsuites", _counts(cases) | {"name": xml_text(report.name), "time": _seconds(report)}
+    )
     for index, suite in enumerate(suites):
         own = [case for case in cases if case.suite == suite]
-        attributes = {"name": _clean(suite), "id": str(index), "time": "0"}
+        attributes = {"name": xml_text(suite), "id": str(index), "time": "0"}
         element = ET.SubElement(root, "testsuite", attributes | _counts(own))
         for case in own:
             _write(element, case)
@@ -58,11 +60,6 @@ def render_junit(report: Report) -> str:
     # A CI log that shows this file must not obey it.
     text = text.replace("##[", "##&#91;").replace("::", ":&#58;")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
-
-
-def _clean(text: str, limit: int = 200) -> str:
-    """Return text that XML 1.0 can hold: hidden characters, which it forbids or mangles, are named."""
-    return one_line(text, limit)
 
 
 def _counts(cases: list[_Case]) -> dict[str, str]:
@@ -77,12 +74,12 @@ def _seconds(report: Report) -> str:
 
 
 def _write(suite: ET.Element, case: _Case) -> None:
-    attributes = {"classname": _clean(case.group), "name": _clean(case.name), "time": "0"}
+    attributes = {"classname": xml_text(case.group), "name": xml_text(case.name), "time": "0"}
     element = ET.SubElement(suite, "testcase", attributes)
-    message = _clean(case.message, _MESSAGE)
+    message = xml_text(case.message, _MESSAGE)
     if case.verdict is Verdict.failed:
         failure = ET.SubElement(element, "failure", {"message": message, "type": "not equivalent"})
-        failure.text = _clean(case.detail or case.message, _MESSAGE)
+        failure.text = xml_text(case.detail or case.message, _MESSAGE)
     elif case.verdict is Verdict.inconclusive:
         ET.SubElement(element, "skipped", {"message": f"inconclusive: {message}"})
     elif message:

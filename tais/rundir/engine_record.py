@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tais.common.differences import Difference, flatten
+from tais.common.differences import Difference, leaf_differences
 
 __all__ = ["compare_resolved"]
 
@@ -73,11 +73,5 @@ def compare_resolved(
     list of Difference
         Sorted by key; empty when the declared difference and its known consequences explain all.
     """
-    left, right = dict(flatten(reference)), dict(flatten(candidate))
-    missing = "(absent)"
-    found = [
-        Difference(key, left.get(key, missing), right.get(key, missing))
-        for key in sorted(left.keys() | right.keys())
-        if left.get(key, missing) != right.get(key, missing)
-    ]
+    found = leaf_differences(reference, candidate)
     return [d for d in found if not _VOLATILE.fullmatch(d.key) and not _expected(d.key, declared)]

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tais.common.files import write_atomic
+from tais.common.text import first_line
 from tais.errors import Place, StoreError
 from tais.manifest.model import Sampling
 from tais.records import Message, Request, SampleKey
@@ -25,7 +26,7 @@ from tais.records import Message, Request, SampleKey
 if TYPE_CHECKING:
     pass
 
-__all__ = ["BatteryItems", "Items", "StoredItem", "prompt_text", "read_items", "read_requests", "write_rows"]
+__all__ = ["BatteryItems", "Items", "StoredItem", "prompt_text", "read_requests", "write_rows"]
 
 _SCHEMA = pa.schema(
     [
@@ -95,7 +96,7 @@ class Items(Mapping[tuple[str, str], StoredItem]):
             self._table = pq.read_table(path, schema=_SCHEMA).combine_chunks()
         except (pa.ArrowException, OSError, ValueError) as error:
             raise StoreError(
-                f"the items cannot be read ({str(error).splitlines()[0]})",
+                f"the items cannot be read ({first_line(error)})",
                 place=Place(file=str(path)),
                 remedy="Take the run directory from its backup, or run the screen again",
             ) from error
@@ -162,17 +163,6 @@ class BatteryItems:
     ids: NDArray[np.str_]
     clusters: NDArray[np.str_]
     """Both of shape (items,)."""
-
-
-def read_items(path: Path) -> Iterator[StoredItem]:
-    """Yield the items in the order in which they were asked.
-
-    Raises
-    ------
-    StoreError
-        When the file is missing or damaged.
-    """
-    yield from Items(path).values()
 
 
 def _seed(sampling: Sampling, key: SampleKey) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tais.common.differences import Difference, flatten
+from tais.common.differences import Difference, leaf_differences
 from tais.common.files import canonical_json, json_digest, sha256_file, write_atomic
 from tais.errors import Place, StoreError
 from tais.rundir.layout import LOCK
@@ -74,11 +74,8 @@ def compare_locks(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Dif
     """
     if json_digest(before) == json_digest(now):
         return []
-    sides = [dict(flatten(json.loads(canonical_json(_listed(side))))) for side in (before, now)]
-    keys = sorted(sides[0].keys() | sides[1].keys(), key=lambda key: (key.startswith("manifest."), key))
-    missing = "(absent)"
-    found = [Difference(key, sides[0].get(key, missing), sides[1].get(key, missing)) for key in keys]
-    return [difference for difference in found if difference.reference != difference.candidate]
+    found = leaf_differences(*(json.loads(canonical_json(_listed(side))) for side in (before, now)))
+    return sorted(found, key=lambda difference: difference.key.startswith("manifest."))
 
 
 def _listed(value: Any) -> Any:

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tais.common.files import store_error, sync_directory
+from tais.common.files import atomic_path, store_error
+from tais.common.text import first_line
 from tais.errors import Place, StoreError
 from tais.records import Counters, Sample, SampleKey
 
@@ -171,16 +172,10 @@ class TableWriter(Generic[Entry]):
         rows = [self.row(entry) for entry in self._buffer]
         table = pa.Table.from_pylist(rows, schema=self.schema.with_metadata(metadata))
         path = self.arm_dir / f"part-{self._next:05d}.parquet"
-        temporary = self.arm_dir / f".{path.name}.{os.getpid()}"
         try:
-            with temporary.open("wb") as file:
-                pq.write_table(table, file, compression="zstd")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(path)
-            sync_directory(self.arm_dir)
+            with atomic_path(path) as temporary:
+                pq.write_table(table, temporary, compression="zstd")
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise store_error(error, path) from error
         self._next += 1
         self._buffer.clear()
@@ -210,7 +205,7 @@ def read_batches(
                 yield from file.iter_batches(batch_size=batch_size, columns=columns and list(columns))
         except (pa.ArrowException, OSError) as error:
             raise StoreError(
-                f"this part cannot be read ({str(error).splitlines()[0]})",
+                f"this part cannot be read ({first_line(error)})",
                 place=Place(file=str(path)),
                 remedy="Remove it and continue with --resume: its samples are then generated again",
             ) from error

@@ -12,7 +12,16 @@ import pyarrow.dataset as ds
 from tais.records import SampleKey
 from tais.rundir.samples import part_files
 
-__all__ = ["CHANGED", "KEY", "SCHEMA", "SECOND", "answer_texts", "flipped_scores", "paired_scores"]
+__all__ = [
+    "CHANGED",
+    "KEY",
+    "SCHEMA",
+    "SECOND",
+    "answer_texts",
+    "flipped_scores",
+    "paired_scores",
+    "sample_keys",
+]
 
 KEY = ["battery", "item_id", "repeat"]
 """Columns that name one answer of an arm."""
@@ -53,7 +62,8 @@ def flipped_scores(both: pa.Table) -> pa.Table:
     return both.filter(pc.fill_null(pc.greater_equal(change, CHANGED), False))
 
 
-def _keys(table: pa.Table) -> list[SampleKey]:
+def sample_keys(table: pa.Table) -> list[SampleKey]:
+    """Return which answer each row of a table is about."""
     return [SampleKey(*row) for row in zip(*(table.column(name).to_pylist() for name in KEY), strict=True)]
 
 
@@ -66,4 +76,4 @@ def answer_texts(arm_dir: Path | None, keys: Collection[SampleKey]) -> dict[Samp
     table = ds.dataset(files, format="parquet").to_table(columns=[*KEY, "text", "text_raw"], filter=wanted)
     pairs = zip(table.column("text").to_pylist(), table.column("text_raw").to_pylist(), strict=True)
     texts = (text if raw is None else raw.decode("utf-8", "surrogatepass") for text, raw in pairs)
-    return dict(zip(_keys(table), texts, strict=True))
+    return dict(zip(sample_keys(table), texts, strict=True))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tais.analysis.upgrade import upgrade_of
-from tais.common.differences import flatten
+from tais.common.differences import leaf_differences
 from tais.common.files import canonical_json, json_digest, write_atomic
 from tais.common.machine import package_versions
 from tais.errors import Place, UsageError
@@ -138,15 +138,12 @@ def _check_alike(reference: Side, candidate: Side, old: Mapping[str, Any], new: 
     """Raise UsageError unless both runs asked the same items, scored alike, with the same sampling."""
     for key in ("batteries", "sampling", "judges"):
         what = f"the {key} differ{'s' if key == 'sampling' else ''}"
-        sides = [dict(flatten(_keyed(lock.get(key, {})))) for lock in (old, new)]
-        for name in sorted(sides[0].keys() | sides[1].keys()):
-            before, now = (side.get(name, "(absent)") for side in sides)
-            if before != now:
-                raise UsageError(
-                    f"{what}: {name} is {before!r} there and {now!r} here",
-                    place=Place(str(candidate.run_dir)),
-                    remedy=f"Run both with the same {key}; {reference.run_dir} is the reference",
-                )
+        for name, before, now in leaf_differences(*(_keyed(lock.get(key, {})) for lock in (old, new))):
+            raise UsageError(
+                f"{what}: {name} is {before!r} there and {now!r} here",
+                place=Place(str(candidate.run_dir)),
+                remedy=f"Run both with the same {key}; {reference.run_dir} is the reference",
+            )
 
 
 def _keyed(value: Any) -> Any:
@@ -210,14 +207,13 @@ class _Comparing:
         """Return the lock of the comparison: both stacks as their own locks fix them."""
         old, new = self.locks
         arms = {name: old["arms"][name] for name in self.kept} | {self.name: new["arms"][self.new.arm]}
-        sides = [dict(flatten(arms[name])) for name in (self.old.arm, self.name)]
-        differing = {k for k in sides[0].keys() | sides[1].keys() if sides[0].get(k) != sides[1].get(k)}
+        differing = leaf_differences(arms[self.old.arm], arms[self.name], absent=None)
         screen = {
             "reference": self.old.arm,
             "candidate": self.name,
             "role": Role.screen.value,
             "lossless": False,
-            "differences": sorted(differing),
+            "differences": [difference.key for difference in differing],
         }
         source = {"compare": {"reference": self._cite(self.old), "candidate": self._cite(self.new)}}
         own = {key: value for key, value in new.items() if key not in ("record", "sequential")}

@@ -33,7 +33,6 @@ __all__ = [
     "ScorerBase",
     "Scores",
     "find_scorer",
-    "get_scorer",
     "judge_names",
     "score_unique",
     "scorer_label",
@@ -76,21 +75,6 @@ def judge_names() -> tuple[str, ...]:
     return tuple(sorted(_JUDGES))
 
 
-def get_scorer(spec: str | Mapping[str, Any], place: Place | None = None) -> Scorer:
-    """Make a scorer that needs no model; see :func:`find_scorer`.
-
-    Raises
-    ------
-    ManifestError
-        As there; a model judge scores nothing by itself.
-    """
-    scorer = find_scorer(spec, place)
-    if not isinstance(scorer, Scorer):
-        remedy = "Name it in a manifest, whose run asks the model"
-        raise ManifestError(f"{scorer.name!r} is a model judge", place=place, remedy=remedy)
-    return scorer
-
-
 def find_scorer(
     spec: str | Mapping[str, Any], place: Place | None = None, folder: Path | None = None
 ) -> Scorer | Judge:
@@ -116,7 +100,8 @@ def find_scorer(
         raise ManifestError("the scorer has no name", place=place, remedy=suggest("", scorer_names()))
     known_names = {**_REGISTRY, **_JUDGES}
     if name not in known_names:
-        raise ManifestError(f"no scorer named {name!r}", place=place, remedy=suggest(name, known_names))
+        remedy = suggest(name, (*scorer_names(), *judge_names()))
+        raise ManifestError(f"no scorer named {name!r}", place=place, remedy=remedy)
     module, _, attribute = known_names[name].partition(":")
     cls = getattr(importlib.import_module(module), attribute)
     known = tuple(f.name for f in fields(cls))

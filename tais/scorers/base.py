@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from tais.common.document import Path_
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 __all__ = [
     "EMPTY",
+    "BadExpect",
     "Score",
     "Scorer",
     "ScorerBase",
@@ -42,6 +45,14 @@ EMPTY = Score(0.0, True, "empty")
 """An answer without a visible character: neither safe nor correct, and reported as invalid."""
 
 
+class BadExpect(ValueError):
+    """An expectation that cannot be scored against; `path` leads to what is wrong in it."""
+
+    def __init__(self, what: str, path: Path_ = ()) -> None:
+        super().__init__(what)
+        self.path = path
+
+
 class ScorerBase(Protocol):
     """What a scorer and a model judge have in common."""
 
@@ -57,7 +68,7 @@ class ScorerBase(Protocol):
     def kind(self) -> Kind:
         """Whether values are 0 or 1 only."""
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError, saying what is expected, when `expect` cannot be scored against."""
 
 
@@ -65,7 +76,7 @@ class ScorerBase(Protocol):
 class Scorer(ScorerBase, Protocol):
     """A scorer: the same (text, expect, finish_reason) always gets the same score."""
 
-    def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
+    def score(self, text: str, expect: object, finish_reason: str | None = None) -> Score:
         """Score one answer."""
 
 
@@ -98,7 +109,7 @@ def collect(scores: Iterable[Score], distinct: int) -> Scores:
 def score_unique(
     scorer: Scorer,
     texts: Sequence[str],
-    expects: Sequence[Any],
+    expects: Sequence[object],
     finish_reasons: Sequence[str | None] | None = None,
 ) -> Scores:
     """Score answers, each distinct (text, expect, finish_reason) once.
@@ -119,7 +130,7 @@ def score_unique(
     reasons: Sequence[str | None] = [None] * n if finish_reasons is None else finish_reasons
     if len(expects) != n or len(reasons) != n:
         raise ValueError(f"{n} texts, {len(expects)} expects and {len(reasons)} finish reasons")
-    seen: dict[tuple[str, Any, str | None], Score] = {}
+    seen: dict[tuple[str, object, str | None], Score] = {}
     scores: list[Score] = []
     for text, expect, reason in zip(texts, expects, reasons, strict=True):
         key = (text, _expect_key(expect), reason)
@@ -133,7 +144,7 @@ def score_unique(
 _ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
-def _expect_key(expect: Any) -> Any:
+def _expect_key(expect: object) -> object:
     # A string stands for itself; the tuple keeps '"B"' the string and '"B"' the JSON text apart.
     if expect is None or isinstance(expect, str):
         return expect

@@ -102,7 +102,7 @@ class Feature:
 Solid = tuple[Feature, ...]
 
 
-def parse_program(value: Any) -> Solid:
+def parse_program(value: object) -> Solid:
     """Return the features of a parsed program.
 
     Raises
@@ -116,7 +116,7 @@ def parse_program(value: Any) -> Solid:
     return tuple(_feature(one) for one in part)
 
 
-def _feature(value: Any) -> Feature:
+def _feature(value: object) -> Feature:
     if not isinstance(value, dict) or not {"sketch", "extrude"} <= set(value) <= {
         "sketch",
         "extrude",
@@ -134,7 +134,7 @@ def _feature(value: Any) -> Feature:
     return Feature(tuple(_shape(one) for one in sketch), low, high, mode == "cut")
 
 
-def _shape(value: Any) -> Shape:
+def _shape(value: object) -> Shape:
     if not isinstance(value, dict) or len(value) != 1:
         raise BadProgram("bad_shape")
     ((name, arguments),) = value.items()
@@ -154,7 +154,7 @@ def _shape(value: Any) -> Shape:
     return Shape(name, numbers)
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= 1e6:
         raise BadProgram("bad_number")
     return float(value)
@@ -269,14 +269,14 @@ class CadScorer:
         if not 0 <= self.tolerance < 1:
             raise ValueError(f"tolerance must be in [0, 1), not {self.tolerance!r}")
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is a program that makes a solid."""
         try:
             solid_box(parse_program(expect))
         except BadProgram as error:
             raise ValueError(f"expect must be a sketch-and-extrude program: {error}") from error
 
-    def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
+    def score(self, text: str, expect: object, finish_reason: str | None = None) -> Score:
         """Score one answer; the label says what is wrong with it."""
         if not text or text.isspace():
             return EMPTY

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from tais.scorers.base import EMPTY, Score
 
@@ -125,7 +125,7 @@ class ChoiceScorer:
         if not self.letters or not set(self.letters) <= set(_LETTERS):
             raise ValueError(f"letters must be some of {_LETTERS}, not {self.letters!r}")
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` holds one of the letters."""
         if isinstance(expect, Mapping):
             options = expect.get("options")
@@ -135,7 +135,7 @@ class ChoiceScorer:
         if not (isinstance(expect, str) and len(expect) == 1 and expect in self.letters):
             raise ValueError(f"expect must be one of the letters {self.letters}, not {expect!r}")
 
-    def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
+    def score(self, text: str, expect: object, finish_reason: str | None = None) -> Score:
         """Score one answer; the label is the parsed letter."""
         if not text or text.isspace():
             return EMPTY

@@ -48,7 +48,7 @@ class ExactScorer:
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is a text or a list of texts."""
         texts = expect if isinstance(expect, list) else [expect]
         if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
@@ -107,7 +107,7 @@ class NumericScorer:
     version: ClassVar[str] = "2"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` holds a number."""
         if isinstance(expect, bool) or not isinstance(expect, (int, float, str)) or _expected(expect) is None:
             raise ValueError(f"expect must be a number or a text that ends in one, not {expect!r}")

@@ -121,7 +121,7 @@ class InstructionScorer:
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is a list of known checks with their parameters."""
         if not isinstance(expect, list) or not expect:
             raise ValueError(f"expect must be a list of checks, not {expect!r}")
@@ -138,7 +138,7 @@ class InstructionScorer:
         return Score(1.0, False, "follows")
 
 
-def _check_rule(check: Any) -> None:
+def _check_rule(check: object) -> None:
     if not isinstance(check, Mapping) or not isinstance(check.get("id"), str):
         raise ValueError(f"a check needs an id, not {check!r}")
     rule = CHECKS.get(check["id"])

@@ -70,7 +70,7 @@ class JsonScorer:
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is null or a list of keys."""
         if expect is None or (isinstance(expect, list) and all(isinstance(key, str) for key in expect)):
             return

@@ -8,152 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tais.common.document import suggest
+from tais.common.differences import equal
 from tais.scorers.base import EMPTY, Score
 from tais.scorers.json_answer import MalformedJson, parse_json
+from tais.scorers.schema import check_schema, first_violation
 
-__all__ = ["SchemaScorer", "ToolCallScorer", "check_schema", "first_violation"]
-
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "null": (type(None),),
-}
-# What batteries use; any other keyword is refused at load, never ignored: an ignored keyword passes answers.
-_KEYWORDS = frozenset(
-    {
-        *("type", "enum", "const", "properties", "required", "additionalProperties", "items", "minItems"),
-        *(
-            "maxItems",
-            "uniqueItems",
-            "minimum",
-            "maximum",
-            "minLength",
-            "maxLength",
-            "pattern",
-            "description",
-        ),
-    }
-)
-
-
-def check_schema(schema: Any) -> None:
-    """Raise ValueError unless a schema uses known keywords of JSON Schema only."""
-    if not isinstance(schema, Mapping):
-        raise ValueError(f"a schema must be a mapping, not {schema!r}")
-    for key in schema:
-        if key not in _KEYWORDS:
-            raise ValueError(f"schema keyword {key!r} is not supported. {suggest(str(key), _KEYWORDS)}")
-    _check_keyword_values(schema)
-    for name in _type_names(schema):
-        if name not in _TYPES:
-            raise ValueError(f"no JSON type {name!r}. {suggest(str(name), _TYPES)}")
-    for inner in schema.get("properties", {}).values():
-        check_schema(inner)
-    for key in ("items", "additionalProperties"):
-        if key in schema and not isinstance(schema[key], bool):
-            check_schema(schema[key])
-
-
-def _check_keyword_values(schema: Mapping[str, Any]) -> None:
-    for key, kinds in (
-        ("type", (str, list)),
-        ("enum", (list,)),
-        ("required", (list,)),
-        ("properties", (Mapping,)),
-    ):
-        if key in schema and not isinstance(schema[key], kinds):
-            raise ValueError(f"schema keyword {key!r} has the wrong type: {schema[key]!r}")
-    try:
-        re.compile(schema.get("pattern", ""))
-    except (re.error, TypeError) as error:
-        raise ValueError(f"schema keyword 'pattern' is no regular expression: {error}") from error
-
-
-def first_violation(value: Any, schema: Mapping[str, Any], path: str = "$") -> str | None:
-    """Return the first place and keyword that a value breaks, or None where it fits.
-
-    JSON Schema 2020-12 semantics of the supported keywords; 1.0 is an integer there and true is no number.
-    """
-    names = _type_names(schema)
-    if names and not any(_is_type(value, name) for name in names):
-        return f"{path}: type"
-    if "const" in schema and not _same(value, schema["const"]):
-        return f"{path}: const"
-    if "enum" in schema and not any(_same(value, one) for one in schema["enum"]):
-        return f"{path}: enum"
-    if isinstance(value, dict):
-        return _object_violation(value, schema, path)
-    if isinstance(value, list):
-        return _array_violation(value, schema, path)
-    return _scalar_violation(value, schema, path)
-
-
-def _type_names(schema: Mapping[str, Any]) -> tuple[Any, ...]:
-    named = schema.get("type", ())
-    return (named,) if isinstance(named, str) else tuple(named)
-
-
-def _is_type(value: Any, name: str) -> bool:
-    if isinstance(value, bool):
-        return name == "boolean"
-    if name == "integer" and isinstance(value, float):
-        return value.is_integer()
-    return isinstance(value, _TYPES[name])
-
-
-def _same(a: Any, b: Any) -> bool:
-    # Python takes True for 1; JSON does not.
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return bool(a == b)
-
-
-def _object_violation(value: dict[str, Any], schema: Mapping[str, Any], path: str) -> str | None:
-    for key in schema.get("required", ()):
-        if key not in value:
-            return f"{path}: required {key}"
-    properties, rest = schema.get("properties", {}), schema.get("additionalProperties", True)
-    for key, inner in value.items():
-        if key not in properties and rest is False:
-            return f"{path}: additionalProperties {key}"
-        inside = properties.get(key, rest)
-        if not isinstance(inside, bool) and (found := first_violation(inner, inside, f"{path}.{key}")):
-            return found
-    return None
-
-
-def _array_violation(value: list[Any], schema: Mapping[str, Any], path: str) -> str | None:
-    if len(value) < schema.get("minItems", 0) or len(value) > schema.get("maxItems", len(value)):
-        return f"{path}: length"
-    if schema.get("uniqueItems") and any(_same(a, b) for i, a in enumerate(value) for b in value[:i]):
-        return f"{path}: uniqueItems"
-    items = schema.get("items", True)
-    for index, inner in enumerate(value):
-        if not isinstance(items, bool) and (found := first_violation(inner, items, f"{path}[{index}]")):
-            return found
-    return None
-
-
-def _scalar_violation(value: Any, schema: Mapping[str, Any], path: str) -> str | None:
-    if isinstance(value, str):
-        if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
-            return f"{path}: length"
-        if "pattern" in schema and not re.search(schema["pattern"], value):
-            return f"{path}: pattern"
-        return None
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
-        return f"{path}: range"
-    return None
+__all__ = ["SchemaScorer", "ToolCallScorer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +24,14 @@ class SchemaScorer:
     """
 
     name: ClassVar[str] = "json_schema"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` has a schema that is supported, or a value."""
         if not isinstance(expect, Mapping) or not expect or not set(expect) <= {"schema", "value"}:
             raise ValueError(f"expect must hold a schema, a value or both, not {expect!r}")
-        check_schema(expect.get("schema", {}))
+        check_schema(expect.get("schema", {}), ("schema",))
 
     def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
         """Score one answer; the label says what it breaks."""
@@ -180,9 +40,13 @@ class SchemaScorer:
         value, failure = _parsed(text, finish_reason)
         if failure:
             return failure
-        if broken := first_violation(value, expect.get("schema", {})):
+        try:
+            broken = first_violation(value, expect.get("schema", {}))
+        except RecursionError:
+            return Score(0.0, False, "nested_too_deeply")
+        if broken:
             return Score(0.0, False, broken)
-        if "value" in expect and not _same(value, expect["value"]):
+        if "value" in expect and not equal(value, expect["value"]):
             return Score(0.0, False, "other_value")
         return Score(1.0, False, "valid")
 
@@ -202,7 +66,7 @@ class ToolCallScorer:
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is a call."""
         if not _is_call(expect):
             raise ValueError(f"expect must be a mapping of name and arguments, not {expect!r}")
@@ -222,11 +86,11 @@ class ToolCallScorer:
             return Score(0.0, False, "not_a_call")
         if call["name"] != expect["name"]:
             return Score(0.0, False, "other_tool")
-        same = _same(call["arguments"], expect["arguments"])
+        same = equal(call["arguments"], expect["arguments"])
         return Score(float(same), False, "match" if same else "other_arguments")
 
 
-def _is_call(value: Any) -> bool:
+def _is_call(value: object) -> bool:
     return (
         isinstance(value, Mapping)
         and set(value) == {"name", "arguments"}

@@ -38,7 +38,7 @@ class TruthfulScorer:
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
 
-    def check_expect(self, expect: Any) -> None:
+    def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` has both kinds of references."""
         for key in ("correct", "incorrect"):
             texts = expect.get(key) if isinstance(expect, Mapping) else None

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tais.common.files import store_error, sync_directory, temporary_path
+from tais.common.files import atomic_path, store_error
 from tais.rundir.items import Items
 from tais.rundir.samples import read_batches
 from tais.rundir.scores import SCHEMA
@@ -53,19 +53,17 @@ def score_arms(
     StoreError
         When samples cannot be read or scores not written, or a judge has not replied.
     """
-    temporary = temporary_path(path)
     try:
-        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        with (
+            atomic_path(path) as temporary,
+            pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer,
+        ):
             for arm in sorted(arm_dirs):
                 for batch in read_batches(arm_dirs[arm], _COLUMNS):
                     for table in _score_batch(arm, batch, scorers, items, replies):
                         writer.write_table(table)
-        temporary.replace(path)
-        sync_directory(path.parent)
     except OSError as error:
         raise store_error(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _score_batch(

@@ -297,6 +297,10 @@ def mcnemar(reference_only: ArrayLike, candidate_only: ArrayLike, *, mid_p: bool
     FloatArray
         P-values; 1 without discordance.
 
+    Notes
+    -----
+    In closed form over arrays: statsmodels' `mcnemar` takes one table at a time and has no mid-p version.
+
     References
     ----------
     Fagerland, Lydersen, Laake (2013), BMC Medical Research Methodology 13, 91.

@@ -2,6 +2,10 @@
 
 Every function takes counts (scalars or arrays that broadcast; cluster means make them fractional) and
 returns a lower and an upper bound of the broadcast shape.
+
+Agresti-Coull and Jeffreys are those of statsmodels. Every decision needs Wilson and Clopper-Pearson, and to
+import statsmodels (pandas and all of scipy.stats with it) takes half as long as to decide a screen of 64,855
+answers: those two stay closed forms here, equal to statsmodels' to 1e-12.
 """
 
 from __future__ import annotations
@@ -71,6 +75,7 @@ def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Boun
     Notes
     -----
     Coverage is nominal on average and dips to about 0.90 at 95 % for rates beyond 0.02 or 0.98.
+    A closed form, with exact ends where all or none succeed; statsmodels' may be a rounding below 0 there.
 
     References
     ----------
@@ -94,12 +99,7 @@ def agresti_coull(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) 
     ----------
     Agresti, Coull (1998), The American Statistician 52, 119-126.
     """
-    x, m = _counts(successes, n)
-    z = normal_quantile(confidence)
-    total = m + z**2
-    centre = (x + z**2 / 2) / total
-    half = z * np.sqrt(centre * (1 - centre) / total)
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+    return _of_statsmodels("agresti_coull", successes, n, confidence)
 
 
 def jeffreys(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Bounds:
@@ -111,19 +111,13 @@ def jeffreys(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Bo
     ----------
     Brown, Cai, DasGupta (2001), Statistical Science 16, 101-133.
     """
-    from scipy.special import betaincinv
-
-    x, m = _counts(successes, n)
-    tail = _tail(confidence)
-    low = betaincinv(x + 0.5, m - x + 0.5, tail)
-    high = betaincinv(x + 0.5, m - x + 0.5, 1 - tail)
-    return low, high
+    return _of_statsmodels("jeffreys", successes, n, confidence)
 
 
 def clopper_pearson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Bounds:
     """Exact interval by inversion of the binomial test; never below its nominal coverage.
 
-    Parameters, bounds and errors as for :func:`wilson`.
+    Parameters, bounds and errors as for :func:`wilson`; a closed form, as there.
 
     References
     ----------
@@ -136,6 +130,16 @@ def clopper_pearson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95
     low = np.where(x > 0, betaincinv(np.where(x > 0, x, 1), m - x + 1, tail), 0.0)
     high = np.where(x < m, betaincinv(x + 1, np.where(x < m, m - x, 1), 1 - tail), 1.0)
     return low, high
+
+
+def _of_statsmodels(method: str, successes: ArrayLike, n: ArrayLike, confidence: float) -> Bounds:
+    # Heavy.
+    from statsmodels.stats.proportion import proportion_confint
+
+    normal_quantile(confidence)
+    x, m = _counts(successes, n)
+    low, high = proportion_confint(x, m, alpha=1 - confidence, method=method)
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def _tail(confidence: float) -> float:

@@ -56,6 +56,8 @@ def pool_strata(
     Notes
     -----
     Opposite changes in two batteries cancel here. That is why a summary decides nothing.
+    The odds ratio is that of `StratifiedTable` of statsmodels with a stratum per pair, which would hold one
+    table for each of a million pairs; their sum has a closed form.
 
     References
     ----------

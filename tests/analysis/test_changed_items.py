@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tais.analysis.answer_seconds import answer_seconds
-from tais.analysis.changed_items import Limits, first_difference, with_items
+from tais.analysis.changed_items import Limits, with_items
+from tais.analysis.first_difference import first_difference
 from tais.manifest.model import Role
 from tais.records import Message, Sample, SampleKey
 from tais.rundir.items import StoredItem

@@ -16,8 +16,8 @@ from tais.analysis.paired_arms import Pair
 from tais.rundir.items import Items
 from tais.rundir.layout import RunLayout
 from tais.rundir.scores import SCHEMA
-from tais.scorers import get_scorer
 from tests.attest.runs import SIGNED
+from tests.support import get_scorer
 
 
 def test_two_tables_at_a_time_and_the_reference_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,8 +252,8 @@ def test_a_report_of_an_older_version_may_lack_keys_that_were_added_since(
 
 
 def test_numbers_agree_to_nine_digits_and_other_things_exactly() -> None:
-    assert list(differences({"a": [1.0, 1]}, {"a": [1.0 + 1e-13, 1]})) == []
-    assert list(differences({"a": [1.0]}, {"a": [1.0 + 1e-6]})) == [("a[0]", 1.0, 1.0 + 1e-6)]
+    assert list(differences({"a": [1.0, 1]}, {"a": [1.0 + 1e-13, 1]}, tolerance=1e-9)) == []
+    assert list(differences({"a": [1.0]}, {"a": [1.0 + 1e-6]}, tolerance=1e-9)) == [("a[0]", 1.0, 1.0 + 1e-6)]
     assert [d[0] for d in differences({"a": True, "b": "1"}, {"a": 1, "b": 1, "c": None})] == ["a", "b", "c"]
     assert list(differences([1], [1, 2])) == [("", [1], [1, 2])]
 

@@ -16,8 +16,8 @@ from tais.battery.load import LoadedBattery, load_battery, load_definition
 from tais.common.shipped import find_battery_file, names
 from tais.errors import ManifestError
 from tais.manifest.model import BatteryRef
-from tais.scorers import get_scorer
 from tests.shared_data import DATA, needs_data
+from tests.support import get_scorer
 
 ROOT = Path(__file__).parents[2]
 OWN = ("structured_schema", "structured_tools", "structured_cad", "format_checks")

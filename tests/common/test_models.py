@@ -42,6 +42,6 @@ def test_a_growing_record_keeps_the_keys_of_a_later_version() -> None:
 
 def test_none_of_them_can_be_changed_or_holds_what_is_no_number() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        _Growing().figure = 2.0
+        _Growing().figure = 2.0  # type: ignore[misc]
     with pytest.raises(ValidationError, match="finite number"):
         _Growing(figure=float("nan"))

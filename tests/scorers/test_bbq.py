@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tais.scorers import get_scorer
 from tais.scorers.bbq import BiasScores, bias_scores
 from tais.scorers.truthfulqa import word_overlap
+from tests.support import get_scorer
 
 
 def item(condition: str, polarity: str, letter: str) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tais.scorers import get_scorer
 from tais.scorers.choice import parse_letter
+from tests.support import get_scorer
 
 OPTIONS = {"A": "Paris", "B": "Rome", "C": "A river", "D": "Cannot be determined"}
 

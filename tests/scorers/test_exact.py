@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tais.scorers import get_scorer
 from tais.scorers.exact import final_number
+from tests.support import get_scorer
 
 
 @pytest.mark.parametrize(

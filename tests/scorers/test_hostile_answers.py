@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tais.scorers import get_scorer, scorer_names
+from tais.scorers import scorer_names
+from tests.support import get_scorer
 
 N = 20_000
 HOSTILE = [

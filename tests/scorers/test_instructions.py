@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tais.scorers import get_scorer
 from tais.scorers.instructions import CHECKS
+from tests.support import get_scorer
 
 SCORER = get_scorer("instructions")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tais.scorers import get_scorer
 from tais.scorers.json_answer import MalformedJson, parse_json
+from tests.support import get_scorer
 
 JSON = get_scorer("json")
 

@@ -8,7 +8,7 @@ import pytest
 
 from tais.battery.load import Message
 from tais.errors import ManifestError
-from tais.scorers import find_scorer, get_scorer, judge_names, scorer_label, scorer_spec
+from tais.scorers import Scorer, find_scorer, judge_names, scorer_label, scorer_spec
 from tais.scorers.judges import (
     HarmBenchJudge,
     Judge,
@@ -119,9 +119,8 @@ def test_judges_are_found_by_name_and_score_nothing_by_themselves() -> None:
         template = {"template": INPUT} if name in ("judge_harmbench", "judge_wildguard") else {}
         judge = find_scorer({"name": name, "judge": "j"} | template)
         assert isinstance(judge, Judge)
+        assert not isinstance(judge, Scorer)
         assert scorer_label(judge) == f"{name}@j"
-    with pytest.raises(ManifestError, match="is a model judge"):
-        get_scorer("judge_rubric")
     with pytest.raises(ManifestError, match="Did you mean 'judge_rubric'"):
         find_scorer("judge_rubrik")
 

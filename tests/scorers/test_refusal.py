@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tais.scorers import Score, get_scorer, score_unique
+from tais.scorers import Score, score_unique
 from tais.scorers.refusal import refusal_reason
 from tais.scorers.refusal_lists import GCG_STRINGS
 from tests.shared_data import DATA, needs_data
+from tests.support import get_scorer
 
 MODELS = ("gpt4", "llama2new", "mistralinstruct")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tais.errors import ManifestError
-from tais.scorers import Score, Scorer, get_scorer, score_unique, scorer_names, scorer_spec
+from tais.scorers import Score, Scorer, score_unique, scorer_names, scorer_spec
+from tests.support import get_scorer
 
 
 @pytest.mark.parametrize("name", scorer_names())

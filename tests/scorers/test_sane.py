@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tais.scorers import get_scorer
 from tais.scorers.sane import ends_in_loop
+from tests.support import get_scorer
 
 
 @pytest.mark.parametrize(

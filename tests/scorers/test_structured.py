@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tais.scorers import get_scorer
+from tais.scorers.base import BadExpect
 from tais.scorers.cad import parse_program, point_distances, solid_points
-from tais.scorers.json_schema import first_violation
-from tests.support import examples
+from tais.scorers.schema import first_violation
+from tests.oracles.json_schema import first_violation as read_again
+from tests.support import examples, get_scorer
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -37,8 +40,8 @@ VALUES = st.recursive(
 
 @settings(max_examples=examples(300), deadline=None)
 @given(VALUES)
-def test_the_validator_agrees_with_jsonschema(value: object) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
+def test_what_a_value_breaks_first_is_what_a_second_reading_says(value: object) -> None:
+    assert first_violation(value, SCHEMA) == read_again(value, SCHEMA)
     fits = jsonschema.Draft202012Validator(SCHEMA).is_valid(value)
     assert (first_violation(value, SCHEMA) is None) == fits
 
@@ -53,10 +56,86 @@ def test_a_schema_answer_is_read_by_structure_and_value() -> None:
     assert scorer.score('{"a": ', {"value": {}}, "length").label == "truncated"
 
 
-@pytest.mark.parametrize("schema", [{"oneOf": []}, {"type": "float"}, {"properties": {"a": {"typ": "x"}}}, 3])
-def test_a_schema_beyond_the_supported_part_is_refused(schema: object) -> None:
-    with pytest.raises(ValueError, match=r"schema|type"):
+DEEP: dict[str, object] = {}
+for _ in range(400):
+    DEEP = {"items": DEEP}
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        (3, ()),
+        (True, ()),
+        ({"oneOf": []}, ()),
+        ({"$ref": "#"}, ()),
+        ({"$ref": "https://example.org/schema.json"}, ()),
+        ({"properties": {"a": {"items": {"$ref": "#"}}}}, ("properties", "a", "items")),
+        ({"properties": {"a": {"typ": "x"}}}, ("properties", "a")),
+        ({1: 2}, ()),
+        ({"type": "float"}, ("type",)),
+        ({"type": [["x"]]}, ("type",)),
+        ({"type": []}, ("type",)),
+        ({"minItems": "3"}, ("minItems",)),
+        ({"maxLength": -1}, ("maxLength",)),
+        ({"minimum": True}, ("minimum",)),
+        ({"minimum": math.nan}, ()),
+        ({"required": "a"}, ("required",)),
+        ({"required": [1]}, ("required", 0)),
+        ({"properties": [1]}, ("properties",)),
+        ({"properties": {"a": 3}}, ("properties", "a")),
+        ({"items": {"properties": {"a": {"minItems": 1.5}}}}, ("items", "properties", "a", "minItems")),
+        ({"additionalProperties": {"pattern": "["}}, ("additionalProperties", "pattern")),
+        ({"pattern": "a{1000}{1000}"}, ("pattern",)),
+        ({"pattern": "^(?!b)"}, ("pattern",)),
+        ({"pattern": r"(a)\1"}, ("pattern",)),
+        (DEEP, ()),
+    ],
+)
+def test_a_schema_that_is_none_is_refused_with_the_key(schema: object, path: tuple[str | int, ...]) -> None:
+    with pytest.raises(BadExpect, match=r"schema|type") as caught:
         get_scorer("json_schema").check_expect({"schema": schema})
+    assert caught.value.path == ("schema", *path)
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "^(a*)*b$", "(.*a){20}$", "a*a*a*a*a*a*b"])
+def test_no_pattern_takes_long(pattern: str) -> None:
+    expect = {"schema": {"type": "string", "pattern": pattern}}
+    scorer = get_scorer("json_schema")
+    scorer.check_expect(expect)
+    started = time.process_time()
+    assert scorer.score(json.dumps("a" * 20_000 + "!"), expect).label == "$: pattern"
+    assert time.process_time() - started < 1
+
+
+def test_a_long_list_of_many_types_is_read_for_repeats_at_once() -> None:
+    expect = {"schema": {"uniqueItems": True}}
+    values: list[object] = [{"n": n} for n in range(3000)] + [[n, True] for n in range(3000)]
+    scorer = get_scorer("json_schema")
+    started = time.process_time()
+    assert scorer.score(json.dumps([*values, [0, 1], "x"]), expect).label == "valid"
+    assert scorer.score(json.dumps([*values, [0, True], "x"]), expect).label == "$: uniqueItems"
+    assert time.process_time() - started < 1
+
+
+def test_the_first_of_many_violations_in_a_long_answer_is_found_at_once() -> None:
+    expect = {"schema": {"additionalProperties": {"type": "integer"}}}
+    text = json.dumps({f"k{n}": "x" for n in range(3000)})
+    started = time.process_time()
+    assert get_scorer("json_schema").score(text, expect).label == "$.k0: type"
+    assert time.process_time() - started < 1
+
+
+def test_an_answer_that_is_nested_too_deeply_for_a_schema_is_scored() -> None:
+    expect = {"schema": {"uniqueItems": True}}
+    deep = "[" * 700 + "]" * 700
+    score = get_scorer("json_schema").score(f"[{deep}, {deep}]", expect)
+    assert (score.value, score.label) == (0.0, "nested_too_deeply")
+
+
+@pytest.mark.parametrize("keyword", ["items", "additionalProperties"])
+def test_a_schema_that_allows_nothing_more_is_kept_to(keyword: str) -> None:
+    scorer = get_scorer("json_schema")
+    assert scorer.score("[1]" if keyword == "items" else '{"a": 1}', {"schema": {keyword: False}}).value == 0
 
 
 CALL = {"name": "move", "arguments": {"count": 2, "to": [1, 2]}}

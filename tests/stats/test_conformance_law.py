@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tais.errors import TaisError
-from tais.stats.conformance.laws import TokenLaws, from_listed, partition
+from tais.stats.conformance.laws import TokenLaws, partition
 
 
 def laws(**other: object) -> TokenLaws:
@@ -89,11 +89,9 @@ def test_partition_refuses_tokens_outside_the_vocabulary() -> None:
         partition(np.log(np.full((1, 4), 0.25)), np.array([4]), 2, cluster=one, sample=one)
 
 
-def test_a_token_outside_the_servers_list_falls_into_the_rest() -> None:
-    ids, two = np.array([[7, 3, -1], [1, 0, 9]]), np.zeros(2, np.int64)
+def test_a_token_outside_the_listed_ones_falls_into_the_rest() -> None:
+    two = np.zeros(2, np.int64)
     logprobs = np.log(np.array([[0.5, 0.25, 1e-300], [0.4, 0.3, 0.2]]))
-    made = from_listed(ids, logprobs, np.array([3, 5]), cluster=two, sample=two)
-    assert made.given.tolist() == [1, 3]
+    # The second of the first row, and none of those that the second row lists.
+    made = TokenLaws(logprobs, np.array([1, 3]), two, two)
     assert made.checked().target()[:, 3] == pytest.approx([0.25, 0.1])
-    with pytest.raises(TaisError, match="token 1 lists a token twice"):
-        from_listed(np.array([[1, 2], [4, 4]]), logprobs[:, :2], np.array([1, 4]), cluster=two, sample=two)

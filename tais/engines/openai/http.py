@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tais.common.text import words
 from tais.engines.base import EngineRefusal, ServerFailure
 from tais.manifest.engine_options import OpenaiOptions
 
@@ -218,7 +219,7 @@ class Client:
         """Return a server's words on one line, short, without the key that it may repeat."""
         if self._key:
             text = text.replace(self._key, "***")
-        flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        flat = words(text)
         return flat if len(flat) <= 300 else f"{flat[:297]}..."
 
     async def _back_off(self, attempt: int) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tais.common.text import first_line
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest, text_after
 from tais.engines.resolved import to_plain
-from tais.engines.tokenizer import _NOT_INSTALLED, _first_line, read_tokenizer
+from tais.engines.tokenizer import NOT_INSTALLED, read_tokenizer
 from tais.engines.transformers.decoding import Decoded, Speculation, decode
 from tais.manifest.engine_options import TransformersOptions, read_options, wrong_option
 from tais.manifest.model import Arm, Sampling
@@ -56,7 +57,7 @@ def preload(models: Sequence[str]) -> None:
         When transformers or torch is not installed.
     """
     if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
-        raise EngineRefusal(_NOT_INSTALLED)
+        raise EngineRefusal(NOT_INSTALLED)
     from tais.common.foreign import hide_broken_packages
 
     hide_broken_packages()
@@ -145,7 +146,7 @@ class TransformersEngine:
         except (ValueError, TypeError, ImportError, OSError, KeyError, RuntimeError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            raise EngineRefusal(f"transformers refuses {model}: {_first_line(error)}") from error
+            raise EngineRefusal(f"transformers refuses {model}: {first_line(error)}") from error
 
     def _load_assistant(self) -> PreTrainedModel | None:
         if self.speculation is None or self.speculation["method"] != "assistant_model":
@@ -267,7 +268,7 @@ def _device(asked: str | None) -> device:
     try:
         return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError as error:
-        raise EngineRefusal(f"no device {asked!r}: {_first_line(error)}") from error
+        raise EngineRefusal(f"no device {asked!r}: {first_line(error)}") from error
 
 
 def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

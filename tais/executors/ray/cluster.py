@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tais.common.machine import package_versions
+from tais.common.text import first_line
 from tais.errors import EngineError, Place, StoreError
 from tais.executors.needs import Needs
 from tais.executors.ray.host import Setup, probe
@@ -60,7 +61,7 @@ def connected(address: str | None) -> Iterator[ModuleType]:
     try:
         import ray
     except ImportError as error:
-        what = f"ray cannot be imported ({str(error).splitlines()[0]})"
+        what = f"ray cannot be imported ({first_line(error)})"
         raise EngineError(what, remedy="Install it: pip install 'tais[ray]'") from error
     joined = bool(ray.is_initialized())
     try:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from tais.common.files import sha256_file, store_error, temporary_path
+from tais.common.files import atomic_folder, sha256_file, store_error
 from tais.common.machine import package_versions
+from tais.common.text import first_line
 from tais.errors import EngineError, Place, UsageError
 from tais.lab.packages import torch, transformers
 from tais.lab.pretrained import load_pretrained
@@ -61,7 +61,7 @@ def load_model(
     try:
         return model.to(device)
     except RuntimeError as error:
-        what = str(error).splitlines()[0]
+        what = first_line(error)
         raise UsageError(f"{name} does not go to device {device!r}: {what}") from error
 
 
@@ -113,19 +113,11 @@ def new_folder(out: Path) -> Iterator[Path]:
         Where it cannot be written.
     """
     refuse_existing(out)
-    folder = temporary_path(out)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
+        with atomic_folder(out) as folder:
+            yield folder
     except OSError as error:
         raise store_error(error, out) from error
-    try:
-        yield folder
-        folder.rename(out)
-    except OSError as error:
-        raise store_error(error, out) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def refuse_existing(out: Path) -> None:
@@ -184,7 +176,7 @@ def save(
             model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     except (ValueError, RuntimeError, NotImplementedError) as error:
-        what = str(error).splitlines()[0]
+        what = first_line(error)
         raise EngineError(f"the draft cannot be written: {what}") from error
     for path in folder.glob("*.safetensors"):
         path.chmod(0o644)

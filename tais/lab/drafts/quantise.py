@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from tais.common.files import sha256_file
+from tais.common.text import first_line
 from tais.errors import EngineError, UsageError
 from tais.lab.drafts.calibration_data import passages, read_prompts
 from tais.lab.drafts.compliance import find_battery, measure_refusals
@@ -240,7 +241,7 @@ def _run(block: torch.nn.Module, states: torch.Tensor, settings: dict[str, objec
     try:
         given = block(states, **settings)
     except (RuntimeError, TypeError, ValueError) as error:
-        what = str(error).splitlines()[0]
+        what = first_line(error)
         raise EngineError(f"a block of this model cannot be run by itself: {what}") from error
     return given[0] if isinstance(given, tuple) else given
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from tais.common.files import store_error, sync_directory, temporary_path
+from tais.common.files import atomic_path, store_error
 from tais.errors import Place, StoreError
 from tais.lab.verification.selector.actions import Grid
 from tais.lab.verification.selector.facts import DataFacts
@@ -67,24 +67,23 @@ def write_data(path: Path, rows: Iterable[Row], grid: Grid, facts: DataFacts) ->
         When it cannot be written, or there is no row.
     """
     meta = json.dumps({"version": VERSION, "grid": grid.to_json(), **facts}).encode()
-    temporary = temporary_path(path)
-    written = 0
+    schema = _SCHEMA.with_metadata({_META: meta})
     try:
-        schema = _SCHEMA.with_metadata({_META: meta})
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            for batch in _batches(rows):
-                writer.write_table(batch.replace_schema_metadata(schema.metadata))
-                written += batch.num_rows
-        if not written:
-            raise StoreError(
-                "no root was met", place=Place(str(path)), remedy="Take more prompts or longer answers"
-            )
-        temporary.replace(path)
-        sync_directory(path.parent)
+        with atomic_path(path) as temporary:
+            return _write(temporary, rows, schema, path)
     except OSError as error:
         raise store_error(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def _write(temporary: Path, rows: Iterable[Row], schema: pa.Schema, path: Path) -> int:
+    written = 0
+    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for batch in _batches(rows):
+            writer.write_table(batch.replace_schema_metadata(schema.metadata))
+            written += batch.num_rows
+    if not written:
+        remedy = "Take more prompts or longer answers"
+        raise StoreError("no root was met", place=Place(str(path)), remedy=remedy)
     return written
 
 

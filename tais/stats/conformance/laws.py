@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from tais.errors import TaisError
 from tais.stats.proportions import FloatArray
 
-__all__ = ["IntArray", "TokenLaws", "from_listed", "partition"]
+__all__ = ["IntArray", "TokenLaws", "partition"]
 
 IntArray = NDArray[np.int64]
 _Number = TypeVar("_Number", np.float64, np.int64)
@@ -129,44 +129,6 @@ def _cells(listed: FloatArray, rest: FloatArray | None, floor: float, whose: str
         )
     cells = np.concatenate([probabilities, left[:, None]], axis=1)
     return np.asarray(cells / cells.sum(axis=1, keepdims=True))
-
-
-def from_listed(
-    ids: IntArray,
-    logprobs: FloatArray,
-    tokens: IntArray,
-    *,
-    cluster: IntArray,
-    sample: IntArray,
-    draft_logprobs: FloatArray | None = None,
-) -> TokenLaws:
-    """Laws on {listed tokens, rest}, from the top k that a server returns.
-
-    Parameters
-    ----------
-    ids, logprobs
-        Listed tokens and their log-probabilities after warping, shape (n, k): the k best, without the sampled
-        token where that is not one of them. Pad with -1 and -inf.
-    tokens
-        What was sampled, shape (n,).
-    cluster, sample
-        Shape (n,).
-    draft_logprobs
-        The draft's, of the same tokens, shape (n, k).
-
-    Raises
-    ------
-    TaisError
-        Where a row lists a token twice.
-    """
-    ids = np.asarray(ids)
-    ordered = np.sort(ids, axis=1)
-    twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
-    if twice.any():
-        raise TaisError(f"the law of token {int(twice.argmax())} lists a token twice")
-    hit = ids == np.asarray(tokens)[:, None]
-    given = np.where(hit.any(axis=1), hit.argmax(axis=1), ids.shape[1]).astype(np.int64)
-    return TokenLaws(logprobs, given, cluster, sample, draft_logprobs)
 
 
 def partition(
