@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 QUICK := not engine and not nightly and not gpu and not browser and not slow
 KEY := $(shell cat pyproject.toml constraints/*.txt 2>/dev/null | sha256sum | cut -c1-16)
 
-.PHONY: help demo test unit engine check lint format bench models constraints clean
+.PHONY: help demo test unit lab engine check lint format bench models constraints clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ test: $(VENV)/ready-dev-$(KEY)  ## Run all tests, the real engine included
 
 unit: $(VENV)/ready-dev-$(KEY)  ## Run the tests that need no engine
 	$(BIN)/python -m pytest -n 2 --dist loadfile --hypothesis-profile=quick -m "$(QUICK)"
+
+lab: $(VENV)/ready-dev-$(KEY)  ## Run the tests of the lab, which need torch
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not engine and not nightly and not gpu" tests/lab
 
 engine: $(VENV)/ready-dev-$(KEY)  ## Run the tests on the real engine
 	$(BIN)/python -m pytest -m "engine and not nightly"

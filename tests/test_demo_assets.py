@@ -114,6 +114,7 @@ def test_expected_keys_are_asked_for() -> None:
     assert all(key in line["prompt"] for line in items("json") for key in line["expect"])
 
 
+@pytest.mark.slow
 def test_no_battery_prompt_was_trained_on() -> None:
     demo = tool("demo_corpus")
     prompts = {item["prompt"] for kind in KINDS for item in items(kind)}

@@ -177,13 +177,13 @@ ENDPOINT: tuple[str | int, ...] = ("contrasts", 0, "endpoints", 0)
     ("keys", "value"),
     [
         ((*ENDPOINT, "candidate_rate"), 0.9),
-        ((*ENDPOINT, "tost", "p"), 0.0001),
-        ((*ENDPOINT, "details", "flips", "safe_to_unsafe"), 0),
+        pytest.param(*((*ENDPOINT, "tost", "p"), 0.0001), marks=pytest.mark.slow),
+        pytest.param(*((*ENDPOINT, "details", "flips", "safe_to_unsafe"), 0), marks=pytest.mark.slow),
         (("contrasts", 0, "identity", "identical"), 120),
-        (("contrasts", 0, "reasons"), []),
-        (("contrasts", 2, "verdict"), "pass"),
+        pytest.param(*(("contrasts", 0, "reasons"), []), marks=pytest.mark.slow),
+        pytest.param(*(("contrasts", 2, "verdict"), "pass"), marks=pytest.mark.slow),
         (("verdict",), "fail"),
-        (("facts", "arms", "candidate", "samples"), 121),
+        pytest.param(*(("facts", "arms", "candidate", "samples"), 121), marks=pytest.mark.slow),
         (("details", "added"), 1),
     ],
 )

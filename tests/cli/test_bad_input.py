@@ -134,6 +134,7 @@ def test_worker_that_dies_names_arm_phase_and_last_words(tais: Tais, screen: Scr
     assert list(screen.out.glob("*/*/arms/target/part-*"))
 
 
+@pytest.mark.slow
 def test_worker_that_raises_keeps_what_it_had(tais: Tais, screen: Screen) -> None:
     screen.options("target", fail_at=50, failure="error")
     error = failing(tais, screen, 4)
@@ -141,6 +142,7 @@ def test_worker_that_raises_keeps_what_it_had(tais: Tais, screen: Screen) -> Non
     assert list(screen.out.glob("*/*/arms/target/part-*"))
 
 
+@pytest.mark.slow
 def test_worker_out_of_memory_says_what_to_lower(tais: Tais, screen: Screen) -> None:
     screen.options("target", fail_at=1, failure="memory")
     assert "Lower max_num_seqs" in failing(tais, screen, 4)
@@ -261,6 +263,7 @@ def test_usage_errors_exit_2(tais: Tais) -> None:
     assert tais("report", "/nowhere").returncode == 4
 
 
+@pytest.mark.slow
 def test_control_characters_of_an_engine_never_reach_the_terminal(tais: Tais, screen: Screen) -> None:
     screen.options("target", refuse_start="\x1b[31mred\x1b[0m\u202eevil\x07")
     done = tais("run", screen.path, "--out", screen.out)

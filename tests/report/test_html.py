@@ -149,6 +149,7 @@ def test_the_first_difference_is_marked_and_so_is_an_early_end() -> None:
     assert marked("<b>", None) == "&lt;b&gt;"
 
 
+@pytest.mark.slow
 def test_a_thousand_items_stay_a_small_page() -> None:
     many = tuple(item(f"i-{n}", "p" * 200, "a" * 800, "b" * 800, flipped=n % 2 == 0) for n in range(1000))
     items = contrast().items

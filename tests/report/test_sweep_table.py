@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -44,8 +45,9 @@ def swept(**changes: Any) -> Report:
     return report(same, other, facts={**facts("target", "a", "b"), "sweep": {**sweep, **changes}})
 
 
-def figure(of: Report) -> str:
-    (plot,) = [plot for plot in draw_plots(of) if plot.key == "sweep"]
+@cache
+def figure() -> str:
+    (plot,) = [plot for plot in draw_plots(swept()) if plot.key == "sweep"]
     return plot.svg
 
 
@@ -63,7 +65,7 @@ def test_a_value_shows_the_worst_that_it_came_to() -> None:
 
 
 def test_the_heat_map_says_in_words_all_that_it_shows() -> None:
-    svg = figure(swept())
+    svg = figure()
     (label,) = re.findall(r'aria-label="([^"]+)"', svg)
     assert label == (
         "Sweep. seqs 1: 100.00 % identical, mine 0.00 pp; seqs 8: 99.97 % identical, mine −2.00 pp, "
@@ -73,7 +75,7 @@ def test_the_heat_map_says_in_words_all_that_it_shows() -> None:
 
 
 def test_colour_tells_worse_from_better_and_figures_say_it_too() -> None:
-    svg = figure(swept())
+    svg = figure()
     assert svg.count('fill="var(--s2, #d55e00)"') == 2
     assert svg.count('fill="var(--s1, #0072b2)"') == 2
     for text in ("−2.0", "+1.0", "0.0", "100", "99.9"):
@@ -82,8 +84,8 @@ def test_colour_tells_worse_from_better_and_figures_say_it_too() -> None:
 
 
 def test_all_answers_but_one_do_not_read_as_all() -> None:
-    assert ">100</text>" in figure(swept())
-    assert figure(swept()).count(">99.9</text>") == 2
+    assert ">100</text>" in figure()
+    assert figure().count(">99.9</text>") == 2
 
 
 @pytest.mark.parametrize(

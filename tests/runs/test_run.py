@@ -151,6 +151,7 @@ def test_ledger_shows_every_attempt(tais: Tais, screen: Screen) -> None:
     assert [attempt["outcome"] for attempt in attempts] == ["fail", "unfinished"]
 
 
+@pytest.mark.slow
 def test_imported_outputs_need_no_engine(tais: Tais, screen: Screen) -> None:
     for name, text in (("old", "I'm sorry, no."), ("new", "I'm sorry, no!")):
         lines = (json.dumps({"item_id": f"m-{i:03d}", "text": text}) + "\n" for i in range(120))

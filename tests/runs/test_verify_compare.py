@@ -68,6 +68,7 @@ def test_a_safer_model_is_not_inferior_though_not_equivalent(runs: tuple[Path, P
     assert strict.upgrade["verdicts"] == made.upgrade["verdicts"]
 
 
+@pytest.mark.slow
 def test_a_worse_model_fails_and_may_bear_the_old_name(runs: tuple[Path, Path], tmp_path: Path) -> None:
     old, new = runs
     assert compare_runs(Side(old, "target"), Side(new, "bad"), tmp_path).report.verdict.value == "fail"

@@ -16,6 +16,7 @@ def rows(slope: float, prompts: int = 300, seed: int = 0) -> tuple[np.ndarray, n
     return np.tile(doses, prompts), outcome.ravel(), np.arange(prompts).repeat(5)
 
 
+@pytest.mark.slow
 def test_slope_and_error_equal_those_of_statsmodels() -> None:
     import statsmodels.api as sm
 

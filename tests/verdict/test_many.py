@@ -11,6 +11,7 @@ from tais.stats.paired import mcnemar
 from tais.stats.stratified import pool_strata
 
 
+@pytest.mark.slow
 def test_holm_equals_that_of_statsmodels() -> None:
     from statsmodels.stats.multitest import multipletests
 

@@ -84,6 +84,7 @@ def test_an_undecided_endpoint_names_the_n_that_would_decide() -> None:
     assert result.verdict == Verdict.inconclusive
 
 
+@pytest.mark.slow
 def test_exact_rules_need_99_items() -> None:
     assert one(98, exact=True).verdict == Verdict.inconclusive
     passed = one(99, exact=True)

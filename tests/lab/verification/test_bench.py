@@ -21,6 +21,9 @@ from tais.lab.workbench.bench import (
 )
 from tests.conftest import ROOT, Tais
 
+# Importing torch takes longer than a unit test may; `make lab` and CI run the file.
+pytestmark = pytest.mark.slow
+
 DEMO = ROOT / "models" / "demo"
 
 
@@ -89,7 +92,6 @@ def test_tasks_are_put_together_by_their_passes() -> None:
     assert one.tokens_per_second == pytest.approx(200 / 3)
 
 
-@pytest.mark.slow
 def test_the_command_writes_table_json_and_plot(tais: Tais, tmp_path: Path) -> None:
     chosen = ("--verifier", "block", "--verifier", "traversal")
     done = tais(

@@ -11,6 +11,9 @@ import pytest
 from tais.lab.verification import VERIFIERS
 from tests.conftest import ROOT, Tais
 
+# Importing torch takes longer than a unit test may; `make lab` and CI run the file.
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs" / "verification.md").read_text(encoding="utf-8")
 
 

@@ -20,6 +20,9 @@ from tais.lab.verification.kseq import discount
 from tais.lab.verification.laws import TOY2, TOY3, context_free
 from tais.lab.verification.typical import threshold
 
+# Importing torch takes longer than a unit test may; `make lab` and CI run the file.
+pytestmark = pytest.mark.slow
+
 
 def one_level_bound(p: NDArray[np.float64], q: NDArray[np.float64], draws: int) -> float:
     """The largest acceptance of one level: 1 + min over sets H of p(H) - q(H)^draws; looks at all subsets."""

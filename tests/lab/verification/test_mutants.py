@@ -11,6 +11,9 @@ from tais.lab.verification.exact_law import ExactLaw, Finding, exact_law
 from tais.lab.verification.laws import TOY2, TOY3, Pair, context_free, random_pair
 from tests.lab.verification import mutants
 
+# Importing torch takes longer than a unit test may; `make lab` and CI run the file.
+pytestmark = pytest.mark.slow
+
 ROOT: tuple[int, ...] = ()
 
 
@@ -30,12 +33,12 @@ AT_THE_ROOT = [
     (mutants.traversal_keeps_its_weight, "paths:2x2", 4),
     # The picked token has another law than the one that it is tested against.
     (mutants.gbv_with_two_orders_of_ties, "paths:2x1", 4),
-    pytest.param(mutants.gbv_against_the_law_of_one_draw, "paths:2x2", 4, marks=pytest.mark.slow),
-    pytest.param(mutants.gbv_without_the_trunk, "delayed:1,2,1", 4, marks=pytest.mark.slow),
+    (mutants.gbv_against_the_law_of_one_draw, "paths:2x2", 4),
+    (mutants.gbv_without_the_trunk, "delayed:1,2,1", 4),
     (mutants.khisti_with_a_fallback_that_disagrees, "paths:2x1", 4),
     # The root of a delayed tree has one child, which is tested K times.
     (mutants.specinfer_with_trunk_copies, "delayed:1,2,1", 3),
-    pytest.param(mutants.kseq_with_trunk_copies, "delayed:1,2,1", 3, marks=pytest.mark.slow),
+    (mutants.kseq_with_trunk_copies, "delayed:1,2,1", 3),
     (mutants.specinfer_on_distinct_children, "paths:2x1", 3),
     (mutants.specinfer_without_normalising, "paths:2x1", 4),
     (mutants.recursive_without_renormalising, "paths:2x1", 4),

@@ -20,6 +20,9 @@ from tais.lab.verification.replay import outcomes
 from tais.lab.verification.shapes import grow
 from tais.lab.verification.tally import Tally
 
+# Importing torch takes longer than a unit test may; `make lab` and CI run the file.
+pytestmark = pytest.mark.slow
+
 TEXTS = ["chain:4", "paths:3x2", "delayed:2,3,1", "entropy:0.75,3,4", "tree:3,2", "distinct:2,2", "topk:4"]
 
 
