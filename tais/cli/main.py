@@ -13,8 +13,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from tais.common.version import __version__
 from tais.cli.console import say_error
+from tais.common.version import __version__
 from tais.errors import TaisError
 
 if TYPE_CHECKING:
