@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,7 +24,7 @@ from tais.rundir.items import StoredItem, prompt_text
 from tais.rundir.scores import _keys, answer_texts, flipped_scores, paired_scores
 from tais.verdict.report import ContrastReport, ItemReport, ItemsReport, Report, TextReport
 
-__all__ = ["Limits", "first_difference", "prompt_text", "with_items"]
+__all__ = ["Limits", "first_difference", "with_items"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _STEP = 4096
@@ -219,6 +219,6 @@ def first_difference(left: str, right: str) -> int | None:
     start = 0
     while start < shorter and left[start : start + _STEP] == right[start : start + _STEP]:
         start += _STEP
-    pairs: Iterator[Any] = zip(left[start : start + _STEP], right[start : start + _STEP], strict=False)
+    pairs = zip(left[start : start + _STEP], right[start : start + _STEP], strict=False)
     found = next((start + index for index, (a, b) in enumerate(pairs) if a != b), None)
     return shorter if found is None else found

@@ -19,8 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tais.errors import StoreError
+from tais.rundir.layout import SECOND_SCORES
+from tais.rundir.lock_model import Lock
 from tais.rundir.samples import answers
-from tais.rundir.scores import SECOND
 from tais.scorers import ScorerBase, scorer_label
 from tais.scorers.judges import Judge
 from tais.scoring.locked_scorers import all_scorers, judges_of
@@ -55,7 +57,7 @@ Rows = dict[Key, _Row]
 
 def with_opinions(
     report: Report,
-    lock: Mapping[str, Any],
+    lock: Lock,
     arm_dirs: Mapping[str, Path],
     scores: Path,
     replies: Replies,
@@ -96,17 +98,18 @@ def with_opinions(
     return report.model_copy(update={"contrasts": contrasts, "details": details})
 
 
-def _judges(lock: Mapping[str, Any], replies: Replies) -> list[dict[str, Any]]:
+def _judges(lock: Lock, replies: Replies) -> list[dict[str, Any]]:
     """Say what each judge was asked, and what equal answers saved."""
     found = []
     for name, scorers in judges_of(lock).items():
-        arm, tally = lock["judges"][name], replies.judging.get(name, Judging())
-        model = arm["model"]
+        if name not in lock.judges:
+            raise StoreError(f"the lock names no judge {name!r}, which a scorer asks")
+        arm, tally = lock.judges[name], replies.judging.get(name, Judging())
         found.append(
             {
                 "judge": name,
-                "model": model["folder"] if isinstance(model, Mapping) else model,
-                "engine": arm["engine"],
+                "model": arm.model_name,
+                "engine": arm.engine,
                 "scorers": sorted({scorer.name for scorer in scorers}),
                 "answers": tally.answers,
                 "asked": len(tally.asked),
@@ -132,7 +135,7 @@ class _Opinions:
         self.first, *self.others = self.scorers
         self.rows = _read(scores, battery)
         if self.others:
-            self.rows |= _read(scores.with_name(SECOND), battery)
+            self.rows |= _read(scores.with_name(SECOND_SCORES), battery)
 
     def agreements(self) -> Iterator[dict[str, Any]]:
         """Yield agreement of the deciding scorer with each other one, every distinct answer once."""

@@ -54,8 +54,9 @@ def report(
     from tais.cli.views.report import render_text
     from tais.common.files import write_atomic
     from tais.report.render import render
+    from tais.report.renderer import with_renderer
 
-    decided = recompute(run_dir)
+    decided = with_renderer(recompute(run_dir))
     if format is Format.terminal:
         text = render_text(decided, run_dir)
     else:

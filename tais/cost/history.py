@@ -9,9 +9,10 @@ from typing import Any
 
 from tais.cost.rates import RATES, ArmRates, Rates, read_rates, stack_digest
 from tais.errors import TaisError
-from tais.rundir.layout import LEDGER
+from tais.rundir.layout import LEDGER, RunDir
 from tais.rundir.ledger import read_ledger
-from tais.rundir.lock import read_lock, run_arms
+from tais.rundir.lock import read_lock
+from tais.rundir.lock_model import Lock
 
 __all__ = ["known_rates", "rates_of_run"]
 
@@ -20,7 +21,7 @@ _FINISHED = ("pass", "fail", "inconclusive")
 _LOOKED_AT = 10
 
 
-def known_rates(parent: Path, lock: Mapping[str, Any]) -> Rates | None:
+def known_rates(parent: Path, lock: Lock) -> Rates | None:
     """Return the rates that are at hand for a lock: of its last calibration or finished run, the newer.
 
     Parameters
@@ -35,14 +36,14 @@ def known_rates(parent: Path, lock: Mapping[str, Any]) -> Rates | None:
     Rates or None
         None where nothing was measured on these stacks.
     """
-    wanted = run_arms(lock)
+    wanted = lock.run_arms()
     path = parent / RATES
     try:
         calibrated, made = read_rates(path), path.stat().st_mtime
     except (TaisError, OSError):
         calibrated, made = None, 0.0
     for run_dir in _finished(parent):
-        newer = (run_dir / "report.json").stat().st_mtime > made
+        newer = RunDir(run_dir).report.stat().st_mtime > made
         found = rates_of_run(run_dir) if newer else None
         if found is not None and all(found.of(arm, stack_digest(lock, arm)) for arm in wanted):
             return found
@@ -59,7 +60,7 @@ def _finished(parent: Path) -> list[Path]:
         return []
     names = [e["run"] for e in entries if e.get("event") == "end" and e.get("outcome") in _FINISHED]
     unique = list(dict.fromkeys(reversed(names)))[:_LOOKED_AT]
-    return [parent / name for name in unique if (parent / name / "report.json").is_file()]
+    return [parent / name for name in unique if RunDir(parent / name).report.is_file()]
 
 
 def rates_of_run(run_dir: Path) -> Rates | None:
@@ -71,7 +72,7 @@ def rates_of_run(run_dir: Path) -> Rates | None:
     only a part of its answers, and an arm from a cache was timed elsewhere: neither gives rates.
     """
     try:
-        facts = json.loads((run_dir / "report.json").read_bytes())["facts"]
+        facts = json.loads(RunDir(run_dir).report.read_bytes())["facts"]
         lock = read_lock(run_dir)
         run, arms = facts["run"], facts["arms"]
         if run["resumed"]:
@@ -110,10 +111,11 @@ def _arm(phases: Mapping[str, float], facts: Mapping[str, Any], stack: str) -> A
     )
 
 
-def devices_of(engine_args: Mapping[str, Any], hardware: Mapping[str, Any] | None) -> int:
+def devices_of(engine_args: Mapping[str, object], hardware: Mapping[str, object] | None) -> int:
     """Return the GPUs that an arm holds, or the cores of the machine where it has none."""
     if hardware is not None and not hardware.get("gpus"):
-        return int(hardware.get("logical_cores") or 1)
+        cores = hardware.get("logical_cores")
+        return cores if isinstance(cores, int) and cores else 1
     sizes = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
     product = 1
     for key in sizes:

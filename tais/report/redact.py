@@ -34,9 +34,9 @@ def is_redacted(report: Mapping[str, Any]) -> bool:
     return any(items) or any(isinstance(prompt, dict) for prompt in prompts)
 
 
-def holds_redacted(run_dir: Path) -> bool:
-    """Return whether the report of a finished run is a redacted one."""
-    return is_redacted(json.loads((run_dir / "report.json").read_bytes()))
+def holds_redacted(report: Path) -> bool:
+    """Return whether the file of a report holds a redacted one."""
+    return is_redacted(json.loads(report.read_bytes()))
 
 
 def _contrast(contrast: ContrastReport) -> ContrastReport:

@@ -8,7 +8,9 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["renderer"]
+from tais.verdict.report import Report
+
+__all__ = ["renderer", "with_renderer"]
 
 _PACKAGE = Path(__file__).parents[1]
 # What pages are written with lies in other rooms, too.
@@ -24,6 +26,12 @@ def renderer() -> dict[str, str]:
     Where two of these are equal, so are report.html, report.md and junit.xml of one report.
     """
     return dict(_renderer())
+
+
+def with_renderer(report: Report) -> Report:
+    """Return a report that says what its pages are rendered with, beside the version of TAIS."""
+    facts = {"tais": report.facts.get("tais"), "renderer": renderer(), **report.facts}
+    return report.model_copy(update={"facts": facts})
 
 
 @cache

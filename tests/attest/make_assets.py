@@ -23,7 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from tais.analysis.analyse import analyse
 from tais.attest import Signer
 from tais.attest.keys import generate
-from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
+from tais.report.renderer import with_renderer
+from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE, RunDir
+from tais.rundir.lock import read_lock
 from tests.attest.runs import ASSETS, SIGNED, TRUSTED, make_run, resign
 
 # In the past on any machine: the gate refuses a run from the future.
@@ -62,7 +64,9 @@ def anonymise(run_dir: Path, noon: datetime) -> Path:
     day = noon.isoformat(timespec="seconds")
     facts |= {"id": moved.name, "started": day, "ended": day}
     facts["ledger"]["attempts"] = []
-    (moved / "report.json").write_text(analyse(moved, facts, keep_scores=True).to_json())
+    run = RunDir(moved)
+    decided = with_renderer(analyse(run, read_lock(moved), facts, run.scores))
+    (moved / "report.json").write_text(decided.to_json())
     return moved
 
 

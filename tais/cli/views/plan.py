@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tais.common.text import printable
 from tais.scorers import scorer_label
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tais.cost.rates import Rates
     from tais.manifest.expanded_sweep import Swept
     from tais.plan.plan import Plan
+    from tais.rundir.lock_model import Lock, LookSchedule
 
 __all__ = ["print_cost", "print_plan"]
 
@@ -41,13 +42,13 @@ def print_plan(plan: Plan) -> None:
         console.print(line)
     if plan.manifest.sweep is not None:
         console.print(_sweep(plan.manifest.sweep))
-    if plan.lock["contrasts"]:
+    if plan.lock.contrasts:
         console.print(_contrasts(plan))
-    if "sequential" in plan.lock:
-        console.print(_looks(plan.lock))
+    if plan.lock.sequential is not None:
+        console.print(_looks(plan.lock, plan.lock.sequential))
     for line in (*_too_small(plan), *_not_looked_up(plan)):
         console.print(line, style="yellow")
-    roles = {contrast["role"] for contrast in plan.lock["contrasts"]}
+    roles = {contrast.role.value for contrast in plan.lock.contrasts}
     if "screen" not in roles:
         console.print(f"records {len(plan.arms)} arms for tais compare and screens nothing", style="dim")
         return
@@ -86,9 +87,9 @@ def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> No
 
 def _audits(plan: Plan, tokens: int) -> Iterator[str]:
     """Say what each reference stack must score, in answer tokens of one forward pass each."""
-    contrasts = plan.lock["contrasts"]
-    for reference in dict.fromkeys(contrast["reference"] for contrast in contrasts):
-        scopes = [c.get("audit") for c in contrasts if c["reference"] == reference]
+    contrasts = plan.lock.contrasts
+    for reference in dict.fromkeys(contrast.reference for contrast in contrasts):
+        scopes = [c.audit for c in contrasts if c.reference == reference]
         whole = scopes.count("full") + scopes.count("only")
         name = printable(reference)
         if whole:
@@ -112,13 +113,12 @@ def _sweep(sweep: Swept) -> str:
     )
 
 
-def _looks(lock: Mapping[str, Any]) -> str:
+def _looks(lock: Lock, fixed: LookSchedule) -> str:
     from tais.plan.looks import stop_without_flips
 
-    fixed = lock["sequential"]
-    counts = [entry["clusters"] for entry in fixed["batteries"].values()]
-    arms = ", ".join(printable(arm) for arm in fixed["arms"])
-    said = f"may stop early, at {fixed['looks']} looks ({fixed['kind']}): {arms}"
+    counts = [entry.clusters for entry in fixed.batteries.values()]
+    arms = ", ".join(printable(arm) for arm in fixed.arms)
+    said = f"may stop early, at {fixed.looks} looks ({fixed.kind}): {arms}"
     stop = stop_without_flips(lock)
     if stop is None:
         return f"{said}; without a flip they answer everything"
@@ -226,11 +226,11 @@ def _contrasts(plan: Plan) -> Table:
     from rich.table import Table
 
     table = Table("contrast", "role", "lossless", "differs in", box=SIMPLE, show_edge=False)
-    for contrast in plan.lock["contrasts"]:
+    for contrast in plan.lock.contrasts:
         table.add_row(
-            f"{contrast['candidate']} against {contrast['reference']}",
-            contrast["role"],
-            "claimed" if contrast["lossless"] else "not claimed",
-            ", ".join(contrast["differences"]) or "nothing",
+            f"{contrast.candidate} against {contrast.reference}",
+            contrast.role.value,
+            "claimed" if contrast.lossless else "not claimed",
+            ", ".join(contrast.differences) or "nothing",
         )
     return table
