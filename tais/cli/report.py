@@ -55,8 +55,9 @@ def report(
     """
     # Loads pyarrow, which help does without.
     from tais.analysis.analyse import recompute
+    from tais.report.renderer import with_renderer
 
-    decided = recompute(run_dir)
+    decided = with_renderer(recompute(run_dir))
     if format is Format.terminal:
         text = render_text(decided, run_dir)
     else:

@@ -12,25 +12,13 @@ import pyarrow.dataset as ds
 from tais.records import SampleKey
 from tais.rundir.samples import part_files
 
-__all__ = [
-    "CHANGED",
-    "KEY",
-    "SCHEMA",
-    "SECOND",
-    "answer_texts",
-    "flipped_scores",
-    "paired_scores",
-    "sample_keys",
-]
+__all__ = ["CHANGED", "KEY", "SCHEMA", "answer_texts", "flipped_scores", "paired_scores", "sample_keys"]
 
 KEY = ["battery", "item_id", "repeat"]
 """Columns that name one answer of an arm."""
 
 CHANGED = 0.5
 """A score in [0, 1] that moves this far has changed its mind; a binary one moves by 1."""
-
-SECOND = "second_scores.parquet"
-"""Stands beside scores.parquet."""
 
 SCHEMA = pa.schema(
     [

@@ -23,7 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from tais.analysis.analyse import analyse
 from tais.attest import Signer
 from tais.attest.keys import generate
-from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
+from tais.report.renderer import with_renderer
+from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE, RunDir
+from tais.rundir.lock import read_lock
 from tais.verdict.facts import facts_of
 from tests.attest.runs import ASSETS, SIGNED, TRUSTED, make_run, resign
 
@@ -58,13 +60,15 @@ def anonymise(run_dir: Path, noon: datetime) -> Path:
     # Made from the report as it was; what is tested here is not how it looks.
     for name in ("report.html", "report.md", "junit.xml"):
         (run_dir / name).unlink(missing_ok=True)
-    run = facts_of((run_dir / "report.json").read_bytes()).run
+    facts = facts_of((run_dir / "report.json").read_bytes()).run
     moved = run_dir.rename(run_dir.with_name(f"{noon:%Y%m%dT%H%M%S%fZ}"))
     day = noon.isoformat(timespec="seconds")
-    assert run.ledger is not None
-    ledger = run.ledger.model_copy(update={"attempts": ()})
-    run = run.model_copy(update={"id": moved.name, "started": day, "ended": day, "ledger": ledger})
-    (moved / "report.json").write_text(analyse(moved, run, keep_scores=True).to_json())
+    assert facts.ledger is not None
+    ledger = facts.ledger.model_copy(update={"attempts": ()})
+    facts = facts.model_copy(update={"id": moved.name, "started": day, "ended": day, "ledger": ledger})
+    run = RunDir(moved)
+    decided = with_renderer(analyse(run, read_lock(moved), facts, run.scores))
+    (moved / "report.json").write_text(decided.to_json())
     return moved
 
 
