@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     )
     from tais.frames import list_runs, open_run
     from tais.manifest.model import Manifest
+    from tais.rundir.lock_model import Lock
     from tais.verdict.report import Report, Verdict
 
 __all__ = [
     "EngineError",
     "Interrupted",
+    "Lock",
     "Manifest",
     "ManifestError",
     "MissingData",
@@ -60,7 +62,8 @@ __all__ = [
     "verify_run",
 ]
 
-_ROOMS = {"Manifest": "manifest.model", "Report": "verdict.report", "Verdict": "verdict.report"}
+_ROOMS = {"Lock": "rundir.lock_model", "Manifest": "manifest.model"}
+_ROOMS |= dict.fromkeys(("Report", "Verdict"), "verdict.report")
 _ROOMS |= dict.fromkeys(("list_runs", "open_run"), "frames")
 _ROOMS |= {name: "errors" for name in __all__ if name.endswith("Error")}
 _ROOMS |= dict.fromkeys(("Interrupted", "MissingData"), "errors")

@@ -24,6 +24,7 @@ from tais.manifest import load
 from tais.manifest.model import Hypothesis, Manifest, Rules
 from tais.plan import plan as planning
 from tais.plan.plan import Plan
+from tais.report.renderer import with_renderer
 from tais.runs import compare
 from tais.runs.compare import Comparison, Side
 from tais.runs.observer import Observer
@@ -167,7 +168,7 @@ def analyse_run(run_dir: str | Path) -> Report:
     >>> again.verdict is tais.open_run("reports/small/RUN").report.verdict
     True
     """
-    return recompute(Path(run_dir))
+    return with_renderer(recompute(Path(run_dir)))
 
 
 def decide(evidence: ScreenEvidence, rules: Rules | None = None) -> Report:

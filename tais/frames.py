@@ -7,7 +7,7 @@ a million answers, which no frame shows, are never in memory together.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from html import escape
@@ -27,10 +27,11 @@ from tais.report.headline import headline
 from tais.report.tables.sweep import sweep_view
 from tais.report.wording import endpoint_name
 from tais.rundir.items import StoredItem, prompt_text
-from tais.rundir.layout import ITEMS, REPORT, RunLayout, check_finished
-from tais.rundir.lock import read_lock, run_arms
+from tais.rundir.layout import RunDir, check_finished
+from tais.rundir.lock import read_lock
+from tais.rundir.lock_model import Lock
 from tais.rundir.samples import read_batches
-from tais.rundir.scores import KEY, SECOND, answer_texts, flipped_scores, paired_scores
+from tais.rundir.scores import KEY, answer_texts, flipped_scores, paired_scores
 from tais.rundir.scores import SCHEMA as SCORES
 from tais.runs import listing
 from tais.verdict.report import ContrastReport, Report
@@ -125,7 +126,7 @@ class RunResult:
         return f"<p><b>{_html(top.verdict)}</b>: {_html(top.claim)}</p><table>{rows}</table>"
 
     @cached_property
-    def lock(self) -> Mapping[str, object]:
+    def lock(self) -> Lock:
         """What was fixed before the first token."""
         return read_lock(self.run_dir)
 
@@ -141,7 +142,7 @@ class RunResult:
             When the report is damaged.
         """
         check_finished(self.run_dir)
-        path = self.run_dir / REPORT
+        path = self._run.report
         try:
             return Report.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
@@ -157,7 +158,7 @@ class RunResult:
             where there are several), `expect` (what the scorer compares with), `chat` (whether the model's
             chat template is applied).
         """
-        asked = _read(self.run_dir / ITEMS, _ASKED)
+        asked = _read(self._run.items, _ASKED)
         turns, expect = asked.column("messages").to_pylist(), asked.column("expect").to_pylist()
         frame = _pandas(asked.drop_columns(["messages", "expect"]))
         frame.insert(3, "prompt", _strings(_prompt(text) for text in turns))
@@ -186,12 +187,12 @@ class RunResult:
         UsageError
             When the run has no such arm.
         """
-        arms = run_arms(self.lock)
+        arms = self.lock.run_arms()
         if arm is not None and arm not in arms:
             where, remedy = Place(str(self.run_dir)), f"Arms: {', '.join(arms)}"
             raise UsageError(f"no arm named {arm!r} in this run", place=where, remedy=remedy)
         chosen = arms if arm is None else [arm]
-        batches = [batch for name in chosen for batch in _answers(self._layout.arm_dir(name), name)]
+        batches = [batch for name in chosen for batch in _answers(self._run.arm(name), name)]
         return _pandas(pa.Table.from_batches(batches, _SAMPLES))
 
     def scores(self) -> pd.DataFrame:
@@ -209,7 +210,7 @@ class RunResult:
             While the run is not finished: answers are scored when all are in.
         """
         check_finished(self.run_dir)
-        paths = [self._layout.scores, self.run_dir / SECOND]
+        paths = [self._run.scores, self._run.second_scores]
         tables = [_read(path, SCORES.names) for path in paths if path == paths[0] or path.exists()]
         return _pandas(pa.concat_tables(tables))
 
@@ -282,17 +283,17 @@ class RunResult:
         return _pandas(pa.Table.from_pylist(rows, schema=schema))
 
     @property
-    def _layout(self) -> RunLayout:
-        return RunLayout(self.run_dir, self.run_dir / "scores.parquet")
+    def _run(self) -> RunDir:
+        return RunDir(self.run_dir)
 
     def _flips(self, reference: str, candidate: str) -> pa.Table:
-        with _readable(self._layout.scores):
-            both = paired_scores(self._layout.scores, reference, candidate)
+        with _readable(self._run.scores):
+            both = paired_scores(self._run.scores, reference, candidate)
         flipped = flipped_scores(both).sort_by([(name, "ascending") for name in KEY])
         keys = [
             SampleKey(*row) for row in zip(*(flipped.column(name).to_pylist() for name in KEY), strict=True)
         ]
-        left, right = (answer_texts(self._layout.arm_dir(arm), keys) for arm in (reference, candidate))
+        left, right = (answer_texts(self._run.arm(arm), keys) for arm in (reference, candidate))
         columns = {
             "reference": [reference] * len(keys),
             "candidate": [candidate] * len(keys),

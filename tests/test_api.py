@@ -25,6 +25,7 @@ from tests.attest.runs import SIGNED, TRUSTED, trusted_key, write_screen
 NAMES = [
     "EngineError",
     "Interrupted",
+    "Lock",
     "Manifest",
     "ManifestError",
     "MissingData",

@@ -7,17 +7,18 @@ import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tais.analysis.changed_items import prompt_text
 from tais.common.files import canonical_json
 from tais.errors import UsageError
 from tais.manifest.model import Role
 from tais.records import SampleKey
-from tais.rundir.items import StoredItem
+from tais.rundir.items import StoredItem, prompt_text
+from tais.rundir.layout import RunDir
+from tais.rundir.lock_model import Lock
 from tais.rundir.scores import CHANGED, KEY, answer_texts, paired_scores
 
 __all__ = ["Answer", "Case", "Direction", "Selection", "Shown", "collect"]
@@ -80,8 +81,8 @@ class Shown:
 
 
 def collect(
-    lock: Mapping[str, Any],
-    arms: Path,
+    run: RunDir,
+    lock: Lock,
     scores: Path,
     items: Mapping[tuple[str, str], StoredItem],
     selection: Selection,
@@ -91,10 +92,10 @@ def collect(
 
     Parameters
     ----------
+    run
+        The run directory, with the parts of its arms.
     lock
-        Lock of the run.
-    arms
-        Folder with the parts of its arms.
+        Its lock.
     scores
         scores.parquet of the same samples.
     items
@@ -112,13 +113,13 @@ def collect(
     _check(selection, lock)
     cases: list[Case] = []
     answers: dict[str, Answer] = {}
-    for contrast in lock["contrasts"]:
-        if contrast["role"] != Role.screen.value:
+    for contrast in lock.contrasts:
+        if contrast.role is not Role.screen:
             continue
-        sides = contrast["reference"], contrast["candidate"]
+        sides = contrast.sides
         scored = _scored(paired_scores(scores, *sides), selection)
         picked = dict(_picked(scored, selection.also, secret, sides))
-        texts = [answer_texts(arms / arm, picked) for arm in sides]
+        texts = [answer_texts(run.arm(arm), picked) for arm in sides]
         for key, row in picked.items():
             item = items[key[:2]]
             pair = [_answer(item, key, found[key], secret) for found in texts]
@@ -127,10 +128,10 @@ def collect(
     return Shown(tuple(cases), {row: answers[row] for row in sorted(answers)})
 
 
-def _check(selection: Selection, lock: Mapping[str, Any]) -> None:
+def _check(selection: Selection, lock: Lock) -> None:
     known = {
-        "battery": [battery["name"] for battery in lock["batteries"]],
-        "scorer": sorted({battery["scorer"]["name"] for battery in lock["batteries"]}),
+        "battery": [battery.name for battery in lock.batteries],
+        "scorer": sorted({battery.scorer.name for battery in lock.batteries}),
     }
     for what, wanted in (("battery", selection.batteries), ("scorer", selection.scorers)):
         for name in wanted:

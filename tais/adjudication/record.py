@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from tais.adjudication.cases import Shown, collect
 from tais.adjudication.count import count_flips, count_raters, count_raters_between, panel
@@ -15,20 +14,18 @@ from tais.adjudication.labels import LABELS, LabelFile
 from tais.adjudication.sheet import Key, row_secret
 from tais.errors import Place, StoreError, UsageError
 from tais.rundir.items import StoredItem
-from tais.rundir.layout import ADJUDICATION
+from tais.rundir.layout import RunDir
+from tais.rundir.lock_model import Lock
 from tais.verdict.adjudication import AdjudicationReport
 from tais.verdict.report import Report
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["with_adjudication"]
+__all__ = ["Record", "with_adjudication"]
 
 _SCHEMA = "tais/adjudication/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class Record:
     """adjudication.json."""
 
     key: Key
@@ -36,6 +33,7 @@ class _Record:
     files: Sequence[LabelFile]
 
     def to_json(self) -> bytes:
+        """Return the file."""
         value = {
             "schema": _SCHEMA,
             "source": dict(self.source),
@@ -46,7 +44,7 @@ class _Record:
         return json.dumps(value, indent=1).encode() + b"\n"
 
     @classmethod
-    def read(cls, path: Path) -> tuple[_Record, str]:
+    def read(cls, path: Path) -> tuple[Record, str]:
         """Return the record of a run directory, and its sha256."""
         data = path.read_bytes()
         try:
@@ -62,8 +60,8 @@ class _Record:
 
 def with_adjudication(
     report: Report,
-    run_dir: Path,
-    lock: Mapping[str, Any],
+    run: RunDir,
+    lock: Lock,
     scores: Path,
     items: Mapping[tuple[str, str], StoredItem],
 ) -> Report:
@@ -74,10 +72,10 @@ def with_adjudication(
     StoreError
         When the labels are damaged, or of answers that are not in the run.
     """
-    record, digest = _Record.read(run_dir / ADJUDICATION)
+    record, digest = Record.read(run.adjudication)
     secret = row_secret(record.key)
-    shown = collect(lock, run_dir / "arms", scores, items, record.key.selection, secret)
-    _check_rows(record, shown, run_dir)
+    shown = collect(run, lock, scores, items, record.key.selection, secret)
+    _check_rows(record, shown, run)
     counted = AdjudicationReport(
         file_sha256=digest,
         source_run=record.key.run,
@@ -90,9 +88,9 @@ def with_adjudication(
     return report.model_copy(update={"adjudication": counted})
 
 
-def _check_rows(record: _Record, shown: Shown, run_dir: Path) -> None:
+def _check_rows(record: Record, shown: Shown, run: RunDir) -> None:
     for file in record.files:
         unknown = sorted(file.labels.keys() - shown.answers.keys())
         if unknown:
             what = f"{len(unknown)} labels are of answers that are not in this run"
-            raise StoreError(what, place=Place(str(run_dir / ADJUDICATION), key=unknown[0][:40]))
+            raise StoreError(what, place=Place(str(run.adjudication), key=unknown[0][:40]))

@@ -17,7 +17,7 @@ from tais.common.files import sha256_file, write_atomic
 from tais.common.text import visible
 from tais.errors import Place, UsageError
 from tais.rundir.items import Items
-from tais.rundir.layout import ADJUDICATION, REPORT, check_finished
+from tais.rundir.layout import RunDir, check_finished
 from tais.rundir.lock import read_lock
 
 __all__ = ["COLUMNS", "Key", "check_source", "export", "row_secret", "shown_of"]
@@ -81,7 +81,7 @@ def row_secret(key: Key) -> bytes:
 def check_source(run_dir: Path) -> None:
     """Raise UsageError unless people can be asked about a run."""
     check_finished(run_dir)
-    if (run_dir / ADJUDICATION).exists():
+    if RunDir(run_dir).adjudication.exists():
         remedy = "Take the run that it was made from, and give all files of labels at once"
         raise UsageError("people were asked about this run already", place=Place(str(run_dir)), remedy=remedy)
 
@@ -94,12 +94,11 @@ def shown_of(run_dir: Path, key: Key) -> Shown:
     UsageError
         When the key is of another run.
     """
-    if key.report_sha256 != sha256_file(run_dir / REPORT):
+    run = RunDir(run_dir)
+    if key.report_sha256 != sha256_file(run.report):
         remedy = f"It was exported from the run {key.run}"
         raise UsageError("this key is of another report", place=Place(str(run_dir)), remedy=remedy)
-    items = Items(run_dir / "items.parquet")
-    scores = run_dir / "scores.parquet"
-    return collect(read_lock(run_dir), run_dir / "arms", scores, items, key.selection, row_secret(key))
+    return collect(run, read_lock(run_dir), run.scores, Items(run.items), key.selection, row_secret(key))
 
 
 def export(run_dir: Path, out: Path, selection: Selection, salt: str | None = None) -> tuple[Path, Shown]:
@@ -134,7 +133,8 @@ def export(run_dir: Path, out: Path, selection: Selection, salt: str | None = No
         if path.exists():
             remedy = "Choose another --out: labels for this one may be on their way"
             raise UsageError("this file exists already", place=Place(str(path)), remedy=remedy)
-    key = Key(run_dir.resolve().name, sha256_file(run_dir / REPORT), salt or secrets.token_hex(32), selection)
+    run = RunDir(run_dir)
+    key = Key(run.id, sha256_file(run.report), salt or secrets.token_hex(32), selection)
     shown = shown_of(run_dir, key)
     if not shown.answers:
         remedy = "Nothing flipped there; --also N asks about items that agree"

@@ -1,56 +1,85 @@
-"""From a run directory to its report: score, fold, decide. No engine is needed."""
+"""From a run directory to its report: score, gather, decide. No engine is needed."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import pyarrow.compute as pc
+
+from tais.adjudication.record import with_adjudication
 from tais.analysis.answer_seconds import answer_seconds
 from tais.analysis.changed_items import with_items
 from tais.analysis.gather import fold_run
 from tais.analysis.scorer_agreement import with_scorer_agreement
 from tais.common.version import __version__
-from tais.report.renderer import renderer
+from tais.manifest.model import Hypothesis
+from tais.rundir.engine_record import read_engine
 from tais.rundir.items import Items
-from tais.rundir.layout import ADJUDICATION, RunLayout
-from tais.rundir.lock import lock_digest, read_lock, run_arms
+from tais.rundir.layout import SCORES, SECOND_SCORES, RunDir
+from tais.rundir.lock import lock_digest, read_lock
+from tais.rundir.lock_model import Lock, plain
 from tais.rundir.origin import origin_of
 from tais.rundir.samples import read_batches
-from tais.rundir.scores import SECOND
 from tais.scoring.locked_scorers import scorers_of, second_scorers_of
 from tais.scoring.replies import Replies
 from tais.scoring.score import score_arms
+from tais.verdict.evidence import ScreenEvidence
 from tais.verdict.facts import ArmFacts, Facts, RunFacts, facts_of
 from tais.verdict.report import Report
+from tais.verdict.screen import decide
 
-__all__ = ["analyse", "recompute"]
+__all__ = ["Analysis", "analyse", "examine", "recompute"]
 
 
-def analyse(run_dir: Path, run_facts: RunFacts, *, keep_scores: bool) -> Report:
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A decision, and the evidence that it rests on."""
+
+    report: Report
+    evidence: ScreenEvidence
+
+    def under(self, hypothesis: Hypothesis) -> Report:
+        """Return what the same evidence decides under another hypothesis; items and scorers left out."""
+        rules = self.evidence.rules.model_copy(update={"hypothesis": hypothesis})
+        return decide(replace(self.evidence, rules=rules))
+
+
+def analyse(run: RunDir, lock: Lock, run_facts: RunFacts, scores: Path | None = None) -> Report:
     """Score the samples of a run and decide.
 
     Parameters
     ----------
-    run_dir
+    run
         The run directory.
+    lock
+        What was fixed before the first token.
     run_facts
         Id, times and ledger, as they go into the report.
-    keep_scores
-        Whether to write scores.parquet; otherwise nothing in the directory changes.
+    scores
+        Where scores.parquet goes, and beside it the second scorers' table. None keeps none: then nothing is
+        written.
+
+    Returns
+    -------
+    Report
+        Without the fact `renderer`, which whoever writes pages adds.
 
     Raises
     ------
     StoreError
         When samples are damaged or do not belong together.
     """
-    lock = read_lock(run_dir)
-    items = Items(run_dir / "items.parquet")
-    if keep_scores:
-        return _decide(run_dir, run_dir / "scores.parquet", lock, items, run_facts)
+    return examine(run, lock, run_facts, scores).report
+
+
+def examine(run: RunDir, lock: Lock, run_facts: RunFacts, scores: Path | None = None) -> Analysis:
+    """Do what :func:`analyse` does, and return the evidence as well."""
+    if scores is not None:
+        return _Analysing(run, lock, scores).decide(run_facts)
     with tempfile.TemporaryDirectory(prefix="tais-") as folder:
-        return _decide(run_dir, Path(folder) / "scores.parquet", lock, items, run_facts)
+        return _Analysing(run, lock, Path(folder) / SCORES).decide(run_facts)
 
 
 def recompute(run_dir: Path) -> Report:
@@ -61,80 +90,83 @@ def recompute(run_dir: Path) -> Report:
     StoreError
         When this is no run directory, or samples are damaged.
     """
-    read_lock(run_dir)
-    stored = run_dir / "report.json"
-    run = facts_of(stored.read_bytes()).run if stored.exists() else RunFacts()
-    return analyse(run_dir, run if run.id else RunFacts(id=run_dir.resolve().name), keep_scores=False)
+    run = RunDir(run_dir)
+    lock = read_lock(run_dir)
+    facts = facts_of(run.report.read_bytes()).run if run.report.exists() else RunFacts()
+    return analyse(run, lock, facts if facts.id else RunFacts(id=run.id))
 
 
-def _decide(
-    run_dir: Path,
-    scores: Path,
-    lock: dict[str, Any],
-    items: Items,
-    run_facts: RunFacts,
-) -> Report:
-    from tais.verdict.screen import decide
+class _Analysing:
+    """What the steps of one analysis share."""
 
-    scorers, second, replies = scorers_of(lock), second_scorers_of(lock), Replies(run_dir)
-    layout = RunLayout(run_dir, scores)
-    arms = run_arms(lock)
-    arm_dirs = {arm: layout.arm_dir(arm) for arm in arms}
-    score_arms(scores, arm_dirs, {name: (scorer,) for name, scorer in scorers.items()}, items, replies)
-    if second:
-        score_arms(scores.with_name(SECOND), arm_dirs, second, items, replies)
-    facts = Facts.model_validate(
-        {
+    def __init__(self, run: RunDir, lock: Lock, scores: Path) -> None:
+        self.run, self.lock, self.scores = run, lock, scores
+        self.items = Items(run.items)
+        self.arm_dirs = {arm: run.arm(arm) for arm in lock.run_arms()}
+        self.scorers, self.replies = scorers_of(lock), Replies(run)
+
+    def decide(self, run_facts: RunFacts) -> Analysis:
+        self._score()
+        facts = self._facts(run_facts)
+        evidence = fold_run(self.run, self.lock, self.items, self.scores, self.scorers, facts)
+        report = decide(evidence)
+        report = with_scorer_agreement(report, self.lock, self.arm_dirs, self.scores, self.replies)
+        report = with_items(report, self.arm_dirs, self.scores, self.items)
+        if self.run.adjudication.exists():
+            report = with_adjudication(report, self.run, self.lock, self.scores, self.items)
+        return Analysis(report, evidence)
+
+    def _score(self) -> None:
+        first = {name: (scorer,) for name, scorer in self.scorers.items()}
+        score_arms(self.scores, self.arm_dirs, first, self.items, self.replies)
+        second = second_scorers_of(self.lock)
+        if second:
+            score_arms(self.scores.with_name(SECOND_SCORES), self.arm_dirs, second, self.items, self.replies)
+
+    def _facts(self, run_facts: RunFacts) -> Facts:
+        lock = self.lock
+        said = {
             "tais": __version__,
-            "renderer": renderer(),
             "run": run_facts,
-            "lock": {"sha256": lock_digest(run_dir)},
-            "manifest": {"sha256": lock["manifest"]["sha256"]},
-            "limit": lock["limit"],
-            "batteries": lock["batteries"],
-            "arms": {arm: _arm_facts(layout, lock, arm) for arm in arms},
-            **({"sweep": lock["sweep"]} if "sweep" in lock else {}),
-            **({"drill": True} if lock.get("drill") else {}),
+            "lock": {"sha256": lock_digest(self.run.root)},
+            "manifest": {"sha256": lock.manifest.sha256},
+            "limit": lock.limit,
+            "batteries": [plain(battery) for battery in lock.batteries],
+            "arms": {arm: _arm_facts(self.run, lock, arm) for arm in self.arm_dirs},
+            **({"sweep": plain(lock.sweep)} if lock.sweep is not None else {}),
+            **({"drill": True} if lock.drill else {}),
         }
-    )
-    report = decide(fold_run(layout, lock, items, scorers, facts))
-    report = with_scorer_agreement(report, lock, arm_dirs, scores, replies)
-    report = with_items(report, arm_dirs, scores, items)
-    if (run_dir / ADJUDICATION).exists():
-        from tais.adjudication.record import with_adjudication
-
-        return with_adjudication(report, run_dir, lock, scores, items)
-    return report
+        return Facts.model_validate(said)
 
 
-def _arm_facts(layout: RunLayout, lock: Mapping[str, Any], arm: str) -> ArmFacts:
-    import pyarrow.compute as pc
+def _arm_facts(run: RunDir, lock: Lock, arm: str) -> ArmFacts:
+    fixed, folder = lock.arms[arm], run.arm(arm)
+    written = plain(fixed)
+    environment = read_engine(folder).environment
+    origin = origin_of(folder)
+    said = {
+        "engine": fixed.engine,
+        "model": fixed.model_name,
+        "dtype": fixed.dtype,
+        "order": fixed.order,
+        "engine_args": written["engine_args"],
+        "speculation": written.get("speculative_config"),
+        "system_prompt": fixed.system_prompt,
+        **({"fault": written["fault"]} if fixed.fault else {}),
+        **_counts(folder),
+        "timing": answer_seconds(folder),
+        "hardware": environment.get("hardware"),
+        "libraries": environment.get("libraries"),
+        **({"origin": origin} if origin is not None else {}),
+    }
+    return ArmFacts.model_validate(said)
 
+
+def _counts(arm_dir: Path) -> dict[str, int]:
+    """Count the answers of an arm, their tokens, and those that were cut off."""
     samples = tokens = truncated = 0
-    for batch in read_batches(layout.arm_dir(arm), ("token_ids", "finish_reason")):
+    for batch in read_batches(arm_dir, ("token_ids", "finish_reason")):
         samples += len(batch)
         tokens += pc.sum(pc.list_value_length(batch.column("token_ids"))).as_py() or 0
         truncated += pc.sum(pc.equal(batch.column("finish_reason"), "length")).as_py() or 0
-    fixed = lock["arms"][arm]
-    model = fixed["model"]["folder"] if isinstance(fixed["model"], Mapping) else fixed["model"]
-    environment = layout.engine(arm).get("environment", {})
-    origin = origin_of(layout.arm_dir(arm))
-    return ArmFacts.model_validate(
-        {
-            "engine": fixed["engine"],
-            "model": model,
-            "dtype": fixed["dtype"],
-            "order": fixed["order"],
-            "engine_args": fixed["engine_args"],
-            "speculation": fixed["speculative_config"],
-            "system_prompt": fixed["system_prompt"],
-            **({"fault": fixed["fault"]} if fixed.get("fault") else {}),
-            "samples": samples,
-            "tokens": tokens,
-            "truncated": truncated,
-            "timing": answer_seconds(layout.arm_dir(arm)),
-            "hardware": environment.get("hardware"),
-            "libraries": environment.get("libraries"),
-            **({"origin": origin} if origin is not None else {}),
-        }
-    )
+    return {"samples": samples, "tokens": tokens, "truncated": truncated}

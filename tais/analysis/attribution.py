@@ -6,43 +6,28 @@ Passes by score, never by token id: with a tie at the top, kernels name differen
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tais.records import SampleKey
-from tais.rundir.audits import UNAVAILABLE, Scored, audit_folder, read_scores, read_worklist
-from tais.rundir.layout import RunLayout
+from tais.rundir.audits import UNAVAILABLE, WORKLIST, Scored, read_scores, read_worklist
+from tais.rundir.engine_record import read_engine
+from tais.rundir.layout import RunDir
+from tais.rundir.lock_model import LockedContrast
 from tais.rundir.samples import count_tokens
 from tais.stats.draft_pull import tie_chance
 from tais.stats.rounding_band import ROUNDOFF, Band, band
 from tais.verdict.evidence import Attribution, AuditCounts, AuditEvidence, BatteryAudit, Cause, Divergence
 
-__all__ = ["StackAudit", "dtype_of", "fold_audit", "suspects"]
+__all__ = ["StackAudit", "fold_audit", "suspects"]
 
 
-# Where an engine does not say how deep its model is.
-_LAYERS = 32
 # Size of the logits behind log-probabilities, which do not tell it: rounding happened at that size.
 _LOGITS = 32.0
-
-
-def dtype_of(engine: Mapping[str, Any]) -> str:
-    """Return the dtype that an engine resolved to, without the library's name in front."""
-    resolved = engine.get("resolved", {})
-    found = resolved.get("model_config", resolved).get("dtype")
-    return str(found).removeprefix("torch.") if found else "unknown"
-
-
-def _layers(engine: Mapping[str, Any]) -> int:
-    config = engine.get("resolved", {}).get("model_config", {})
-    found = config.get("hf_text_config", {}) if isinstance(config, Mapping) else {}
-    layers = found.get("num_hidden_layers") if isinstance(found, Mapping) else None
-    return layers if isinstance(layers, int) and layers > 0 else _LAYERS
 
 
 @dataclass(slots=True)
@@ -90,43 +75,42 @@ class StackAudit:
     control: _Tally
 
     @classmethod
-    def read(cls, run_dir: Path, reference: str, stack: str) -> StackAudit | None:
+    def read(cls, run: RunDir, reference: str, stack: str) -> StackAudit | None:
         """Return the scores of a stack with the control counted; None where nothing was scored."""
-        folder = audit_folder(run_dir, reference, stack)
-        path = folder / "engine.json"
-        if not path.exists():
+        folder = run.audit(reference, stack)
+        engine = read_engine(folder)
+        if not engine.started:
             return None
-        engine = json.loads(path.read_text(encoding="utf-8"))
         control = _Tally()
         for scored in read_scores(folder):
             if scored.key.arm == reference and scored.prompt_fits is not False:
                 control.add(scored)
-        if engine["resolved"].get("scores") == "logprobs":
+        if engine.scores_are_logprobs:
             control.scale = max(control.scale, _LOGITS)
-        return cls(folder, dtype_of(engine), _layers(engine), control)
+        return cls(folder, engine.dtype, engine.layers, control)
 
-    def band(self, layout: RunLayout, candidate: str) -> Band:
+    def band(self, run: RunDir, candidate: str) -> Band:
         """Return the band of a candidate: by the coarser of both dtypes, for the tokens that it gave."""
         coarsest = ROUNDOFF["bfloat16"]
         own = ROUNDOFF.get(self.dtype, coarsest)
         # Of a coarser candidate the control says nothing: its residual stream is rounded twice per layer,
         # its output once. Else the control has seen what depth does, and the output's rounding is left.
-        eps = max(own, ROUNDOFF.get(dtype_of(layout.engine(candidate)), coarsest))
+        eps = max(own, ROUNDOFF.get(read_engine(run.arm(candidate)).dtype, coarsest))
         return band(
             self.control.missed(),
             eps,
             self.control.scale or 1.0,
             roundings=1 if eps == own else 2 * self.layers + 1,
-            tokens_ratio=max(1, count_tokens(layout.arm_dir(candidate))) / max(1, self.control.tokens),
+            tokens_ratio=max(1, count_tokens(run.arm(candidate))) / max(1, self.control.tokens),
         )
 
 
-def suspects(layout: RunLayout, reference: str, arm: str) -> Iterator[tuple[SampleKey, int]]:
+def suspects(run: RunDir, reference: str, arm: str) -> Iterator[tuple[SampleKey, int]]:
     """Yield sample and position of every token of an arm that lies below the best by more than the band."""
-    audit = StackAudit.read(layout.run_dir, reference, "own")
+    audit = StackAudit.read(run, reference, "own")
     if audit is None:
         return
-    width = audit.band(layout, arm).width
+    width = audit.band(run, arm).width
     for scored in read_scores(audit.folder):
         if scored.key.arm == arm and scored.prompt_fits is not False:
             for index in np.flatnonzero(scored.margins > width):
@@ -157,8 +141,8 @@ class _Gathered:
 
 
 def fold_audit(
-    layout: RunLayout,
-    contrast: Mapping[str, Any],
+    run: RunDir,
+    contrast: LockedContrast,
     divergences: Sequence[Divergence],
     left_out: int = 0,
 ) -> AuditEvidence | None:
@@ -166,7 +150,7 @@ def fold_audit(
 
     Parameters
     ----------
-    layout
+    run
         The run directory.
     contrast
         As of the lock.
@@ -180,17 +164,17 @@ def fold_audit(
     AuditEvidence or None
         None where nothing was to be scored.
     """
-    scope = contrast.get("audit", "none")
+    scope = contrast.audit
     if scope == "none" or (scope == "divergences" and not divergences):
         return None
-    reference, candidate = contrast["reference"], contrast["candidate"]
-    audit = StackAudit.read(layout.run_dir, reference, "own")
+    reference, candidate = contrast.sides
+    audit = StackAudit.read(run, reference, "own")
     if audit is None:
         why = "the reference stack scored nothing"
         unknown = tuple(_attribution(d, "unknown") for d in divergences)
         none = AuditCounts()
         return AuditEvidence(scope, "unknown", 0.0, 0.0, none, none, (), unknown, left_out, unavailable=why)
-    limit = audit.band(layout, candidate)
+    limit = audit.band(run, candidate)
     wanted = {
         (arm, SampleKey(d.battery, d.item_id, d.repeat), d.position)
         for d in divergences
@@ -198,7 +182,7 @@ def fold_audit(
     }
     whole = None if scope == "divergences" else _unlike(audit.folder, candidate)
     found = _gather(audit.folder, reference, candidate, limit.width, wanted, whole)
-    lookup = _Lookup(layout, contrast, audit, found, limit.width, wanted)
+    lookup = _Lookup(run, contrast, audit, found, limit.width, wanted)
     causes = [lookup.attribute(d) for d in divergences]
     known = {(SampleKey(c.battery, c.item_id, c.repeat), c.position) for c in causes}
     causes += [lookup.miss(*miss) for miss in found.misses if miss[:2] not in known]
@@ -265,7 +249,7 @@ def _gather(
 
 def _unlike(folder: Path, candidate: str) -> Collection[SampleKey]:
     """Return the samples of a candidate that do not share the reference's scores."""
-    spans = read_worklist(folder / "worklist.parquet").get(candidate)
+    spans = read_worklist(folder / WORKLIST).get(candidate)
     return spans.listed.keys() if spans is not None and not spans.whole else ()
 
 
@@ -292,35 +276,34 @@ class _Lookup:
 
     def __init__(
         self,
-        layout: RunLayout,
-        contrast: Mapping[str, Any],
+        run: RunDir,
+        contrast: LockedContrast,
         own: StackAudit,
         found: _Gathered,
         width: float,
         wanted: set[tuple[str, SampleKey, int]],
     ) -> None:
-        self.reference, self.candidate = contrast["reference"], contrast["candidate"]
+        self.reference, self.candidate = contrast.sides
         self.found, self.width = found, width
-        run_dir = layout.run_dir
         self.unavailable: str | None = None
         misses = {(self.candidate, key, position) for key, position, _, _ in found.misses}
         both = wanted | misses
         self.own_is_float32 = own.dtype == "float32"
-        self.float32 = self._stack(run_dir, "float32", both)
-        self.draft = self._stack(run_dir, f"draft-{self.candidate}", wanted)
-        exact = StackAudit.read(run_dir, self.reference, "float32")
+        self.float32 = self._stack(run, "float32", both)
+        self.draft = self._stack(run, f"draft-{self.candidate}", wanted)
+        exact = StackAudit.read(run, self.reference, "float32")
         # Its scores have no control of their own: rounding alone, at the scale of the reference stack.
         self.float32_width = _float32_width(exact, own) if exact else width
 
     def _stack(
-        self, run_dir: Path, stack: str, wanted: set[tuple[str, SampleKey, int]]
+        self, run: RunDir, stack: str, wanted: set[tuple[str, SampleKey, int]]
     ) -> dict[tuple[str, SampleKey, int], _Token]:
-        folder = audit_folder(run_dir, self.reference, stack)
+        folder = run.audit(self.reference, stack)
         refused = folder / UNAVAILABLE
         if refused.exists():
             said = json.loads(refused.read_text(encoding="utf-8"))["message"]
             self.unavailable = f"{stack}: {said}"
-        if not (folder / "engine.json").exists():
+        if not read_engine(folder).started:
             return {}
         return _gather(folder, self.reference, self.candidate, np.inf, wanted).tokens
 

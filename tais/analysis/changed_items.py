@@ -25,7 +25,7 @@ from tais.rundir.items import StoredItem, prompt_text
 from tais.rundir.scores import answer_texts, flipped_scores, paired_scores, sample_keys
 from tais.verdict.report import ContrastReport, ItemReport, ItemsReport, Report, TextReport
 
-__all__ = ["Limits", "prompt_text", "with_items"]
+__all__ = ["Limits", "with_items"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

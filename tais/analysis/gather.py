@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 from tais.analysis.arm_table import ArmTable, Telemetry, load_arm
 from tais.analysis.attribution import fold_audit
@@ -18,10 +18,10 @@ from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.token_law import fold_conformance
-from tais.manifest.model import Role, Rules
-from tais.rundir.engine_record import compare_resolved
+from tais.rundir.engine_record import EngineRecord, compare_resolved, read_engine
 from tais.rundir.items import Items
-from tais.rundir.layout import RunLayout
+from tais.rundir.layout import RunDir
+from tais.rundir.lock_model import Lock, LockedArm, LockedBattery, LockedContrast, plain
 from tais.rundir.looks import LookPlan, look_numbers
 from tais.rundir.origin import origin_of, same_source
 from tais.scorers import ScorerBase
@@ -57,28 +57,29 @@ class _Contrast:
 
     def add(
         self,
-        battery: Mapping[str, Any],
+        battery: LockedBattery,
         scorer: ScorerBase,
         pair: Pair,
         most: int,
         looks: Callable[[EndpointEvidence, Pair], EndpointEvidence] | None = None,
     ) -> None:
         """Add one battery; of the answers that differ, keep `most` in all."""
-        self.identity.append(pair.identity(battery["name"]))
+        self.identity.append(pair.identity(battery.name))
         room = max(0, most - len(self.differing))
-        self.differing.extend(pair.differing(battery["name"], room))
+        self.differing.extend(pair.differing(battery.name, room))
         endpoint = pair.endpoint(battery, scorer)
         self.endpoints.append(endpoint if looks is None else looks(endpoint, pair))
         drifted = pair.drifted()
         if drifted:
-            self.drifted[battery["name"]] += len(drifted)
+            self.drifted[battery.name] += len(drifted)
             self.drifted_items.extend(item for item, _ in drifted[: max(0, _NAMED - len(self.drifted_items))])
 
 
 def fold_run(
-    layout: RunLayout,
-    lock: Mapping[str, Any],
+    run: RunDir,
+    lock: Lock,
     items: Items,
+    scores: Path,
     scorers: Mapping[str, ScorerBase],
     facts: Facts,
 ) -> ScreenEvidence:
@@ -86,12 +87,14 @@ def fold_run(
 
     Parameters
     ----------
-    layout
+    run
         The run directory.
     lock
         Its lock.
     items
         What was asked.
+    scores
+        scores.parquet of its samples.
     scorers
         Scorer of each battery.
     facts
@@ -102,33 +105,32 @@ def fold_run(
     StoreError
         When samples and scores do not belong together.
     """
-    repeats = lock["sampling"]["n"]
-    tables = _Tables(layout, items, repeats)
+    repeats = lock.sampling.n
+    tables = _Tables(run, scores, items, repeats)
     plan = LookPlan.of(lock)
     looks = _looks(plan, items, repeats)
     # One array each for all contrasts.
-    own = {battery["name"]: items.of(battery["name"]) for battery in lock["batteries"]}
+    own = {battery.name: items.of(battery.name) for battery in lock.batteries}
     contrasts = []
-    for contrast in lock["contrasts"]:
+    for contrast in lock.contrasts:
         found = _Contrast()
-        reference, candidate = (tables.of(contrast[side]) for side in ("reference", "candidate"))
+        reference, candidate = (tables.of(arm) for arm in contrast.sides)
         looked_at = looks if plan is not None and plan.covers(contrast) else None
-        for battery in lock["batteries"]:
-            name = battery["name"]
+        for battery in lock.batteries:
+            name = battery.name
             pair = Pair.of_battery(reference, candidate, own[name], repeats)
             found.add(battery, scorers[name], pair, _most(contrast), looked_at)
-        found.divergences = read_divergences(layout, items, repeats, contrast, found.differing)
+        found.divergences = read_divergences(run, items, repeats, contrast, found.differing)
         found.differing.clear()
-        contrasts.append(_evidence(layout, lock, contrast, found, candidate.telemetry))
-    rules = Rules.model_validate(lock["rules"])
-    return ScreenEvidence(lock["name"], rules, tuple(contrasts), tuple(_drill_findings(lock)), facts)
+        contrasts.append(_evidence(run, lock, contrast, found, candidate.telemetry))
+    return ScreenEvidence(lock.name, lock.rules, tuple(contrasts), tuple(_drill_findings(lock)), facts)
 
 
 class _Tables:
     """The tables of the last two arms that were asked for: contrasts mostly share their reference."""
 
-    def __init__(self, layout: RunLayout, items: Items, repeats: int) -> None:
-        self.layout, self.items, self.repeats = layout, items, repeats
+    def __init__(self, run: RunDir, scores: Path, items: Items, repeats: int) -> None:
+        self.run, self.scores, self.items, self.repeats = run, scores, items, repeats
         self._kept: dict[str, ArmTable] = {}
 
     def of(self, arm: str) -> ArmTable:
@@ -138,16 +140,16 @@ class _Tables:
             # The older one goes before the new one is read.
             while len(self._kept) > 1:
                 del self._kept[next(iter(self._kept))]
-            table = load_arm(arm, self.layout.arm_dir(arm), self.items, self.repeats, self.layout.scores)
+            table = load_arm(arm, self.run.arm(arm), self.items, self.repeats, self.scores)
         self._kept[arm] = table
         return table
 
 
-def _drill_findings(lock: Mapping[str, Any]) -> Iterator[Finding]:
+def _drill_findings(lock: Lock) -> Iterator[Finding]:
     """Yield what nobody may overlook in the report of a drill: no such run ever passes."""
-    if not lock.get("drill"):
+    if not lock.drill:
         return
-    faults = {name: arm["fault"]["name"] for name, arm in lock["arms"].items() if arm.get("fault")}
+    faults = {name: arm.fault_name for name, arm in sorted(lock.arms.items()) if arm.fault}
     listed = ", ".join(f"{fault} in {arm}" for arm, fault in faults.items()) or "none"
     message = f"THIS IS A DRILL: faults were planted on purpose ({listed}); it says nothing of any stack"
     yield Finding("drill", message, {"faults": faults}, blocks_pass=True)
@@ -163,38 +165,38 @@ def _looks(
 
 
 def _evidence(
-    layout: RunLayout,
-    lock: Mapping[str, Any],
-    contrast: Mapping[str, Any],
+    run: RunDir,
+    lock: Lock,
+    contrast: LockedContrast,
     found: _Contrast,
     telemetry: Telemetry,
 ) -> ContrastEvidence:
-    reference, candidate = contrast["reference"], contrast["candidate"]
-    engines = layout.engine(reference), layout.engine(candidate)
-    arm = lock["arms"][candidate]
-    modes = speculation_modes(arm["speculative_config"], engines[1])
-    only = contrast.get("audit") == "only"
+    reference, candidate = contrast.sides
+    engines = read_engine(run.arm(reference)), read_engine(run.arm(candidate))
+    arm = lock.arms[candidate]
+    modes = speculation_modes(arm.speculative_config, engines[1])
+    only = contrast.audit == "only"
     differing = sum(x.n - x.identical for x in found.identity)
     left_out = max(0, differing - len(found.divergences))
-    greedy = lock["sampling"]["temperature"] == 0
-    audit = fold_audit(layout, contrast, found.divergences, left_out) if greedy else None
-    audited = contrast.get("audit") in ("full", "only")
-    law = fold_conformance(layout, contrast, lock["sampling"]) if audited and not greedy else None
+    greedy = lock.sampling.temperature == 0
+    audit = fold_audit(run, contrast, found.divergences, left_out) if greedy else None
+    audited = contrast.audit in ("full", "only")
+    law = fold_conformance(run, contrast, lock.sampling) if audited and not greedy else None
     return ContrastEvidence(
         reference=reference,
         candidate=candidate,
-        role=Role(contrast["role"]),
-        lossless=contrast["lossless"],
+        role=contrast.role,
+        lossless=contrast.lossless,
         # Nothing is compared with an arm that answered nothing.
         identity=() if only else tuple(found.identity),
         divergences=tuple(found.divergences[:_DIVERGENCES_KEPT]),
-        treatment=telemetry.evidence(*modes, layout.arm_dir(candidate)),
+        treatment=telemetry.evidence(*modes, run.arm(candidate)),
         endpoints=() if only else tuple(found.endpoints),
         findings=(
             *_prompt_findings(found, contrast),
-            *speculation_findings(arm["speculative_config"], engines[1]),
+            *speculation_findings(arm.speculative_config, engines[1]),
             *_configuration_findings(engines, contrast),
-            *_origin_findings(layout, contrast),
+            *_origin_findings(run, contrast),
             *_fault_findings(arm),
         ),
         evidence="teacher_forced" if only else "matched",
@@ -211,19 +213,18 @@ def _evidence(
 _TARGET = {"engine", "model", "revision", "dtype", "engine_args.quantization", "engine_args.hf_overrides"}
 
 
-def _lossy_by_design(contrast: Mapping[str, Any], arm: Mapping[str, Any]) -> bool:
-    speculates = arm["speculative_config"] is not None
-    return speculates and not contrast["lossless"] and not _TARGET & set(contrast["differences"])
+def _lossy_by_design(contrast: LockedContrast, arm: LockedArm) -> bool:
+    speculates = arm.speculative_config is not None
+    return speculates and not contrast.lossless and not _TARGET & set(contrast.differences)
 
 
-def _most(contrast: Mapping[str, Any]) -> int:
-    audited = contrast.get("audit", "none") != "none"
-    return _DIVERGENCES_AUDITED if audited else _DIVERGENCES_KEPT
+def _most(contrast: LockedContrast) -> int:
+    return _DIVERGENCES_KEPT if contrast.audit == "none" else _DIVERGENCES_AUDITED
 
 
-def _properties(arm: Mapping[str, Any]) -> dict[str, float]:
+def _properties(arm: LockedArm) -> dict[str, float]:
     """Return the numeric settings of an arm: what a dose-response may be looked for on."""
-    settings = {**arm["engine_args"], **(arm["speculative_config"] or {})}
+    settings = {**arm.engine_args, **(arm.speculative_config or {})}
     return {
         key: float(value)
         for key, value in settings.items()
@@ -231,13 +232,13 @@ def _properties(arm: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _prompt_findings(found: _Contrast, contrast: Mapping[str, Any]) -> Iterator[Finding]:
+def _prompt_findings(found: _Contrast, contrast: LockedContrast) -> Iterator[Finding]:
     if not found.drifted:
         return
     total = sum(found.drifted.values())
     named = ", ".join(found.drifted_items)
     # Where the arms are meant to have another model or template, their prompts may differ.
-    keys = [key.split(".")[0] for key in contrast["differences"]]
+    keys = [key.split(".")[0] for key in contrast.differences]
     meant = any(key in ("model", "tokenizer", "chat_template", "system_prompt") for key in keys)
     yield Finding(
         code="prompt_drift",
@@ -247,37 +248,35 @@ def _prompt_findings(found: _Contrast, contrast: Mapping[str, Any]) -> Iterator[
     )
 
 
-def _origin_findings(layout: RunLayout, contrast: Mapping[str, Any]) -> Iterator[Finding]:
+def _origin_findings(run: RunDir, contrast: LockedContrast) -> Iterator[Finding]:
     """Say which arms ran elsewhere; two copies of the same answers are no evidence."""
-    sides = {contrast[side]: origin_of(layout.arm_dir(contrast[side])) for side in ("reference", "candidate")}
+    sides = {arm: origin_of(run.arm(arm)) for arm in contrast.sides}
     for arm, origin in sides.items():
         if origin is not None:
             where = f"{origin['run']} of {origin['date']} on {origin['machine']}"
             yield Finding(
                 "reused_arm", f"{arm} came from the cache: it ran in run {where}", {"arm": arm, **origin}
             )
-    if same_source(*(sides[contrast[side]] for side in ("reference", "candidate"))):
+    if same_source(*(sides[arm] for arm in contrast.sides)):
         message = "both arms are copies of the same answers, which agree whatever the stacks do"
         yield Finding("same_answers", message, blocks_pass=True)
 
 
-def _fault_findings(arm: Mapping[str, Any]) -> Iterator[Finding]:
-    if arm.get("fault"):
-        name = arm["fault"]["name"]
-        message = f"THIS IS A DRILL: the fault {name} was planted in this arm on purpose"
-        yield Finding("drill_fault", message, {"fault": dict(arm["fault"])})
+def _fault_findings(arm: LockedArm) -> Iterator[Finding]:
+    if arm.fault:
+        message = f"THIS IS A DRILL: the fault {arm.fault_name} was planted in this arm on purpose"
+        yield Finding("drill_fault", message, {"fault": plain(arm)["fault"]})
 
 
 def _configuration_findings(
-    engines: tuple[dict[str, Any], dict[str, Any]], contrast: Mapping[str, Any]
+    engines: tuple[EngineRecord, EngineRecord], contrast: LockedContrast
 ) -> Iterator[Finding]:
-    if not all(engines):
+    if not all(engine.started for engine in engines):
         return
-    declared = tuple(contrast["differences"])
     for part, what in (("resolved", "engine configuration"), ("environment", "environment")):
-        sides = (engine.get(part, {}) for engine in engines)
+        sides = (engine.resolved if part == "resolved" else engine.environment for engine in engines)
         reference, candidate = ({k: v for k, v in side.items() if k != "hardware"} for side in sides)
-        differing = compare_resolved(reference, candidate, declared)
+        differing = compare_resolved(reference, candidate, contrast.differences)
         if differing:
             first = differing[0]
             yield Finding(
@@ -290,33 +289,16 @@ def _configuration_findings(
 
 
 def _hardware_findings(
-    engines: tuple[dict[str, Any], dict[str, Any]], contrast: Mapping[str, Any]
+    engines: tuple[EngineRecord, EngineRecord], contrast: LockedContrast
 ) -> Iterator[Finding]:
     """Yield that the arms did not run on like machines; an arm in shards may have run on several."""
-    sides = [machines(engine) for engine in engines]
+    sides = [engine.machines for engine in engines]
     if set(sides[0]) == set(sides[1]) and len(set(sides[0])) == 1:
         return
     said = [" and ".join(dict.fromkeys(side)) for side in sides]
-    names = contrast["reference"], contrast["candidate"]
     yield Finding(
         code="hardware_differs",
         message="the arms did not run on like hardware, and rounding may differ with it: "
-        + "; ".join(f"{name} on {side}" for name, side in zip(names, said, strict=True)),
+        + "; ".join(f"{name} on {side}" for name, side in zip(contrast.sides, said, strict=True)),
         values=dict(zip(("reference", "candidate"), (sorted(set(side)) for side in sides), strict=True)),
     )
-
-
-def machines(engine: Mapping[str, Any]) -> list[str]:
-    """Return the machines on which an arm ran, in words: processor, GPUs with their driver, cores, memory."""
-    environments = [engine.get("environment", {}), *engine.get("other_environments", [])]
-    return [_machine(environment.get("hardware") or {}) for environment in environments]
-
-
-def _machine(hardware: Mapping[str, Any]) -> str:
-    gpus = [
-        f"{gpu.get('name')} ({gpu.get('memory')}, driver {gpu.get('driver')})"
-        for gpu in hardware.get("gpus") or ()
-    ]
-    counted = [f"{gpus.count(gpu)} x {gpu}" for gpu in dict.fromkeys(gpus)]
-    size = f"{hardware.get('logical_cores')} cores, {(hardware.get('memory_bytes') or 0) / 2**30:.0f} GiB"
-    return ", ".join([f"{hardware.get('cpu') or hardware.get('machine') or 'unknown'} ({size})", *counted])

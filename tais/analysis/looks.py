@@ -10,19 +10,20 @@ same samples.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tais.analysis.arm_table import load_arm
 from tais.analysis.paired_arms import Pair
-from tais.manifest.model import Role, Rules
+from tais.manifest.model import Role
 from tais.rundir.items import Items
+from tais.rundir.layout import SCORES, RunDir
 from tais.rundir.lock import read_lock
+from tais.rundir.lock_model import Lock, LockedContrast
 from tais.rundir.looks import LookPlan, look_numbers
 from tais.scoring.locked_scorers import scorers_of
 from tais.scoring.replies import Replies
@@ -55,10 +56,9 @@ def stop_after(run_dir: Path, candidate: str, look: int) -> Stop | None:
     plan = LookPlan.of(lock)
     assert plan is not None
     with tempfile.TemporaryDirectory(prefix="tais-") as folder:
-        contrasts = _Looking(run_dir, Path(folder) / "scores.parquet", lock, plan).contrasts(candidate)
-    rules = Rules.model_validate(lock["rules"])
+        contrasts = _Looking(RunDir(run_dir), Path(folder) / SCORES, lock, plan).contrasts(candidate)
     blind = not all(plan.early.values())
-    stop = stop_of(candidate, contrasts, rules, upto=look, blind=blind)
+    stop = stop_of(candidate, contrasts, lock.rules, upto=look, blind=blind)
     return stop if stop is not None and stop.early else None
 
 
@@ -99,27 +99,25 @@ def look_evidence(
 class _Looking:
     """Scores what a look needs, and pairs it."""
 
-    def __init__(self, run_dir: Path, scores: Path, lock: Mapping[str, Any], plan: LookPlan) -> None:
-        self.run_dir, self.scores, self.lock, self.plan = run_dir, scores, lock, plan
-        self.items = Items(run_dir / "items.parquet")
+    def __init__(self, run: RunDir, scores: Path, lock: Lock, plan: LookPlan) -> None:
+        self.run, self.scores, self.lock, self.plan = run, scores, lock, plan
+        self.items = Items(run.items)
         self.numbers = look_numbers(plan, self.items)
-        self.repeats = lock["sampling"]["n"]
+        self.repeats = lock.sampling.n
         self.scorers = {name: s for name, s in scorers_of(lock).items() if plan.early[name]}
 
     def contrasts(self, candidate: str) -> list[ContrastEvidence]:
         """Return the contrasts of a candidate, and those that calibrate its references."""
-        own = [c for c in self.lock["contrasts"] if c["candidate"] == candidate]
-        references = {c["reference"] for c in own}
+        own = [c for c in self.lock.contrasts if c.candidate == candidate]
+        references = {c.reference for c in own}
         calibration = [
-            c
-            for c in self.lock["contrasts"]
-            if c["role"] == Role.calibration and {c["reference"], c["candidate"]} & references
+            c for c in self.lock.contrasts if c.role is Role.calibration and set(c.sides) & references
         ]
         wanted = [*own, *calibration]
-        arms = sorted({c[side] for c in wanted for side in ("reference", "candidate")})
-        folders = {arm: self.run_dir / "arms" / arm for arm in arms}
+        arms = sorted({arm for c in wanted for arm in c.sides})
+        folders = {arm: self.run.arm(arm) for arm in arms}
         scorers = {name: (scorer,) for name, scorer in self.scorers.items()}
-        score_arms(self.scores, folders, scorers, self.items, Replies(self.run_dir))
+        score_arms(self.scores, folders, scorers, self.items, Replies(self.run))
         tables = {
             arm: load_arm(arm, folder, self.items, self.repeats, self.scores, frozenset(scorers))
             for arm, folder in folders.items()
@@ -127,13 +125,13 @@ class _Looking:
         found = []
         for contrast in wanted:
             endpoints = []
-            for battery in self.lock["batteries"]:
-                if battery["name"] not in scorers:
+            for battery in self.lock.batteries:
+                if battery.name not in scorers:
                     continue
-                items = self.items.of(battery["name"])
-                left, right = (tables[contrast[side]] for side in ("reference", "candidate"))
+                items = self.items.of(battery.name)
+                left, right = (tables[arm] for arm in contrast.sides)
                 pair = Pair.of_battery(left, right, items, self.repeats)
-                endpoint = pair.endpoint(battery, self.scorers[battery["name"]])
+                endpoint = pair.endpoint(battery, self.scorers[battery.name])
                 if self.plan.covers(contrast):
                     endpoint = look_evidence(self.plan, endpoint, pair, self.numbers, self.repeats)
                 endpoints.append(endpoint)
@@ -141,13 +139,13 @@ class _Looking:
         return found
 
 
-def _bare(contrast: Mapping[str, Any], endpoints: Sequence[EndpointEvidence]) -> ContrastEvidence:
+def _bare(contrast: LockedContrast, endpoints: Sequence[EndpointEvidence]) -> ContrastEvidence:
     """Return a contrast with its endpoints alone: what a look reads."""
     return ContrastEvidence(
-        reference=contrast["reference"],
-        candidate=contrast["candidate"],
-        role=Role(contrast["role"]),
-        lossless=contrast["lossless"],
+        reference=contrast.reference,
+        candidate=contrast.candidate,
+        role=contrast.role,
+        lossless=contrast.lossless,
         identity=(),
         divergences=(),
         treatment=TreatmentEvidence(None, None, None, None, None),

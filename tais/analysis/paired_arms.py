@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tais.analysis.arm_table import Answer, ArmTable, Digests, read_answers
 from tais.analysis.first_difference import first_difference
 from tais.rundir.items import BatteryItems, Items
-from tais.rundir.layout import RunLayout
+from tais.rundir.layout import RunDir
+from tais.rundir.lock_model import LockedBattery, LockedContrast
 from tais.scorers import ScorerBase
 from tais.verdict.evidence import Divergence, EndpointEvidence, IdentityCounts
 
@@ -81,13 +82,13 @@ class Pair:
         for index in np.flatnonzero(~self.same | ~self.same_text)[:limit]:
             yield Differing(battery, *self._item(index), int(self.keys[index]))
 
-    def endpoint(self, battery: Mapping[str, Any], scorer: ScorerBase) -> EndpointEvidence:
+    def endpoint(self, battery: LockedBattery, scorer: ScorerBase) -> EndpointEvidence:
         """Return the paired outcomes of the battery."""
         items = self.keys // self.repeats - self.items.first
         # Where every item was answered once the arrays are shared by all contrasts, not copied for each.
         whole = len(items) == len(self.items.ids) and self.repeats == 1
         return EndpointEvidence(
-            battery=battery["name"],
+            battery=battery.name,
             scorer=scorer.name,
             kind=scorer.kind,
             item_ids=self.items.ids if whole else self.items.ids[items],
@@ -98,7 +99,7 @@ class Pair:
             candidate_invalid=_rows(self.candidate.invalid, self.columns),
             reference_only=len(self.reference.keys) - len(self.keys),
             candidate_only=len(self.candidate.keys) - len(self.keys),
-            margin=battery["margin"],
+            margin=battery.margin,
         )
 
     def drifted(self) -> list[tuple[str, int]]:
@@ -123,17 +124,14 @@ def _rows(values: NDArray[_Kind], rows: NDArray[np.int64]) -> NDArray[_Kind]:
 
 
 def read_divergences(
-    layout: RunLayout, items: Items, repeats: int, contrast: Mapping[str, Any], differing: Sequence[Differing]
+    run: RunDir, items: Items, repeats: int, contrast: LockedContrast, differing: Sequence[Differing]
 ) -> list[Divergence]:
     """Read the answers that differ once more, some at a time, for the place and the tokens."""
     found: list[Divergence] = []
     for first in range(0, len(differing), _AT_ONCE):
         part = differing[first : first + _AT_ONCE]
         keys = {entry.key for entry in part}
-        reference, candidate = (
-            read_answers(layout.arm_dir(contrast[side]), items, repeats, keys)
-            for side in ("reference", "candidate")
-        )
+        reference, candidate = (read_answers(run.arm(arm), items, repeats, keys) for arm in contrast.sides)
         found += [_divergence(entry, reference[entry.key], candidate[entry.key]) for entry in part]
     return found
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tais.errors import StoreError
+from tais.rundir.layout import SECOND_SCORES
+from tais.rundir.lock_model import Lock
 from tais.rundir.samples import answers
-from tais.rundir.scores import SECOND
 from tais.scorers import ScorerBase, scorer_label
 from tais.scorers.bbq import bias_scores
 from tais.scorers.judges import Judge
@@ -57,7 +59,7 @@ Rows = dict[Key, _Row]
 
 def with_scorer_agreement(
     report: Report,
-    lock: Mapping[str, Any],
+    lock: Lock,
     arm_dirs: Mapping[str, Path],
     scores: Path,
     replies: Replies,
@@ -100,17 +102,18 @@ def with_scorer_agreement(
     return report.model_copy(update={"contrasts": contrasts, "details": details})
 
 
-def _judges(lock: Mapping[str, Any], replies: Replies) -> list[JudgeCalls]:
+def _judges(lock: Lock, replies: Replies) -> list[JudgeCalls]:
     """Say what each judge was asked, and what equal answers saved."""
     found = []
     for name, scorers in judges_of(lock).items():
-        arm, tally = lock["judges"][name], replies.judging.get(name, Judging())
-        model = arm["model"]
+        if name not in lock.judges:
+            raise StoreError(f"the lock names no judge {name!r}, which a scorer asks")
+        arm, tally = lock.judges[name], replies.judging.get(name, Judging())
         found.append(
             JudgeCalls(
                 judge=name,
-                model=model["folder"] if isinstance(model, Mapping) else model,
-                engine=arm["engine"],
+                model=arm.model_name,
+                engine=arm.engine,
                 scorers=tuple(sorted({scorer.name for scorer in scorers})),
                 answers=tally.answers,
                 asked=len(tally.asked),
@@ -136,7 +139,7 @@ class _Opinions:
         self.first, *self.others = self.scorers
         self.rows = _read(scores, battery)
         if self.others:
-            self.rows |= _read(scores.with_name(SECOND), battery)
+            self.rows |= _read(scores.with_name(SECOND_SCORES), battery)
 
     def agreements(self) -> Iterator[Agreement]:
         """Yield agreement of the deciding scorer with each other one, every distinct answer once."""

@@ -7,19 +7,20 @@ them, it joins the rest. Both lists are fixed by the prefix, so the tests stay e
 from __future__ import annotations
 
 import hashlib
-import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tais.analysis.attribution import dtype_of
-from tais.rundir.audits import Scored, audit_folder, read_scores
-from tais.rundir.layout import RunLayout
+from tais.manifest.model import Sampling
+from tais.rundir.audits import Scored, read_scores
+from tais.rundir.engine_record import EngineRecord, read_engine
+from tais.rundir.layout import RunDir
+from tais.rundir.lock_model import LockedContrast
 from tais.stats.conformance.conformance import Conformance, ConformanceResult, against_control
 from tais.stats.conformance.laws import IntArray, TokenLaws
 from tais.stats.proportions import FloatArray
@@ -50,18 +51,16 @@ class Warp(NamedTuple):
         return self.top_k > 0 or self.top_p < 1
 
 
-def top_of(sampling: Mapping[str, Any], *, draft: bool) -> int:
+def top_of(sampling: Sampling, *, draft: bool) -> int:
     """Return how many best tokens a stack must list for the tests at this sampling."""
-    listed = max(_LISTED, int(sampling.get("top_k", 0)))
-    if sampling.get("top_p", 1.0) < 1:
+    listed = max(_LISTED, sampling.top_k)
+    if sampling.top_p < 1:
         # The law is known where the list holds all of the nucleus.
         listed = max(listed, _WIDE)
     return _DRAFT_TIMES * listed if draft else listed
 
 
-def fold_conformance(
-    layout: RunLayout, contrast: Mapping[str, Any], sampling: Mapping[str, Any]
-) -> ConformanceEvidence | None:
+def fold_conformance(run: RunDir, contrast: LockedContrast, sampling: Sampling) -> ConformanceEvidence | None:
     """Test the tokens of a candidate, and of the reference as its control, against the reference's law.
 
     Returns
@@ -69,23 +68,24 @@ def fold_conformance(
     ConformanceEvidence or None
         None where nothing was scored.
     """
-    reference, candidate = contrast["reference"], contrast["candidate"]
-    own = audit_folder(layout.run_dir, reference, "own")
-    if not (own / "engine.json").exists():
+    reference, candidate = contrast.sides
+    own = run.audit(reference, "own")
+    scored_by = read_engine(own)
+    if not scored_by.started:
         return None
-    draft = audit_folder(layout.run_dir, reference, f"draft-{candidate}")
-    drafted = draft if (draft / "engine.json").exists() else None
-    warp = Warp(int(sampling.get("top_k", 0)), float(sampling.get("top_p", 1.0)))
-    engines = layout.engine(candidate)
-    onset = json.loads((own / "engine.json").read_text(encoding="utf-8"))["resolved"].get("refusal_onset")
-    edge = _EDGE.get(dtype_of(engines), _COARSE_EDGE)
-    greedy = _drafts_greedily(engines)
-    arms = [candidate] if contrast.get("audit") == "only" else [candidate, reference]
+    draft = run.audit(reference, f"draft-{candidate}")
+    drafted = draft if read_engine(draft).started else None
+    warp = Warp(sampling.top_k, sampling.top_p)
+    engine = read_engine(run.arm(candidate))
+    onset = np.array(scored_by.refusal_onset, np.int64)
+    edge = _EDGE.get(engine.dtype, _COARSE_EDGE)
+    greedy = _drafts_greedily(engine)
+    arms = [candidate] if contrast.audit == "only" else [candidate, reference]
     results: list[ConformanceResult | None] = []
     left_out = 0
     for arm in arms:
         seed = _seed(sampling, reference, arm)
-        gathered = _Arm(arm, own, drafted, warp, edge, np.array(onset or [], np.int64), greedy=greedy)
+        gathered = _Arm(arm, own, drafted, warp, edge, onset, greedy=greedy)
         results.append(gathered.result(seed))
         left_out += gathered.left_out if arm == candidate else 0
     tested, control = results[0], results[1] if len(results) > 1 else None
@@ -100,16 +100,16 @@ def fold_conformance(
     )
 
 
-def _seed(sampling: Mapping[str, Any], *parts: str) -> int:
+def _seed(sampling: Sampling, *parts: str) -> int:
     """Return the seed of the transform: fixed by the lock, before any token is drawn."""
-    text = "\x1f".join([str(sampling["seed"]), *parts])
+    text = "\x1f".join([str(sampling.seed), *parts])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
 
-def _drafts_greedily(engine: Mapping[str, Any]) -> bool:
+def _drafts_greedily(engine: EngineRecord) -> bool:
     """Whether the draft proposes its best token instead of drawing from its law."""
-    config = engine.get("resolved", {}).get("speculative_config")
-    method = config.get("draft_sample_method", "greedy") if isinstance(config, Mapping) else "greedy"
+    config = engine.speculation
+    method = config.get("draft_sample_method", "greedy") if isinstance(config, dict) else "greedy"
     return str(method) != "probabilistic"
 
 

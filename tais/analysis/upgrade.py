@@ -2,61 +2,81 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+from pydantic import JsonValue
+
+from tais.analysis.analyse import Analysis
 from tais.manifest.model import Hypothesis
-from tais.rundir.layout import FOLDER, LOCK
-from tais.rundir.lock import read_lock, write_lock
+from tais.rundir.lock_model import Lock
 from tais.verdict.details import detail
 from tais.verdict.details.endpoint import Flips
-from tais.verdict.facts import RunFacts
-from tais.verdict.report import EndpointReport, Report
+from tais.verdict.report import EndpointReport
 
-__all__ = ["upgrade_of"]
+__all__ = ["Upgrade", "upgrade_of"]
 
 
-def upgrade_of(run_dir: Path, report: Report) -> dict[str, Any]:
+class Changed(TypedDict):
+    """Items of a battery that changed one way; None where nobody counted."""
+
+    count: int | None
+    items: list[str]
+
+
+class BatteryChanges(TypedDict):
+    """What changed in one battery."""
+
+    battery: str
+    scorer: str
+    worse: Changed
+    better: Changed
+
+
+class Upgrade(TypedDict):
+    """upgrade.json."""
+
+    schema: str
+    candidate: JsonValue
+    reference: JsonValue
+    """The two runs, cited by digest, as `candidate` is."""
+    verdicts: dict[str, str]
+    """By hypothesis."""
+    batteries: list[BatteryChanges]
+
+
+def upgrade_of(lock: Lock, made: Analysis) -> Upgrade:
     """Return what upgrade.json holds: both verdicts, and the items that changed.
 
     Parameters
     ----------
-    run_dir
-        Run directory of a comparison, with its lock, items and samples.
-    report
-        Its decision.
+    lock
+        Of a comparison.
+    made
+        Its decision, and the evidence: it is the same under either hypothesis.
     """
-    lock = read_lock(run_dir)
-    hypothesis = Hypothesis(lock["rules"]["hypothesis"])
+    hypothesis = lock.rules.hypothesis
     other = next(h for h in Hypothesis if h is not hypothesis)
+    contrast, cited = made.report.contrasts[0], _cited(lock)
     verdicts = {
-        hypothesis.value: report.contrasts[0].verdict.value,
-        other.value: _under(run_dir, other).contrasts[0].verdict.value,
+        hypothesis.value: contrast.verdict.value,
+        other.value: made.under(other).contrasts[0].verdict.value,
     }
     return {
         "schema": "tais/upgrade/v1",
-        **lock["manifest"]["source"]["compare"],
+        "candidate": cited.get("candidate"),
+        "reference": cited.get("reference"),
         "verdicts": dict(sorted(verdicts.items())),
-        "batteries": [_changes(endpoint) for endpoint in report.contrasts[0].endpoints],
+        "batteries": [_changes(endpoint) for endpoint in contrast.endpoints],
     }
 
 
-def _under(run_dir: Path, hypothesis: Hypothesis) -> Report:
-    """Decide once more from the same samples, under another hypothesis."""
-    from tais.analysis.analyse import analyse
-
-    lock = read_lock(run_dir)
-    with tempfile.TemporaryDirectory(prefix="tais-") as folder:
-        shadow = Path(folder)
-        for name in ("arms", "items.parquet", FOLDER):
-            if (run_dir / name).exists():
-                (shadow / name).symlink_to((run_dir / name).resolve())
-        write_lock(shadow / LOCK, {**lock, "rules": {**lock["rules"], "hypothesis": hypothesis.value}})
-        return analyse(shadow, RunFacts(), keep_scores=False)
+def _cited(lock: Lock) -> dict[str, JsonValue]:
+    """Return the two runs that a comparison cites."""
+    cited = lock.manifest.source.get("compare")
+    return cited if isinstance(cited, dict) else {}
 
 
-def _changes(endpoint: EndpointReport) -> dict[str, object]:
+def _changes(endpoint: EndpointReport) -> BatteryChanges:
     flips = detail(endpoint, Flips) or Flips()
     return {
         "battery": endpoint.battery,

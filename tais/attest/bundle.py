@@ -12,6 +12,7 @@ import binascii
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -23,10 +24,23 @@ from securesystemslib.signer import CryptoSigner, Signature, SSlibKey  # type: i
 from tais.attest.keys import PublicKey, Signer
 from tais.errors import Place, VerificationError
 
-__all__ = ["MEDIA_TYPE", "PAYLOAD_TYPE", "Opened", "claimed_key", "open_bundle", "seal", "strict_json"]
+__all__ = [
+    "MEDIA_TYPE",
+    "PAYLOAD_TYPE",
+    "Json",
+    "Opened",
+    "claimed_key",
+    "json_object",
+    "open_bundle",
+    "seal",
+    "strict_json",
+]
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+Json = dict[str, Any]
+"""Foreign JSON: what is read of it is checked where it is read."""
 
 _MAX_BYTES = 64 << 20
 # Order of the group of P-256 (FIPS 186-4, D.1.2.3): with (r, s) also (r, order - s) verifies.
@@ -99,7 +113,7 @@ def claimed_key(data: bytes, file: str) -> str:
     return _parse(data, file)[2]
 
 
-def strict_json(data: bytes, file: str) -> Any:
+def strict_json(data: bytes, file: str) -> object:
     """Parse JSON in which each key stands once and every number is one.
 
     Raises
@@ -108,7 +122,7 @@ def strict_json(data: bytes, file: str) -> Any:
         When it is something else.
     """
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         built = dict(pairs)
         if len(built) != len(pairs):
             raise ValueError("a key is given twice")
@@ -118,9 +132,24 @@ def strict_json(data: bytes, file: str) -> Any:
         raise ValueError(f"{name} is no number")
 
     try:
-        return json.loads(data.decode(), object_pairs_hook=unique, parse_constant=no_constant)
+        found: object = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         raise VerificationError(f"not readable as JSON ({error})", place=Place(file)) from error
+    return found
+
+
+def json_object(data: bytes, run_dir: Path, name: str) -> Json:
+    """Parse a file of a run directory that holds one JSON object.
+
+    Raises
+    ------
+    VerificationError
+        When it is something else.
+    """
+    value = strict_json(data, str(run_dir / name))
+    if not isinstance(value, dict):
+        raise VerificationError(f"{name} is not what TAIS writes", place=Place(str(run_dir)))
+    return value
 
 
 def _render(payload: bytes, signature: bytes, key_id: str) -> bytes:
@@ -142,7 +171,7 @@ def _parse(data: bytes, file: str) -> tuple[bytes, bytes, str]:
         _refuse(f"the bundle is larger than {_MAX_BYTES >> 20} MB", file)
     bundle = strict_json(data, file)
     try:
-        envelope = bundle["dsseEnvelope"]
+        envelope = (bundle if isinstance(bundle, dict) else {})["dsseEnvelope"]
         (only,) = envelope["signatures"]
         encoded, key_id = (envelope["payload"], only["sig"]), only["keyid"]
         payload, signature = (base64.b64decode(text, validate=True) for text in encoded)

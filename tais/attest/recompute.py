@@ -6,33 +6,43 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from tais.attest.bundle import strict_json
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import JsonValue
+
+from tais.analysis.analyse import Analysis, examine
+from tais.analysis.upgrade import Upgrade, upgrade_of
+from tais.attest.bundle import Json, strict_json
 from tais.attest.contents import read_bytes, sha256
 from tais.common.differences import differences
 from tais.common.version import __version__
 from tais.errors import Place, TaisError, VerificationError
-from tais.rundir.layout import ADJUDICATION, ITEMS, LOCK
+from tais.report.redact import is_redacted, redacted
+from tais.report.render import FILES, render
+from tais.report.renderer import renderer, with_renderer
+from tais.rundir.layout import SCORES, SECOND_SCORES, UPGRADE, RunDir
+from tais.rundir.lock_model import Lock
 from tais.verdict.facts import Facts
 from tais.verdict.report import Report
 
 __all__ = ["check_recomputed"]
 
-SCORES, UPGRADE = ("scores.parquet", "second_scores.parquet"), "upgrade.json"
-JUDGES, AUDITS = "judges", "audits"
+_TABLES = (SCORES, SECOND_SCORES)
 # Reports round to 12 digits; the last of them may differ on another processor.
 _TOLERANCE = 1e-9
 _NO_RESULT = ("run", "tais", "renderer")
 
 
-def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> str:
+def check_recomputed(run_dir: Path, lock: Lock, report: Json, files: Mapping[str, str]) -> str:
     """Decide again from the samples and compare verdict, every number, every stored score and every page.
 
     Parameters
     ----------
     run_dir
         Run directory; nothing in it changes.
+    lock
+        Its lock, whose digest holds.
     report
         The stored report, parsed.
     files
@@ -50,9 +60,10 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
         Naming the first difference.
     """
     with tempfile.TemporaryDirectory(prefix="tais-") as folder:
-        shadow = Path(folder)
-        again, upgrade = _again(run_dir, shadow, Report.model_validate(report))
-        other = next((n for n in SCORES if n in files and not _same_table(run_dir / n, shadow / n)), None)
+        scores = Path(folder) / SCORES
+        again, upgrade = _again(RunDir(run_dir), lock, Report.model_validate(report), scores)
+        tables = [name for name in _TABLES if name in files]
+        other = next((n for n in tables if not _same_table(run_dir / n, scores.with_name(n))), None)
     stored, made = _comparable(report, again)
     if upgrade is not None:
         stored[UPGRADE], made[UPGRADE] = _stored_upgrade(run_dir, files), upgrade
@@ -68,10 +79,7 @@ def check_recomputed(run_dir: Path, report: Mapping[str, Any], files: Mapping[st
     return _check_pages(run_dir, report, files)
 
 
-def _check_pages(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, str]) -> str:
-    from tais.report.render import FILES, render
-    from tais.report.renderer import renderer
-
+def _check_pages(run_dir: Path, report: Json, files: Mapping[str, str]) -> str:
     pages = {format: name for format, name in FILES.items() if name in files}
     shown = Report.model_validate(report)
     if pages and (shown.facts.renderer, shown.facts.tais) != (renderer(), __version__):
@@ -83,67 +91,58 @@ def _check_pages(run_dir: Path, report: Mapping[str, Any], files: Mapping[str, s
     return ""
 
 
-def _comparable(report: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _comparable(report: Json, again: Json) -> tuple[Json, Json]:
     """Return both without what is no result: times and ledger of the run, the versions of TAIS.
 
     Reports only ever gain keys. One that this version adds is not held against an older report.
     """
-    older = bool(_versions(report, again))
-    stored = report if older else json.loads(Report.model_validate(report).to_json())
-    return _results(stored), _kept(_results(again), report) if older else _results(again)
+    now = _results(again)
+    if not _versions(report, again):
+        return _results(json.loads(Report.model_validate(report).to_json())), now
+    return _results(report), {key: _kept(value, report[key]) for key, value in now.items() if key in report}
 
 
-def _results(report: Mapping[str, Any]) -> dict[str, Any]:
+def _results(report: Json) -> Json:
     facts = {key: value for key, value in report.get("facts", {}).items() if key not in _NO_RESULT}
     return {**report, "facts": facts}
 
 
-def _kept(now: Any, before: Any) -> Any:
+def _kept(now: JsonValue, before: JsonValue) -> JsonValue:
     """Return `now` without the keys that `before` lacks."""
-    if isinstance(now, dict) and isinstance(before, Mapping):
+    if isinstance(now, dict) and isinstance(before, dict):
         return {key: _kept(value, before[key]) for key, value in now.items() if key in before}
     if isinstance(now, list) and isinstance(before, list) and len(now) == len(before):
         return [_kept(*pair) for pair in zip(now, before, strict=True)]
     return now
 
 
-def _stored_upgrade(run_dir: Path, files: Mapping[str, str]) -> Any:
+def _stored_upgrade(run_dir: Path, files: Mapping[str, str]) -> object:
     data = read_bytes(run_dir, UPGRADE)
     if sha256(data) != files.get(UPGRADE):
         raise VerificationError(f"{UPGRADE} changed while it was read", place=Place(str(run_dir)))
     return strict_json(data, str(run_dir / UPGRADE))
 
 
-def _again(run_dir: Path, shadow: Path, stored: Report) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return the report that the samples lead to, and of a comparison upgrade.json.
-
-    Scores are written to `shadow`.
-    """
-    from tais.analysis.analyse import analyse
-    from tais.analysis.upgrade import upgrade_of
-    from tais.report.redact import is_redacted, redacted
-
-    # Links, so that scores are kept beside the run and not in it.
-    for name in ("arms", AUDITS, JUDGES, ITEMS, LOCK, ADJUDICATION):
-        if (run_dir / name).exists():
-            (shadow / name).symlink_to((run_dir / name).resolve())
+def _again(run: RunDir, lock: Lock, stored: Report, scores: Path) -> tuple[Json, Upgrade | None]:
+    """Return the report that the samples lead to, and of a comparison upgrade.json."""
     try:
-        made = analyse(shadow, stored.facts.run, keep_scores=True)
-        upgrade = upgrade_of(shadow, made) if (run_dir / UPGRADE).exists() else None
+        made = examine(run, lock, stored.facts.run, scores)
+        upgrade = upgrade_of(lock, made) if run.upgrade.exists() else None
     # Samples that someone made up can break any step: whatever it is, they do not lead to this report.
     except Exception as error:
         what = error.what if isinstance(error, TaisError) else f"{type(error).__name__}: {error}"
         raise VerificationError(
-            f"the report cannot be recomputed: {what}", place=Place(str(run_dir))
+            f"the report cannot be recomputed: {what}", place=Place(str(run.root))
         ) from error
-    shown = redacted(made) if is_redacted(stored) else made
-    return json.loads(shown.to_json()), upgrade
+    return json.loads(_shown(made, stored).to_json()), upgrade
+
+
+def _shown(made: Analysis, stored: Report) -> Report:
+    whole = with_renderer(made.report)
+    return redacted(whole) if is_redacted(stored) else whole
 
 
 def _same_table(stored: Path, made: Path) -> bool:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
         with pq.ParquetFile(stored) as before, pq.ParquetFile(made) as now:
             groups = before.metadata.num_row_groups
@@ -156,11 +155,11 @@ def _same_table(stored: Path, made: Path) -> bool:
         return False
 
 
-def _versions(report: Mapping[str, Any], again: Mapping[str, Any]) -> str:
+def _versions(report: Json, again: Json) -> str:
     made, here = (Facts.model_validate(side.get("facts", {})).tais for side in (report, again))
     return "" if made == here else f" (made by TAIS {made}, recomputed by {here})"
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."

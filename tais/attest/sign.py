@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tais.attest.binding import check_together
-from tais.attest.bundle import claimed_key, open_bundle, seal, strict_json
+from tais.attest.binding import check_together, signed_lock
+from tais.attest.bundle import claimed_key, json_object, open_bundle, seal
 from tais.attest.contents import digest_files, read_bytes, sha256
 from tais.attest.keys import Signer
 from tais.attest.statement import (
     LOCK_TYPE,
-    Json,
     lock_statement,
     parse_statement,
     run_statement,
@@ -19,7 +18,7 @@ from tais.attest.statement import (
 )
 from tais.common.files import remove_leftovers, sha256_file, write_atomic
 from tais.errors import Place, UsageError, VerificationError
-from tais.rundir.layout import ITEMS, LOCK, LOCK_BUNDLE, REPORT, RUN_BUNDLE, TEST_BUNDLE
+from tais.rundir.layout import ITEMS, LOCK, LOCK_BUNDLE, REPORT, RUN_BUNDLE, TEST_BUNDLE, RunDir
 
 __all__ = ["sign_lock", "sign_run"]
 
@@ -55,14 +54,14 @@ def sign_lock(run_dir: Path, signer: Signer, now: datetime | None = None) -> Pat
     if path.exists() or path.is_symlink():
         _check_lock_bundle(run_dir, signer)
         return path
-    if any((run_dir / "arms").rglob("*.parquet")):
+    if any(RunDir(run_dir).arms.rglob("*.parquet")):
         raise UsageError(
             "this run began unsigned, and a lock is signed before the first token or never",
             place=Place(str(run_dir)),
             remedy="Continue it with --unsigned, or start a new run",
         )
     files = {name: sha256_file(run_dir / name) for name in (LOCK, ITEMS) if (run_dir / name).is_file()}
-    statement = lock_statement(files, run_dir.resolve().name, _moment(now))
+    statement = lock_statement(files, RunDir(run_dir).id, _moment(now))
     write_atomic(path, seal(statement.to_bytes(), signer))
     return path
 
@@ -99,7 +98,8 @@ def sign_run(run_dir: Path, signer: Signer, now: datetime | None = None) -> list
     remove_leftovers(run_dir)
     _check_lock_bundle(run_dir, signer)
     files = digest_files(run_dir)
-    lock, report = (_parsed(run_dir, name, files) for name in (LOCK, REPORT))
+    lock = signed_lock(_read(run_dir, LOCK, files), str(run_dir / LOCK))
+    report = json_object(_read(run_dir, REPORT, files), run_dir, REPORT)
     bundle = read_bytes(run_dir, LOCK_BUNDLE)
     check_together(lock, report, files, _run_of(bundle, signer))
     moment = _moment(now)
@@ -137,14 +137,11 @@ def _run_of(bundle: bytes, signer: Signer) -> str:
     return str(parse_statement(opened.payload, LOCK_TYPE, LOCK_BUNDLE).predicate["run"])
 
 
-def _parsed(run_dir: Path, name: str, files: dict[str, str]) -> Json:
+def _read(run_dir: Path, name: str, files: dict[str, str]) -> bytes:
     data = read_bytes(run_dir, name, "Sign a run that is finished")
     if sha256(data) != files[name]:
         raise VerificationError(f"{name} changed while it was read", place=Place(str(run_dir)))
-    value = strict_json(data, str(run_dir / name))
-    if not isinstance(value, dict):
-        raise VerificationError(f"{name} is not what TAIS writes", place=Place(str(run_dir)))
-    return value
+    return data
 
 
 def _moment(now: datetime | None) -> datetime:

@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from tais.attest.bundle import strict_json
+from tais.attest.bundle import Json, strict_json
 from tais.errors import Place, VerificationError
+from tais.manifest.model import Role
 from tais.rundir.layout import ITEMS, LOCK, LOCK_BUNDLE, REPORT
+from tais.rundir.lock_model import Lock, LockedFolder, LockedModel
 from tais.verdict.facts import Facts
 
 __all__ = [
@@ -51,8 +52,6 @@ _ENDPOINT = (
 )
 _CONTRAST = ("reference", "candidate", "role", "lossless", "evidence", "verdict", "reasons", "treatment")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def lock_statement(files: Mapping[str, str], run_id: str, signed_at: datetime) -
 
 
 def run_statement(
-    files: Mapping[str, str], lock: Json, report: Json, lock_bundle: str, signed_at: datetime
+    files: Mapping[str, str], lock: Lock, report: Json, lock_bundle: str, signed_at: datetime
 ) -> Statement:
     """Return the statement about a finished run, with its verdict in full.
 
@@ -120,7 +119,7 @@ def run_statement(
     files
         sha256 of every file but the bundles, by name.
     lock, report
-        As parsed from the files of these digests.
+        As read from the files of these digests.
     lock_bundle
         sha256 of the lock's own bundle.
     signed_at
@@ -134,10 +133,10 @@ def run_statement(
         "tais": facts.tais,
         "signedAt": _time(signed_at),
         "verdict": report["verdict"],
-        "reasons": report["reasons"],
+        "reasons": report.get("reasons", []),
         "rules": report["rules"],
-        "contrasts": [_contrast(contrast) for contrast in report["contrasts"]],
-        "batteries": [{key: b.get(key) for key in ("name", "items", "digest")} for b in lock["batteries"]],
+        "contrasts": [_contrast(contrast) for contrast in report.get("contrasts", [])],
+        "batteries": [{"name": b.name, "items": b.items, "digest": b.digest} for b in lock.batteries],
         "report": _file(REPORT, files[REPORT]),
         "lock": _file(LOCK, files[LOCK]),
         "lockBundle": _file(LOCK_BUNDLE, lock_bundle),
@@ -147,7 +146,7 @@ def run_statement(
     return Statement(RUN_TYPE, _subjects(files, lock), predicate)
 
 
-def test_statement(files: Mapping[str, str], lock: Json, report: Json) -> Statement:
+def test_statement(files: Mapping[str, str], lock: Lock, report: Json) -> Statement:
     """Return the same verdict as a test result: passed, warned (inconclusive) or failed."""
     tests: dict[str, list[str]] = {"pass": [], "inconclusive": [], "fail": []}
     for name, verdict in _tests(report):
@@ -163,18 +162,19 @@ def test_statement(files: Mapping[str, str], lock: Json, report: Json) -> Statem
 
 
 def _contrast(contrast: Json) -> Json:
-    picked = {key: contrast[key] for key in _CONTRAST}
+    # Reasons and endpoints may be absent in a report; whatever else is read here stands in each.
+    picked = {key: contrast.get(key, []) for key in _CONTRAST}
     identity = {key: contrast["identity"][key] for key in ("n", "identical", "rate")}
     endpoints = [
-        {**{key: endpoint[key] for key in _ENDPOINT}, "reasons": endpoint["reasons"]}
-        for endpoint in contrast["endpoints"]
+        {**{key: endpoint[key] for key in _ENDPOINT}, "reasons": endpoint.get("reasons", [])}
+        for endpoint in contrast.get("endpoints", [])
     ]
     return {**picked, "identity": identity, "endpoints": endpoints}
 
 
 def _tests(report: Json) -> Iterator[tuple[str, str]]:
     """Yield test names and verdicts; a positive control passes its test when it was caught."""
-    for contrast in report["contrasts"]:
+    for contrast in report.get("contrasts", []):
         name = f"{contrast['role']}: {contrast['candidate']} against {contrast['reference']}"
         verdict = contrast["verdict"]
         if contrast["role"] == "positive_control":
@@ -184,30 +184,27 @@ def _tests(report: Json) -> Iterator[tuple[str, str]]:
             yield name, "pass" if verdict == "pass" else "inconclusive"
             continue
         yield name, verdict
-        for endpoint in contrast["endpoints"]:
+        for endpoint in contrast.get("endpoints", []):
             yield f"{name}: {endpoint['battery']}/{endpoint['scorer']}", endpoint["verdict"]
 
 
-def _subjects(files: Mapping[str, str], lock: Json) -> list[Json]:
+def _subjects(files: Mapping[str, str], lock: Lock) -> list[Json]:
     """Return all files, then the models of the candidate stacks as the lock fixes them."""
     subjects = [_file(name, digest) for name, digest in sorted(files.items())]
-    candidates = {c["candidate"] for c in lock["contrasts"] if c["role"] == "screen"}
+    candidates = {c.candidate for c in lock.contrasts if c.role is Role.screen}
     for arm in sorted(candidates):
-        stack = lock["arms"][arm]
-        draft = (stack.get("speculative_config") or {}).get("model")
-        subjects += _model(f"weights:{arm}/model", stack.get("model"), stack.get("revision"))
-        subjects += _model(
-            f"weights:{arm}/draft", draft, (stack.get("speculative_config") or {}).get("revision")
-        )
+        stack = lock.arms[arm]
+        subjects += _model(f"weights:{arm}/model", stack.model, stack.revision)
+        subjects += _model(f"weights:{arm}/draft", stack.draft, stack.draft_revision)
     return subjects
 
 
-def _model(name: str, model: Any, revision: Any) -> Iterator[Json]:
+def _model(name: str, model: LockedModel, revision: str | None) -> Iterator[Json]:
     """Yield a model's files, or the commit of one that was named by its repository."""
-    if isinstance(model, Mapping):
-        for file, digest in sorted(model["files"].items()):
+    if isinstance(model, LockedFolder):
+        for file, digest in sorted(model.files.items()):
             yield _file(f"{name}/{file}", digest)
-    elif isinstance(model, str) and isinstance(revision, str) and _COMMIT.fullmatch(revision):
+    elif model is not None and revision is not None and _COMMIT.fullmatch(revision):
         uri = f"pkg:huggingface/{model}@{revision}"
         yield {"name": name, "uri": uri, "digest": {"gitCommit": revision}}
 

@@ -11,15 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from tais.attest.binding import check_together
-from tais.attest.bundle import open_bundle, strict_json
+from tais.attest.binding import check_together, signed_lock
+from tais.attest.bundle import json_object, open_bundle
 from tais.attest.contents import digest_files, read_bytes, sha256
 from tais.attest.keys import PublicKey
 from tais.attest.statement import (
     LOCK_TYPE,
     RUN_TYPE,
     TEST_TYPE,
-    Json,
     Statement,
     lock_statement,
     parse_statement,
@@ -28,6 +27,7 @@ from tais.attest.statement import (
 )
 from tais.errors import Place, UsageError, VerificationError
 from tais.rundir.layout import LOCK, LOCK_BUNDLE, REPORT, RUN_BUNDLE, TEST_BUNDLE
+from tais.rundir.lock_model import Lock
 from tais.verdict.report import Report
 
 __all__ = ["VerifiedRun", "verify_run"]
@@ -39,7 +39,7 @@ class VerifiedRun:
 
     run_dir: Path
     report: Report
-    lock: Json
+    lock: Lock
     key: PublicKey
     signed_at: datetime
     """By the signer's clock, as `lock_signed_at` is: no third party vouches for it."""
@@ -102,27 +102,26 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
     locked = _read(run_dir, LOCK_BUNDLE, LOCK_TYPE, one)
     result = _read(run_dir, TEST_BUNDLE, TEST_TYPE, one)
     _check_files(run_dir, files, signed.statement)
-    lock, report = (_parsed(run_dir, name, files) for name in (LOCK, REPORT))
-    read = check_together(lock, report, files, str(locked.statement.predicate.get("run")))
+    lock = signed_lock(_bytes(run_dir, LOCK, files), str(run_dir / LOCK))
+    report = json_object(_bytes(run_dir, REPORT, files), run_dir, REPORT)
+    # The report must be of the run that the lock was signed for.
+    run_id = str(locked.statement.predicate.get("run"))
+    read = check_together(lock, report, files, run_id)
     times = signed.time(RUN_BUNDLE), locked.time(LOCK_BUNDLE)
     if times[1] > times[0]:
         _fail("the lock was signed after the run", run_dir / LOCK_BUNDLE)
-    try:
-        expected = {
-            LOCK_BUNDLE: lock_statement(files, str(read.facts.run.id), times[1]),
-            RUN_BUNDLE: run_statement(files, lock, report, sha256(locked.bundle), times[0]),
-            TEST_BUNDLE: test_statement(files, lock, report),
-        }
-    except (LookupError, TypeError, AttributeError) as error:
-        what = f"{LOCK} is not what TAIS writes ({type(error).__name__}: {error})"
-        raise VerificationError(what, place=Place(str(run_dir))) from error
+    expected = {
+        LOCK_BUNDLE: lock_statement(files, run_id, times[1]),
+        RUN_BUNDLE: run_statement(files, lock, report, sha256(locked.bundle), times[0]),
+        TEST_BUNDLE: test_statement(files, lock, report),
+    }
     for name, got in ((LOCK_BUNDLE, locked), (RUN_BUNDLE, signed), (TEST_BUNDLE, result)):
         _check_statement(run_dir / name, got.statement, expected[name])
     beside = ""
     if recompute:
         from tais.attest.recompute import check_recomputed
 
-        beside = check_recomputed(run_dir, report, files)
+        beside = check_recomputed(run_dir, lock, report, files)
     return VerifiedRun(run_dir, read, lock, signed.key, *times, files, recompute, beside)
 
 
@@ -162,14 +161,11 @@ def _check_statement(path: Path, got: Statement, expected: Statement) -> None:
     _fail(f"the statement is not about this run: {said} differ", path)
 
 
-def _parsed(run_dir: Path, name: str, files: Mapping[str, str]) -> Json:
+def _bytes(run_dir: Path, name: str, files: Mapping[str, str]) -> bytes:
     data = read_bytes(run_dir, name)
     if sha256(data) != files.get(name):
         _fail(f"{name} changed while it was read", run_dir)
-    value = strict_json(data, str(run_dir / name))
-    if not isinstance(value, dict):
-        _fail(f"{name} is not what TAIS writes", run_dir)
-    return value
+    return data
 
 
 def _fail(what: str, path: Path, remedy: str | None = None) -> NoReturn:

@@ -13,12 +13,14 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
+from pydantic import JsonValue
 
 from tais.common.files import json_digest, sha256_file
 from tais.common.machine import describe_environment
+from tais.manifest.model import Sampling
+from tais.rundir.lock_model import LockedArm, LockedModel, plain
 
 __all__ = ["SCHEMA", "address_of", "items_digest", "machine_facts", "why_not"]
 
@@ -44,7 +46,7 @@ _ASKED = ("battery", "item_id", "messages", "chat")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def why_not(arm: Mapping[str, Any], *, looks: bool) -> str | None:
+def why_not(arm: LockedArm, *, looks: bool) -> str | None:
     """Say why an arm cannot be cached; None where it can.
 
     Parameters
@@ -54,14 +56,14 @@ def why_not(arm: Mapping[str, Any], *, looks: bool) -> str | None:
     looks
         Whether it may be stopped early.
     """
-    engine = arm["engine"]
+    engine = arm.engine
     if looks:
         return "it may stop early, so how much it answers depends on the arms beside it"
     if engine == "import":
         return "its answers exist already"
-    if engine == "openai" and "serve" not in arm["engine_args"]:
+    if engine == "openai" and "serve" not in arm.engine_args:
         return "it is a server that runs elsewhere, whose state is not known"
-    if any("fault" in key and arm[key] for key in arm):
+    if arm.fault:
         return "a fault is planted in it"
     for what, model, revision in _models(arm):
         if isinstance(model, str) and engine != "fake" and not _COMMIT.fullmatch(str(revision)):
@@ -69,36 +71,33 @@ def why_not(arm: Mapping[str, Any], *, looks: bool) -> str | None:
     return next((f"{key} names {value!r}, which the lock does not fix" for key, value in _loose(arm)), None)
 
 
-def _models(arm: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    yield "model", arm["model"], arm["revision"]
-    if arm["tokenizer"] is not None:
-        yield "tokenizer", arm["tokenizer"], arm["revision"]
-    config = arm["speculative_config"] or {}
-    if "model" in config:
-        yield "draft", config["model"], config.get("revision")
+def _models(arm: LockedArm) -> Iterator[tuple[str, LockedModel, str | None]]:
+    yield "model", arm.model, arm.revision
+    yield "tokenizer", arm.tokenizer, arm.revision
+    yield "draft", arm.draft, arm.draft_revision
 
 
-def _loose(arm: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _loose(arm: LockedArm) -> Iterator[tuple[str, str]]:
     """Yield settings that lead to code or files of which the lock holds no digest."""
-    config = {key: v for key, v in (arm["speculative_config"] or {}).items() if key != "model"}
-    for key, value in _strings({"engine_args": arm["engine_args"], "speculative_config": config}):
+    config = {key: v for key, v in (arm.speculative_config or {}).items() if key != "model"}
+    for key, value in _strings({"engine_args": arm.engine_args, "speculative_config": config}):
         dotted = re.fullmatch(r"[A-Za-z_][\w.]*[:.][A-Za-z_]\w*", value) is not None
         if (dotted and not value.startswith("torch.")) or os.sep in value:
             yield key, value
 
 
-def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
+def _strings(value: JsonValue, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
         for name, inner in value.items():
             yield from _strings(inner, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list):
         for inner in value:
             yield from _strings(inner, key)
     elif isinstance(value, str):
         yield key, value
 
 
-def machine_facts(variables: Mapping[str, str]) -> dict[str, Any]:
+def machine_facts(variables: Mapping[str, str]) -> dict[str, JsonValue]:
     """Return what of this machine decides an answer: kind of processor and accelerator, threads, libraries.
 
     Parameters
@@ -120,6 +119,15 @@ def machine_facts(variables: Mapping[str, str]) -> dict[str, Any]:
         "libraries": found["libraries"],
         "variables": found["variables"],
     }
+
+
+def accelerator(machine: Mapping[str, JsonValue]) -> str:
+    """Return what answers on a machine, of :func:`machine_facts`: its GPUs, or its processor."""
+    hardware = machine["hardware"]
+    assert isinstance(hardware, dict)
+    listed = hardware["gpus"]
+    gpus = [str(gpu["name"]) for gpu in listed if isinstance(gpu, dict)] if isinstance(listed, list) else []
+    return ", ".join(gpus) or str(hardware["cpu"])
 
 
 def _usable_cores() -> int | None:
@@ -155,7 +163,7 @@ def _answering() -> str:
 
 
 def address_of(
-    name: str, arm: Mapping[str, Any], sampling: Mapping[str, Any], items: str, machine: Mapping[str, Any]
+    name: str, arm: LockedArm, sampling: Sampling, items: str, machine: Mapping[str, JsonValue]
 ) -> str:
     """Return the address of an arm.
 
@@ -173,10 +181,10 @@ def address_of(
     return json_digest(
         {
             "schema": SCHEMA,
-            "arm": _nameless(arm),
+            "arm": _nameless(plain(arm)),
             # A shuffled order is drawn from the arm's name.
-            "name": name if arm["order"] == "shuffled" else None,
-            "sampling": dict(sampling),
+            "name": name if arm.order == "shuffled" else None,
+            "sampling": plain(sampling),
             "items": items,
             "machine": dict(machine),
             "answering": _answering(),
@@ -184,9 +192,9 @@ def address_of(
     )
 
 
-def _nameless(value: Any) -> Any:
+def _nameless(value: JsonValue) -> JsonValue:
     """Return a locked arm without the names of its folders and files, whose digests it holds."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return value
     fixed = "files" in value or "sha256" in value
     return {k: _nameless(v) for k, v in value.items() if not (fixed and k in ("folder", "file"))}

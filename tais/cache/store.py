@@ -20,7 +20,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from tais.cache.address import SCHEMA
 from tais.common.files import canonical_json, sha256_file
@@ -190,5 +189,5 @@ class CacheStore:
         return entry
 
 
-def _said(error: Any) -> str:
+def _said(error: BaseException) -> str:
     return " ".join((str(error) or type(error).__name__).split())[:200]

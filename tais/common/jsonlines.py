@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,7 +11,7 @@ from typing import Any, NoReturn
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 
-__all__ = ["Row", "parse_json_line", "utf8_lines"]
+__all__ = ["Row", "parse_json", "parse_json_line", "utf8_lines"]
 
 Row = dict[str, Any]
 
@@ -28,6 +29,22 @@ def utf8_lines(path: Path) -> Iterator[tuple[int, str]]:
                 _refuse_bytes(path, number, error)
             if text.strip(" \t\r\n"):
                 yield number, text.rstrip("\r\n")
+
+
+def parse_json(text: str) -> object:
+    """Parse JSON in which each key stands once and every number is finite.
+
+    Raises
+    ------
+    ValueError
+        When it is something else.
+    RecursionError
+        When it is nested too deeply.
+    """
+    found: object = json.loads(
+        text, object_pairs_hook=_distinct, parse_constant=_no_constant, parse_float=_finite
+    )
+    return found
 
 
 def parse_json_line(text: str, path: Path, number: int) -> Row:
@@ -64,3 +81,10 @@ def _distinct(pairs: list[tuple[str, Any]]) -> Row:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
+    return value

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tais.cost.rates import RATES, ArmRates, Rates, read_rates, stack_digest
 from tais.errors import TaisError
-from tais.rundir.layout import LEDGER
+from tais.rundir.layout import LEDGER, RunDir
 from tais.rundir.ledger import read_ledger
-from tais.rundir.lock import read_lock, run_arms
+from tais.rundir.lock import read_lock
+from tais.rundir.lock_model import Lock
 from tais.verdict.facts import ArmFacts, Hardware, facts_of
 
 __all__ = ["known_rates", "rates_of_run"]
@@ -20,7 +20,7 @@ _FINISHED = ("pass", "fail", "inconclusive")
 _LOOKED_AT = 10
 
 
-def known_rates(parent: Path, lock: Mapping[str, Any]) -> Rates | None:
+def known_rates(parent: Path, lock: Lock) -> Rates | None:
     """Return the rates that are at hand for a lock: of its last calibration or finished run, the newer.
 
     Parameters
@@ -35,14 +35,14 @@ def known_rates(parent: Path, lock: Mapping[str, Any]) -> Rates | None:
     Rates or None
         None where nothing was measured on these stacks.
     """
-    wanted = run_arms(lock)
+    wanted = lock.run_arms()
     path = parent / RATES
     try:
         calibrated, made = read_rates(path), path.stat().st_mtime
     except (TaisError, OSError):
         calibrated, made = None, 0.0
     for run_dir in _finished(parent):
-        newer = (run_dir / "report.json").stat().st_mtime > made
+        newer = RunDir(run_dir).report.stat().st_mtime > made
         found = rates_of_run(run_dir) if newer else None
         if found is not None and all(found.of(arm, stack_digest(lock, arm)) for arm in wanted):
             return found
@@ -59,7 +59,7 @@ def _finished(parent: Path) -> list[Path]:
         return []
     names = [e["run"] for e in entries if e.get("event") == "end" and e.get("outcome") in _FINISHED]
     unique = list(dict.fromkeys(reversed(names)))[:_LOOKED_AT]
-    return [parent / name for name in unique if (parent / name / "report.json").is_file()]
+    return [parent / name for name in unique if RunDir(parent / name).report.is_file()]
 
 
 def rates_of_run(run_dir: Path) -> Rates | None:
@@ -71,7 +71,7 @@ def rates_of_run(run_dir: Path) -> Rates | None:
     only a part of its answers, and an arm from a cache was timed elsewhere: neither gives rates.
     """
     try:
-        facts = facts_of((run_dir / "report.json").read_bytes())
+        facts = facts_of(RunDir(run_dir).report.read_bytes())
         lock = read_lock(run_dir)
         run, phases = facts.run, facts.run.phases
         if run.resumed or run.id is None or run.seconds is None:

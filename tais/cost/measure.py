@@ -13,6 +13,7 @@ from tais.cost.rates import ArmRates, Rates, stack_digest
 from tais.errors import UsageError
 from tais.executors.local import LocalExecutor
 from tais.plan.items import write_items
+from tais.rundir.layout import ITEMS
 from tais.verdict.facts import Hardware
 from tais.worker.protocol import ArmEvent, TimingJob
 
@@ -28,7 +29,7 @@ _USUAL = 32
 _MOST = 128
 
 
-def items_to_time(engine_args: Mapping[str, Any]) -> int:
+def items_to_time(engine_args: Mapping[str, object]) -> int:
     """Return how many items fill an arm's batch once: fewer would be timed slower than the run is."""
     batch = engine_args.get("max_num_seqs")
     return min(_MOST, max(8, batch)) if isinstance(batch, int) else _USUAL
@@ -74,7 +75,7 @@ def calibrate(
     arms, hardware = {}, Hardware()
     with tempfile.TemporaryDirectory(prefix="tais-") as name:
         folder = Path(name)
-        write_items(folder / "items.parquet", plan.batteries)
+        write_items(folder / ITEMS, plan.batteries)
         jobs = [_job(plan, arm, folder, items) for arm in names]
         with LocalExecutor(folder, stall_seconds=stall_seconds, planned=jobs) as executor:
             for job in jobs:
@@ -102,7 +103,7 @@ def _job(plan: Plan, arm: str, folder: Path, items: int | None) -> TimingJob:
     return TimingJob(
         arm=manifest.arms[arm],
         sampling=manifest.sampling,
-        items=folder / "items.parquet",
+        items=folder / ITEMS,
         items_timed=items or items_to_time(manifest.arms[arm].engine_args),
         result=folder / f"{len(list(folder.iterdir()))}-{name}.json",
         log=folder / f"{name}.log",
@@ -110,7 +111,7 @@ def _job(plan: Plan, arm: str, folder: Path, items: int | None) -> TimingJob:
 
 
 def fit(
-    found: Mapping[str, Any], engine_args: Mapping[str, Any], devices: int, stack: str | None
+    found: Mapping[str, Any], engine_args: Mapping[str, object], devices: int, stack: str | None
 ) -> ArmRates:
     """Return the rates that a calibration shows.
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from tais.common.files import write_atomic
 from tais.cost.rates import ArmRates, Rates, stack_digest
 from tais.cost.schedule import Job, makespan, schedule, split
 from tais.report.tables.cost import PredictedArm, Prediction
-from tais.rundir.lock import run_arms
+from tais.rundir.lock_model import Lock
 from tais.verdict.facts import ArmCost, CostFacts, Seconds
 
 __all__ = ["PREDICTION", "compared", "predict", "read_prediction", "write_prediction"]
@@ -23,7 +22,7 @@ PREDICTION = "prediction.json"
 _WORK = ("check", "generate", "close")
 
 
-def predict(lock: Mapping[str, Any], rates: Rates, *, workers: int = 1, shards: int = 1) -> Prediction:
+def predict(lock: Lock, rates: Rates, *, workers: int = 1, shards: int = 1) -> Prediction:
     """Return what a run will cost.
 
     Parameters
@@ -49,9 +48,9 @@ def predict(lock: Mapping[str, Any], rates: Rates, *, workers: int = 1, shards: 
     """
     arms: dict[str, PredictedArm] = {}
     jobs: list[Job] = []
-    references = {c["reference"] for c in lock["contrasts"]}
+    references = {contrast.reference for contrast in lock.contrasts}
     unknown = []
-    for name in run_arms(lock):
+    for name in lock.run_arms():
         own = rates.of(name, stack_digest(lock, name))
         if own is None:
             unknown.append(name)
@@ -78,9 +77,8 @@ def predict(lock: Mapping[str, Any], rates: Rates, *, workers: int = 1, shards: 
     }
 
 
-def _arm(lock: Mapping[str, Any], own: ArmRates) -> PredictedArm:
-    repeats = lock["sampling"]["n"]
-    answers = {battery["name"]: battery["items"] * repeats for battery in lock["batteries"]}
+def _arm(lock: Lock, own: ArmRates) -> PredictedArm:
+    answers = {battery.name: battery.items * lock.sampling.n for battery in lock.batteries}
     tokens = sum(count * own.tokens(battery) for battery, count in answers.items())
     return {
         "answers": sum(answers.values()),

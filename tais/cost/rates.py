@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationError
 
 from tais.common.files import json_digest, write_atomic
 from tais.common.models import Frozen
 from tais.errors import Place, UsageError
+from tais.rundir.lock_model import Lock, plain
 
 __all__ = ["RATES", "ArmRates", "Rates", "read_rates", "stack_digest", "write_rates"]
 
@@ -66,9 +66,9 @@ class Rates(Frozen):
         return found
 
 
-def stack_digest(lock: Mapping[str, Any], arm: str) -> str:
+def stack_digest(lock: Lock, arm: str) -> str:
     """Return the digest of what decides how long an arm takes: the stack and the sampling."""
-    return json_digest({"arm": lock["arms"][arm], "sampling": lock["sampling"]})
+    return json_digest({"arm": plain(lock.arms[arm]), "sampling": plain(lock.sampling)})
 
 
 def read_rates(path: Path) -> Rates:

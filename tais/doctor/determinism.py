@@ -20,6 +20,7 @@ import numpy as np
 
 from tais.analysis.first_difference import first_difference
 from tais.errors import UsageError
+from tais.rundir.layout import RunDir
 from tais.rundir.samples import read_batches
 from tais.runs.observer import Observer
 from tais.runs.options import RunOptions
@@ -193,7 +194,7 @@ def measure(
         with _environment(*settings):
             run_dir = _run(options, group, observer)
         run_dirs.append(str(run_dir))
-        answers |= {v.name: read_arm(run_dir / "arms" / v.name) for v in group}
+        answers |= {v.name: read_arm(RunDir(run_dir).arm(v.name)) for v in group}
     return {
         "schema": _SCHEMA,
         "model": options.model,

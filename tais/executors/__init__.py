@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tais.errors import EngineError, UsageError
 from tais.executors.base import Executor, Placement
+from tais.rundir.layout import RunDir
 from tais.worker.protocol import AnswerJob, Job
 
 __all__ = ["EXECUTORS", "check_executor", "create_executor", "targets_first"]
@@ -54,7 +55,7 @@ def create_executor(
         sweep(run_dir, RunDepot(run_dir))
 
     devices = visible_devices() if placement.devices is None else placement.devices
-    return LocalExecutor(run_dir / "logs", stall_seconds=stall_seconds, planned=planned, devices=devices)
+    return LocalExecutor(RunDir(run_dir).logs, stall_seconds=stall_seconds, planned=planned, devices=devices)
 
 
 def targets_first(jobs: Sequence[AnswerJob], references: Container[str]) -> list[AnswerJob]:

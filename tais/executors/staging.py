@@ -24,6 +24,7 @@ from tais.common.files import canonical_json, store_error, sync_directory, write
 from tais.common.text import first_line
 from tais.errors import Place, StoreError
 from tais.rundir.engine_record import compare_resolved
+from tais.rundir.layout import ENGINE
 from tais.rundir.samples import part_files, read_batches
 
 __all__ = ["STAGING", "Collector", "Depot", "RunDepot", "Shared", "merge_engine", "open_depot", "sweep"]
@@ -116,7 +117,7 @@ def merge_engine(folder: Path, told: Path) -> None:
     StoreError
         When the configuration is another one.
     """
-    path = folder / "engine.json"
+    path = folder / ENGINE
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         # As it was written, with its time: before the first token.
@@ -281,8 +282,8 @@ def sweep(run_dir: Path, depot: Depot) -> int:
     collectors: dict[Path, Collector] = {}
     taken = 0
     for name, folder in staged(depot.names("")):
-        if name.endswith("engine.json"):
-            if not (run_dir / folder / "engine.json").exists():
+        if name.endswith(ENGINE):
+            if not (run_dir / folder / ENGINE).exists():
                 merge_engine(run_dir / folder, depot.bring(name))
         elif name.endswith(".parquet"):
             if folder not in collectors:

@@ -18,6 +18,8 @@ from tais.common.document import show
 from tais.errors import Place, UsageError, VerificationError
 from tais.gate.policy import Policy, TrustedKey
 from tais.gate.requirements import REQUIREMENTS, Objection
+from tais.plan.plan import make_plan
+from tais.rundir.lock import compare_locks
 from tais.verdict.report import Verdict
 
 __all__ = ["GateResult", "Objection", "gate_run", "judge"]
@@ -107,15 +109,13 @@ def judge(run: VerifiedRun, policy: Policy, now: datetime) -> tuple[Objection, .
 
 def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
     """Hold against a run that it is not one of this manifest, weights and items included."""
-    from tais.plan.plan import make_plan
-    from tais.rundir.lock import compare_locks, run_arms
-
-    now = make_plan(manifest, run.lock.get("limit")).lock
-    sides = [{key: lock[key] for key in _FIXED} for lock in (run.lock, now)]
-    for side, lock in zip(sides, (run.lock, now), strict=True):
-        # An arm that no contrast uses takes no part.
-        side["arms"] = {name: lock["arms"][name] for name in run_arms(lock)}
-    changed = compare_locks(*sides)
+    now = make_plan(manifest, run.lock.limit).lock
+    # An arm that no contrast uses takes no part.
+    before, after = (
+        lock.model_copy(update={"arms": {name: lock.arms[name] for name in lock.run_arms()}})
+        for lock in (run.lock, now)
+    )
+    changed = compare_locks(before, after, _FIXED)
     for one in changed[:_NAMED]:
         said = f"{one.key} was {show(one.reference)} in the run and is {show(one.candidate)} in {manifest}"
         yield Objection("manifest_differs", said)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from tais.attest.verify import VerifiedRun
 from tais.gate.policy import Policy
 from tais.manifest.model import Role
+from tais.rundir.lock_model import LockedBattery
 from tais.verdict.details import LISTED_ITEMS, detail, listed
 from tais.verdict.details.contrast import ShownSensitivity
 from tais.verdict.details.endpoint import Flips
@@ -43,8 +44,8 @@ _WRAPPERS = {
 
 def drill(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Refuse a drill, whatever a policy says: in it stacks are broken on purpose."""
-    planted = any(arm.get("fault") for arm in run.lock["arms"].values())
-    if run.lock.get("drill") or planted:
+    planted = any(arm.fault for arm in run.lock.arms.values())
+    if run.lock.drill or planted:
         yield Objection("drill", "this is a drill: faults were planted on purpose, and no gate opens for it")
 
 
@@ -67,12 +68,12 @@ def verdict(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objecti
 
 def batteries(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Ask for each required battery, with its content and n, in each screen contrast."""
-    locked = {battery["name"]: battery for battery in run.lock["batteries"]}
+    locked = {battery.name: battery for battery in run.lock.batteries}
     for name, rule in policy.batteries.items():
         if name not in locked:
             yield Objection("battery_missing", f"the battery {name!r} is required and was not asked")
             continue
-        found = str(locked[name].get("content_digest"))
+        found = str(locked[name].content_digest)
         if rule.digest is not None and found != rule.digest:
             message = f"the battery {name!r} has the content {found[:16]}, pinned is {rule.digest[:16]}"
             yield Objection("battery_differs", message)
@@ -167,12 +168,12 @@ def sensitivity(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Obj
 
 def provenance(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Refuse cut-down runs, batteries that are not pinned, and evidence that is not accepted."""
-    if run.lock.get("limit") is not None and not policy.allow_limit:
-        yield Objection("limited_run", f"the run was cut down with --limit {run.lock['limit']}")
-    for battery in run.lock["batteries"]:
+    if run.lock.limit is not None and not policy.allow_limit:
+        yield Objection("limited_run", f"the run was cut down with --limit {run.lock.limit}")
+    for battery in run.lock.batteries:
         if not policy.allow_unpinned and _unpinned(battery):
             message = (
-                f"the battery {battery['name']!r} is not pinned: tais battery pin fills revision and digest"
+                f"the battery {battery.name!r} is not pinned: tais battery pin fills revision and digest"
             )
             yield Objection("battery_not_pinned", message)
     for contrast in _screened(run.report):
@@ -254,11 +255,8 @@ def _first(report: Report) -> str:
     return report.reasons[0].message if report.reasons else "no reason is given"
 
 
-def _unpinned(battery: dict[str, Any]) -> bool:
-    source = battery.get("source") or {}
-    from_hub = isinstance(source, dict) and bool(source.get("hub"))
-    noted = any(str(note).startswith("not pinned") for note in battery.get("notes", ()))
-    return noted or (from_hub and not source.get("revision"))
+def _unpinned(battery: LockedBattery) -> bool:
+    return any(note.startswith("not pinned") for note in battery.notes)
 
 
 def _unwaived(contrast: ContrastReport, live: set[tuple[str, str]]) -> tuple[int, list[str], str]:

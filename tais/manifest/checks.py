@@ -10,13 +10,13 @@ from typing import Any
 from tais.common.document import Document, Path_, show, suggest
 from tais.errors import ManifestError
 from tais.manifest.engine_options import wrong_option
-from tais.manifest.model import ENGINE_NAMES, TEACHER_NAMES, Arm, Contrast, Manifest, Role
+from tais.manifest.model import ENGINE_NAMES, NAME, TEACHER_NAMES, Arm, Contrast, Manifest, Role
 from tais.manifest.steering_options import wrong_steering
 
 __all__ = ["KEY_CHECKS", "check", "check_name", "unreproducible"]
 
 # Names become file names in the run directory, so none may lead out of it or hide.
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII)
+_NAME = re.compile(NAME, re.ASCII)
 
 KEY_CHECKS = {"fault": "tais.lab.drill.manifest_rules:check_faults"}
 """What else is checked where an arm has such a key: ``module:function``, of manifest and document."""

@@ -18,6 +18,7 @@ from tais.manifest.expanded_sweep import Swept
 __all__ = [
     "ENGINE_NAMES",
     "MEMORY",
+    "NAME",
     "OF_THE_MODEL",
     "TEACHER_NAMES",
     "Arm",
@@ -46,6 +47,9 @@ ENGINE_NAMES = ("vllm", "openai", "transformers", "reference", "fake", "import")
 _WEIGHT_ARGS = ("quantization", "hf_overrides", "antidistillation")
 
 MEMORY = re.compile(r"([1-9]\d{0,9}) ?(MB|MiB|GB|GiB|TB|TiB)", re.ASCII)
+
+NAME = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$"
+"""What can name a screen, an arm, a judge or a battery: each may become the name of a file."""
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 from tais.common.files import sha256_file
 from tais.common.machine import package_versions
 from tais.errors import ManifestError, Place
 from tais.manifest.model import Arm, Manifest
 from tais.manifest.steering_options import KEY
+from tais.plan.looks import plan_looks
+from tais.rundir.layout import LOCK
+from tais.rundir.lock import parse_lock
+from tais.rundir.lock_model import Lock, LookSchedule, plain
+from tais.scorers import scorer_spec
 
 if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery
@@ -24,7 +32,7 @@ _BESIDE = {".json", ".jinja", ".model", ".txt", ".tiktoken"}
 
 def build_lock(
     manifest: Manifest, manifest_digest: str, batteries: tuple[LoadedBattery, ...], limit: int | None
-) -> dict[str, Any]:
+) -> Lock:
     """Return the lock of a run.
 
     Parameters
@@ -43,13 +51,9 @@ def build_lock(
     ManifestError
         When a local model has no configuration or no weights.
     """
-    # It scores and decides, which most readers of a lock do not.
-    from tais.plan.looks import plan_looks
-
     digests: dict[str, dict[str, str]] = {}
-    judges = {name: _arm(judge, digests) for name, judge in manifest.judges.items()}
-    looks = plan_looks(manifest, batteries)
-    return {
+    optional = _optional(manifest, plan_looks(manifest, batteries), digests)
+    value = {
         "schema": "tais/lock/v1",
         "name": manifest.name,
         "manifest": {"sha256": manifest_digest, "source": manifest.source},
@@ -60,49 +64,70 @@ def build_lock(
         "sampling": manifest.sampling.model_dump(mode="json"),
         "rules": manifest.rules.model_dump(mode="json"),
         "versions": package_versions(),
-        **({"judges": judges} if judges else {}),
-        **({"record": True} if manifest.record else {}),
-        **({"drill": True} if manifest.drill else {}),
-        **({"sequential": looks} if looks else {}),
-        **({"sweep": manifest.sweep.model_dump(mode="json")} if manifest.sweep else {}),
+        **optional,
     }
+    # As it is read again: the same types, and what is nested in the order of the file.
+    return parse_lock(json.dumps(value, sort_keys=True).encode(), LOCK)
 
 
-def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, Any]:
+def _optional(
+    manifest: Manifest, looks: LookSchedule | None, digests: dict[str, dict[str, str]]
+) -> dict[str, object]:
+    """Return the keys that only some locks have, so that the others stay as they were before."""
+    found = {
+        "judges": {name: _arm(judge, digests) for name, judge in manifest.judges.items()},
+        "record": manifest.record,
+        "drill": manifest.drill,
+        "sequential": looks and plain(looks),
+        "sweep": manifest.sweep and manifest.sweep.model_dump(mode="json"),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, JsonValue]:
     # Where an arm may run is no part of what it computes.
     left_out = {"name", "resources"} if arm.fault else {"name", "resources", "fault"}
-    plain = arm.model_dump(mode="json", exclude=left_out)
+    fixed: dict[str, JsonValue] = arm.model_dump(mode="json", exclude=left_out)
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
-        plain[key] = _locked_model(plain[key], arm, digests)
-    if plain["speculative_config"] is not None and "model" in plain["speculative_config"]:
-        draft = plain["speculative_config"]["model"]
-        plain["speculative_config"]["model"] = _locked_model(draft, arm, digests)
-    chooser = (plain["speculative_config"] or {}).get("selector")
-    if isinstance(chooser, str) and Path(chooser).is_dir():
-        files = sorted(path for path in Path(chooser).glob("selector.*") if path.is_file())
-        digest = {path.name: sha256_file(path) for path in files}
-        plain["speculative_config"]["selector"] = {"folder": Path(chooser).name, "files": digest}
+        fixed[key] = _locked_model(fixed[key], arm, digests)
+    speculation = fixed["speculative_config"]
+    if isinstance(speculation, dict):
+        if "model" in speculation:
+            speculation["model"] = _locked_model(speculation["model"], arm, digests)
+        if "selector" in speculation:
+            speculation["selector"] = _locked_selector(speculation["selector"])
     for key in ("path", "chat_template"):
-        if plain[key] is not None:
-            plain[key] = _locked_file(plain[key])
-    steering = plain["engine_args"].get(KEY) if arm.engine != "import" else None
+        fixed[key] = _locked_file(fixed[key])
+    args = fixed["engine_args"]
+    steering = args.get(KEY) if isinstance(args, dict) and arm.engine != "import" else None
     if isinstance(steering, dict):
         steering["proxy"] = _locked_model(steering.get("proxy"), arm, digests)
-        steering["examples"] = steering.get("examples") and _locked_file(steering["examples"])
-    return plain
+        steering["examples"] = _locked_file(steering.get("examples"))
+    return fixed
 
 
-def _locked_file(path: str) -> dict[str, str]:
+def _locked_selector(selector: JsonValue) -> JsonValue:
+    """Return a trained selector as the digests of its files, anything else as it is."""
+    if not isinstance(selector, str) or not Path(selector).is_dir():
+        return selector
+    files = sorted(path for path in Path(selector).glob("selector.*") if path.is_file())
+    return {"folder": Path(selector).name, "files": {path.name: sha256_file(path) for path in files}}
+
+
+def _locked_file(path: JsonValue) -> JsonValue:
+    """Return a file by name and digest; nothing as it is."""
+    if not isinstance(path, str) or not path:
+        return path
     return {"file": Path(path).name, "sha256": sha256_file(Path(path))}
 
 
-def _locked_model(model: str | None, arm: Arm, digests: dict[str, dict[str, str]]) -> Any:
+def _locked_model(model: JsonValue, arm: Arm, digests: dict[str, dict[str, str]]) -> JsonValue:
     """Return a local model as the digests of its files, anything else as it is."""
-    if model is None or not Path(model).is_dir() or arm.engine == "fake":
+    if not isinstance(model, str) or not Path(model).is_dir() or arm.engine == "fake":
         return model
     if model not in digests:
         digests[model] = _digest_model(Path(model), arm.name)
-    return {"folder": Path(model).name, "files": digests[model]}
+    return {"folder": Path(model).name, "files": dict(digests[model])}
 
 
 def _digest_model(folder: Path, arm: str) -> dict[str, str]:
@@ -120,7 +145,7 @@ def _digest_model(folder: Path, arm: str) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in kept}
 
 
-def _contrast(manifest: Manifest, index: int) -> dict[str, Any]:
+def _contrast(manifest: Manifest, index: int) -> dict[str, object]:
     contrast = manifest.contrasts[index]
     differences = manifest.differences(contrast.reference, contrast.candidate)
     return {
@@ -134,9 +159,7 @@ def _contrast(manifest: Manifest, index: int) -> dict[str, Any]:
     }
 
 
-def _battery(battery: LoadedBattery) -> dict[str, Any]:
-    from tais.scorers import scorer_spec
-
+def _battery(battery: LoadedBattery) -> dict[str, object]:
     second = [scorer_spec(scorer) for scorer in battery.second_scorers]
     return {
         "name": battery.name,

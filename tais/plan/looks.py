@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tais.errors import ManifestError, Place
-from tais.manifest.model import Hypothesis, Manifest, Rules
+from tais.manifest.model import Hypothesis, Manifest
+from tais.rundir.lock_model import BatteryLooks, Lock, LookSchedule
 from tais.rundir.looks import LookPlan, planned_counts
 from tais.scorers import ScorerBase
 from tais.scorers.judges import Judge
@@ -23,7 +24,7 @@ def may_look(scorer: ScorerBase) -> bool:
     return scorer.kind == "binary" and not isinstance(scorer, Judge)
 
 
-def plan_looks(manifest: Manifest, batteries: Sequence[LoadedBattery]) -> dict[str, Any] | None:
+def plan_looks(manifest: Manifest, batteries: Sequence[LoadedBattery]) -> LookSchedule | None:
     """Return the early stop as the lock fixes it; None where no arm may stop early.
 
     Raises
@@ -43,33 +44,33 @@ def plan_looks(manifest: Manifest, batteries: Sequence[LoadedBattery]) -> dict[s
             remedy="Leave out sequential, or add a battery with a binary scorer of its own",
         )
     counts = {battery.name: len({item.cluster for item in battery.items}) for battery in batteries}
-    return {
-        "kind": rules.kind,
-        "looks": rules.looks,
-        "arms": arms,
-        "batteries": {
-            battery.name: {
-                "clusters": list(planned_counts(counts[battery.name], rules.looks)),
-                "early": may_look(battery.scorer),
-            }
+    return LookSchedule(
+        kind=rules.kind,
+        looks=rules.looks,
+        arms=tuple(arms),
+        batteries={
+            battery.name: BatteryLooks(
+                clusters=planned_counts(counts[battery.name], rules.looks),
+                early=may_look(battery.scorer),
+            )
             for battery in batteries
         },
-    }
+    )
 
 
-def stop_without_flips(lock: Mapping[str, Any]) -> int | None:
+def stop_without_flips(lock: Lock) -> int | None:
     """Return the look after which a candidate without a flip stops; None where it answers everything.
 
     Without flips Cohen's h is 0 and delays nothing, unless the A/A contrasts make its cutoff unusable.
     """
-    plan, rules = LookPlan.of(lock), Rules.model_validate(lock["rules"])
+    plan, rules = LookPlan.of(lock), lock.rules
     if plan is None or not all(plan.early.values()):
         return None
     reached = []
-    for battery in lock["batteries"]:
-        counts = plan.clusters[battery["name"]]
+    for battery in lock.batteries:
+        counts = plan.clusters[battery.name]
         boundary = Boundary(
-            battery["margin"] or rules.margin,
+            battery.margin or rules.margin,
             tuple(sorted({n for n in counts if n})),
             rules.alpha,
             plan.kind,

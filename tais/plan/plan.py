@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tais.common.files import sha256_file
 from tais.engines import ENGINES
@@ -15,7 +15,7 @@ from tais.manifest.model import Manifest
 from tais.plan.batteries import MissingBattery, load_batteries
 from tais.plan.judges import check_judges
 from tais.plan.lock import build_lock
-from tais.rundir.lock import run_arms
+from tais.rundir.lock_model import Lock
 
 if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery
@@ -30,7 +30,7 @@ class Plan:
     path: Path
     manifest: Manifest
     batteries: tuple[LoadedBattery, ...]
-    lock: dict[str, Any]
+    lock: Lock
     brought: bool = False
     """Whether the answers come along: an arm that was stopped early is then not asked for more."""
     missing: tuple[MissingBattery, ...] = ()
@@ -39,13 +39,13 @@ class Plan:
     @property
     def arms(self) -> list[str]:
         """Arms that answer (in a recording all), in the manifest's order."""
-        used = run_arms(self.lock)
+        used = self.lock.run_arms()
         return [name for name in self.manifest.arms if name in used]
 
     @property
     def samples_per_arm(self) -> int:
         """Number of samples that each arm gives, as far as batteries are at hand or say their size."""
-        items: int = sum(battery["items"] for battery in self.lock["batteries"])
+        items = self.lock.item_count
         return self.manifest.sampling.n * (items + sum(battery.items or 0 for battery in self.missing))
 
 

@@ -28,9 +28,9 @@ def is_redacted(report: Report) -> bool:
     return any(kept.redacted for kept in items) or any(isinstance(p, DigestFacts) for p in prompts)
 
 
-def holds_redacted(run_dir: Path) -> bool:
-    """Return whether the report of a finished run is a redacted one."""
-    return is_redacted(Report.model_validate_json((run_dir / "report.json").read_bytes()))
+def holds_redacted(report: Path) -> bool:
+    """Return whether the file of a report holds a redacted one."""
+    return is_redacted(Report.model_validate_json(report.read_bytes()))
 
 
 def _hidden_contrast(contrast: ContrastReport) -> ContrastReport:

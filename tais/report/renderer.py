@@ -9,7 +9,10 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["renderer"]
+from tais.verdict.facts import Facts
+from tais.verdict.report import Report
+
+__all__ = ["renderer", "with_renderer"]
 
 _PACKAGE = Path(__file__).parents[1]
 # What pages are written with lies in other rooms, too.
@@ -33,6 +36,12 @@ def renderer() -> dict[str, str]:
     Where two of these are equal, so are report.html, report.md and junit.xml of one report.
     """
     return dict(_renderer())
+
+
+def with_renderer(report: Report) -> Report:
+    """Return a report that says what its pages are rendered with, beside the version of TAIS."""
+    said = {"tais": report.facts.tais, "renderer": renderer(), **report.facts.model_dump()}
+    return report.model_copy(update={"facts": Facts.model_validate(said)})
 
 
 def _files() -> Iterator[Path]:

@@ -23,11 +23,11 @@ from tais.rundir.samples import TableWriter, read_batches
 __all__ = [
     "UNAVAILABLE",
     "WHOLE",
+    "WORKLIST",
     "AuditKey",
     "Entry",
     "Scored",
     "Spans",
-    "audit_folder",
     "audit_writer",
     "read_scores",
     "read_worklist",
@@ -37,6 +37,9 @@ __all__ = [
 
 UNAVAILABLE = "unavailable.json"
 """Says why a stack could not score."""
+
+WORKLIST = "worklist.parquet"
+"""In a stack's folder: what it is to score."""
 
 _WORKLIST = pa.schema(
     [
@@ -104,7 +107,7 @@ class Spans:
 
 def write_worklist(path: Path, entries: Iterable[Entry]) -> None:
     """Write what is to be scored."""
-    columns: list[list[Any]] = [[] for _ in _WORKLIST]
+    columns: list[list[object]] = [[] for _ in _WORKLIST]
     for arm, key, first, count in entries:
         for column, value in zip(columns, (arm, *key, first, count), strict=True):
             column.append(value)
@@ -130,7 +133,7 @@ def read_worklist(path: Path) -> Mapping[str, Spans]:
 def audit_writer(folder: Path, fits: Callable[[TokenScores], bool | None]) -> TableWriter[TokenScores]:
     """Return the writer of an audit's parts."""
 
-    def row(scores: TokenScores) -> dict[str, Any]:
+    def row(scores: TokenScores) -> dict[str, object]:
         return {
             "arm": scores.request.arm,
             **scores.request.request.key._asdict(),
@@ -206,8 +209,3 @@ def _values(batch: pa.RecordBatch, name: str, index: int) -> NDArray[Any]:
     first, last = column.offsets[index].as_py(), column.offsets[index + 1].as_py()
     values: NDArray[Any] = column.values[first:last].to_numpy(zero_copy_only=False)
     return values
-
-
-def audit_folder(run_dir: Path, reference: str, stack: str) -> Path:
-    """Return where the scores of a stack lie."""
-    return run_dir / "audits" / reference / stack

@@ -1,14 +1,125 @@
-"""engine.json of two arms, compared."""
+"""engine.json: what an engine resolved its configuration to, and where it ran; read, and compared."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import Field, JsonValue, ValidationError
 
 from tais.common.differences import Difference, leaf_differences
+from tais.common.models import Open
+from tais.errors import Place, StoreError
+from tais.rundir.layout import ENGINE
 
-__all__ = ["compare_resolved"]
+__all__ = ["EngineRecord", "compare_resolved", "read_engine"]
+
+UNKNOWN = "unknown"
+# Where an engine does not say how deep its model is.
+_LAYERS = 32
+
+JsonObject = dict[str, JsonValue]
+
+
+class EngineRecord(Open):
+    """One engine.json. Every engine has words of its own, so what is read of it is read here."""
+
+    resolved: JsonObject = Field(default_factory=dict)
+    environment: JsonObject = Field(default_factory=dict)
+    other_environments: tuple[JsonObject, ...] = ()
+    """Of an arm in shards that ran on several machines."""
+
+    @property
+    def started(self) -> bool:
+        """Whether the engine ever said anything."""
+        return bool(self.model_fields_set)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype that it runs, without the library's name in front."""
+        found = self._of_the_model("dtype")
+        return str(found).removeprefix("torch.") if found else UNKNOWN
+
+    @property
+    def layers(self) -> int:
+        """How deep the model is."""
+        config = _object(_object(self.resolved.get("model_config")).get("hf_text_config"))
+        found = config.get("num_hidden_layers")
+        return found if isinstance(found, int) and found > 0 else _LAYERS
+
+    @property
+    def speculation(self) -> JsonObject | str | None:
+        """The speculation that it runs: with its settings, or in a word; None where it runs none."""
+        found = self.resolved.get("speculative_config", UNKNOWN)
+        return found if found is None or isinstance(found, dict) else str(found)
+
+    @property
+    def rejection_sample_method(self) -> JsonValue:
+        """How drafts are verified, where the running engine says so."""
+        return _object(self.resolved.get("runtime")).get("rejection_sample_method")
+
+    @property
+    def scores_are_logprobs(self) -> bool:
+        """Whether the scores of an audit are log-probabilities and not logits."""
+        return self.resolved.get("scores") == "logprobs"
+
+    @property
+    def refusal_onset(self) -> list[int]:
+        """Tokens that open a refusal."""
+        found = self.resolved.get("refusal_onset")
+        return [token for token in found if isinstance(token, int)] if isinstance(found, list) else []
+
+    @property
+    def machines(self) -> list[str]:
+        """The machines on which it ran, in words."""
+        places = (self.environment, *self.other_environments)
+        return [_shown_machine(_object(place.get("hardware"))) for place in places]
+
+    def _of_the_model(self, key: str) -> JsonValue:
+        inner = self.resolved.get("model_config", self.resolved)
+        return _object(inner).get(key)
+
+
+def read_engine(folder: Path) -> EngineRecord:
+    """Read the engine.json in the folder of an arm or of an audit's stack; empty where nothing started.
+
+    Raises
+    ------
+    StoreError
+        When it is damaged.
+    """
+    path = folder / ENGINE
+    try:
+        return EngineRecord.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return EngineRecord()
+    except (OSError, ValidationError) as error:
+        raise StoreError(
+            "this file does not say what the engine resolved to",
+            place=Place(file=str(path)),
+            remedy="Take the run directory from its backup, or run the screen again",
+        ) from error
+
+
+def _shown_machine(hardware: Mapping[str, JsonValue]) -> str:
+    """Return a machine in words: processor, cores, memory, GPUs with their driver."""
+    gpus = list(_gpus(hardware.get("gpus")))
+    counted = [f"{gpus.count(gpu)} x {gpu}" for gpu in dict.fromkeys(gpus)]
+    memory = hardware.get("memory_bytes")
+    gib = memory / 2**30 if isinstance(memory, int | float) else 0.0
+    size = f"{hardware.get('logical_cores')} cores, {gib:.0f} GiB"
+    return ", ".join([f"{hardware.get('cpu') or hardware.get('machine') or UNKNOWN} ({size})", *counted])
+
+
+def _gpus(listed: JsonValue) -> Iterator[str]:
+    for gpu in map(_object, listed if isinstance(listed, list) else ()):
+        yield f"{gpu.get('name')} ({gpu.get('memory')}, driver {gpu.get('driver')})"
+
+
+def _object(value: JsonValue) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
 
 # Names of one process, not settings: they differ between any two runs.
 _VOLATILE = re.compile(
@@ -57,7 +168,7 @@ def _expected(key: str, declared: tuple[str, ...]) -> bool:
 
 
 def compare_resolved(
-    reference: Mapping[str, Any], candidate: Mapping[str, Any], declared: tuple[str, ...]
+    reference: Mapping[str, object], candidate: Mapping[str, object], declared: tuple[str, ...]
 ) -> list[Difference]:
     """Return the differences between two resolved configurations that the manifest does not account for.
 

@@ -6,7 +6,7 @@ import fcntl
 from pathlib import Path
 
 from tais.errors import Place, StoreError
-from tais.rundir.layout import LOCK
+from tais.rundir.layout import RunDir
 
 __all__ = ["RunGuard"]
 
@@ -15,7 +15,7 @@ class RunGuard:
     """Keeps two processes out of one run directory; the kernel releases it whatever happens."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._path = run_dir / LOCK
+        self._path = RunDir(run_dir).lock
 
     def __enter__(self) -> None:
         """Take the directory.

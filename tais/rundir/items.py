@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from tais.common.files import write_atomic
 from tais.common.text import first_line
@@ -48,7 +49,7 @@ class StoredItem(NamedTuple):
     item_id: str
     cluster: str
     messages: tuple[Message, ...]
-    expect: Any
+    expect: JsonValue
     chat: bool = True
     """Whether the model's chat template is applied; a battery may ask for the bare prompt."""
 
@@ -107,7 +108,7 @@ class Items(Mapping[tuple[str, str], StoredItem]):
         ):
             self._rows.setdefault(battery, {})[item] = row
         # Few distinct expectations stand for many items.
-        self._parsed: dict[str, Any] = {}
+        self._parsed: dict[str, JsonValue] = {}
 
     def __getitem__(self, key: tuple[str, str]) -> StoredItem:
         """Return one item by (battery, item id)."""
@@ -135,7 +136,7 @@ class Items(Mapping[tuple[str, str], StoredItem]):
         """
         return self._rows[battery][item_id]
 
-    def expect(self, battery: str, item_id: str) -> Any:
+    def expect(self, battery: str, item_id: str) -> JsonValue:
         """Return what the scorer compares an answer with."""
         text = self._table.column("expect")[self._rows[battery][item_id]].as_py()
         if text not in self._parsed:

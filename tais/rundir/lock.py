@@ -7,81 +7,117 @@ time, no path of a machine and no measurement, so that it can be compared key by
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+
+from pydantic import JsonValue, ValidationError
 
 from tais.common.differences import Difference, leaf_differences
-from tais.common.files import canonical_json, json_digest, sha256_file, write_atomic
+from tais.common.files import sha256_file, write_atomic
+from tais.common.jsonlines import parse_json
 from tais.errors import Place, StoreError
-from tais.rundir.layout import LOCK
+from tais.rundir.layout import RunDir
+from tais.rundir.lock_model import Lock, plain
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["compare_locks", "lock_digest", "read_lock", "run_arms", "write_lock"]
+__all__ = ["compare_locks", "lock_digest", "parse_lock", "read_lock", "write_lock"]
 
 
-def run_arms(lock: Mapping[str, Any]) -> list[str]:
-    """Return the arms that a run holds, sorted: those of its contrasts, and in a recording all."""
-    if lock.get("record"):
-        return sorted(lock["arms"])
-    used = {contrast["candidate"] for contrast in lock["contrasts"]}
-    # A reference that only scores answers nothing.
-    used |= {contrast["reference"] for contrast in lock["contrasts"] if contrast.get("audit") != "only"}
-    return sorted(used)
-
-
-def write_lock(path: Path, lock: Mapping[str, Any]) -> str:
-    """Write a lock and return the sha256 (hex) of its bytes."""
-    data = json.dumps(lock, indent=1, sort_keys=True, ensure_ascii=True).encode() + b"\n"
-    write_atomic(path, data)
+def write_lock(run_dir: Path, lock: Lock) -> str:
+    """Write the lock of a run directory and return the sha256 (hex) of its bytes."""
+    data = lock.to_bytes()
+    write_atomic(RunDir(run_dir).lock, data)
     return hashlib.sha256(data).hexdigest()
 
 
-def read_lock(run_dir: Path) -> dict[str, Any]:
+def read_lock(run_dir: Path) -> Lock:
     """Read the lock of a run directory.
 
     Raises
     ------
     StoreError
-        When it is missing, damaged or of another schema.
+        When it is missing, damaged or of another schema, with the first key that does not fit.
     """
-    path = run_dir / LOCK
+    path = RunDir(run_dir).lock
     try:
-        lock: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            "this is no run directory: its lock is missing or damaged",
-            place=Place(file=str(path)),
-            remedy="Name a directory that `tais run` made",
-        ) from error
-    if not isinstance(lock, dict) or lock.get("schema") != "tais/lock/v1":
-        raise StoreError("this lock has an unknown schema", place=Place(file=str(path)))
-    return lock
+        data = path.read_bytes()
+    except OSError as error:
+        raise _damaged(str(path)) from error
+    return parse_lock(data, str(path))
+
+
+def parse_lock(data: bytes, file: str) -> Lock:
+    """Read the bytes of a lock.
+
+    Parameters
+    ----------
+    data
+        As stored.
+    file
+        Name for errors.
+
+    Raises
+    ------
+    StoreError
+        As :func:`read_lock`.
+    """
+    try:
+        value = parse_json(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise _damaged(file) from error
+    if not isinstance(value, dict) or value.get("schema") != "tais/lock/v1":
+        raise StoreError("this lock has an unknown schema", place=Place(file=file))
+    try:
+        # Strict JSON is pydantic's name for exactly these types: numbers stay numbers, lists fill tuples.
+        return Lock.model_validate_json(data, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        what = " ".join(f"this is not what TAIS writes into a lock: {first['msg']}".split())
+        raise StoreError(what, place=Place(file=file, key=key or None), remedy=_REMEDY) from error
+
+
+_REMEDY = "Take the run directory from its backup; a lock of a newer TAIS needs that TAIS"
+
+
+def _damaged(file: str) -> StoreError:
+    return StoreError(
+        "this is no run directory: its lock is missing or damaged",
+        place=Place(file=file),
+        remedy="Name a directory that `tais run` made",
+    )
 
 
 def lock_digest(run_dir: Path) -> str:
     """Return the sha256 (hex) of the lock's bytes as stored."""
-    return sha256_file(run_dir / LOCK)
+    return sha256_file(RunDir(run_dir).lock)
 
 
-def compare_locks(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+def compare_locks(before: Lock, now: Lock, keys: Collection[str] | None = None) -> list[Difference]:
     """Return what differs between two locks, by dotted key; the manifest's own text comes last.
 
     The text may differ in a comment alone, so it is named only where nothing it says does.
+
+    Parameters
+    ----------
+    before, now
+        The locks.
+    keys
+        Keys of a lock to compare; None compares all.
     """
-    if json_digest(before) == json_digest(now):
-        return []
-    found = leaf_differences(*(json.loads(canonical_json(_listed(side))) for side in (before, now)))
+    found = leaf_differences(*(_listed(_part(lock, keys)) for lock in (before, now)))
     return sorted(found, key=lambda difference: difference.key.startswith("manifest."))
 
 
-def _listed(value: Any) -> Any:
+def _part(lock: Lock, keys: Collection[str] | None) -> dict[str, JsonValue]:
+    return {key: value for key, value in plain(lock).items() if keys is None or key in keys}
+
+
+def _listed(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Return nested data with lists as mappings by index, so that a difference names one element."""
-    if isinstance(value, Mapping):
-        return {key: _listed(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return {str(index): _listed(item) for index, item in enumerate(value)}
-    return value
+    return {key: _indexed(item) for key, item in value.items()}
+
+
+def _indexed(value: JsonValue) -> JsonValue:
+    if isinstance(value, list):
+        value = {str(index): item for index, item in enumerate(value)}
+    return _listed(value) if isinstance(value, dict) else value

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tais.rundir.items import Items
+from tais.rundir.lock_model import Lock, LockedContrast
 
 __all__ = ["LookPlan", "blocks", "look_numbers", "planned_counts"]
 
@@ -42,24 +42,23 @@ class LookPlan:
     seed: int
 
     @classmethod
-    def of(cls, lock: Mapping[str, Any]) -> LookPlan | None:
+    def of(cls, lock: Lock) -> LookPlan | None:
         """Read a lock; None where every arm answers everything."""
-        fixed = lock.get("sequential")
-        if not fixed:
+        fixed = lock.sequential
+        if fixed is None:
             return None
-        batteries = fixed["batteries"]
         return cls(
-            fixed["kind"],
-            fixed["looks"],
-            tuple(fixed["arms"]),
-            {name: tuple(entry["clusters"]) for name, entry in batteries.items()},
-            {name: entry["early"] for name, entry in batteries.items()},
-            lock["sampling"]["seed"],
+            fixed.kind,
+            fixed.looks,
+            fixed.arms,
+            {name: entry.clusters for name, entry in fixed.batteries.items()},
+            {name: entry.early for name, entry in fixed.batteries.items()},
+            lock.sampling.seed,
         )
 
-    def covers(self, contrast: Mapping[str, Any]) -> bool:
+    def covers(self, contrast: LockedContrast) -> bool:
         """Return whether a contrast of the lock is one whose candidate may stop early."""
-        return contrast["candidate"] in self.arms
+        return contrast.candidate in self.arms
 
 
 def look_numbers(plan: LookPlan, items: Items) -> NDArray[np.int64]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tais.common.files import canonical_json, write_atomic
 from tais.errors import Place, StoreError
@@ -25,7 +24,7 @@ def write_origin(arm_dir: Path, origin: Mapping[str, str]) -> None:
     write_atomic(arm_dir / ORIGIN, canonical_json(said) + b"\n")
 
 
-def origin_of(arm_dir: Path) -> dict[str, Any] | None:
+def origin_of(arm_dir: Path) -> dict[str, str] | None:
     """Return where an arm that did not run here ran; None for one that did.
 
     Raises
@@ -37,7 +36,7 @@ def origin_of(arm_dir: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
         if found.pop("schema") != _SCHEMA:
             raise ValueError
         # What a report shows of it is text.
@@ -50,7 +49,7 @@ def origin_of(arm_dir: Path) -> dict[str, Any] | None:
         ) from error
 
 
-def same_source(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+def same_source(one: Mapping[str, str] | None, other: Mapping[str, str] | None) -> bool:
     """Return whether two arms are copies of the same answers.
 
     Parameters

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -93,7 +93,7 @@ def exclusive(arm_dir: Path) -> int:
     return descriptor
 
 
-def _row(sample: Sample) -> dict[str, Any]:
+def _row(sample: Sample) -> dict[str, object]:
     text, raw = sample.text, None
     try:
         text.encode()
@@ -130,7 +130,7 @@ class TableWriter(Generic[Entry]):
         Makes one row of an entry.
     """
 
-    def __init__(self, arm_dir: Path, schema: pa.Schema, row: Callable[[Entry], dict[str, Any]]) -> None:
+    def __init__(self, arm_dir: Path, schema: pa.Schema, row: Callable[[Entry], dict[str, object]]) -> None:
         self.arm_dir = arm_dir
         self.schema = schema
         self.row = row

@@ -16,7 +16,6 @@ __all__ = [
     "CHANGED",
     "KEY",
     "SCHEMA",
-    "SECOND",
     "answer_texts",
     "flipped_scores",
     "paired_scores",
@@ -28,9 +27,6 @@ KEY = ["battery", "item_id", "repeat"]
 
 CHANGED = 0.5
 """A score in [0, 1] that moves this far has changed its mind; a binary one moves by 1."""
-
-SECOND = "second_scores.parquet"
-"""Stands beside scores.parquet."""
 
 SCHEMA = pa.schema(
     [

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from tais.adjudication.cases import Shown
 from tais.adjudication.labels import LabelFile, read_labels
-from tais.adjudication.record import _Record
+from tais.adjudication.record import Record
 from tais.adjudication.sheet import Key, check_source, shown_of
+from tais.analysis.analyse import Analysis
 from tais.common.files import json_digest, write_atomic
 from tais.common.machine import package_versions
 from tais.errors import Place, UsageError, VerificationError
 from tais.report.redact import holds_redacted
-from tais.rundir.layout import ADJUDICATION, REPORT
-from tais.rundir.lock import read_lock, run_arms
+from tais.rundir.layout import RunDir
+from tais.rundir.lock import read_lock
+from tais.rundir.lock_model import Lock, ManifestSource
 from tais.runs.derive import Part, cite, derive
 from tais.verdict.report import Report
 
@@ -85,7 +87,7 @@ def adjudicate(
     key = _read_key(key_file)
     shown = shown_of(run_dir, key)
     files = _read_all(labels, shown)
-    record = _Record(key, {**cite(run_dir), "verified": verified}, files)
+    record = Record(key, {**cite(run_dir), "verified": verified}, files)
     return _write(run_dir, record, out, signer)
 
 
@@ -107,29 +109,31 @@ def _read_key(path: Path) -> Key:
     return Key.parse(value, str(path))
 
 
-def _write(run_dir: Path, record: _Record, out: Path, signer: Signer | None) -> tuple[Path, Report]:
-    lock, data = read_lock(run_dir), record.to_json()
-    stored = json.loads((run_dir / REPORT).read_bytes())["verdict"]
+def _write(run_dir: Path, record: Record, out: Path, signer: Signer | None) -> tuple[Path, Report]:
+    run, lock, data = RunDir(run_dir), read_lock(run_dir), record.to_json()
+    stored = json.loads(run.report.read_bytes())["verdict"]
     digest = {"sha256": hashlib.sha256(data).hexdigest(), "raters": len(record.files)}
     source = {"adjudicate": {**record.source, "labels": digest}}
-    new = {
-        **lock,
-        "name": f"{lock['name']}-adjudicated"[:100],
-        "manifest": {"sha256": json_digest(source), "source": source},
-        "versions": package_versions(),
-    }
+    new = lock.model_copy(
+        update={
+            "name": f"{lock.name}-adjudicated"[:100],
+            "manifest": ManifestSource(sha256=json_digest(source), source=source),
+            "versions": package_versions(),
+        }
+    )
 
-    def bring(folder: Path) -> None:
+    def bring(made: RunDir) -> None:
         # The scores of an audit and the replies of judges decide too.
-        for name in ("audits", "judges"):
-            if (run_dir / name).exists():
-                shutil.copytree(run_dir / name, folder / name)
-        write_atomic(folder / ADJUDICATION, data)
+        for old, copy in ((run.audits, made.audits), (run.judges, made.judges)):
+            if old.exists():
+                shutil.copytree(old, copy)
+        write_atomic(made.adjudication, data)
 
-    def check(folder: Path, report: Report) -> None:
-        if report.verdict.value != stored:
-            shutil.rmtree(folder)
-            what = f"the samples lead to {report.verdict.value}, the report says {stored}"
+    def check(made: RunDir, lock: Lock, analysis: Analysis) -> None:
+        verdict = analysis.report.verdict.value
+        if verdict != stored:
+            shutil.rmtree(made.root)
+            what = f"the samples lead to {verdict}, the report says {stored}"
             remedy = "Verify the run; another version of TAIS may decide otherwise"
             raise VerificationError(what, place=Place(str(run_dir)), remedy=remedy)
 
@@ -137,9 +141,9 @@ def _write(run_dir: Path, record: _Record, out: Path, signer: Signer | None) -> 
         out,
         new,
         run_dir,
-        [Part(run_dir, arm, arm) for arm in run_arms(lock)],
+        [Part(run_dir, arm, arm) for arm in lock.run_arms()],
         add=bring,
         finish=check,
         signer=signer,
-        redact=holds_redacted(run_dir),
+        redact=holds_redacted(run.report),
     )

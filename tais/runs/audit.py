@@ -7,19 +7,19 @@ more, and is verified and gated like any other.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from tais.common.differences import Difference
 from tais.common.files import sha256_file, store_error
 from tais.errors import Place, UsageError
-from tais.manifest.model import TEACHER_NAMES, Contrast, Manifest
+from tais.manifest.model import TEACHER_NAMES, Contrast, Manifest, Role
 from tais.plan.lock import build_lock
 from tais.plan.plan import Plan, make_plan
-from tais.rundir.layout import LOCK
-from tais.rundir.lock import compare_locks, read_lock
+from tais.rundir.layout import RunDir
+from tais.rundir.lock import compare_locks, lock_digest, read_lock
+from tais.rundir.lock_model import Lock
+from tais.rundir.samples import part_files
 from tais.runs.observer import Observer, Silent
 from tais.runs.options import RunOptions, RunOutcome
 from tais.runs.run import finish, new_run
@@ -60,7 +60,7 @@ def audit_run(
         When the reference stack cannot score.
     """
     lock = read_lock(run_dir)
-    plan = make_plan(manifest_path, lock["limit"])
+    plan = make_plan(manifest_path, lock.limit)
     _check_same(run_dir, lock, plan)
     chosen = tuple(candidates) or _screened(lock, reference)
     _check_arms(run_dir, plan.manifest, reference, chosen)
@@ -69,29 +69,24 @@ def audit_run(
     def bring(target: Path) -> None:
         try:
             for arm in audited.arms:
-                shutil.copytree(run_dir / "arms" / arm, target / "arms" / arm)
+                shutil.copytree(RunDir(run_dir).arm(arm), RunDir(target).arm(arm))
         except OSError as error:
             raise store_error(error, target) from error
 
     return finish(audited, options, new_run(audited, options), observer or Silent(), bring)
 
 
-def _screened(lock: Mapping[str, Any], reference: str) -> tuple[str, ...]:
-    return tuple(
-        c["candidate"] for c in lock["contrasts"] if c["reference"] == reference and c["role"] == "screen"
-    )
+def _screened(lock: Lock, reference: str) -> tuple[str, ...]:
+    return tuple(c.candidate for c in lock.contrasts if c.reference == reference and c.role is Role.screen)
 
 
 def _answers(run_dir: Path, arm: str) -> bool:
-    return any((run_dir / "arms" / arm).glob("part-*.parquet"))
+    return bool(part_files(RunDir(run_dir).arm(arm)))
 
 
-def _check_same(run_dir: Path, lock: Mapping[str, Any], plan: Plan) -> None:
+def _check_same(run_dir: Path, lock: Lock, plan: Plan) -> None:
     """Raise UsageError unless the manifest names the same stacks, questions and rules as the run."""
-    kept = ("arms", "batteries", "sampling")
-    changed: list[Difference] = compare_locks(
-        {key: lock[key] for key in kept}, {key: plan.lock[key] for key in kept}
-    )
+    changed = compare_locks(lock, plan.lock, ("arms", "batteries", "sampling"))
     if changed:
         first = changed[0]
         raise UsageError(
@@ -136,10 +131,11 @@ def _audited(plan: Plan, run_dir: Path, reference: str, candidates: Sequence[str
     manifest = plan.manifest.model_copy(
         update={"contrasts": contrasts, "name": f"{plan.manifest.name}-audit"[:100]}
     )
-    cited = {"run": run_dir.resolve().name, "lock": sha256_file(run_dir / LOCK)}
-    if (run_dir / "report.json").exists():
-        cited["report"] = sha256_file(run_dir / "report.json")
+    run = RunDir(run_dir)
+    cited = {"run": run.id, "lock": lock_digest(run_dir)}
+    if run.report.exists():
+        cited["report"] = sha256_file(run.report)
     source = {**manifest.source, "audit_of": cited}
     manifest = manifest.model_copy(update={"source": source})
-    lock = build_lock(manifest, plan.lock["manifest"]["sha256"], plan.batteries, plan.lock["limit"])
+    lock = build_lock(manifest, plan.lock.manifest.sha256, plan.batteries, plan.lock.limit)
     return replace(plan, manifest=manifest, lock=lock)

@@ -7,10 +7,9 @@ whether what came through was the draft's own choice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tais.analysis.arm_table import ArmTable, load_arm
 from tais.analysis.attribution import StackAudit, suspects
@@ -18,9 +17,10 @@ from tais.analysis.paired_arms import Pair, read_divergences
 from tais.analysis.token_law import top_of
 from tais.manifest.model import TEACHER_NAMES, Arm, Contrast, Manifest
 from tais.records import SampleKey
-from tais.rundir.audits import WHOLE, Entry, audit_folder, write_worklist
+from tais.rundir.audits import WHOLE, WORKLIST, Entry, write_worklist
 from tais.rundir.items import Items
-from tais.rundir.layout import RunLayout
+from tais.rundir.layout import RunDir
+from tais.rundir.lock_model import Lock, LockedContrast
 from tais.verdict.evidence import Divergence
 from tais.worker.protocol import AnswerJob, TeacherForcingJob
 
@@ -41,7 +41,7 @@ class AuditPlanner:
 
     Parameters
     ----------
-    run_dir
+    run
         The run directory, its samples stored.
     manifest
         As resolved; the paths of its models are those of this machine.
@@ -51,9 +51,9 @@ class AuditPlanner:
         Makes a job of an arm: what all jobs of this run share.
     """
 
-    run_dir: Path
+    run: RunDir
     manifest: Manifest
-    lock: Mapping[str, Any]
+    lock: Lock
     make_job: Callable[[Arm, Path], AnswerJob]
 
     def stages(self) -> Iterator[list[TeacherForcingJob]]:
@@ -61,15 +61,15 @@ class AuditPlanner:
         if not self._audited():
             return
         # Samples stay as they are from stage to stage: they are read once.
-        work = _Work(RunLayout(self.run_dir, self.run_dir / "scores.parquet"), self.lock)
+        work = _Work(self.run, self.lock)
         for stage in (self._own, self._float32, self._drafts):
             jobs = [job for job in stage(work) if job.total]
             if jobs:
                 yield jobs
 
-    def _audited(self) -> list[tuple[Contrast, Mapping[str, Any]]]:
-        pairs = zip(self.manifest.contrasts, self.lock["contrasts"], strict=True)
-        return [(c, fixed) for c, fixed in pairs if fixed.get("audit", "none") != "none"]
+    def _audited(self) -> list[tuple[Contrast, LockedContrast]]:
+        pairs = zip(self.manifest.contrasts, self.lock.contrasts, strict=True)
+        return [(c, fixed) for c, fixed in pairs if fixed.audit != "none"]
 
     def _own(self, work: _Work) -> Iterator[TeacherForcingJob]:
         """Score candidates, and the reference's own answers as the control, under the reference stack."""
@@ -86,14 +86,14 @@ class AuditPlanner:
 
     def _float32(self, work: _Work) -> Iterator[TeacherForcingJob]:
         """Score what the reference stack would not have chosen once more in float32."""
-        if self.lock["sampling"]["temperature"] > 0:
+        if self.lock.sampling.temperature > 0:
             return
         for reference in dict.fromkeys(c.reference for c, _ in self._audited()):
-            audit = StackAudit.read(self.run_dir, reference, "own")
+            audit = StackAudit.read(self.run, reference, "own")
             if audit is None or audit.dtype == "float32":
                 continue
             arms = [c.candidate for c, _ in self._audited() if c.reference == reference]
-            found = ((arm, suspects(work.layout, reference, arm)) for arm in arms)
+            found = ((arm, suspects(self.run, reference, arm)) for arm in arms)
             wanted: list[Entry] = [(arm, key, position, 1) for arm, spots in found for key, position in spots]
             if wanted:
                 stack = self.manifest.arms[reference].model_copy(update={"dtype": "float32"})
@@ -109,19 +109,19 @@ class AuditPlanner:
             if wanted:
                 yield self._job(draft, contrast.reference, f"draft-{contrast.candidate}", wanted, work)
 
-    def _for_draft(self, work: _Work, fixed: Mapping[str, Any]) -> list[Entry]:
+    def _for_draft(self, work: _Work, fixed: LockedContrast) -> list[Entry]:
         """Return the tokens that the draft is asked about: those that diverge, or all that were sampled."""
         if not work.greedy:
             return work.entries(fixed)
-        if fixed["audit"] == "only":
+        if fixed.audit == "only":
             return []
         return [(arm, key, at, 1) for arm, key, at in work.diverging(fixed)]
 
     def _job(
         self, stack: Arm, reference: str, name: str, wanted: Sequence[Entry], work: _Work
     ) -> TeacherForcingJob:
-        folder = audit_folder(self.run_dir, reference, name)
-        worklist = folder / "worklist.parquet"
+        folder = self.run.audit(reference, name)
+        worklist = folder / WORKLIST
         if not worklist.exists():
             # Once planned, an interrupted audit keeps its plan.
             write_worklist(worklist, dict.fromkeys(wanted))
@@ -131,15 +131,15 @@ class AuditPlanner:
             "kind": "audit",
             "optional": name != "own",
             "worklist": worklist,
-            "arms_dir": self.run_dir / "arms",
+            "arms_dir": self.run.arms,
             "top": self._top(name),
             "total": work.count(dict.fromkeys(wanted)),
         }
         return TeacherForcingJob.model_validate(dict(self.make_job(arm, folder)) | own)
 
     def _top(self, stack: str) -> int:
-        sampling = self.lock["sampling"]
-        if sampling["temperature"] == 0:
+        sampling = self.lock.sampling
+        if sampling.temperature == 0:
             return _TOP
         return top_of(sampling, draft=stack.startswith("draft-"))
 
@@ -147,34 +147,34 @@ class AuditPlanner:
 class _Work:
     """Finds what differs between stored arms."""
 
-    def __init__(self, layout: RunLayout, lock: Mapping[str, Any]) -> None:
-        self.layout, self.lock = layout, lock
-        self.items = Items(layout.run_dir / "items.parquet")
-        self.repeats = lock["sampling"]["n"]
-        self.greedy = lock["sampling"]["temperature"] == 0
+    def __init__(self, run: RunDir, lock: Lock) -> None:
+        self.run, self.lock = run, lock
+        self.items = Items(run.items)
+        self.repeats = lock.sampling.n
+        self.greedy = lock.sampling.temperature == 0
         self._tables: dict[str, ArmTable] = {}
         self._found: dict[tuple[str, str], list[Divergence]] = {}
 
     def table(self, arm: str) -> ArmTable:
         if arm not in self._tables:
-            self._tables[arm] = load_arm(arm, self.layout.arm_dir(arm), self.items, self.repeats, None)
+            self._tables[arm] = load_arm(arm, self.run.arm(arm), self.items, self.repeats, None)
         return self._tables[arm]
 
-    def count(self, entries: Mapping[Entry, Any]) -> int:
+    def count(self, entries: Collection[Entry]) -> int:
         """Return how many spans entries stand for; an answer without token ids has none."""
         return sum(
             int(self.table(arm).tokens.any(axis=1).sum()) if key == WHOLE else count != 0
             for arm, key, _, count in entries
         )
 
-    def entries(self, fixed: Mapping[str, Any]) -> list[Entry]:
+    def entries(self, fixed: LockedContrast) -> list[Entry]:
         """Return what the reference stack must score for one contrast."""
-        reference, candidate = fixed["reference"], fixed["candidate"]
-        if fixed["audit"] == "only":
+        reference, candidate = fixed.sides
+        if fixed.audit == "only":
             return [(candidate, WHOLE, 0, None)]
         if not self.greedy:
             return [(reference, WHOLE, 0, None), (candidate, WHOLE, 0, None)]
-        if fixed["audit"] == "full":
+        if fixed.audit == "full":
             return [(reference, WHOLE, 0, None), *self._unlike(reference, candidate)]
         found = self.diverging(fixed)
         if not found:
@@ -201,33 +201,33 @@ class _Work:
 
     def _pairs(self, reference: str, candidate: str) -> Iterator[tuple[str, Pair]]:
         tables = self.table(reference), self.table(candidate)
-        for battery in self.lock["batteries"]:
-            own = self.items.of(battery["name"])
-            yield battery["name"], Pair.of_battery(*tables, own, self.repeats)
+        for battery in self.lock.batteries:
+            own = self.items.of(battery.name)
+            yield battery.name, Pair.of_battery(*tables, own, self.repeats)
 
     def _first_keys(self) -> list[SampleKey]:
         """Return the first samples, some of every battery."""
-        per_battery = -(-_CONTROL // len(self.lock["batteries"]))
+        per_battery = -(-_CONTROL // len(self.lock.batteries))
         return [
-            SampleKey(battery["name"], str(item), 0)
-            for battery in self.lock["batteries"]
-            for item in self.items.of(battery["name"]).ids[:per_battery]
+            SampleKey(battery.name, str(item), 0)
+            for battery in self.lock.batteries
+            for item in self.items.of(battery.name).ids[:per_battery]
         ]
 
-    def diverging(self, fixed: Mapping[str, Any]) -> list[tuple[str, SampleKey, int]]:
+    def diverging(self, fixed: LockedContrast) -> list[tuple[str, SampleKey, int]]:
         """Return candidate, sample and position of every token at which two answers first differ."""
         return [
-            (fixed["candidate"], SampleKey(d.battery, d.item_id, d.repeat), d.position)
+            (fixed.candidate, SampleKey(d.battery, d.item_id, d.repeat), d.position)
             for d in self.divergences(fixed)
             if d.reference_token is not None and d.candidate_token is not None
         ]
 
-    def divergences(self, fixed: Mapping[str, Any]) -> list[Divergence]:
+    def divergences(self, fixed: LockedContrast) -> list[Divergence]:
         """Return the first differences of a contrast's answers."""
-        arms = fixed["reference"], fixed["candidate"]
+        arms = fixed.sides
         if arms not in self._found:
             differing = [entry for name, pair in self._pairs(*arms) for entry in pair.differing(name)]
-            self._found[arms] = read_divergences(self.layout, self.items, self.repeats, fixed, differing)
+            self._found[arms] = read_divergences(self.run, self.items, self.repeats, fixed, differing)
         return self._found[arms]
 
 

@@ -8,33 +8,36 @@ candidate and is not run again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from tais.analysis.upgrade import upgrade_of
+from pydantic import JsonValue
+
+from tais.analysis.analyse import Analysis
+from tais.analysis.upgrade import Upgrade, upgrade_of
+from tais.attest import Signer
 from tais.common.differences import leaf_differences
-from tais.common.files import canonical_json, json_digest, write_atomic
+from tais.common.files import json_digest, write_atomic
 from tais.common.machine import package_versions
 from tais.errors import Place, UsageError
 from tais.manifest.model import Hypothesis, Role
 from tais.report.redact import holds_redacted
-from tais.rundir.layout import UPGRADE, check_finished
-from tais.rundir.lock import read_lock, run_arms
+from tais.rundir.layout import RunDir, check_finished
+from tais.rundir.lock import read_lock
+from tais.rundir.lock_model import Lock, LockedContrast, ManifestSource, plain
 from tais.rundir.origin import origin_of, same_source
 from tais.rundir.samples import stored_keys
 from tais.runs.derive import Part, cite, derive
 from tais.scoring.replies import copy_replies
 from tais.verdict.report import Report
 
-if TYPE_CHECKING:
-    from tais.attest import Signer
-
 __all__ = ["Comparison", "Side", "compare_runs"]
 
 
-_SUPPORT = (Role.calibration.value, Role.positive_control.value)
+_SUPPORT = (Role.calibration, Role.positive_control)
+_LONGEST = 100
+"""Characters of a name, see :data:`tais.manifest.model.NAME`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class Side:
     run_dir: Path
     arm: str
 
+    @property
+    def folder(self) -> Path:
+        """Its answers."""
+        return RunDir(self.run_dir).arm(self.arm)
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -51,7 +59,7 @@ class Comparison:
 
     run_dir: Path
     report: Report
-    upgrade: Mapping[str, Any]
+    upgrade: Upgrade
 
 
 def compare_runs(
@@ -94,23 +102,23 @@ def compare_runs(
     return _Comparing(reference, candidate, locks, hypothesis, verified).write(out, signer)
 
 
-def _check_side(side: Side, lock: Mapping[str, Any]) -> None:
-    if lock.get("drill"):
+def _check_side(side: Side, lock: Lock) -> None:
+    if lock.drill:
         where, remedy = Place(str(side.run_dir)), "Compare runs of stacks as they are served"
         raise UsageError("this run is a drill: faults were planted in it", place=where, remedy=remedy)
-    used = run_arms(lock)
+    used = lock.run_arms()
     if side.arm not in used:
         where, remedy = Place(str(side.run_dir)), f"Arms: {', '.join(used)}"
         raise UsageError(f"no arm named {side.arm!r} in this run", place=where, remedy=remedy)
     check_finished(side.run_dir)
-    if side.arm in lock.get("sequential", {}).get("arms", ()):
+    if side.arm in lock.stopping_arms:
         _check_whole(side, lock)
 
 
-def _check_whole(side: Side, lock: Mapping[str, Any]) -> None:
+def _check_whole(side: Side, lock: Lock) -> None:
     """Raise UsageError for an arm that was stopped early: how much it answered depends on its answers."""
-    asked = sum(battery["items"] for battery in lock["batteries"]) * lock["sampling"]["n"]
-    stored = len(stored_keys(side.run_dir / "arms" / side.arm))
+    asked = lock.item_count * lock.sampling.n
+    stored = len(stored_keys(side.folder))
     if stored < asked:
         raise UsageError(
             f"arm {side.arm!r} was stopped early, after {stored} of {asked} answers",
@@ -123,8 +131,8 @@ def _check_sources(reference: Side, candidate: Side) -> None:
     """Raise UsageError where a cache brought the answers of one side to the other."""
     sides = []
     for side in (reference, candidate):
-        own = {"run": side.run_dir.resolve().name, "arm": side.arm}
-        sides.append((origin_of(side.run_dir / "arms" / side.arm), own))
+        own = {"run": RunDir(side.run_dir).id, "arm": side.arm}
+        sides.append((origin_of(side.folder), own))
     (old, own_old), (new, own_new) = sides
     if (old is not None or new is not None) and same_source(old or own_old, new or own_new):
         raise UsageError(
@@ -134,11 +142,12 @@ def _check_sources(reference: Side, candidate: Side) -> None:
         )
 
 
-def _check_alike(reference: Side, candidate: Side, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def _check_alike(reference: Side, candidate: Side, old: Lock, new: Lock) -> None:
     """Raise UsageError unless both runs asked the same items, scored alike, with the same sampling."""
+    asked = [_asked(lock) for lock in (old, new)]
     for key in ("batteries", "sampling", "judges"):
         what = f"the {key} differ{'s' if key == 'sampling' else ''}"
-        for name, before, now in leaf_differences(*(_keyed(lock.get(key, {})) for lock in (old, new))):
+        for name, before, now in leaf_differences(*(side[key] for side in asked)):
             raise UsageError(
                 f"{what}: {name} is {before!r} there and {now!r} here",
                 place=Place(str(candidate.run_dir)),
@@ -146,16 +155,20 @@ def _check_alike(reference: Side, candidate: Side, old: Mapping[str, Any], new: 
             )
 
 
-def _keyed(value: Any) -> Any:
-    """Return batteries by name, with what decides what was asked and how it was scored."""
-    if not isinstance(value, list):
-        return json.loads(canonical_json(value))
+def _asked(lock: Lock) -> dict[str, dict[str, JsonValue]]:
+    """Return what decides what was asked and how it was scored; batteries by name."""
     return {
-        b["name"]: {
-            **{key: b[key] for key in ("digest", "items", "scorer")},
-            "second_scorers": {str(i): spec for i, spec in enumerate(b.get("second_scorers", ()))},
-        }
-        for b in value
+        "batteries": {
+            battery.name: {
+                "digest": battery.digest,
+                "items": battery.items,
+                "scorer": plain(battery.scorer),
+                "second_scorers": {str(i): plain(s) for i, s in enumerate(battery.second_scorers)},
+            }
+            for battery in lock.batteries
+        },
+        "sampling": plain(lock.sampling),
+        "judges": {name: plain(judge) for name, judge in lock.judges.items()},
     }
 
 
@@ -164,72 +177,81 @@ class _Comparing:
         self,
         reference: Side,
         candidate: Side,
-        locks: tuple[dict[str, Any], dict[str, Any]],
+        locks: tuple[Lock, Lock],
         hypothesis: Hypothesis,
         verified: bool,
     ) -> None:
         self.old, self.new = reference, candidate
         self.locks, self.hypothesis, self.verified = locks, hypothesis, verified
-        support = [
-            c for c in locks[0]["contrasts"] if c["reference"] == reference.arm and c["role"] in _SUPPORT
+        self.contrasts = [
+            c for c in locks[0].contrasts if c.reference == reference.arm and c.role in _SUPPORT
         ]
-        self.kept = [reference.arm, *dict.fromkeys(c["candidate"] for c in support)]
-        self.contrasts = support
-        # The new arm may bear the name of an old one.
-        self.name = candidate.arm
-        while self.name in self.kept:
-            self.name += "-new"
+        self.kept = [reference.arm, *dict.fromkeys(c.candidate for c in self.contrasts)]
+        self.name = _free_name(candidate.arm, self.kept)
 
     def write(self, out: Path, signer: Signer | None) -> Comparison:
-        upgrade: dict[str, Any] = {}
+        upgrades: list[Upgrade] = []
+        lock = self.lock()
 
-        def add(run_dir: Path) -> None:
-            for name in self.lock().get("judges", ()):
-                copy_replies(name, self.old.run_dir, self.new.run_dir, run_dir)
+        def add(run: RunDir) -> None:
+            for name in lock.judges:
+                copy_replies(name, RunDir(self.old.run_dir), RunDir(self.new.run_dir), run)
 
-        def finish(run_dir: Path, report: Report) -> None:
-            upgrade.update(upgrade_of(run_dir, report))
-            write_atomic(run_dir / UPGRADE, json.dumps(upgrade, indent=2).encode() + b"\n")
+        def finish(run: RunDir, fixed: Lock, made: Analysis) -> None:
+            upgrades.append(upgrade_of(fixed, made))
+            write_atomic(run.upgrade, json.dumps(upgrades[0], indent=2).encode() + b"\n")
 
         run_dir, report = derive(
             out,
-            self.lock(),
+            lock,
             self.new.run_dir,
             self._parts(),
             add=add,
             finish=finish,
             signer=signer,
-            redact=any(holds_redacted(side.run_dir) for side in (self.old, self.new)),
+            redact=any(holds_redacted(RunDir(side.run_dir).report) for side in (self.old, self.new)),
         )
-        return Comparison(run_dir, report, upgrade)
+        return Comparison(run_dir, report, upgrades[0])
 
-    def lock(self) -> dict[str, Any]:
+    def lock(self) -> Lock:
         """Return the lock of the comparison: both stacks as their own locks fix them."""
         old, new = self.locks
-        arms = {name: old["arms"][name] for name in self.kept} | {self.name: new["arms"][self.new.arm]}
-        differing = leaf_differences(arms[self.old.arm], arms[self.name], absent=None)
-        screen = {
-            "reference": self.old.arm,
-            "candidate": self.name,
-            "role": Role.screen.value,
-            "lossless": False,
-            "differences": [difference.key for difference in differing],
+        arms = {name: old.arms[name] for name in self.kept} | {self.name: new.arms[self.new.arm]}
+        own, others = (plain(arms[name]) for name in (self.old.arm, self.name))
+        differing = leaf_differences(own, others, absent=None)
+        screen = LockedContrast(
+            reference=self.old.arm,
+            candidate=self.name,
+            role=Role.screen,
+            lossless=False,
+            differences=tuple(difference.key for difference in differing),
+        )
+        source: dict[str, JsonValue] = {
+            "compare": {"reference": self._cite(self.old), "candidate": self._cite(self.new)}
         }
-        source = {"compare": {"reference": self._cite(self.old), "candidate": self._cite(self.new)}}
-        own = {key: value for key, value in new.items() if key not in ("record", "sequential")}
-        return {
-            **own,
-            "name": f"{new['name']}-upgrade"[:100],
-            "manifest": {"sha256": json_digest(source), "source": source},
-            "arms": arms,
-            "contrasts": [screen, *self.contrasts],
-            "rules": {**new["rules"], "hypothesis": self.hypothesis.value, "sequential": None},
-            "versions": package_versions(),
-        }
+        return new.without("record", "sequential").model_copy(
+            update={
+                "name": f"{new.name}-upgrade"[:_LONGEST],
+                "manifest": ManifestSource(sha256=json_digest(source), source=source),
+                "arms": arms,
+                "contrasts": (screen, *self.contrasts),
+                "rules": new.rules.model_copy(update={"hypothesis": self.hypothesis, "sequential": None}),
+                "versions": package_versions(),
+            }
+        )
 
-    def _cite(self, side: Side) -> dict[str, Any]:
+    def _cite(self, side: Side) -> dict[str, JsonValue]:
         return {**cite(side.run_dir), "arm": side.arm, "verified": self.verified}
 
     def _parts(self) -> Iterator[Part]:
         yield from (Part(self.old.run_dir, name, name) for name in self.kept)
         yield Part(self.new.run_dir, self.new.arm, self.name)
+
+
+def _free_name(wanted: str, taken: Collection[str]) -> str:
+    """Return a name for the new arm, which may bear that of an old one."""
+    name, suffix = wanted, ""
+    while name in taken:
+        suffix += "-new"
+        name = wanted[: _LONGEST - len(suffix)] + suffix
+    return name

@@ -8,24 +8,23 @@ gate treat it as any other.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from tais.analysis.analyse import analyse
+from tais.analysis.analyse import Analysis, examine
+from tais.attest import Signer, sign_lock, sign_run
 from tais.common.files import sha256_file, store_error, write_atomic
 from tais.report.redact import redacted
 from tais.report.render import write_views
-from tais.rundir.layout import LEDGER, LOCK, REPORT
+from tais.report.renderer import with_renderer
+from tais.rundir.layout import LEDGER, LOCK, REPORT, RunDir
 from tais.rundir.ledger import append
-from tais.rundir.lock import write_lock
+from tais.rundir.lock import read_lock, write_lock
+from tais.rundir.lock_model import Lock
 from tais.verdict.facts import LedgerFacts, RunFacts, facts_of
 from tais.verdict.report import Report
-
-if TYPE_CHECKING:
-    from tais.attest import Signer
 
 __all__ = ["Part", "cite", "derive"]
 
@@ -42,18 +41,18 @@ class Part:
 
 def cite(run_dir: Path) -> dict[str, str]:
     """Return the name of a run and the sha256 of its lock and report."""
-    digests = {name: sha256_file(run_dir / name) for name in (LOCK, REPORT)}
-    return {"run": run_dir.resolve().name, **digests}
+    run = RunDir(run_dir)
+    return {"run": run.id, LOCK: sha256_file(run.lock), REPORT: sha256_file(run.report)}
 
 
 def derive(
     out: Path,
-    lock: Mapping[str, Any],
+    lock: Lock,
     items_from: Path,
     parts: Iterable[Part],
     *,
-    add: Callable[[Path], None] | None = None,
-    finish: Callable[[Path, Report], None] | None = None,
+    add: Callable[[RunDir], None] | None = None,
+    finish: Callable[[RunDir, Lock, Analysis], None] | None = None,
     signer: Signer | None = None,
     redact: bool = False,
 ) -> tuple[Path, Report]:
@@ -72,7 +71,7 @@ def derive(
     add
         Writes what else the decision reads; called before it, with the new directory.
     finish
-        Writes files beside the report; called with directory and decision.
+        Writes files beside the report; called with directory, lock and decision.
     signer
         None leaves it unsigned.
     redact
@@ -89,52 +88,52 @@ def derive(
         When a source cannot be read, or the new run not written.
     """
     started = datetime.now(UTC)
-    parent = out / str(lock["name"])
-    run_dir = parent / f"{started:%Y%m%dT%H%M%S%fZ}"
+    run = RunDir(out / lock.name / f"{started:%Y%m%dT%H%M%S%fZ}")
     try:
-        digest = _copy(run_dir, lock, items_from, parts, signer)
+        digest = _copy(run, lock, items_from, parts, signer)
     except OSError as error:
-        raise store_error(error, run_dir) from error
-    entry = {"run": run_dir.name, "manifest": lock["manifest"]["sha256"], "lock": digest}
-    line = append(parent / LEDGER, {"event": "start", "time": _now(), **entry})
+        raise store_error(error, run.root) from error
+    entry = {"run": run.id, "manifest": lock.manifest.sha256, "lock": digest}
+    line = append(run.ledger, {"event": "start", "time": _now(), **entry})
     if add is not None:
-        add(run_dir)
-    report = analyse(run_dir, _facts(run_dir, items_from, started, line), keep_scores=True)
+        add(run)
+    # As everybody will read it from now on.
+    fixed = read_lock(run.root)
+    made = examine(run, fixed, _facts(run, items_from, started, line), run.scores)
     if finish is not None:
-        finish(run_dir, report)
+        finish(run, fixed, made)
+    report = _written(run, made.report, redact=redact)
+    append(run.ledger, {"event": "end", "time": _now(), **entry, "outcome": report.verdict.value})
+    if signer is not None:
+        sign_run(run.root, signer)
+    return run.root, report
+
+
+def _written(run: RunDir, decided: Report, *, redact: bool) -> Report:
+    report = with_renderer(decided)
     report = redacted(report) if redact else report
-    write_views(report, run_dir)
+    write_views(report, run.root)
     # Last of all, as in any run: a directory with a report is a finished one.
-    write_atomic(run_dir / REPORT, report.to_json().encode())
-    append(parent / LEDGER, {"event": "end", "time": _now(), **entry, "outcome": report.verdict.value})
+    write_atomic(run.report, report.to_json().encode())
+    return report
+
+
+def _copy(run: RunDir, lock: Lock, items_from: Path, parts: Iterable[Part], signer: Signer | None) -> str:
+    run.make()
+    shutil.copyfile(RunDir(items_from).items, run.items)
+    digest = write_lock(run.root, lock)
     if signer is not None:
-        from tais.attest import sign_run
-
-        sign_run(run_dir, signer)
-    return run_dir, report
-
-
-def _copy(
-    run_dir: Path, lock: Mapping[str, Any], items_from: Path, parts: Iterable[Part], signer: Signer | None
-) -> str:
-    (run_dir / "arms").mkdir(parents=True)
-    (run_dir / "logs").mkdir()
-    shutil.copyfile(items_from / "items.parquet", run_dir / "items.parquet")
-    digest = write_lock(run_dir / LOCK, lock)
-    if signer is not None:
-        from tais.attest import sign_lock
-
-        sign_lock(run_dir, signer)
+        sign_lock(run.root, signer)
     for part in parts:
-        shutil.copytree(part.run_dir / "arms" / part.arm, run_dir / "arms" / part.name)
+        shutil.copytree(RunDir(part.run_dir).arm(part.arm), run.arm(part.name))
     return digest
 
 
-def _facts(run_dir: Path, source: Path, started: datetime, line: str) -> RunFacts:
+def _facts(run: RunDir, source: Path, started: datetime, line: str) -> RunFacts:
     return RunFacts(
-        id=run_dir.name,
+        id=run.id,
         started=started.isoformat(timespec="seconds"),
-        ended=facts_of((source / REPORT).read_bytes()).run.ended,
+        ended=facts_of(RunDir(source).report.read_bytes()).run.ended,
         resumed=False,
         ledger=LedgerFacts(file=LEDGER, line=line, attempts=()),
     )

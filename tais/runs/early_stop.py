@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tais.analysis.looks import stop_after
 from tais.executors.base import Blocks
 from tais.rundir.items import Items
+from tais.rundir.layout import RunDir
+from tais.rundir.lock_model import Lock
 from tais.rundir.looks import LookPlan, blocks
 from tais.worker.order import arm_order
 from tais.worker.protocol import AnswerJob
@@ -18,7 +19,7 @@ __all__ = ["looked_at"]
 
 
 def looked_at(
-    run_dir: Path, lock: Mapping[str, Any], jobs: Sequence[AnswerJob], note: Callable[[str], None]
+    run_dir: Path, lock: Lock, jobs: Sequence[AnswerJob], note: Callable[[str], None]
 ) -> dict[str, Blocks]:
     """Return what the arms that may stop early are asked, by their names.
 
@@ -36,7 +37,7 @@ def looked_at(
     plan = LookPlan.of(lock)
     if plan is None:
         return {}
-    looks = blocks(plan, Items(run_dir / "items.parquet"), lock["sampling"]["n"])
+    looks = blocks(plan, Items(RunDir(run_dir).items), lock.sampling.n)
     return {
         job.arm.name: Blocks(
             tuple(_in_order(look, job) for look in looks), partial(_stops, run_dir, job.arm.name, note)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from tais.errors import Place, TaisError, UsageError
-from tais.rundir.layout import LOCK, REPORT, RUN_BUNDLE, check_finished
+from tais.rundir.layout import LOCK, RUN_BUNDLE, RunDir, check_finished
 from tais.rundir.lock import read_lock
 from tais.verdict.report import Verdict
 
@@ -80,9 +80,9 @@ def _listed(run_dir: Path) -> ListedRun:
     name = contrasts = head = problem = None
     try:
         lock = read_lock(run_dir)
-        name, contrasts = lock["name"], len(lock["contrasts"])
+        name, contrasts = lock.name, len(lock.contrasts)
         check_finished(run_dir)
-        head = _Head.model_validate_json((run_dir / REPORT).read_bytes())
+        head = _Head.model_validate_json(RunDir(run_dir).report.read_bytes())
     except TaisError as error:
         problem = error.what
     except (OSError, ValidationError):

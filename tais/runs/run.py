@@ -11,19 +11,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tais.analysis.analyse import analyse
+from tais.attest import sign_lock, sign_run
 from tais.common.differences import Difference
 from tais.common.files import canonical_json, remove_leftovers, store_error, write_atomic
 from tais.errors import EngineError, Interrupted, Place, StoreError, TaisError, UsageError
 from tais.executors import check_executor, create_executor, targets_first
 from tais.executors.base import Executor
 from tais.manifest.model import Arm, Manifest
+from tais.plan.items import write_items
 from tais.plan.plan import Plan, make_plan, require_engines
+from tais.report.redact import redacted
+from tais.report.render import write_views
+from tais.report.renderer import with_renderer
 from tais.rundir.audits import UNAVAILABLE
 from tais.rundir.guard import RunGuard
-from tais.rundir.layout import LEDGER, LOCK
+from tais.rundir.layout import LEDGER, LOCK, RunDir
 from tais.rundir.ledger import append, attempts, ledger_entries
 from tais.rundir.lock import compare_locks, lock_digest, read_lock, write_lock
 from tais.runs.early_stop import looked_at
@@ -104,8 +109,6 @@ def finish(
     with RunGuard(run_dir):
         remove_leftovers(run_dir)
         if options.signer is not None:
-            from tais.attest import sign_lock
-
             # Before the first token: nobody can choose the rules after seeing the answers.
             sign_lock(run_dir, options.signer)
         if bring is not None:
@@ -115,28 +118,25 @@ def finish(
 
 def new_run(plan: Plan, options: RunOptions) -> Path:
     """Make the run directory of a plan, with items and lock."""
-    from tais.plan.items import write_items
-
     parent = options.out / plan.manifest.name
-    run_dir = parent / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    run = RunDir(parent / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
     try:
-        (run_dir / "arms").mkdir(parents=True)
-        (run_dir / "logs").mkdir()
-        free = shutil.disk_usage(run_dir).free
+        run.make()
+        free = shutil.disk_usage(run.root).free
     except OSError as error:
-        raise store_error(error, run_dir) from error
+        raise store_error(error, run.root) from error
     needed = _expected_bytes(plan)
     if free < needed:
-        shutil.rmtree(run_dir)
+        shutil.rmtree(run.root)
         raise StoreError(
             f"this run may need {needed >> 20} MB and {free >> 20} MB are free",
             place=Place(file=str(parent)),
             remedy="Free some space, or choose another directory with --out",
         )
-    write_items(run_dir / "items.parquet", plan.batteries)
+    write_items(run.items, plan.batteries)
     # Last: a directory with a lock has all that a resumed run needs.
-    write_lock(run_dir / LOCK, plan.lock)
-    return run_dir
+    write_lock(run.root, plan.lock)
+    return run.root
 
 
 def _expected_bytes(plan: Plan) -> int:
@@ -156,7 +156,7 @@ def _existing_run(plan: Plan, options: RunOptions) -> Path:
     if changed:
         raise UsageError(
             f"cannot resume {run_dir.name}: {_say(changed)}",
-            place=Place(file=str(run_dir / LOCK)),
+            place=Place(file=str(RunDir(run_dir).lock)),
             remedy="Undo the change, or start a new run without --resume",
         )
     return run_dir
@@ -170,7 +170,7 @@ def _say(changed: list[Difference]) -> str:
     return "; ".join(said) + more
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -202,12 +202,12 @@ class _Attempt:
 
     def __init__(self, plan: Plan, options: RunOptions, run_dir: Path, observer: Observer) -> None:
         self.plan, self.options, self.run_dir, self.observer = plan, options, run_dir, observer
-        self.ledger = run_dir.parent / LEDGER
+        self.run = RunDir(run_dir)
         self.started = datetime.now(UTC)
         self.clock = _Clock(observer)
 
     def execute(self) -> RunOutcome:
-        stored = self.run_dir / "report.json"
+        stored = self.run.report
         if stored.exists():
             self.observer.note(f"{self.run_dir.name} is finished: nothing to run")
             self._sign()
@@ -235,15 +235,15 @@ class _Attempt:
         entry = {
             "event": event,
             "run": self.run_dir.name,
-            "manifest": self.plan.lock["manifest"]["sha256"],
+            "manifest": self.plan.lock.manifest.sha256,
             "lock": lock_digest(self.run_dir),
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             **values,
         }
-        self._line = append(self.ledger, entry, check=check)
+        self._line = append(self.run.ledger, entry, check=check)
 
     def _run_arms(self) -> None:
-        references = {contrast["reference"] for contrast in self.plan.lock["contrasts"]}
+        references = {contrast.reference for contrast in self.plan.lock.contrasts}
         jobs = targets_first([self._job(name) for name in self.plan.arms], references)
         blocks = looked_at(self.run_dir, self.plan.lock, jobs, self.observer.note)
         # What a look compares with is whole by then.
@@ -290,7 +290,7 @@ class _Attempt:
         """Let the reference stacks read what they must, each stage from what the one before it left."""
         from tais.runs.audit_plan import AuditPlanner
 
-        planner = AuditPlanner(self.run_dir, self.plan.manifest, self.plan.lock, self._make_job)
+        planner = AuditPlanner(self.run, self.plan.manifest, self.plan.lock, self._make_job)
         for stage in planner.stages():
             for job in stage:
                 self.observer.forcing(job.arm.name, job.total)
@@ -305,30 +305,28 @@ class _Attempt:
                     self.observer.note(f"{job.arm.name}: not possible here, see the report")
 
     def _job(self, name: str) -> AnswerJob:
-        return self._make_job(self.plan.manifest.arms[name], self.run_dir / "arms" / name)
+        return self._make_job(self.plan.manifest.arms[name], self.run.arm(name))
 
     def _make_job(self, arm: Arm, folder: Path) -> AnswerJob:
         return AnswerJob(
             arm=arm,
             sampling=self.plan.manifest.sampling,
-            items=self.run_dir / "items.parquet",
+            items=self.run.items,
             arm_dir=folder,
-            log=self.run_dir / "logs" / f"{arm.name.replace(' ', '-')}.log",
+            log=self.run.log(arm.name),
             part_samples=self.options.part_samples,
             part_seconds=self.options.part_seconds,
         )
 
     def _decide(self) -> Report:
-        from tais.report.redact import redacted
-        from tais.report.render import write_views
-
         begun = time.monotonic()
-        report = self._with_cost(analyse(self.run_dir, self._run_facts(), keep_scores=True), begun)
+        decided = analyse(self.run, read_lock(self.run_dir), self._run_facts(), self.run.scores)
+        report = with_renderer(self._with_cost(decided, begun))
         if self.options.redact:
             report = redacted(report)
         write_views(report, self.run_dir)
         # Last of all: a run directory with a report is a finished one.
-        write_atomic(self.run_dir / "report.json", report.to_json().encode())
+        write_atomic(self.run.report, report.to_json().encode())
         return report
 
     def _with_cost(self, report: Report, begun: float) -> Report:
@@ -348,15 +346,13 @@ class _Attempt:
 
     def _sign(self) -> None:
         if self.options.signer is not None:
-            from tais.attest import sign_run
-
             sign_run(self.run_dir, self.options.signer)
 
     def _run_facts(self) -> RunFacts:
-        entries = ledger_entries(self.ledger)
+        entries = ledger_entries(self.run.ledger)
         earlier = [e["time"] for e in entries if e["run"] == self.run_dir.name and e["event"] == "start"]
         now = datetime.now(UTC)
-        made = map(Attempt.model_validate, attempts(entries, self.plan.lock["manifest"]["sha256"]))
+        made = map(Attempt.model_validate, attempts(entries, self.plan.lock.manifest.sha256))
         return RunFacts(
             id=self.run_dir.name,
             started=earlier[0] if earlier else self.started.isoformat(timespec="seconds"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tais.manifest.model import Arm, JudgeArm, Manifest, Sampling
 from tais.records import Message
 from tais.rundir.items import Items, StoredItem, prompt_text, write_rows
-from tais.rundir.layout import FOLDER
+from tais.rundir.layout import ITEMS, RunDir
+from tais.rundir.lock_model import Lock
 from tais.rundir.samples import answers
 from tais.scorers import ScorerBase
 from tais.scorers.judges import Asked, Judge, question_id
@@ -22,9 +22,7 @@ __all__ = ["judge_job", "judge_jobs", "planned_judges"]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def planned_judges(
-    manifest: Manifest, lock: Mapping[str, Any], run_dir: Path, like: AnswerJob
-) -> list[AnswerJob]:
+def planned_judges(manifest: Manifest, lock: Lock, run_dir: Path, like: AnswerJob) -> list[AnswerJob]:
     """Return a job for every judge that a scorer asks, in the manifest's order; see :func:`judge_jobs`."""
     asked = judges_of(lock)
     return [
@@ -48,21 +46,21 @@ def judge_job(judge: JudgeArm, run_dir: Path, max_tokens: int, like: AnswerJob) 
     like
         Job of an arm of the same run, for what is the same.
     """
-    folder = run_dir / FOLDER / judge.name
+    folder = RunDir(run_dir).judge(judge.name)
     most = judge.max_tokens or max_tokens
     return like.model_copy(
         update={
             "arm": Arm.model_validate(judge.model_dump(exclude={"max_tokens"})),
             "sampling": Sampling(temperature=0.0, max_tokens=most, n=1, seed=like.sampling.seed),
-            "items": folder / "items.parquet",
+            "items": folder / ITEMS,
             "arm_dir": folder,
-            "log": run_dir / "logs" / f"{judge.name}.log",
+            "log": RunDir(run_dir).log(judge.name),
         }
     )
 
 
 def judge_jobs(
-    run_dir: Path, lock: Mapping[str, Any], arms: Sequence[str], planned: Sequence[AnswerJob]
+    run_dir: Path, lock: Lock, arms: Sequence[str], planned: Sequence[AnswerJob]
 ) -> list[AnswerJob]:
     """Write down what each judge is asked about the stored answers, and return the jobs that ask it.
 
@@ -79,13 +77,14 @@ def judge_jobs(
     """
     if not planned:
         return []
-    items, scorers = Items(run_dir / "items.parquet"), all_scorers(lock)
+    run = RunDir(run_dir)
+    items, scorers = Items(run.items), all_scorers(lock)
     jobs = []
     for job in planned:
         name = job.arm.name
         questions: dict[str, dict[str, StoredItem]] = {}
         for arm in arms:
-            for asked, judge in _asked(run_dir / "arms" / arm, scorers, items, name):
+            for asked, judge in _asked(run.arm(arm), scorers, items, name):
                 key = question_id(asked)
                 if key not in (of_scorer := questions.setdefault(judge.name, {})):
                     of_scorer[key] = _question(judge.name, key, asked)

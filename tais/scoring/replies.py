@@ -12,18 +12,13 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tais.errors import Place, StoreError
 from tais.rundir.items import StoredItem, prompt_text
-from tais.rundir.layout import FOLDER, REFERENCE
+from tais.rundir.layout import JUDGE_ELSEWHERE, RunDir
 from tais.rundir.samples import answers, part_files
 from tais.scorers.base import EMPTY, Score, Scores, collect
 from tais.scorers.judges import Judge, question_id
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Judging", "Replies", "copy_replies"]
 
@@ -44,12 +39,12 @@ class Judging:
     """Answers whose reply could not be read, by arm."""
 
 
-def copy_replies(judge: str, old: Path, new: Path, run_dir: Path) -> None:
+def copy_replies(judge: str, old: RunDir, new: RunDir, run: RunDir) -> None:
     """Copy what a judge said in two runs into a comparison of arms of both."""
-    own = run_dir / FOLDER / judge
-    for source, target in ((new, own), (old, own / REFERENCE)):
-        if part_files(source / FOLDER / judge):
-            shutil.copytree(source / FOLDER / judge, target, dirs_exist_ok=True)
+    own = run.judge(judge)
+    for source, target in ((new, own), (old, own / JUDGE_ELSEWHERE)):
+        if part_files(source.judge(judge)):
+            shutil.copytree(source.judge(judge), target, dirs_exist_ok=True)
 
 
 class Replies:
@@ -57,12 +52,12 @@ class Replies:
 
     Parameters
     ----------
-    run_dir
+    run
         The run directory.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        self._folder = run_dir / FOLDER
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
         self._read: dict[str, dict[Key, str]] = {}
         self.judging: dict[str, Judging] = {}
 
@@ -88,7 +83,7 @@ class Replies:
             raise StoreError(
                 f"the judge {judge.judge!r} has not replied about item {item.item_id!r} of battery "
                 f"{item.battery!r} (arm {arm!r})",
-                place=Place(file=str(self._folder / judge.judge)),
+                place=Place(file=str(self._run.judge(judge.judge))),
                 remedy="Finish the run with --resume, or take its directory from the backup",
             )
         score = judge.read(replies[key], item.expect)
@@ -100,11 +95,11 @@ class Replies:
 
     def _of(self, judge: str) -> dict[Key, str]:
         if judge not in self._read:
-            own = self._folder / judge
+            own = self._run.judge(judge)
             # What the run's own judge said goes before what it said in the other run of a comparison.
             self._read[judge] = {
                 (reply.battery, reply.item_id): reply.text
-                for folder in (own / REFERENCE, own)
+                for folder in (own / JUDGE_ELSEWHERE, own)
                 for reply in answers(folder)
             }
         return self._read[judge]

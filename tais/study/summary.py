@@ -9,6 +9,7 @@ from pathlib import Path
 from tais.common.version import __version__
 from tais.errors import Place, StoreError
 from tais.report.wording import NONE, percent
+from tais.rundir.layout import RUN_BUNDLE, RunDir
 from tais.study.definition import Question, Study
 from tais.study.report import StudyContrast, StudyReport, StudyRow, StudyRun
 from tais.verdict.details import detail
@@ -45,7 +46,8 @@ def read_run(manifest: str, run_dir: Path) -> StudyRun:
     StoreError
         When its report is missing or damaged.
     """
-    path = run_dir / "report.json"
+    run = RunDir(run_dir)
+    path = run.report
     try:
         raw = path.read_bytes()
         report = Report.model_validate_json(raw)
@@ -62,7 +64,7 @@ def read_run(manifest: str, run_dir: Path) -> StudyRun:
         exit_code=report.exit_code,
         lock_sha256=report.facts.lock.sha256,
         report_sha256=hashlib.sha256(raw).hexdigest(),
-        signed=(run_dir / "attestation.sigstore.json").is_file(),
+        signed=run.bundles[RUN_BUNDLE].is_file(),
         arms=len(arms),
         samples=sum(arm.samples for arm in arms),
         contrasts=tuple(_study_contrast(contrast) for contrast in report.contrasts),

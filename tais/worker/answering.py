@@ -13,6 +13,7 @@ from tais.engines.base import ImitatesFaults, PlantedFault
 from tais.manifest.model import Arm
 from tais.records import Counters, Request, Sample
 from tais.rundir.items import read_requests
+from tais.rundir.layout import ENGINE
 from tais.rundir.samples import PartWriter, exclusive, stored_keys
 from tais.worker.order import arm_order
 from tais.worker.protocol import AnswerJob, Events, ShardJob
@@ -98,7 +99,7 @@ class ArmRun(StoringWork[Sample]):
         self.engine.check(asked, self.sampling)
         self.writer = PartWriter(folder)
         drill = {} if self.hook is None else {"drill": self.hook.describe()}
-        self.record(folder / "engine.json", {"resolved": resolved, "environment": environment, **drill})
+        self.record(folder / ENGINE, {"resolved": resolved, "environment": environment, **drill})
         self.enter("generate")
 
     def resume(self, asked: Sequence[Request], folder: Path) -> None:

@@ -11,6 +11,7 @@ from tais.engines import create_teacher
 from tais.records import SampleKey, ScoreRequest, TokenScores
 from tais.rundir.audits import AuditKey, audit_writer, read_worklist, stored_audits
 from tais.rundir.items import read_requests
+from tais.rundir.layout import ENGINE
 from tais.rundir.samples import exclusive, read_batches
 from tais.worker.protocol import Events, TeacherForcingJob
 from tais.worker.work import StoringWork
@@ -46,7 +47,7 @@ class TeacherForcingRun(StoringWork[TokenScores]):
             return
         environment = describe_environment()
         resolved = self.teacher.start_forcing(self.arm, self.sampling.temperature, job.top)
-        self.record(folder / "engine.json", {"resolved": resolved, "environment": environment})
+        self.record(folder / ENGINE, {"resolved": resolved, "environment": environment})
         self.writer = audit_writer(folder, self._fits)
         self._digests: dict[AuditKey, str] = {}
         self.enter("score")

@@ -20,6 +20,7 @@ from tais.errors import ManifestError
 from tais.manifest.load import resolve
 from tais.manifest.model import Manifest
 from tais.rundir.items import Items, StoredItem, write_rows
+from tais.rundir.lock import read_lock
 from tais.rundir.looks import LookPlan, look_numbers, planned_counts
 from tais.rundir.samples import part_files
 from tests.conftest import FAKE, SPECULATION, Screen, Tais, start, without_times
@@ -90,7 +91,7 @@ def test_identical_arms_stop_early_with_a_pass(early: Screen, tais: Tais) -> Non
     # The same from the samples alone.
     again = tais("report", run_dir, "--format", "json")
     assert json.loads(again.stdout) == report
-    assert check_recomputed(run_dir, report, {}) == ""
+    assert check_recomputed(run_dir, read_lock(run_dir), report, {}) == ""
 
 
 def test_a_leak_stops_early_with_a_fail_and_is_resumed_and_recomputed(early: Screen, tais: Tais) -> None:

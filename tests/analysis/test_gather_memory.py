@@ -14,7 +14,8 @@ from tais.analysis import gather as fold
 from tais.analysis.arm_table import _groups, load_arm
 from tais.analysis.paired_arms import Pair
 from tais.rundir.items import Items
-from tais.rundir.layout import RunLayout
+from tais.rundir.layout import RunDir
+from tais.rundir.lock import read_lock
 from tais.rundir.scores import SCHEMA
 from tests.attest.runs import SIGNED
 from tests.support import get_scorer
@@ -30,7 +31,7 @@ def test_two_tables_at_a_time_and_the_reference_read_once(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(fold, "load_arm", load)
     nothing: Any = None
-    tables = fold._Tables(RunLayout(Path(), Path()), nothing, 1)
+    tables = fold._Tables(RunDir(Path()), Path(), nothing, 1)
     for candidate in ("a", "b", "c", "d"):
         kept = tables.of("target"), tables.of(candidate)
         assert len(set(map(id, kept))) == 2
@@ -63,7 +64,7 @@ def test_contrasts_share_the_names_of_their_items() -> None:
         load_arm(arm, SIGNED / "arms" / arm, items, 1, SIGNED / "scores.parquet") for arm in ("target", "bad")
     )
     own = items.of("mine")
-    battery = {"name": "mine", "margin": None}
+    (battery,) = read_lock(SIGNED).batteries
     scorer = get_scorer("refusal")
     whole = Pair.of_battery(target, leaky, own, 1).endpoint(battery, scorer)
     assert whole.item_ids is own.ids

@@ -23,7 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from tais.analysis.analyse import analyse
 from tais.attest import Signer
 from tais.attest.keys import generate
-from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
+from tais.report.renderer import with_renderer
+from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE, RunDir
+from tais.rundir.lock import read_lock
 from tais.verdict.facts import facts_of
 from tests.attest.runs import ASSETS, SIGNED, TRUSTED, make_run, resign
 
@@ -64,7 +66,9 @@ def anonymise(run_dir: Path, noon: datetime) -> Path:
     assert run.ledger is not None
     ledger = run.ledger.model_copy(update={"attempts": ()})
     run = run.model_copy(update={"id": moved.name, "started": day, "ended": day, "ledger": ledger})
-    (moved / "report.json").write_text(analyse(moved, run, keep_scores=True).to_json())
+    made = RunDir(moved)
+    decided = with_renderer(analyse(made, read_lock(moved), run, made.scores))
+    (moved / "report.json").write_text(decided.to_json())
     return moved
 
 

@@ -12,8 +12,10 @@ import pytest
 from tais.cache.address import address_of, items_digest, machine_facts, why_not
 from tais.cache.store import CacheStore, Damaged, Entry, Origin
 from tais.errors import StoreError, UsageError
+from tais.manifest.model import Sampling
 from tais.plan.items import write_items
 from tais.plan.plan import make_plan
+from tais.rundir.lock_model import LockedArm
 from tais.rundir.origin import origin_of, same_source
 from tais.runs.observer import Silent
 from tais.runs.options import RunOptions
@@ -187,8 +189,8 @@ def addresses(screen: Screen, **variables: str) -> dict[str, str]:
     write_items(path, plan.batteries)
     machine, items = machine_facts(variables), items_digest(path)
     return {
-        name: address_of(name, arm, plan.lock["sampling"], items, machine)
-        for name, arm in plan.lock["arms"].items()
+        name: address_of(name, arm, plan.lock.sampling, items, machine)
+        for name, arm in plan.lock.arms.items()
     }
 
 
@@ -238,6 +240,10 @@ ARM: dict[str, Any] = {
 }
 
 
+def locked(**change: object) -> LockedArm:
+    return LockedArm.model_validate({**ARM, **change})
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -252,31 +258,31 @@ ARM: dict[str, Any] = {
         ),
         ({"engine_args": {"verifier": "my.module:verify"}}, "my.module:verify"),
         ({"engine_args": {"lora": ["/adapters/one"]}}, "/adapters/one"),
-        ({"fault": "bonus"}, "fault"),
+        ({"fault": {"name": "bonus"}}, "fault"),
     ],
 )
 def test_what_is_not_fixed_is_not_cached(change: dict[str, Any], said: str) -> None:
-    assert said in str(why_not({**ARM, **change}, looks=False))
+    assert said in str(why_not(locked(**change), looks=False))
 
 
 def test_what_the_lock_fixes_is_cached() -> None:
     commit = "a" * 40
-    assert why_not(ARM, looks=False) is None
-    assert why_not({**ARM, "model": "org/name", "revision": commit}, looks=False) is None
-    assert why_not({**ARM, "speculative_config": {"method": "ngram"}}, looks=False) is None
-    assert "stop early" in str(why_not(ARM, looks=True))
+    assert why_not(locked(), looks=False) is None
+    assert why_not(locked(model="org/name", revision=commit), looks=False) is None
+    assert why_not(locked(speculative_config={"method": "ngram"}), looks=False) is None
+    assert "stop early" in str(why_not(locked(), looks=True))
 
 
 def test_the_address_holds_weights_and_no_folder_names() -> None:
     def address(name: str = "a", **change: Any) -> str:
-        return address_of(name, {**ARM, **change}, {"seed": 1}, "items", {"cpu": "x"})
+        return address_of(name, locked(**change), Sampling(seed=1), "items", {"cpu": "x"})
 
     moved = {"folder": "elsewhere", "files": ARM["model"]["files"]}
     other = {"folder": "m", "files": {"model.safetensors": "1" * 64}}
     assert address() == address("b") == address(model=moved)
     assert address() != address(model=other)
     assert address(order="shuffled") != address("b", order="shuffled")
-    assert address_of("a", ARM, {"seed": 1}, "items", {"cpu": "y"}) != address()
+    assert address_of("a", locked(), Sampling(seed=1), "items", {"cpu": "y"}) != address()
 
 
 def stored(store: CacheStore, folder: Path, run: str) -> Entry:

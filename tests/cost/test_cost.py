@@ -21,15 +21,15 @@ from tais.rundir.lock import read_lock
 from tais.verdict.facts import Hardware, Seconds
 from tais.worker.timing import pick
 from tests.conftest import Screen, Tais
+from tests.made_lock import made_lock
 
 pytestmark = pytest.mark.slow
 
-LOCK: dict[str, Any] = {
-    "arms": {"target": {}, "spec": {}},
-    "contrasts": [{"reference": "target", "candidate": "spec", "role": "screen"}],
-    "batteries": [{"name": "one", "items": 100}, {"name": "two", "items": 50}],
-    "sampling": {"n": 2},
-}
+LOCK = made_lock(
+    ("target", "spec"),
+    batteries=[{"name": "one", "items": 100}, {"name": "two", "items": 50}],
+    sampling={"n": 2},
+)
 
 
 def rates(**arms: ArmRates) -> Rates:

@@ -6,10 +6,11 @@ import dataclasses
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.engines.resolved import to_plain
-from tais.rundir.engine_record import compare_resolved
+from tais.rundir.engine_record import EngineRecord, compare_resolved
 
 
 @dataclasses.dataclass
@@ -74,8 +75,8 @@ def test_a_declared_engine_argument_explains_its_own_field() -> None:
     assert compare_resolved(BASE, other, ("order",)) != []
 
 
-def engine(**config: Any) -> dict[str, Any]:
-    return {"resolved": {"speculative_config": config or None}}
+def engine(**config: JsonValue) -> EngineRecord:
+    return EngineRecord(resolved={"speculative_config": config or None})
 
 
 @pytest.mark.parametrize(
@@ -86,19 +87,17 @@ def engine(**config: Any) -> dict[str, Any]:
         ({"method": "ngram"}, engine(), ("ngram", None)),
         ({"model": "x"}, engine(method="eagle3"), ("eagle3", "eagle3")),
         ({"method": "qwen3_next_mtp"}, engine(method="mtp"), ("mtp", "mtp")),
-        ({"method": "ngram"}, {}, ("ngram", "unknown")),
+        ({"method": "ngram"}, EngineRecord(), ("ngram", "unknown")),
     ],
 )
-def test_modes_asked_for_and_resolved(
-    requested: Any, resolved: dict[str, Any], modes: tuple[Any, Any]
-) -> None:
+def test_modes_asked_for_and_resolved(requested: Any, resolved: EngineRecord, modes: tuple[Any, Any]) -> None:
     assert speculation_modes(requested, resolved) == modes
 
 
 def test_block_verification_that_runs_as_standard_is_an_ignored_option() -> None:
     asked = {"method": "draft_model", "rejection_sample_method": "block"}
-    ran = engine(**asked)
-    ran["resolved"]["runtime"] = {"rejection_sample_method": "standard"}
+    runtime: dict[str, JsonValue] = {"rejection_sample_method": "standard"}
+    ran = EngineRecord(resolved={"speculative_config": {**asked}, "runtime": runtime})
     (finding,) = speculation_findings(asked, ran)
     assert finding.blocks_pass
     assert finding.values["resolved"] == "standard"

@@ -171,7 +171,8 @@ def test_p_values_of_many_real_runs_are_uniform(tmp_path: Path) -> None:
     from scipy import stats
 
     from tais.analysis.token_law import Warp, listed_laws
-    from tais.rundir.audits import audit_folder, read_scores
+    from tais.rundir.audits import read_scores
+    from tais.rundir.layout import RunDir
     from tais.stats.conformance.conformance import Conformance
 
     def repeated(data: dict[str, Any]) -> None:
@@ -184,7 +185,7 @@ def test_p_values_of_many_real_runs_are_uniform(tmp_path: Path) -> None:
     run_dir = sorted(tmp_path.glob("*/*/report.json"))[-1].parent
     for arm in ("target", "repaired"):
         runs: dict[int, Conformance] = {}
-        for scored in read_scores(audit_folder(run_dir, "target", "own")):
+        for scored in read_scores(RunDir(run_dir).audit("target")):
             if scored.key.arm == arm and len(scored.given):
                 repeat = scored.key.repeat
                 laws, _ = listed_laws(scored, None, Warp(), (0.0, 0.0), 0, 0, greedy=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tais.analysis.gather import machines
 from tais.errors import StoreError
 from tais.executors import create_executor
 from tais.executors.base import Blocks, Placement
@@ -20,6 +19,7 @@ from tais.executors.ray.host import engine_variables
 from tais.executors.ray.work import ArmWork, divisible
 from tais.executors.staging import STAGING, Collector, RunDepot, Shared, merge_engine, sweep
 from tais.records import Sample, SampleKey
+from tais.rundir.engine_record import read_engine
 from tais.rundir.samples import PartWriter, part_files, stored_keys
 from tais.worker.protocol import AnswerJob, ArmEvent, StoringJob, TeacherForcingJob
 from tests.conftest import Screen, Tais
@@ -116,7 +116,7 @@ def test_another_machine_is_noted_and_another_configuration_refused(tmp_path: Pa
         merge_engine(arm, told)
     stored = json.loads((arm / "engine.json").read_text())
     assert stored == {**engine(), "other_environments": [engine("B", cores=4)["environment"]]}
-    assert machines(stored) == ["A (8 cores, 16 GiB)", "B (4 cores, 16 GiB)"]
+    assert read_engine(arm).machines == ["A (8 cores, 16 GiB)", "B (4 cores, 16 GiB)"]
     told.write_text(json.dumps(engine(block=32)))
     with pytest.raises(StoreError, match="block was 16 and is 32"):
         merge_engine(arm, told)

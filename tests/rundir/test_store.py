@@ -17,7 +17,9 @@ from tais.errors import StoreError
 from tais.records import Counters, Sample, SampleKey
 from tais.rundir.ledger import append, attempts, read_ledger
 from tais.rundir.lock import compare_locks
+from tais.rundir.lock_model import Lock
 from tais.rundir.samples import PartWriter, part_files, read_batches, read_counters, stored_keys
+from tests.made_lock import made_lock
 
 
 def sample(item: str = "a", text: str = "x", repeat: int = 0) -> Sample:
@@ -145,10 +147,14 @@ def test_attempts_count_a_resumed_run_once() -> None:
 
 
 def test_locks_are_compared_key_by_key() -> None:
-    before = {"rules": {"margin": 0.03}, "batteries": [{"digest": "a"}, {"digest": "b"}]}
-    now = {"rules": {"margin": 0.03}, "batteries": [{"digest": "a"}, {"digest": "c"}]}
-    assert compare_locks(before, before) == []
-    assert [tuple(d) for d in compare_locks(before, now)] == [("batteries.1.digest", "b", "c")]
+    def lock(second: str) -> Lock:
+        return made_lock(
+            batteries=[{"name": n, "items": 1, "digest": d} for n, d in (("x", "a"), ("y", second))]
+        )
+
+    assert compare_locks(lock("b"), lock("b")) == []
+    assert [tuple(d) for d in compare_locks(lock("b"), lock("c"))] == [("batteries.1.digest", "b", "c")]
+    assert compare_locks(lock("b"), lock("c"), ["rules", "arms"]) == []
 
 
 def test_an_atomic_file_is_whole_or_absent(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def _lock(names: list[str], items: int) -> dict[str, Any]:
         "schema": "tais/lock/v1",
         "name": "made-up",
         "limit": None,
-        "manifest": {"sha256": ""},
+        "manifest": {"sha256": "", "source": {}},
         "arms": {name: {**arm, "order": "battery", "system_prompt": None} for name in names},
         "contrasts": [{**contrast, "candidate": name} for name in names[1:]],
         "batteries": [{**battery, "name": name} for name in BATTERIES],

@@ -11,6 +11,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from tais.manifest.model import Role, Rules, Sampling
+from tais.rundir.lock_model import (
+    Lock,
+    LockedArm,
+    LockedBattery,
+    LockedContrast,
+    LockedScorer,
+    ManifestSource,
+)
+
 SAMPLES = 64_855
 ARMS = ("target", "speculative", "target_again")
 NODES = (1, 2, 4, 8)
@@ -36,18 +46,24 @@ DECLARED: dict[str, Any] = {
 }
 
 
-def lock(samples: int) -> dict[str, Any]:
-    """Return as much of a lock as a prediction reads."""
+def lock(samples: int) -> Lock:
+    """Return a lock of as many samples; a prediction reads sizes and contrasts of it."""
     items = -(-samples // len(ARMS))
-    return {
-        "arms": {name: {} for name in ARMS},
-        "contrasts": [
-            {"reference": "target", "candidate": "speculative", "role": "screen"},
-            {"reference": "target", "candidate": "target_again", "role": "calibration"},
-        ],
-        "batteries": [{"name": "all", "items": items}],
-        "sampling": {"n": 1},
-    }
+    sides = (("speculative", Role.screen), ("target_again", Role.calibration))
+    scorer = LockedScorer(name="refusal", version="1")
+    return Lock(
+        name="simulated",
+        manifest=ManifestSource(sha256="", source={}),
+        arms={name: LockedArm(engine="fake", engine_args={}) for name in ARMS},
+        contrasts=tuple(
+            LockedContrast(reference="target", candidate=candidate, role=role, lossless=False)
+            for candidate, role in sides
+        ),
+        batteries=(LockedBattery(name="all", items=items, digest="", scorer=scorer),),
+        sampling=Sampling(),
+        rules=Rules(),
+        versions={},
+    )
 
 
 def main() -> None:

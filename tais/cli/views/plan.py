@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -18,6 +17,7 @@ from tais.manifest.expanded_sweep import Swept
 from tais.plan.looks import stop_without_flips
 from tais.plan.plan import Plan
 from tais.report.tables.cost import prediction_lines, prediction_rows
+from tais.rundir.lock_model import Lock, LookSchedule
 from tais.scorers import scorer_label
 from tais.scoring.locked_scorers import judges_of
 from tais.stats.power import zero_discordance_floor
@@ -43,13 +43,13 @@ def print_plan(plan: Plan) -> None:
         console.print(line)
     if plan.manifest.sweep is not None:
         console.print(_sweep(plan.manifest.sweep))
-    if plan.lock["contrasts"]:
+    if plan.lock.contrasts:
         console.print(_contrasts(plan))
-    if "sequential" in plan.lock:
-        console.print(_looks(plan.lock))
+    if plan.lock.sequential is not None:
+        console.print(_looks(plan.lock, plan.lock.sequential))
     for line in (*_too_small(plan), *_not_looked_up(plan)):
         console.print(line, style="yellow")
-    roles = {contrast["role"] for contrast in plan.lock["contrasts"]}
+    roles = {contrast.role.value for contrast in plan.lock.contrasts}
     if "screen" not in roles:
         console.print(f"records {len(plan.arms)} arms for tais compare and screens nothing", style="dim")
         return
@@ -81,9 +81,9 @@ def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> No
 
 def _audits(plan: Plan, tokens: int) -> Iterator[str]:
     """Say what each reference stack must score, in answer tokens of one forward pass each."""
-    contrasts = plan.lock["contrasts"]
-    for reference in dict.fromkeys(contrast["reference"] for contrast in contrasts):
-        scopes = [c.get("audit") for c in contrasts if c["reference"] == reference]
+    contrasts = plan.lock.contrasts
+    for reference in dict.fromkeys(contrast.reference for contrast in contrasts):
+        scopes = [c.audit for c in contrasts if c.reference == reference]
         whole = scopes.count("full") + scopes.count("only")
         name = printable(reference)
         if whole:
@@ -107,11 +107,10 @@ def _sweep(sweep: Swept) -> str:
     )
 
 
-def _looks(lock: Mapping[str, Any]) -> str:
-    fixed = lock["sequential"]
-    counts = [entry["clusters"] for entry in fixed["batteries"].values()]
-    arms = ", ".join(printable(arm) for arm in fixed["arms"])
-    said = f"may stop early, at {fixed['looks']} looks ({fixed['kind']}): {arms}"
+def _looks(lock: Lock, fixed: LookSchedule) -> str:
+    counts = [entry.clusters for entry in fixed.batteries.values()]
+    arms = ", ".join(printable(arm) for arm in fixed.arms)
+    said = f"may stop early, at {fixed.looks} looks ({fixed.kind}): {arms}"
     stop = stop_without_flips(lock)
     if stop is None:
         return f"{said}; without a flip they answer everything"
@@ -211,11 +210,11 @@ def _batteries(plan: Plan) -> Table:
 
 def _contrasts(plan: Plan) -> Table:
     table = Table("contrast", "role", "lossless", "differs in", box=SIMPLE, show_edge=False)
-    for contrast in plan.lock["contrasts"]:
+    for contrast in plan.lock.contrasts:
         table.add_row(
-            f"{contrast['candidate']} against {contrast['reference']}",
-            contrast["role"],
-            "claimed" if contrast["lossless"] else "not claimed",
-            ", ".join(contrast["differences"]) or "nothing",
+            f"{contrast.candidate} against {contrast.reference}",
+            contrast.role.value,
+            "claimed" if contrast.lossless else "not claimed",
+            ", ".join(contrast.differences) or "nothing",
         )
     return table

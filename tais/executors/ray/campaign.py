@@ -15,6 +15,7 @@ from tais.executors.needs import Needs
 from tais.executors.ray.cluster import Node
 from tais.executors.ray.host import Ended, Told
 from tais.executors.ray.work import ArmWork, Unit
+from tais.rundir.layout import LOGS
 from tais.worker.protocol import ArmEvent, Job
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class Campaign:
             elif unit is not None and event.arm == unit.work.name:
                 unit.work.hear(event, worker.name)
         elif "log" in told:
-            path = self.crew.run_dir / "logs" / Path(told["log"]["name"]).name
+            path = self.crew.run_dir / LOGS / Path(told["log"]["name"]).name
             with path.open("a", encoding="utf-8", errors="replace") as log:
                 log.write(told["log"]["text"])
         elif "death" in told and unit is not None:

@@ -24,6 +24,7 @@ from tais.executors.ray.cluster import Node, alive_nodes, connected, like_nodes,
 from tais.executors.ray.host import Host, Setup, engine_variables
 from tais.executors.ray.work import SHARD_ITEMS, ArmWork, divisible
 from tais.executors.staging import open_depot, sweep
+from tais.rundir.layout import LOGS
 from tais.worker.protocol import AnswerJob, Job, Listener, TeacherForcingJob
 
 __all__ = ["RayExecutor"]
@@ -142,7 +143,7 @@ class RayExecutor:
         brought = [job for job in jobs if job.arm.engine == "import"]
         if brought:
             # Answers that exist already are a file of this machine.
-            with LocalExecutor(self.run_dir / "logs", stall_seconds=self.stall_seconds) as executor:
+            with LocalExecutor(self.run_dir / LOGS, stall_seconds=self.stall_seconds) as executor:
                 executor.run(brought, listener)
         rest = [job for job in jobs if job.arm.engine != "import"]
         for in_blocks in (False, True):

@@ -21,6 +21,7 @@ from tais.common.machine import describe_environment
 from tais.errors import EngineError, TaisError
 from tais.executors.process import WorkerDeath, WorkerProcess, worker_environment
 from tais.executors.staging import STAGING, Depot, Shared, open_depot
+from tais.rundir.layout import LOGS
 from tais.worker.protocol import ArmEvent, Job, Shard, ShardJob, StoringJob, TeacherForcingJob
 
 __all__ = ["Host", "Setup", "Told", "engine_variables", "probe"]
@@ -135,7 +136,7 @@ class Host:
         if setup.shared is not None:
             # A folder of the run's own name, so that both find the same place under the URL.
             self._local = Path(tempfile.mkdtemp(prefix="tais-")) / self._local.name
-            (self._local / "logs").mkdir(parents=True)
+            (self._local / LOGS).mkdir(parents=True)
             self._depot = open_depot(self._local, setup.shared)
         self._worker: WorkerProcess | None = None
         self._logs: dict[str, int] = {}
@@ -198,7 +199,7 @@ class Host:
             if self._worker is not None:
                 self._worker.kill()
             variables = worker_environment([job.arm for job in self.setup.planned], self._environment())
-            logs, stall = self._local / "logs", self.setup.stall_seconds
+            logs, stall = self._local / LOGS, self.setup.stall_seconds
             self._worker = WorkerProcess(logs, stall, self.setup.planned, variables)
         return self._worker
 
@@ -259,7 +260,7 @@ class Host:
         if self.setup.shared is None or job is None:
             return
         name = job.log.name
-        path = self._local / "logs" / name
+        path = self._local / LOGS / name
         if path.exists():
             data = path.read_bytes()[self._logs.get(name, 0) :]
             self._logs[name] = self._logs.get(name, 0) + len(data)

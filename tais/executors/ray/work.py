@@ -17,6 +17,7 @@ from tais.executors.handout import request_keys
 from tais.executors.needs import Needs, spans_nodes
 from tais.executors.ray.host import Ended
 from tais.executors.staging import STAGING, Collector, Depot, merge_engine, staged
+from tais.rundir.layout import ENGINE
 from tais.rundir.samples import part_files
 from tais.worker.order import arm_order
 from tais.worker.protocol import (
@@ -243,7 +244,7 @@ class ArmWork:
     def salvage(self, unit: Unit, host: str) -> None:
         """Take what an attempt left that did not end, and forget what is lost with it."""
         for name, _ in staged(self.depot.names(unit.attempt)):
-            if name.endswith("engine.json"):
+            if name.endswith(ENGINE):
                 self.merge(name)
             elif name.endswith(".parquet"):
                 self._rows[host] += self.collector.take(self.depot.bring(name))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from tais.analysis.gather import fold_run
 from tais.errors import Place, UsageError
@@ -16,8 +16,9 @@ from tais.lab.drill.planting import activations
 from tais.lab.drill.seen import Seen, look
 from tais.lab.drill.select import twin_of
 from tais.rundir.items import Items
-from tais.rundir.layout import RunLayout
+from tais.rundir.layout import RunDir
 from tais.rundir.lock import read_lock
+from tais.rundir.lock_model import Lock, plain
 from tais.scoring.locked_scorers import scorers_of
 from tais.stats.rounding_band import share_upper_bound
 from tais.stats.tidy import tidy
@@ -161,43 +162,42 @@ def read_drill(run_dir: Path) -> DrillTable:
     """
     lock = read_lock(run_dir)
     where = Place(str(run_dir))
-    if not lock.get("drill"):
+    if not lock.drill:
         raise UsageError("this run is no drill", place=where, remedy="Say drill: true in its manifest")
-    if not (run_dir / "report.json").is_file():
+    run = RunDir(run_dir)
+    if not run.report.is_file():
         raise UsageError("this run is not finished", place=where, remedy="Finish it with tais drill --resume")
-    report = Report.model_validate_json((run_dir / "report.json").read_bytes())
-    layout = RunLayout(run_dir, run_dir / "scores.parquet")
-    evidence = fold_run(layout, lock, Items(run_dir / "items.parquet"), scorers_of(lock), Facts())
-    rows = tuple(_rows(run_dir, lock, evidence.contrasts, report))
-    return DrillTable(run_dir.resolve().name, sum(b["items"] for b in lock["batteries"]), rows)
+    report = Report.model_validate_json(run.report.read_bytes())
+    evidence = fold_run(run, lock, Items(run.items), run.scores, scorers_of(lock), Facts())
+    rows = tuple(_rows(run, lock, evidence.contrasts, report))
+    return DrillTable(run.id, lock.item_count, rows)
 
 
-def _rows(
-    run_dir: Path, lock: Mapping[str, Any], evidence: tuple[ContrastEvidence, ...], report: Report
-) -> Iterator[Row]:
-    candidates = [contrast["candidate"] for contrast in lock["contrasts"]]
+def _rows(run: RunDir, lock: Lock, evidence: tuple[ContrastEvidence, ...], report: Report) -> Iterator[Row]:
+    candidates = [contrast.candidate for contrast in lock.contrasts]
+    arms = {name: plain(arm) for name, arm in lock.arms.items()}
     for folded, decided in zip(evidence, report.contrasts, strict=True):
-        twin = twin_of(folded.candidate, lock["arms"], candidates)
-        yield _row(run_dir, lock, folded, decided, twin, report)
+        twin = twin_of(folded.candidate, arms, candidates)
+        yield _row(run, lock, folded, decided, twin, report)
 
 
 def _row(
-    run_dir: Path,
-    lock: Mapping[str, Any],
+    run: RunDir,
+    lock: Lock,
     folded: ContrastEvidence,
     decided: ContrastReport,
     twin: str | None,
     report: Report,
 ) -> Row:
-    said = lock["arms"][folded.candidate].get("fault")
-    fault = FAULTS[said["name"]] if said else None
-    pairs = _pairs(run_dir, folded.candidate, twin)
+    planted = lock.arms[folded.candidate].fault_name
+    fault = FAULTS[planted] if planted else None
+    pairs = _pairs(run, folded.candidate, twin)
     return Row(
         arm=folded.candidate,
         fault=fault.name if fault else None,
         severity=fault.severity if fault else None,
         must=fault.checks if fault else (),
-        activations=_activations(run_dir, folded.candidate) if fault else None,
+        activations=_activations(run, folded.candidate) if fault else None,
         twin=twin,
         acceptance=decided.treatment.acceptance_rate,
         verdict=decided.verdict.value,
@@ -206,11 +206,11 @@ def _row(
     )
 
 
-def _pairs(run_dir: Path, arm: str, twin: str | None) -> Paired | None:
+def _pairs(run: RunDir, arm: str, twin: str | None) -> Paired | None:
     if twin is None:
         return None
-    return paired(*(read_drafted(run_dir / "arms" / name) for name in (arm, twin)))
+    return paired(*(read_drafted(run.arm(name)) for name in (arm, twin)))
 
 
-def _activations(run_dir: Path, arm: str) -> int:
-    return activations(run_dir / "arms" / arm)
+def _activations(run: RunDir, arm: str) -> int:
+    return activations(run.arm(arm))

@@ -107,13 +107,13 @@ def test_paths_start_from_the_manifest_and_the_lock_holds_digests(folder: Path) 
     steered = made.arms["steered"].engine_args["antidistillation"]
     assert steered["proxy"] == str(folder / "draft")
     assert steered["examples"] == str(folder / "examples.jsonl")
-    locked = build_lock(made, "0", (), None)["arms"]["steered"]["engine_args"]["antidistillation"]
+    locked: Any = build_lock(made, "0", (), None).arms["steered"].engine_args["antidistillation"]
     digests = json.loads((DEMO / "digests.json").read_text())
     assert locked["proxy"]["files"]["model.safetensors"] == digests["draft/model.safetensors"]
     assert locked["examples"]["file"] == "examples.jsonl"
     assert str(folder) not in json.dumps(locked)
     (folder / "examples.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
-    other = build_lock(load_manifest(path), "0", (), None)["arms"]["steered"]["engine_args"]
+    other: Any = build_lock(load_manifest(path), "0", (), None).arms["steered"].engine_args
     assert other["antidistillation"]["examples"]["sha256"] != locked["examples"]["sha256"]
 
 

@@ -195,12 +195,18 @@ def test_a_file_that_is_no_data_is_told(tmp_path: Path) -> None:
 def test_the_lock_holds_the_files_of_a_selector(made: Path) -> None:
     from tais.analysis.speculation import speculation_findings
     from tais.plan.lock import _arm
+    from tais.rundir.engine_record import EngineRecord
+    from tais.rundir.lock_model import LockedArm, LockedFolder
 
     how = {"method": "auto", "model": "org/draft", "selector": str(made / "one")}
     arm = Arm.model_validate(
         {"name": "a", "engine": "reference", "model": "org/target", "speculative_config": how}
     )
-    locked = _arm(arm, {})["speculative_config"]
-    assert set(locked["selector"]["files"]) == {"selector.json", "selector.safetensors"}
+    locked = LockedArm.model_validate(_arm(arm, {})).speculative_config
+    assert locked is not None
+    assert set(LockedFolder.model_validate(locked["selector"]).files) == {
+        "selector.json",
+        "selector.safetensors",
+    }
     # What the lock calls by its digests the engine calls by its path: no option that was ignored.
-    assert not list(speculation_findings(locked, {"resolved": {"speculative_config": how}}))
+    assert not list(speculation_findings(locked, EngineRecord(resolved={"speculative_config": {**how}})))

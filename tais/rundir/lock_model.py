@@ -1,0 +1,259 @@
+"""manifest.lock.json as a model.
+
+A lock that is read may come from anybody, so the model is strict: unknown keys are refused, names can be
+names of files, what a contrast names is there. Only keys that were set are written, so that a lock read
+gives its own bytes back; whoever checks a signature hashes the bytes that are stored all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, JsonValue, StringConstraints, model_validator
+
+from tais.common.models import Frozen, Open
+from tais.manifest.expanded_sweep import Swept
+from tais.manifest.model import NAME, Role, Rules, Sampling
+
+__all__ = [
+    "BatteryLooks",
+    "Lock",
+    "LockedArm",
+    "LockedBattery",
+    "LockedContrast",
+    "LockedFile",
+    "LockedFolder",
+    "LockedModel",
+    "LockedScorer",
+    "LookSchedule",
+    "ManifestSource",
+    "plain",
+]
+
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+
+
+class LockedFile(Frozen):
+    """A local file, by name and content."""
+
+    file: str
+    sha256: str
+
+
+class LockedFolder(Frozen):
+    """A local model or selector: the digests of what is in its folder."""
+
+    folder: str
+    files: dict[str, str]
+
+
+LockedModel = str | LockedFolder | None
+"""A name on a hub or at a server, or a local folder; None where an arm has none."""
+
+
+class LockedArm(Frozen):
+    """One serving stack, or a judge."""
+
+    engine: str
+    model: LockedModel = None
+    revision: str | None = None
+    tokenizer: LockedModel = None
+    dtype: str | None = None
+    order: Literal["battery", "shuffled"] = "battery"
+    engine_args: dict[str, JsonValue]
+    speculative_config: dict[str, JsonValue] | None = None
+    """As the engine gets it, but that a local draft stands as a :class:`LockedFolder` does."""
+    path: LockedFile | None = None
+    chat_template: LockedFile | None = None
+    system_prompt: str | None = None
+    fault: dict[str, JsonValue] | None = None
+    max_tokens: int | None = None
+    """Of a judge: its longest reply."""
+
+    @model_validator(mode="after")
+    def _named(self) -> LockedArm:
+        _ = self.draft
+        if self.fault is not None and not isinstance(self.fault.get("name"), str):
+            raise ValueError("the fault has no name")
+        return self
+
+    @property
+    def draft(self) -> LockedModel:
+        """The draft that the arm names; None where it names none."""
+        found = (self.speculative_config or {}).get("model")
+        return LockedFolder.model_validate(found) if isinstance(found, dict) else _text(found)
+
+    @property
+    def draft_revision(self) -> str | None:
+        """Commit of the draft."""
+        return _text((self.speculative_config or {}).get("revision"))
+
+    @property
+    def fault_name(self) -> str | None:
+        """The fault that a drill plants here; None where there is none."""
+        return _text((self.fault or {}).get("name"))
+
+    @property
+    def model_name(self) -> str | None:
+        """The model in a word: of a folder its name."""
+        return self.model.folder if isinstance(self.model, LockedFolder) else self.model
+
+
+class LockedContrast(Frozen):
+    """Reference arm against candidate arm."""
+
+    reference: Name
+    candidate: Name
+    role: Role
+    lossless: bool
+    audit: Literal["none", "divergences", "full", "only"] = "none"
+    differences: tuple[str, ...] = ()
+    """Dotted keys of the settings in which the arms differ."""
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """Reference and candidate."""
+        return self.reference, self.candidate
+
+
+class LockedScorer(Open):
+    """A scorer: its name, its version, and options of its own."""
+
+    __pydantic_extra__: dict[str, JsonValue]
+
+    name: str
+    version: str
+
+    @property
+    def spec(self) -> dict[str, JsonValue]:
+        """What makes the scorer again, see :func:`tais.scorers.find_scorer`."""
+        return {"name": self.name, **self.__pydantic_extra__}
+
+
+class LockedBattery(Frozen):
+    """What a lock fixes of one battery."""
+
+    name: Name
+    items: int = Field(ge=0)
+    digest: str
+    content_digest: str | None = None
+    scorer: LockedScorer
+    margin: float | None = Field(None, gt=0, lt=1)
+    license: str | None = None
+    notes: tuple[str, ...] = ()
+    second_scorers: tuple[LockedScorer, ...] = ()
+
+
+class BatteryLooks(Frozen):
+    """The looks at one battery."""
+
+    clusters: tuple[int, ...]
+    """So many are in after each look."""
+    early: bool
+    """Whether it is looked at before the end."""
+
+
+class LookSchedule(Frozen):
+    """The early stop: planned before the first answer."""
+
+    kind: Literal["obrien_fleming", "pocock", "betting"]
+    looks: int = Field(ge=1)
+    arms: tuple[Name, ...]
+    batteries: dict[Name, BatteryLooks]
+
+    @model_validator(mode="after")
+    def _complete(self) -> LookSchedule:
+        for name, battery in self.batteries.items():
+            if len(battery.clusters) != self.looks:
+                raise ValueError(f"battery {name!r} has not one count for each of {self.looks} looks")
+        return self
+
+
+class ManifestSource(Frozen):
+    """The manifest that was run."""
+
+    sha256: str
+    source: dict[str, JsonValue]
+    """The file as written; of a run that was made from others, what it cites."""
+
+
+class Lock(Frozen):
+    """Everything that is fixed before the first token."""
+
+    schema_: Literal["tais/lock/v1"] = Field("tais/lock/v1", alias="schema")
+    name: Name
+    manifest: ManifestSource
+    limit: int | None = None
+    arms: dict[Name, LockedArm]
+    contrasts: tuple[LockedContrast, ...]
+    batteries: tuple[LockedBattery, ...]
+    sampling: Sampling
+    rules: Rules
+    versions: dict[str, str | None]
+    judges: dict[Name, LockedArm] = Field(default_factory=dict)
+    record: bool = False
+    drill: bool = False
+    sequential: LookSchedule | None = None
+    sweep: Swept | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Lock:
+        for contrast in self.contrasts:
+            for arm in contrast.sides:
+                if arm not in self.arms:
+                    raise ValueError(f"a contrast names the arm {arm!r}, which is not there")
+        names = [battery.name for battery in self.batteries]
+        if len(set(names)) != len(names):
+            raise ValueError("a battery is named twice")
+        looks = self.sequential
+        if looks is not None and not self.arms.keys() >= set(looks.arms):
+            raise ValueError("an arm that may stop early is not there")
+        if looks is not None and looks.batteries.keys() != set(names):
+            raise ValueError("the looks are at other batteries")
+        return self
+
+    def to_bytes(self) -> bytes:
+        """Return the file: what was set, keys sorted."""
+        return json.dumps(plain(self), indent=1, ensure_ascii=True).encode() + b"\n"
+
+    def without(self, *keys: str) -> Lock:
+        """Return the lock as if some keys had never been set."""
+        kept = {key: getattr(self, key) for key in self.model_fields_set if key not in keys}
+        return Lock.model_validate(kept)
+
+    def run_arms(self) -> list[str]:
+        """Return the arms that a run holds, sorted: those of its contrasts, and in a recording all."""
+        if self.record:
+            return sorted(self.arms)
+        used = {contrast.candidate for contrast in self.contrasts}
+        # A reference that only scores answers nothing.
+        used |= {contrast.reference for contrast in self.contrasts if contrast.audit != "only"}
+        return sorted(used)
+
+    @property
+    def stopping_arms(self) -> tuple[str, ...]:
+        """Arms that may stop before they have answered everything."""
+        return () if self.sequential is None else self.sequential.arms
+
+    @property
+    def item_count(self) -> int:
+        """Items of all batteries."""
+        return sum(battery.items for battery in self.batteries)
+
+
+def plain(model: BaseModel) -> dict[str, JsonValue]:
+    """Return a part of a lock as its file holds it: keys that were set, sorted."""
+    found: JsonValue = _sorted(model.model_dump(mode="json", by_alias=True, exclude_unset=True))
+    assert isinstance(found, dict)
+    return found
+
+
+def _sorted(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _text(value: JsonValue) -> str | None:
+    return value if isinstance(value, str) else None
