@@ -11,6 +11,7 @@ import typer
 from tais.cli.views.report import render_text
 from tais.common.files import write_atomic
 from tais.report.render import render
+from tais.report.renderer import with_renderer
 from tais.report.schema import SCHEMA_FILE
 
 __all__ = ["Format", "report"]
@@ -55,7 +56,6 @@ def report(
     """
     # Loads pyarrow, which help does without.
     from tais.analysis.analyse import recompute
-    from tais.report.renderer import with_renderer
 
     decided = with_renderer(recompute(run_dir))
     if format is Format.terminal:

@@ -40,7 +40,7 @@ def renderer() -> dict[str, str]:
 
 def with_renderer(report: Report) -> Report:
     """Return a report that says what its pages are rendered with, beside the version of TAIS."""
-    said = {"tais": report.facts.tais, "renderer": renderer(), **report.facts.model_dump(mode="json")}
+    said = {"tais": report.facts.tais, "renderer": renderer(), **report.facts.model_dump()}
     return report.model_copy(update={"facts": Facts.model_validate(said)})
 
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from tais.common.differences import Difference, leaf_differences
+from tais.common.models import Open
 from tais.errors import Place, StoreError
 from tais.rundir.layout import ENGINE
 
@@ -21,10 +22,8 @@ _LAYERS = 32
 JsonObject = dict[str, JsonValue]
 
 
-class EngineRecord(BaseModel):
+class EngineRecord(Open):
     """One engine.json. Every engine has words of its own, so what is read of it is read here."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
 
     resolved: JsonObject = Field(default_factory=dict)
     environment: JsonObject = Field(default_factory=dict)

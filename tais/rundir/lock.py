@@ -7,7 +7,7 @@ time, no path of a machine and no measurement, so that it can be compared key by
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
@@ -112,12 +112,12 @@ def _part(lock: Lock, keys: Collection[str] | None) -> dict[str, JsonValue]:
     return {key: value for key, value in plain(lock).items() if keys is None or key in keys}
 
 
-def _listed(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def _listed(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Return nested data with lists as mappings by index, so that a difference names one element."""
-    return {key: _element(item) for key, item in value.items()}
+    return {key: _indexed(item) for key, item in value.items()}
 
 
-def _element(value: JsonValue) -> JsonValue:
+def _indexed(value: JsonValue) -> JsonValue:
     if isinstance(value, list):
-        return _listed({str(index): item for index, item in enumerate(value)})
+        value = {str(index): item for index, item in enumerate(value)}
     return _listed(value) if isinstance(value, dict) else value

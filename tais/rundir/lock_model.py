@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import BaseModel, Field, JsonValue, StringConstraints, model_validator
 
+from tais.common.models import Frozen, Open
 from tais.manifest.expanded_sweep import Swept
 from tais.manifest.model import NAME, Role, Rules, Sampling
 
@@ -33,18 +34,14 @@ __all__ = [
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
-
-
-class LockedFile(_Frozen):
+class LockedFile(Frozen):
     """A local file, by name and content."""
 
     file: str
     sha256: str
 
 
-class LockedFolder(_Frozen):
+class LockedFolder(Frozen):
     """A local model or selector: the digests of what is in its folder."""
 
     folder: str
@@ -55,7 +52,7 @@ LockedModel = str | LockedFolder | None
 """A name on a hub or at a server, or a local folder; None where an arm has none."""
 
 
-class LockedArm(_Frozen):
+class LockedArm(Frozen):
     """One serving stack, or a judge."""
 
     engine: str
@@ -103,7 +100,7 @@ class LockedArm(_Frozen):
         return self.model.folder if isinstance(self.model, LockedFolder) else self.model
 
 
-class LockedContrast(_Frozen):
+class LockedContrast(Frozen):
     """Reference arm against candidate arm."""
 
     reference: Name
@@ -120,10 +117,9 @@ class LockedContrast(_Frozen):
         return self.reference, self.candidate
 
 
-class LockedScorer(BaseModel):
+class LockedScorer(Open):
     """A scorer: its name, its version, and options of its own."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, JsonValue]
 
     name: str
@@ -135,7 +131,7 @@ class LockedScorer(BaseModel):
         return {"name": self.name, **self.__pydantic_extra__}
 
 
-class LockedBattery(_Frozen):
+class LockedBattery(Frozen):
     """What a lock fixes of one battery."""
 
     name: Name
@@ -149,7 +145,7 @@ class LockedBattery(_Frozen):
     second_scorers: tuple[LockedScorer, ...] = ()
 
 
-class BatteryLooks(_Frozen):
+class BatteryLooks(Frozen):
     """The looks at one battery."""
 
     clusters: tuple[int, ...]
@@ -158,7 +154,7 @@ class BatteryLooks(_Frozen):
     """Whether it is looked at before the end."""
 
 
-class LookSchedule(_Frozen):
+class LookSchedule(Frozen):
     """The early stop: planned before the first answer."""
 
     kind: Literal["obrien_fleming", "pocock", "betting"]
@@ -174,7 +170,7 @@ class LookSchedule(_Frozen):
         return self
 
 
-class ManifestSource(_Frozen):
+class ManifestSource(Frozen):
     """The manifest that was run."""
 
     sha256: str
@@ -182,7 +178,7 @@ class ManifestSource(_Frozen):
     """The file as written; of a run that was made from others, what it cites."""
 
 
-class Lock(_Frozen):
+class Lock(Frozen):
     """Everything that is fixed before the first token."""
 
     schema_: Literal["tais/lock/v1"] = Field("tais/lock/v1", alias="schema")

@@ -12,7 +12,15 @@ import pyarrow.dataset as ds
 from tais.records import SampleKey
 from tais.rundir.samples import part_files
 
-__all__ = ["CHANGED", "KEY", "SCHEMA", "answer_texts", "flipped_scores", "paired_scores", "sample_keys"]
+__all__ = [
+    "CHANGED",
+    "KEY",
+    "SCHEMA",
+    "answer_texts",
+    "flipped_scores",
+    "paired_scores",
+    "sample_keys",
+]
 
 KEY = ["battery", "item_id", "repeat"]
 """Columns that name one answer of an arm."""

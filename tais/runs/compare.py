@@ -217,14 +217,14 @@ class _Comparing:
         """Return the lock of the comparison: both stacks as their own locks fix them."""
         old, new = self.locks
         arms = {name: old.arms[name] for name in self.kept} | {self.name: new.arms[self.new.arm]}
-        sides = plain(arms[self.old.arm]), plain(arms[self.name])
-        differing = leaf_differences(*sides, absent=None)
+        own, others = (plain(arms[name]) for name in (self.old.arm, self.name))
+        differing = leaf_differences(own, others, absent=None)
         screen = LockedContrast(
             reference=self.old.arm,
             candidate=self.name,
             role=Role.screen,
             lossless=False,
-            differences=tuple(found.key for found in differing),
+            differences=tuple(difference.key for difference in differing),
         )
         source: dict[str, JsonValue] = {
             "compare": {"reference": self._cite(self.old), "candidate": self._cite(self.new)}

@@ -60,14 +60,14 @@ def anonymise(run_dir: Path, noon: datetime) -> Path:
     # Made from the report as it was; what is tested here is not how it looks.
     for name in ("report.html", "report.md", "junit.xml"):
         (run_dir / name).unlink(missing_ok=True)
-    facts = facts_of((run_dir / "report.json").read_bytes()).run
+    run = facts_of((run_dir / "report.json").read_bytes()).run
     moved = run_dir.rename(run_dir.with_name(f"{noon:%Y%m%dT%H%M%S%fZ}"))
     day = noon.isoformat(timespec="seconds")
-    assert facts.ledger is not None
-    ledger = facts.ledger.model_copy(update={"attempts": ()})
-    facts = facts.model_copy(update={"id": moved.name, "started": day, "ended": day, "ledger": ledger})
-    run = RunDir(moved)
-    decided = with_renderer(analyse(run, read_lock(moved), facts, run.scores))
+    assert run.ledger is not None
+    ledger = run.ledger.model_copy(update={"attempts": ()})
+    run = run.model_copy(update={"id": moved.name, "started": day, "ended": day, "ledger": ledger})
+    made = RunDir(moved)
+    decided = with_renderer(analyse(made, read_lock(moved), run, made.scores))
     (moved / "report.json").write_text(decided.to_json())
     return moved
 

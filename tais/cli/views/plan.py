@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -18,17 +17,10 @@ from tais.manifest.expanded_sweep import Swept
 from tais.plan.looks import stop_without_flips
 from tais.plan.plan import Plan
 from tais.report.tables.cost import prediction_lines, prediction_rows
+from tais.rundir.lock_model import Lock, LookSchedule
 from tais.scorers import scorer_label
 from tais.scoring.locked_scorers import judges_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from tais.battery.load import LoadedBattery
-    from tais.cost.rates import Rates
-    from tais.manifest.expanded_sweep import Swept
-    from tais.plan.plan import Plan
-    from tais.rundir.lock_model import Lock, LookSchedule
+from tais.stats.power import zero_discordance_floor
 
 __all__ = ["print_cost", "print_plan"]
 
@@ -116,7 +108,6 @@ def _sweep(sweep: Swept) -> str:
 
 
 def _looks(lock: Lock, fixed: LookSchedule) -> str:
-
     counts = [entry.clusters for entry in fixed.batteries.values()]
     arms = ", ".join(printable(arm) for arm in fixed.arms)
     said = f"may stop early, at {fixed.looks} looks ({fixed.kind}): {arms}"
@@ -182,8 +173,6 @@ def _not_looked_up(plan: Plan) -> Iterator[str]:
 
 
 def _floor(plan: Plan, own_margin: float | None) -> int:
-    from tais.stats.power import zero_discordance_floor  # numpy
-
     rules = plan.manifest.rules
     margin = rules.margin if own_margin is None else own_margin
     return zero_discordance_floor(margin, rules.alpha, exact=rules.exact)
