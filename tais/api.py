@@ -25,6 +25,7 @@ from tais.manifest.model import Hypothesis, Manifest, Rules
 from tais.plan import plan as planning
 from tais.plan.plan import Plan
 from tais.report.renderer import with_renderer
+from tais.rundir.lock_model import Lock
 from tais.runs import compare
 from tais.runs.compare import Comparison, Side
 from tais.runs.observer import Observer
@@ -149,13 +150,15 @@ def run_screen(
     return open_run(run(manifest, options, observer).run_dir)
 
 
-def analyse_run(run_dir: str | Path) -> Report:
+def analyse_run(run_dir: str | Path, lock: Lock | None = None) -> Report:
     """Score and decide once more from the stored answers, as ``tais report`` does; no engine is needed.
 
     Parameters
     ----------
     run_dir
         A run directory; nothing in it changes.
+    lock
+        Rules and scorers to decide by; None takes those that the run fixed before its first token.
 
     Raises
     ------
@@ -164,11 +167,14 @@ def analyse_run(run_dir: str | Path) -> Report:
 
     Examples
     --------
-    >>> again = tais.analyse_run("reports/small/RUN")
-    >>> again.verdict is tais.open_run("reports/small/RUN").report.verdict
-    True
+    >>> tais.analyse_run("reports/small/RUN").verdict.value
+    'pass'
+    >>> lock = tais.open_run("reports/small/RUN").lock
+    >>> rules = lock.rules.model_copy(update={"margin": 0.01})
+    >>> tais.analyse_run("reports/small/RUN", lock.model_copy(update={"rules": rules})).verdict.value
+    'inconclusive'
     """
-    return with_renderer(recompute(Path(run_dir)))
+    return with_renderer(recompute(Path(run_dir), lock))
 
 
 def decide(evidence: ScreenEvidence, rules: Rules | None = None) -> Report:
@@ -177,7 +183,7 @@ def decide(evidence: ScreenEvidence, rules: Rules | None = None) -> Report:
     Parameters
     ----------
     evidence
-        Paired outcomes of every contrast, and what was found on the way.
+        Paired outcomes of every contrast, and what was found on the way: `evidence()` of an open run.
     rules
         Rules to decide by; None takes those of the evidence.
 
@@ -188,11 +194,11 @@ def decide(evidence: ScreenEvidence, rules: Rules | None = None) -> Report:
 
     Examples
     --------
-    >>> from tais.manifest.model import Rules
-    >>> from tais.verdict.evidence import ScreenEvidence
-    >>> report = tais.decide(ScreenEvidence("empty", Rules(), contrasts=()))
-    >>> report.verdict.value, report.reasons[0].code
-    ('inconclusive', 'no_screen_contrast')
+    >>> evidence = tais.open_run("reports/small/RUN").evidence()
+    >>> tais.decide(evidence).verdict.value
+    'pass'
+    >>> tais.decide(evidence, evidence.rules.model_copy(update={"margin": 0.01})).verdict.value
+    'inconclusive'
     """
     return screen.decide(evidence if rules is None else replace(evidence, rules=rules))
 

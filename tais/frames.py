@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from tais.analysis.analyse import reexamine
 from tais.analysis.first_difference import first_difference
 from tais.common.text import visible
 from tais.errors import Place, StoreError, TaisError, UsageError
-from tais.records import Message, SampleKey
+from tais.records import Message
 from tais.report.headline import headline
 from tais.report.tables.sweep import sweep_view
 from tais.report.wording import endpoint_name
@@ -31,9 +32,10 @@ from tais.rundir.layout import RunDir, check_finished
 from tais.rundir.lock import read_lock
 from tais.rundir.lock_model import Lock
 from tais.rundir.samples import read_batches
-from tais.rundir.scores import KEY, answer_texts, flipped_scores, paired_scores
+from tais.rundir.scores import KEY, answer_texts, flipped_scores, paired_scores, sample_keys
 from tais.rundir.scores import SCHEMA as SCORES
 from tais.runs import listing
+from tais.verdict.evidence import ScreenEvidence
 from tais.verdict.report import ContrastReport, Report
 
 if TYPE_CHECKING:
@@ -57,18 +59,8 @@ _ENDPOINTS = pa.schema(
     [
         *((name, _TEXT) for name in ("reference", "candidate", "role", "battery", "scorer")),
         ("n", _COUNT),
-        *(
-            (name, _NUMBER)
-            for name in (
-                "reference_rate",
-                "candidate_rate",
-                "difference",
-                "ci_low",
-                "ci_high",
-                "p",
-                "h",
-            )
-        ),
+        *((name, _NUMBER) for name in ("reference_rate", "candidate_rate", "difference")),
+        *((name, _NUMBER) for name in ("ci_low", "ci_high", "p", "h")),
         ("verdict", _TEXT),
     ]
 )
@@ -147,6 +139,16 @@ class RunResult:
             return Report.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise StoreError("this report is damaged", place=Place(str(path)), remedy=_BACKUP) from error
+
+    def evidence(self) -> ScreenEvidence:
+        """Return what the decision reads, made again from the answers; :func:`tais.decide` takes it.
+
+        Raises
+        ------
+        StoreError
+            When samples are missing or damaged.
+        """
+        return reexamine(self.run_dir, self.lock).evidence
 
     def items(self) -> pd.DataFrame:
         """Return what every arm was asked, in the order asked.
@@ -290,9 +292,7 @@ class RunResult:
         with _readable(self._run.scores):
             both = paired_scores(self._run.scores, reference, candidate)
         flipped = flipped_scores(both).sort_by([(name, "ascending") for name in KEY])
-        keys = [
-            SampleKey(*row) for row in zip(*(flipped.column(name).to_pylist() for name in KEY), strict=True)
-        ]
+        keys = sample_keys(flipped)
         left, right = (answer_texts(self._run.arm(arm), keys) for arm in (reference, candidate))
         columns = {
             "reference": [reference] * len(keys),

@@ -30,7 +30,7 @@ from tais.verdict.facts import ArmFacts, Facts, RunFacts, facts_of
 from tais.verdict.report import Report
 from tais.verdict.screen import decide
 
-__all__ = ["Analysis", "analyse", "examine", "recompute"]
+__all__ = ["Analysis", "analyse", "examine", "recompute", "reexamine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +82,30 @@ def examine(run: RunDir, lock: Lock, run_facts: RunFacts, scores: Path | None = 
         return _Analysing(run, lock, Path(folder) / SCORES).decide(run_facts)
 
 
-def recompute(run_dir: Path) -> Report:
+def recompute(run_dir: Path, lock: Lock | None = None) -> Report:
     """Decide again from the samples alone; only the run's id, times and ledger are taken from its report.
+
+    Parameters
+    ----------
+    run_dir
+        The run directory; nothing in it changes.
+    lock
+        What was fixed; None takes the run's own.
 
     Raises
     ------
     StoreError
         When this is no run directory, or samples are damaged.
     """
+    return reexamine(run_dir, lock).report
+
+
+def reexamine(run_dir: Path, lock: Lock | None = None) -> Analysis:
+    """Do what :func:`recompute` does, and return the evidence as well."""
     run = RunDir(run_dir)
-    lock = read_lock(run_dir)
+    own = read_lock(run_dir)
     facts = facts_of(run.report.read_bytes()).run if run.report.exists() else RunFacts()
-    return analyse(run, lock, facts if facts.id else RunFacts(id=run.id))
+    return examine(run, lock or own, facts if facts.id else RunFacts(id=run.id))
 
 
 class _Analysing:
