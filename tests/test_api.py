@@ -119,7 +119,10 @@ def test_an_error_is_had_without_the_rest() -> None:
     assert python("import sys, tais; tais.StoreError; print('pydantic' in sys.modules)") == "False\n"
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+# docs/notebook.md runs a screen in `make unit`; its example here only in `make test`.
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n == "run_screen" else ()) for n in FUNCTIONS]
+)
 def test_the_example_is_true(here: Path, name: str) -> None:
     function = getattr(tais, name)
     found = doctest.DocTestFinder(recurse=False).find(function, name, globs={"tais": tais})
@@ -137,6 +140,7 @@ def test_types_are_those_that_a_checker_sees(here: Path) -> None:
     assert isinstance(assert_type(tais.check_gate(RUN, keys="tais.pub"), GateResult), GateResult)
 
 
+@pytest.mark.slow
 def test_a_run_signed_by_a_key_file_verifies_and_is_continued(here: Path) -> None:
     private, public = write_pair(here / "keys", generate())
     private.chmod(0o644)

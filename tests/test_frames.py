@@ -32,7 +32,7 @@ COLUMNS = {
         *("reference", "candidate", "battery", "item_id", "repeat", "reference_label", "candidate_label"),
         "first_difference",
     ],
-    "sweep": ["batch", "n", "endpoint", "difference", "verdict"],
+    "sweep": ["method", "n", "endpoint", "difference", "verdict"],
 }
 
 
@@ -41,13 +41,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     """A finished sweep of fake arms: two repeats, a second scorer, and a candidate that leaks."""
     screen = Screen(tmp_path_factory.mktemp("frames"))
     screen.items(ITEMS)
+    del screen.data["arms"]["again"], screen.data["contrasts"][:2]
     screen.data["batteries"][0]["second_scorers"] = ["refusal_gcg"]
     screen.data["sampling"]["n"] = REPEATS
     screen.data["sweep"] = {
         "reference": "target",
         "candidate": "spec",
         "axes": {
-            "engine_args.batch": [4, 1],
+            "speculative_config.method": ["draft_model", "ngram"],
             "speculative_config.num_speculative_tokens": [4, 2],
         },
     }
@@ -79,7 +80,7 @@ def test_the_columns_are_as_documented_and_nothing_is_written(run: RunResult) ->
     for name, columns in COLUMNS.items():
         said = str(getattr(RunResult, name).__doc__)
         assert all(
-            f"`{column}`" in said for column in columns if name != "sweep" or column not in ("batch", "n")
+            f"`{column}`" in said for column in columns if name != "sweep" or column not in ("method", "n")
         )
 
 
@@ -106,7 +107,7 @@ def test_samples_are_those_of_the_report(run: RunResult) -> None:
 
 
 def test_an_arm_that_is_not_there_is_said_so(run: RunResult) -> None:
-    with pytest.raises(tais.UsageError, match=r"no arm named 'leek' in this run. Arms: again, leaky, "):
+    with pytest.raises(tais.UsageError, match=r"no arm named 'leek' in this run. Arms: leaky, "):
         run.samples("leek")
 
 
@@ -123,7 +124,7 @@ def test_scores_hold_every_scorer_and_add_up_to_the_rates(run: RunResult) -> Non
 def test_endpoints_are_those_of_the_report(run: RunResult) -> None:
     rows = run.endpoints().to_dict("records")
     endpoints = [(c, e) for c in run.report.contrasts for e in c.endpoints]
-    assert len(rows) == len(endpoints) == 7
+    assert len(rows) == len(endpoints) == 5
     for row, (contrast, endpoint) in zip(rows, endpoints, strict=True):
         assert endpoint.tost is not None
         assert (row["reference"], row["candidate"]) == (contrast.reference, contrast.candidate)
@@ -152,11 +153,11 @@ def test_flips_are_all_of_them_with_the_place_where_the_answers_part(run: RunRes
 
 def test_a_sweep_has_a_row_for_each_combination(run: RunResult) -> None:
     sweep = run.sweep()
-    assert sorted(zip(sweep["batch"], sweep["n"], strict=True)) == [
-        ("1", "2"),
-        ("1", "4"),
-        ("4", "2"),
-        ("4", "4"),
+    assert sorted(zip(sweep["method"], sweep["n"], strict=True)) == [
+        ("draft_model", "2"),
+        ("draft_model", "4"),
+        ("ngram", "2"),
+        ("ngram", "4"),
     ]
     assert set(sweep["endpoint"]) == {"mine / refusal"}
     screened = {c.verdict.value for c in run.report.contrasts if c.role.value == "screen"}
@@ -251,7 +252,7 @@ def test_runs_are_listed_oldest_first_whatever_state_they_are_in(run: RunResult,
     assert rows["empty"]["problem"] == "this lock has an unknown schema"
     newest = rows[run.run_dir.name]
     assert newest["verdict"] == run.report.verdict.value
-    assert (newest["contrasts"], newest["signed"]) == (7, False)
+    assert (newest["contrasts"], newest["signed"]) == (5, False)
     assert tais.open_run(newest["path"]).report.to_json() == run.report.to_json()
 
 

@@ -42,7 +42,7 @@ def test_every_block_runs_and_prints_what_stands_below_it(
 def test_the_columns_of_every_frame_are_told(frame: str) -> None:
     (row,) = re.findall(rf"^\| `run\.{frame}\(.*\)` \|.*\| (.*) \|$", PAGE, re.MULTILINE)
     told = re.findall(r"`(\w+)`", row)
-    assert told == [name for name in COLUMNS[frame] if frame != "sweep" or name not in ("batch", "n")]
+    assert told == [name for name in COLUMNS[frame] if frame != "sweep" or name not in ("method", "n")]
 
 
 def test_every_function_is_named() -> None:
