@@ -18,7 +18,6 @@ from tais.common.document import show
 from tais.errors import Place, UsageError, VerificationError
 from tais.gate.policy import Policy, TrustedKey
 from tais.gate.requirements import REQUIREMENTS, Objection
-from tais.plan.plan import make_plan
 from tais.rundir.lock import compare_locks
 from tais.verdict.report import Verdict
 
@@ -109,6 +108,8 @@ def judge(run: VerifiedRun, policy: Policy, now: datetime) -> tuple[Objection, .
 
 def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
     """Hold against a run that it is not one of this manifest, weights and items included."""
+    from tais.plan.plan import make_plan  # pyarrow, which most gates do without
+
     now = make_plan(manifest, run.lock.limit).lock
     # An arm that no contrast uses takes no part.
     before, after = (

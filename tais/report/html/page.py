@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tais.common.text import one_line, visible
-from tais.report.figures.draw import draw_plots
 from tais.report.headline import headline
 from tais.report.html.contrasts import ENDPOINT_COLUMNS, contrast_views
 from tais.report.html.details import configurations, detail_rows, provenance_rows, run_line
@@ -93,6 +92,8 @@ def defused(page: str) -> str:
 def _views(report: Report) -> dict[str, object]:
     """Return what the page shows beside its items."""
     from markupsafe import Markup
+
+    from tais.report.figures.draw import draw_plots  # numpy and matplotlib
 
     plots = [
         {"key": p.key, "title": p.title, "caption": p.caption, "svg": Markup(p.svg)}
