@@ -74,6 +74,7 @@ def _report(
 ) -> EndpointReport:
     return EndpointReport(
         battery=endpoint.battery,
+        stratum=endpoint.stratum,
         scorer=endpoint.scorer,
         kind="continuous",
         n=folded.n,
