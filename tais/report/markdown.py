@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from tais.common.text import one_line
+from tais.records import stratum_label
 from tais.report.headline import headline
 from tais.report.meaning import says, says_not
 from tais.report.redact import redacted
@@ -201,7 +202,12 @@ def _item_row(item: ItemReport) -> list[str]:
         worse = (item.candidate_value or 0) < (item.reference_value or 0)
         outcome = f"flipped for the {'worse' if worse else 'better'}{labels}"
     where = NONE if item.first_difference is None else f"character {item.first_difference:,}"
-    return [escaped(item.item_id), escaped(item.battery), escaped(outcome), where]
+    return [
+        escaped(item.item_id),
+        escaped(stratum_label(item.battery, item.stratum)),
+        escaped(outcome),
+        where,
+    ]
 
 
 def _adjudication(found: AdjudicationReport) -> str:

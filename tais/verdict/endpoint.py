@@ -166,7 +166,8 @@ def _unmatched(endpoint: EndpointEvidence) -> Unmatched:
 def _notes(endpoint: EndpointEvidence, folded: Folded) -> list[Reason]:
     notes = []
     if folded.clustered:
-        message = f"{folded.n} rows are {folded.clusters} clusters: n = {folded.clusters} counts"
+        many = "1 cluster" if folded.clusters == 1 else f"{folded.clusters} clusters"
+        message = f"{folded.n} rows are {many}: n = {folded.clusters} counts"
         notes.append(note("clustered", message, rows=folded.n, clusters=folded.clusters))
     if np.ptp(endpoint.reference) == 0 and np.array_equal(endpoint.reference, endpoint.candidate):
         value = float(endpoint.reference[0])

@@ -138,14 +138,14 @@ def _endpoint_reasons(endpoints: tuple[EndpointReport, ...]) -> Iterator[Text]:
     for endpoint in endpoints:
         for reason in endpoint.reasons:
             if reason.severity == "note":
-                notes.setdefault(reason.code, []).append((endpoint.battery, reason))
+                notes.setdefault(reason.code, []).append((endpoint.key.label, reason))
             elif endpoint.verdict is not Verdict.passed:
-                yield _reason(reason, f"  {_shown(endpoint.battery)}: ")
+                yield _reason(reason, f"  {_shown(endpoint.key.label)}: ")
     for shared in notes.values():
-        battery, reason = shared[0]
+        where, reason = shared[0]
         more = f" (and {len(shared) - 1} more like it)" if len(shared) > 1 else ""
         yield _reason(
-            reason.model_copy(update={"message": f"{reason.message}{more}"}), f"  {_shown(battery)}: "
+            reason.model_copy(update={"message": f"{reason.message}{more}"}), f"  {_shown(where)}: "
         )
 
 
@@ -177,8 +177,8 @@ def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
         table.add_column(name, justify="left" if name in ("battery", "verdict") else "right")
     for endpoint in endpoints:
         table.add_row(
-            _shown(endpoint.battery),
-            str(endpoint.n),
+            _shown(endpoint.key.label),
+            str(endpoint.clusters),
             _percent(endpoint.reference_rate),
             _percent(endpoint.candidate_rate),
             _points(endpoint.difference),
