@@ -14,7 +14,7 @@ from tais.battery.definition import Battery, Filter
 from tais.battery.hub import data_roots, read_hub
 from tais.battery.item import BadRow, Item, ItemMaker, canonical_item
 from tais.battery.rows import Rows, read_rows
-from tais.battery.strata import limited, repeated_prompts, shared_clusters, strata_of
+from tais.battery.strata import limited, repeated_words, shared_clusters, strata_of
 from tais.common.document import dotted
 from tais.common.template import MissingColumn, as_text, check_template, lookup
 from tais.errors import ManifestError, MissingData, Place
@@ -113,7 +113,8 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
     asked = limited(items, ref.limit, loader.scorer)
     if ref.limit is not None and ref.limit > len(items):
         loader.notes.append(f"limit {ref.limit} asks for more than the {len(items)} items there are")
-    loader.note_repeated(asked)
+    if (repeated := repeated_words(asked)) is not None:
+        loader.notes.append(repeated)
     header = {"scorer": scorer_spec(loader.scorer), "chat": battery.chat}
     return LoadedBattery(
         name=ref.name,
@@ -226,16 +227,6 @@ class _Loader:
                 what = f"the source has {key} {value}, pinned is {wanted}"
                 remedy = "Another version of the source? `tais battery pin` accepts it"
                 raise ManifestError(what, place=self.place("expected", key), remedy=remedy)
-
-    def note_repeated(self, items: tuple[Item, ...]) -> None:
-        """Note that prompts stand under several ids, and how they count."""
-        prompts, rows = repeated_prompts(items)
-        if prompts:
-            how = "n counts each once"
-            if any(item.clustered for item in items):
-                how = "n counts the clusters that the battery names"
-            many = "1 prompt occurs" if prompts == 1 else f"{prompts} prompts occur"
-            self.notes.append(f"{many} under several ids ({rows} items): {how}")
 
     def _bad_definition(self, error: BadRow) -> NoReturn:
         keys = tuple((error.key or "columns").split("."))

@@ -12,7 +12,7 @@ from tais.battery.item import Item
 from tais.records import Message
 from tais.scorers import ScorerBase
 
-__all__ = ["limited", "repeated_prompts", "shared_clusters", "strata_of"]
+__all__ = ["limited", "repeated_words", "shared_clusters", "strata_of"]
 
 
 def strata_of(items: Iterable[Item], scorer: ScorerBase) -> dict[str | None, tuple[Item, ...]]:
@@ -67,10 +67,16 @@ def shared_clusters(items: Sequence[Item]) -> tuple[Item, ...]:
     )
 
 
-def repeated_prompts(items: Iterable[Item]) -> tuple[int, int]:
-    """Return how many prompts occur under several ids, and how many items that are."""
+def repeated_words(items: Iterable[Item]) -> str | None:
+    """Say how many prompts occur under several ids, and how they count; None where each has one id."""
+    items = tuple(items)
     counts: dict[tuple[Message, ...], int] = {}
     for item in items:
         counts[item.messages] = counts.get(item.messages, 0) + 1
     several = [count for count in counts.values() if count > 1]
-    return len(several), sum(several)
+    if not several:
+        return None
+    named = any(item.clustered for item in items)
+    how = "n counts the clusters that the battery names" if named else "n counts each once"
+    many = "1 prompt occurs" if len(several) == 1 else f"{len(several)} prompts occur"
+    return f"{many} under several ids ({sum(several)} items): {how}"

@@ -15,6 +15,7 @@ from tais.report.headline import headline
 from tais.report.meaning import says, says_not
 from tais.report.redact import redacted
 from tais.report.tables.audit import audit_tables
+from tais.report.tables.categories import category_tables
 from tais.report.tables.people import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
 from tais.report.tables.scorers import scorer_tables
 from tais.report.tables.sweep import sweep_tables
@@ -93,7 +94,8 @@ def _sections(report: Report) -> Iterator[str]:
         [_contrast_row(c) for c in report.contrasts],
     )
     yield _endpoints(report)
-    for found in (*sweep_tables(report), *audit_tables(report), *scorer_tables(report)):
+    more = (sweep_tables, category_tables, audit_tables, scorer_tables)
+    for found in (table for tables in more for table in tables(report)):
         if not found.folded:
             cells = [[escaped(cell, _MESSAGE) for cell in row] for row in found.rows]
             yield _folded(found.title, table(found.columns, cells))

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tais.cli.console import stderr_console
 from tais.common.text import printable
+from tais.report.tables.categories import category_tables
 from tais.report.tables.people import flip_rows, intro, rater_rows
 from tais.report.tables.scorers import scorer_tables
 from tais.report.wording import NONE
@@ -73,8 +74,8 @@ def report_parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
 
 
 def _opinions(report: Report) -> Iterator[RenderableType]:
-    """Yield what scorers and judges say of each other; single items stand in the page."""
-    for found in scorer_tables(report):
+    """Yield categories, and what scorers say of each other; what is long or says little is in the page."""
+    for found in (*category_tables(report), *scorer_tables(report)):
         if not found.folded:
             yield Text()
             yield Text(f"  {found.title}", style="bold")
