@@ -220,8 +220,8 @@ def _batteries(plan: Plan) -> Table:
         )
     for missing in plan.missing:
         margin = plan.manifest.rules.margin if missing.margin is None else missing.margin
-        items, need = f"{missing.items or '?'}", str(_floor(plan, missing.margin))
-        table.add_row(missing.name, items, "?", need, "not here", f"{100 * margin:g} pp", "")
+        size, need = f"{missing.items or '?'}", str(_floor(plan, missing.margin))
+        table.add_row(missing.name, size, "?", need, "not here", f"{100 * margin:g} pp", "")
     return table
 
 
