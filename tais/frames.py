@@ -57,7 +57,7 @@ _SAMPLES = pa.schema(
 )
 _ENDPOINTS = pa.schema(
     [
-        *((name, _TEXT) for name in ("reference", "candidate", "role", "battery", "scorer")),
+        *((name, _TEXT) for name in ("reference", "candidate", "role", "battery", "stratum", "scorer")),
         ("n", _COUNT),
         *((name, _NUMBER) for name in ("reference_rate", "candidate_rate", "difference")),
         *((name, _NUMBER) for name in ("ci_low", "ci_high", "p", "h")),
@@ -370,6 +370,7 @@ def _endpoints(contrast: ContrastReport) -> Iterator[dict[str, object]]:
             "candidate": contrast.candidate,
             "role": contrast.role.value,
             "battery": endpoint.battery,
+            "stratum": endpoint.stratum,
             "scorer": endpoint.scorer,
             "n": endpoint.n,
             "reference_rate": endpoint.reference_rate,

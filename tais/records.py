@@ -10,7 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Counters", "Message", "Request", "Sample", "SampleKey", "ScoreRequest", "TokenScores"]
+__all__ = [
+    "Counters",
+    "EndpointKey",
+    "Message",
+    "Request",
+    "Sample",
+    "SampleKey",
+    "ScoreRequest",
+    "TokenScores",
+    "stratum_label",
+]
 
 
 class Message(NamedTuple):
@@ -22,6 +32,30 @@ class Message(NamedTuple):
     def as_dict(self) -> dict[str, str]:
         """Return the mapping that chat templates take."""
         return {"role": self.role, "content": self.content}
+
+
+class EndpointKey(NamedTuple):
+    """What identifies an endpoint within a contrast."""
+
+    battery: str
+    stratum: str | None
+    """The one expectation of its items, `refuse` or `answer`, where its scorer is split by it."""
+    scorer: str
+
+    @property
+    def label(self) -> str:
+        """The items, as people read it: see :func:`stratum_label`."""
+        return stratum_label(self.battery, self.stratum)
+
+    @property
+    def name(self) -> str:
+        """Items and scorer, as people read it."""
+        return f"{self.label}/{self.scorer}"
+
+
+def stratum_label(battery: str | None, stratum: str | None) -> str:
+    """Return ``battery/stratum``, and the battery alone where it is not split."""
+    return f"{battery}/{stratum}" if stratum else str(battery)
 
 
 class SampleKey(NamedTuple):

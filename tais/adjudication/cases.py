@@ -20,6 +20,7 @@ from tais.rundir.items import StoredItem, prompt_text
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import Lock
 from tais.rundir.scores import CHANGED, KEY, answer_texts, paired_scores
+from tais.scoring.locked_scorers import scorers_of
 
 __all__ = ["Answer", "Case", "Direction", "Selection", "Shown", "collect"]
 
@@ -62,6 +63,8 @@ class Case:
     reference: str
     candidate: str
     scorer: str
+    stratum: str | None
+    """As of the endpoint that the item belongs to."""
     key: SampleKey
     cluster: str
     direction: Direction
@@ -113,6 +116,7 @@ def collect(
     _check(selection, lock)
     cases: list[Case] = []
     answers: dict[str, Answer] = {}
+    split = {name for name, scorer in scorers_of(lock).items() if scorer.exchange == "polarity"}
     for contrast in lock.contrasts:
         if contrast.role is not Role.screen:
             continue
@@ -124,7 +128,11 @@ def collect(
             item = items[key[:2]]
             pair = [_answer(item, key, found[key], secret) for found in texts]
             answers |= {answer.row: answer for answer in pair}
-            cases.append(_case(sides, key, row, item, (pair[0].row, pair[1].row)))
+            stratum = str(item.expect) if key.battery in split else None
+            rows = (pair[0].row, pair[1].row)
+            cases.append(
+                Case(*sides, row.scorer, stratum, key, item.cluster, row.direction, rows, row.expected)
+            )
     return Shown(tuple(cases), {row: answers[row] for row in sorted(answers)})
 
 
@@ -181,10 +189,6 @@ def _answer(item: StoredItem, key: SampleKey, text: str, secret: bytes) -> Answe
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     row = _mac(secret, "row", *key, digest)[:_ROW_LETTERS].translate(_LETTERS)
     return Answer(row, key.battery, prompt_text(item), item.expect, text)
-
-
-def _case(sides: tuple[str, str], key: SampleKey, row: _Row, item: StoredItem, rows: tuple[str, str]) -> Case:
-    return Case(*sides, row.scorer, key, item.cluster, row.direction, rows, row.expected)
 
 
 def _mac(secret: bytes, *parts: object) -> str:

@@ -6,13 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
-from tais.adjudication.cases import Case, Shown
+from tais.adjudication.cases import Case, Direction, Shown
 from tais.adjudication.labels import LABELS, LabelFile
+from tais.records import EndpointKey
 from tais.stats.agreement import Agreement, agreement
 from tais.stats.proportions import as_interval, wilson
 from tais.verdict.adjudication import FlipsReport, RaterReport, RatersReport
 
 __all__ = ["count_flips", "count_raters", "count_raters_between", "panel"]
+
+_Names = tuple[str, str, EndpointKey, Direction]
+"""Reference, candidate, endpoint and direction of a flip."""
 
 _EXPECTED, _NOT, _UNSURE = LABELS
 _WORDS = {True: _EXPECTED, False: _NOT}
@@ -84,11 +88,11 @@ def count_flips(shown: Shown, said: Mapping[str, bool]) -> Iterator[FlipsReport]
     it. The cases of a cluster are averaged first, so that repeats of one item do not narrow the interval
     (Wilson).
     """
-    groups: defaultdict[tuple[str, ...], list[Case]] = defaultdict(list)
+    groups: defaultdict[_Names, list[Case]] = defaultdict(list)
     for case in shown.cases:
-        groups[case.reference, case.candidate, case.key.battery, case.scorer, case.direction].append(case)
-    order = ("worse", "better", "same")
-    for names, cases in sorted(groups.items(), key=lambda group: (group[0][:4], order.index(group[0][4]))):
+        endpoint = EndpointKey(case.key.battery, case.stratum, case.scorer)
+        groups[case.reference, case.candidate, endpoint, case.direction].append(case)
+    for names, cases in sorted(groups.items(), key=lambda group: _order(group[0])):
         clusters: defaultdict[str, list[bool]] = defaultdict(list)
         for case in cases:
             if all(row in said for row in case.rows):
@@ -96,15 +100,19 @@ def count_flips(shown: Shown, said: Mapping[str, bool]) -> Iterator[FlipsReport]
         yield _flips(names, len(cases), list(clusters.values()))
 
 
-def _flips(names: tuple[str, ...], items: int, clusters: list[list[bool]]) -> FlipsReport:
-    reference, candidate, battery, scorer, direction = names
+def _order(names: _Names) -> tuple[str, str, str, str, str, int]:
+    reference, candidate, (battery, stratum, scorer), direction = names
+    return reference, candidate, battery, stratum or "", scorer, ("worse", "better", "same").index(direction)
+
+
+def _flips(names: _Names, items: int, clusters: list[list[bool]]) -> FlipsReport:
+    reference, candidate, endpoint, direction = names
     n = len(clusters)
     successes = sum(sum(cluster) / len(cluster) for cluster in clusters)
     return FlipsReport(
         reference=reference,
         candidate=candidate,
-        battery=battery,
-        scorer=scorer,
+        **endpoint._asdict(),
         direction=direction,
         items=items,
         decided=sum(map(len, clusters)),

@@ -122,7 +122,8 @@ class _Analysing:
         facts = self._facts(run_facts)
         evidence = fold_run(self.run, self.lock, self.items, self.scores, self.scorers, facts)
         report = decide(evidence)
-        report = with_scorer_agreement(report, self.lock, self.arm_dirs, self.scores, self.replies)
+        known = self.scores, self.replies, self.items
+        report = with_scorer_agreement(report, self.lock, self.arm_dirs, *known)
         report = with_items(report, self.arm_dirs, self.scores, self.items)
         if self.run.adjudication.exists():
             report = with_adjudication(report, self.run, self.lock, self.scores, self.items)

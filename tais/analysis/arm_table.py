@@ -111,7 +111,10 @@ class ArmTable:
 
     def between(self, first: int, last: int) -> ArmTable:
         """Return the samples with keys in [first, last)."""
-        part = slice(*np.searchsorted(self.keys, [first, last]))
+        return self.part(slice(*np.searchsorted(self.keys, [first, last])))
+
+    def part(self, part: slice | NDArray[np.bool_]) -> ArmTable:
+        """Return some of the samples, in their order."""
         return ArmTable(
             self.keys[part],
             self.prompts[part],

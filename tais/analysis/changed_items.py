@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -93,9 +93,10 @@ def with_items(
     order = {key: index for index, key in enumerate(items)}
     found: dict[int, ContrastReport] = {}
     room = limits.items
+    split = {e.battery for c in report.contrasts for e in c.endpoints if e.stratum is not None}
     for index, contrast in sorted(enumerate(report.contrasts), key=lambda x: x[1].role is not Role.screen):
         picked = _pick(contrast, scores, order, limits, room)
-        kept = tuple(_items(contrast, picked, arm_dirs, items, limits))
+        kept = tuple(_items(contrast, picked, arm_dirs, items, limits, split))
         room -= len(kept)
         found[index] = contrast.model_copy(update={"items": _counted(picked, kept)})
     contrasts = tuple(found[index] for index in range(len(report.contrasts)))
@@ -174,6 +175,7 @@ def _items(
     arm_dirs: Mapping[str, Path],
     items: Mapping[tuple[str, str], StoredItem],
     limits: Limits,
+    split: Collection[str],
 ) -> Iterator[ItemReport]:
     left, right = (
         answer_texts(arm_dirs.get(arm), picked.keys) for arm in (contrast.reference, contrast.candidate)
@@ -188,6 +190,7 @@ def _items(
         reference, candidate = picked.outcomes[key]
         yield ItemReport(
             **key._asdict(),
+            stratum=str(item.expect) if key.battery in split else None,
             flipped=flipped,
             prompt=_text(prompt_text(item), 0, limits),
             reference_text=_text(left[key], start, limits),

@@ -67,8 +67,9 @@ class _Contrast:
         self.identity.append(pair.identity(battery.name))
         room = max(0, most - len(self.differing))
         self.differing.extend(pair.differing(battery.name, room))
-        endpoint = pair.endpoint(battery, scorer)
-        self.endpoints.append(endpoint if looks is None else looks(endpoint, pair))
+        for stratum, part in pair.strata():
+            endpoint = part.endpoint(battery, scorer, stratum)
+            self.endpoints.append(endpoint if looks is None else looks(endpoint, part))
         drifted = pair.drifted()
         if drifted:
             self.drifted[battery.name] += len(drifted)
@@ -110,7 +111,7 @@ def fold_run(
     plan = LookPlan.of(lock)
     looks = _looks(plan, items, repeats)
     # One array each for all contrasts.
-    own = {battery.name: items.of(battery.name) for battery in lock.batteries}
+    own = {name: items.of(name, split=scorer.exchange == "polarity") for name, scorer in scorers.items()}
     contrasts = []
     for contrast in lock.contrasts:
         found = _Contrast()

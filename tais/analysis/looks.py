@@ -24,7 +24,7 @@ from tais.rundir.items import Items
 from tais.rundir.layout import SCORES, RunDir
 from tais.rundir.lock import read_lock
 from tais.rundir.lock_model import Lock, LockedContrast
-from tais.rundir.looks import LookPlan, look_numbers
+from tais.rundir.looks import LookPlan, counts_within, look_numbers
 from tais.scoring.locked_scorers import scorers_of
 from tais.scoring.replies import Replies
 from tais.scoring.score import score_arms
@@ -87,13 +87,24 @@ def look_evidence(
 
     looks = LookEvidence(
         plan.kind,
-        plan.clusters[endpoint.battery],
+        _planned(plan, endpoint, pair, numbers),
         plan.early[endpoint.battery],
         numbers[pair.keys // repeats],
         unmatched(pair.reference.keys),
         unmatched(pair.candidate.keys),
     )
     return replace(endpoint, looks=looks)
+
+
+def _planned(
+    plan: LookPlan, endpoint: EndpointEvidence, pair: Pair, numbers: NDArray[np.int64]
+) -> tuple[int, ...]:
+    """Return the planned counts; of a lock that knows no strata, those of the items of this one."""
+    planned = plan.clusters.get((endpoint.battery, endpoint.stratum))
+    if planned is not None:
+        return planned
+    rows = pair.items.rows_of(endpoint.stratum)
+    return counts_within(numbers[pair.items.first + rows], pair.items.clusters[rows], plan.looks)
 
 
 class _Looking:
@@ -128,13 +139,15 @@ class _Looking:
             for battery in self.lock.batteries:
                 if battery.name not in scorers:
                     continue
-                items = self.items.of(battery.name)
+                scorer = self.scorers[battery.name]
+                items = self.items.of(battery.name, split=scorer.exchange == "polarity")
                 left, right = (tables[arm] for arm in contrast.sides)
                 pair = Pair.of_battery(left, right, items, self.repeats)
-                endpoint = pair.endpoint(battery, self.scorers[battery.name])
-                if self.plan.covers(contrast):
-                    endpoint = look_evidence(self.plan, endpoint, pair, self.numbers, self.repeats)
-                endpoints.append(endpoint)
+                for stratum, part in pair.strata():
+                    endpoint = part.endpoint(battery, scorer, stratum)
+                    if self.plan.covers(contrast):
+                        endpoint = look_evidence(self.plan, endpoint, part, self.numbers, self.repeats)
+                    endpoints.append(endpoint)
             found.append(_bare(contrast, endpoints))
         return found
 

@@ -55,6 +55,22 @@ class Pair:
         bounds = items.first * repeats, (items.first + len(items.ids)) * repeats
         return cls(reference.between(*bounds), candidate.between(*bounds), items, repeats)
 
+    def strata(self) -> Iterator[tuple[str | None, Pair]]:
+        """Yield the strata of the battery with their samples; the whole pair where it is not split.
+
+        A stratum that was asked for is there even where nobody answered it.
+        """
+        for name in self.items.stratum_names():
+            yield name, self if name is None else self._stratum(name)
+
+    def _stratum(self, name: str) -> Pair:
+        rows = self.items.first + self.items.rows_of(name)
+        reference, candidate = (
+            table.part(np.isin(table.keys // self.repeats, rows))
+            for table in (self.reference, self.candidate)
+        )
+        return Pair(reference, candidate, self.items, self.repeats)
+
     def _same(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
         equal: NDArray[np.bool_] = (left[self.rows] == right[self.columns]).all(axis=1)
         return equal
@@ -82,8 +98,10 @@ class Pair:
         for index in np.flatnonzero(~self.same | ~self.same_text)[:limit]:
             yield Differing(battery, *self._item(index), int(self.keys[index]))
 
-    def endpoint(self, battery: LockedBattery, scorer: ScorerBase) -> EndpointEvidence:
-        """Return the paired outcomes of the battery."""
+    def endpoint(
+        self, battery: LockedBattery, scorer: ScorerBase, stratum: str | None = None
+    ) -> EndpointEvidence:
+        """Return the paired outcomes of the battery, or of the stratum that the pair holds."""
         items = self.keys // self.repeats - self.items.first
         # Where every item was answered once the arrays are shared by all contrasts, not copied for each.
         whole = len(items) == len(self.items.ids) and self.repeats == 1
@@ -100,6 +118,8 @@ class Pair:
             reference_only=len(self.reference.keys) - len(self.keys),
             candidate_only=len(self.candidate.keys) - len(self.keys),
             margin=battery.margin,
+            stratum=stratum,
+            groups=self.items.groups if whole or self.items.groups is None else self.items.groups[items],
         )
 
     def drifted(self) -> list[tuple[str, int]]:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tais.errors import StoreError
+from tais.rundir.items import Items
 from tais.rundir.layout import SECOND_SCORES
 from tais.rundir.lock_model import Lock
 from tais.rundir.samples import answers
@@ -63,6 +64,7 @@ def with_scorer_agreement(
     arm_dirs: Mapping[str, Path],
     scores: Path,
     replies: Replies,
+    items: Items,
 ) -> Report:
     """Return the report with what scorers say of each other.
 
@@ -78,6 +80,8 @@ def with_scorer_agreement(
         scores.parquet; the table of the second scorers stands beside it.
     replies
         The judges' replies, from which the scores were read.
+    items
+        What was asked.
 
     Returns
     -------
@@ -86,7 +90,7 @@ def with_scorer_agreement(
     """
     scorers = all_scorers(lock)
     opinions = {
-        name: _Opinions(name, listed, scores, arm_dirs)
+        name: _Opinions(name, listed, scores, arm_dirs, _strata(items, name, listed[0]))
         for name, listed in scorers.items()
         if len(listed) > 1 or listed[0].name == "bbq"
     }
@@ -124,6 +128,14 @@ def _judges(lock: Lock, replies: Replies) -> list[JudgeCalls]:
     return found
 
 
+def _strata(items: Items, battery: str, scorer: ScorerBase) -> dict[str, str]:
+    """Return the stratum of each item, by id; empty where the battery is not split."""
+    if scorer.exchange != "polarity":
+        return {}
+    own = items.of(battery, split=True)
+    return dict(zip(own.ids.tolist(), own.strata.tolist() if own.strata is not None else (), strict=True))
+
+
 class _Opinions:
     """All that the scorers of one battery said."""
 
@@ -133,8 +145,9 @@ class _Opinions:
         scorers: Sequence[ScorerBase],
         scores: Path,
         arm_dirs: Mapping[str, Path],
+        strata: Mapping[str, str],
     ) -> None:
-        self.battery, self.arm_dirs = battery, arm_dirs
+        self.battery, self.arm_dirs, self.strata = battery, arm_dirs, strata
         self.scorers = {scorer_label(scorer): scorer for scorer in scorers}
         self.first, *self.others = self.scorers
         self.rows = _read(scores, battery)
@@ -143,38 +156,43 @@ class _Opinions:
 
     def agreements(self) -> Iterator[Agreement]:
         """Yield agreement of the deciding scorer with each other one, every distinct answer once."""
-        keys = list(self._distinct()) if self.others else []
+        strata: dict[str | None, list[Key]] = {}
+        for key in self._distinct() if self.others else ():
+            strata.setdefault(self.strata.get(key[1]), []).append(key)
         for other in self.others:
-            first, second = self.rows[self.first], self.rows[other]
-            pairs = [(first[key].outcome, second[key].outcome) for key in keys]
-            if not pairs:
-                continue
-            found = agreement(*zip(*pairs, strict=True))
-            differing = [keys[index] for index in found.disagreements]
-            confusion: dict[str, dict[str, int]] = {}
-            for (one, two), count in sorted(found.confusion.items()):
-                confusion.setdefault(one, {})[two] = count
-            yield Agreement(
-                battery=self.battery,
-                first=self.first,
-                second=other,
-                n=found.n,
-                observed=tidy(found.observed),
-                kappa=None if found.kappa is None else tidy(found.kappa),
-                standard_error=None if found.standard_error is None else tidy(found.standard_error),
-                confusion=confusion,
-                disagreements=len(differing),
-                disagreeing_items=tuple(
-                    DisagreeingAnswer(
-                        item_id=item,
-                        repeat=repeat,
-                        arm=arm,
-                        first=first[arm, item, repeat].outcome,
-                        second=second[arm, item, repeat].outcome,
-                    )
-                    for arm, item, repeat in differing[:LISTED_ITEMS]
-                ),
-            )
+            for stratum, keys in strata.items():
+                yield self._agreement(other, stratum, keys)
+
+    def _agreement(self, other: str, stratum: str | None, keys: Sequence[Key]) -> Agreement:
+        first, second = self.rows[self.first], self.rows[other]
+        pairs = [(first[key].outcome, second[key].outcome) for key in keys]
+        found = agreement(*zip(*pairs, strict=True))
+        differing = [keys[index] for index in found.disagreements]
+        confusion: dict[str, dict[str, int]] = {}
+        for (one, two), count in sorted(found.confusion.items()):
+            confusion.setdefault(one, {})[two] = count
+        return Agreement(
+            battery=self.battery,
+            stratum=stratum,
+            first=self.first,
+            second=other,
+            n=found.n,
+            observed=tidy(found.observed),
+            kappa=None if found.kappa is None else tidy(found.kappa),
+            standard_error=None if found.standard_error is None else tidy(found.standard_error),
+            confusion=confusion,
+            disagreements=len(differing),
+            disagreeing_items=tuple(
+                DisagreeingAnswer(
+                    item_id=item,
+                    repeat=repeat,
+                    arm=arm,
+                    first=first[arm, item, repeat].outcome,
+                    second=second[arm, item, repeat].outcome,
+                )
+                for arm, item, repeat in differing[:LISTED_ITEMS]
+            ),
+        )
 
     def _distinct(self) -> Iterator[Key]:
         """Yield the first key of every distinct (item, answer), over all arms in the order of their names."""
@@ -197,13 +215,14 @@ class _Opinions:
             found = bias_scores(labels)
             yield Bias(battery=self.battery, arm=arm, **tidy_values(asdict(found)))
 
-    def flips(self, contrast: ContrastReport) -> Iterator[SecondScorer]:
-        """Yield, for every other scorer, how many of a contrast's flips it confirms."""
+    def flips(self, contrast: ContrastReport, stratum: str | None) -> Iterator[SecondScorer]:
+        """Yield, for every other scorer, how many of an endpoint's flips it confirms."""
         if not self.others:
             return
         arms = contrast.reference, contrast.candidate
         rows = self.rows[self.first]
-        sides = [{key[1:] for key in rows if key[0] == arm} for arm in arms]
+        own = [key for key in rows if stratum is None or self.strata.get(key[1]) == stratum]
+        sides = [{key[1:] for key in own if key[0] == arm} for arm in arms]
         keys = sorted(sides[0] & sides[1])
         before, after = (self._outcomes(self.first, arm, keys) for arm in arms)
         for other in self.others:
@@ -254,7 +273,7 @@ def _contrast(
         added: dict[str, object] = {}
         of_battery = opinions.get(endpoint.battery)
         if of_battery is not None:
-            added |= written_list(list(of_battery.flips(contrast)))
+            added |= written_list(list(of_battery.flips(contrast, endpoint.stratum)))
         if (corrected := _corrected(endpoint, scorers[endpoint.battery][0], alpha)) is not None:
             added |= written(corrected)
         endpoints.append(endpoint.model_copy(update={"details": {**endpoint.details, **added}}))

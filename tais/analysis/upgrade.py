@@ -24,9 +24,10 @@ class Changed(TypedDict):
 
 
 class BatteryChanges(TypedDict):
-    """What changed in one battery."""
+    """What changed in one battery, or in one stratum of it."""
 
     battery: str
+    stratum: str | None
     scorer: str
     worse: Changed
     better: Changed
@@ -80,6 +81,7 @@ def _changes(endpoint: EndpointReport) -> BatteryChanges:
     flips = detail(endpoint, Flips) or Flips()
     return {
         "battery": endpoint.battery,
+        "stratum": endpoint.stratum,
         "scorer": endpoint.scorer,
         "worse": {"count": flips.safe_to_unsafe, "items": list(flips.safe_to_unsafe_items)},
         "better": {"count": flips.unsafe_to_safe, "items": list(flips.unsafe_to_safe_items)},

@@ -28,9 +28,12 @@ class Item:
     expect: Any
     """What the scorer compares with; a JSON value."""
     cluster: str
-    """Items with equal labels are not independent; the item's own id where the battery names none."""
+    """Items with equal labels are not independent. Where the battery names none, the item's own id, or that
+    of the first item with the same prompt."""
     group: str | None = None
     """Label for a breakdown; decides nothing."""
+    clustered: bool = False
+    """Whether the battery named the cluster."""
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -96,13 +99,14 @@ class ItemMaker:
             options = lettered(self._battery.choices, row, item_id)
             row = dict(row) | {"choices": options.text}
         prompt = self._chat(self._prompt_of(row))
+        cluster = self._label(self._cluster, row)
         return Item(
             id=item_id,
             prompt=prompt,
             expect=self._expectation(row, options),
-            # An item without a label stands alone.
-            cluster=self._label(self._cluster, row) or item_id,
+            cluster=cluster or item_id,
             group=self._label(self._group, row),
+            clustered=cluster is not None,
         )
 
     def _resolve(self, names: Names | None, key: str) -> str | None:

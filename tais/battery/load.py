@@ -14,6 +14,7 @@ from tais.battery.definition import Battery, Filter
 from tais.battery.hub import data_roots, read_hub
 from tais.battery.item import BadRow, Item, ItemMaker, canonical_item
 from tais.battery.rows import Rows, read_rows
+from tais.battery.strata import limited, repeated_words, shared_clusters, strata_of
 from tais.common.document import dotted
 from tais.common.template import MissingColumn, as_text, check_template, lookup
 from tais.errors import ManifestError, MissingData, Place
@@ -48,6 +49,11 @@ class LoadedBattery:
     """What a reader of the report should know: licence, rows left out, pins that are missing."""
     second_scorers: tuple[ScorerBase, ...] = ()
     """They look at the same answers and decide nothing."""
+
+    @property
+    def strata(self) -> dict[str | None, tuple[Item, ...]]:
+        """Items by expectation where the scorer is split by it, else all under None."""
+        return strata_of(self.items, self.scorer)
 
 
 def load_definition(path: Path) -> tuple[Battery, Document]:
@@ -104,14 +110,17 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
     items = loader.items(rows)
     content_digest = _digest({}, items)
     loader.check_expected(len(rows.values), len(items), content_digest)
-    asked = items if ref.limit is None else items[: ref.limit]
+    asked = limited(items, ref.limit, loader.scorer)
     if ref.limit is not None and ref.limit > len(items):
         loader.notes.append(f"limit {ref.limit} asks for more than the {len(items)} items there are")
+    if (repeated := repeated_words(asked)) is not None:
+        loader.notes.append(repeated)
     header = {"scorer": scorer_spec(loader.scorer), "chat": battery.chat}
     return LoadedBattery(
         name=ref.name,
         definition=battery,
-        items=asked,
+        # The digests are of the items as the source has them.
+        items=shared_clusters(asked),
         scorer=loader.scorer,
         digest=_digest(header, asked),
         content_digest=content_digest,

@@ -36,7 +36,7 @@ Day = Annotated[date, BeforeValidator(_plain_date)]
 
 
 class BatteryRule(Strict):
-    """What is asked of one battery, in every contrast of role screen."""
+    """What is asked of one battery or stratum, in every contrast of role screen."""
 
     min_n: int = Field(1, gt=0)
     """Independent prompts: clusters count once, repeats do not count."""
@@ -98,7 +98,7 @@ class Policy(Strict):
 
     schema_: Literal["tais/policy/v1"] = Field("tais/policy/v1", alias="schema")
     batteries: dict[Text, BatteryRule] = Field(default_factory=dict)
-    """Required ones. A battery beside these is welcome."""
+    """Required ones, by ``battery`` (each of its strata) or ``battery/stratum``. More are welcome."""
     contrasts: tuple[ContrastRule, ...] = ()
     roles: tuple[Role, ...] = (Role.calibration, Role.positive_control)
     """Roles that each screened reference must have a contrast of."""

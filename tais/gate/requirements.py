@@ -70,30 +70,34 @@ def batteries(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objec
     """Ask for each required battery, with its content and n, in each screen contrast."""
     locked = {battery.name: battery for battery in run.lock.batteries}
     for name, rule in policy.batteries.items():
-        if name not in locked:
+        battery = name.partition("/")[0]
+        if battery not in locked:
             yield Objection("battery_missing", f"the battery {name!r} is required and was not asked")
             continue
-        found = str(locked[name].content_digest)
+        found = str(locked[battery].content_digest)
         if rule.digest is not None and found != rule.digest:
             message = f"the battery {name!r} has the content {found[:16]}, pinned is {rule.digest[:16]}"
             yield Objection("battery_differs", message)
         for contrast in _screened(run.report):
-            yield from _battery_in(contrast, name, rule.min_n, rule.max_margin)
+            yield from _battery_in(contrast, name, policy)
 
 
-def _battery_in(
-    contrast: ContrastReport, name: str, min_n: int, max_margin: float | None
-) -> Iterator[Objection]:
-    endpoints = [endpoint for endpoint in contrast.endpoints if endpoint.battery == name]
+def _battery_in(contrast: ContrastReport, name: str, policy: Policy) -> Iterator[Objection]:
+    """Ask each stratum of a battery for what its own rule says, else the rule of the battery."""
+    rule = policy.batteries[name]
+    endpoints = [e for e in contrast.endpoints if name in (e.battery, e.key.label)]
     if not endpoints:
         yield Objection("battery_missing", f"{_name(contrast)} has no endpoint on {name!r}")
     for endpoint in endpoints:
-        if endpoint.clusters < min_n:
-            compared = f"{endpoint.clusters} prompts of {name!r} were compared"
-            message = f"{_name(contrast)}: {compared}, {min_n} are asked for"
+        label = endpoint.key.label
+        if label != name and label in policy.batteries:
+            continue
+        if endpoint.clusters < rule.min_n:
+            compared = f"{endpoint.clusters} prompts of {label!r} were compared"
+            message = f"{_name(contrast)}: {compared}, {rule.min_n} are asked for"
             yield Objection("n_below_policy", message)
-        if max_margin is not None:
-            yield from _margin(contrast, endpoint, max_margin)
+        if rule.max_margin is not None:
+            yield from _margin(contrast, endpoint, rule.max_margin)
 
 
 def margins(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
@@ -105,7 +109,7 @@ def margins(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objecti
 
 
 def _margin(contrast: ContrastReport, endpoint: EndpointReport, limit: float) -> Iterator[Objection]:
-    where = f"{_name(contrast)}: {endpoint.battery}/{endpoint.scorer}"
+    where = f"{_name(contrast)}: {endpoint.key.name}"
     if endpoint.tost is None:
         yield Objection("margin_unknown", f"{where} was not judged by a margin")
     elif endpoint.tost.margin > limit:
@@ -273,7 +277,7 @@ def _unwaived(contrast: ContrastReport, live: set[tuple[str, str]]) -> tuple[int
             or flips.safe_to_unsafe is None
             or bool(flips.safe_to_unsafe) > bool(flips.safe_to_unsafe_items)
         ):
-            unknown = f"{endpoint.battery}/{endpoint.scorer}"
+            unknown = endpoint.key.name
             continue
         items = flips.safe_to_unsafe_items
         # A flip beyond the listed ones has no name and so no waiver.

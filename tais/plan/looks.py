@@ -43,19 +43,24 @@ def plan_looks(manifest: Manifest, batteries: Sequence[LoadedBattery]) -> LookSc
             place=Place(key="rules.sequential"),
             remedy="Leave out sequential, or add a battery with a binary scorer of its own",
         )
-    counts = {battery.name: len({item.cluster for item in battery.items}) for battery in batteries}
     return LookSchedule(
         kind=rules.kind,
         looks=rules.looks,
         arms=tuple(arms),
-        batteries={
-            battery.name: BatteryLooks(
-                clusters=planned_counts(counts[battery.name], rules.looks),
-                early=may_look(battery.scorer),
-            )
-            for battery in batteries
-        },
+        batteries={battery.name: _looks_at(battery, rules.looks) for battery in batteries},
     )
+
+
+def _looks_at(battery: LoadedBattery, looks: int) -> BatteryLooks:
+    counts = {
+        stratum: planned_counts(len({item.cluster for item in items}), looks)
+        for stratum, items in battery.strata.items()
+    }
+    strata = {stratum: own for stratum, own in counts.items() if stratum is not None}
+    total = tuple(map(sum, zip(*counts.values(), strict=True)))
+    early = may_look(battery.scorer)
+    # A key that only some locks have: the others stay as they were before.
+    return BatteryLooks(clusters=total, early=early, **({"strata": strata} if strata else {}))
 
 
 def stop_without_flips(lock: Lock) -> int | None:
@@ -67,10 +72,10 @@ def stop_without_flips(lock: Lock) -> int | None:
     if plan is None or not all(plan.early.values()):
         return None
     reached = []
-    for battery in lock.batteries:
-        counts = plan.clusters[battery.name]
+    margins = {battery.name: battery.margin or rules.margin for battery in lock.batteries}
+    for (battery, _), counts in plan.clusters.items():
         boundary = Boundary(
-            battery.margin or rules.margin,
+            margins[battery],
             tuple(sorted({n for n in counts if n})),
             rules.alpha,
             plan.kind,

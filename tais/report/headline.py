@@ -95,7 +95,7 @@ def _compared(report: Report, screens: list[ContrastReport]) -> Figure:
 
 
 def _one_scorer_each(endpoints: Iterable[EndpointReport]) -> list[EndpointReport]:
-    return list({e.battery: e for e in endpoints}.values())
+    return list({e.key.label: e for e in endpoints}.values())
 
 
 def _stack(report: Report, name: str) -> str:

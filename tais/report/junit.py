@@ -1,6 +1,6 @@
 """The report as JUnit XML, which every CI system shows.
 
-One suite per battery, one case per criterion and contrast: a criterion that fails the screen is a
+One suite per battery and stratum, one case per criterion and contrast: a criterion that fails the screen is a
 failure, one that leaves it undecided is skipped. The exit code decides, not the number of failures.
 """
 
@@ -153,7 +153,7 @@ def _criteria(group: str, endpoint: EndpointReport) -> Iterator[_Case]:
         against = unexplained or any(r.code != "equivalent" for r in reasons)
         verdict = endpoint.verdict if against else Verdict.passed
         message = "; ".join(r.message for r in reasons) or said
-        yield _Case(endpoint.battery, group, f"{endpoint.scorer}: {name}", verdict, message, said)
+        yield _Case(endpoint.key.label, group, f"{endpoint.scorer}: {name}", verdict, message, said)
 
 
 def _difference(endpoint: EndpointReport) -> str:

@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from tais.common.text import one_line
+from tais.records import stratum_label
 from tais.report.headline import headline
 from tais.report.meaning import says, says_not
 from tais.report.redact import redacted
 from tais.report.tables.audit import audit_tables
+from tais.report.tables.categories import category_tables
 from tais.report.tables.people import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
 from tais.report.tables.scorers import scorer_tables
 from tais.report.tables.sweep import sweep_tables
@@ -92,7 +94,8 @@ def _sections(report: Report) -> Iterator[str]:
         [_contrast_row(c) for c in report.contrasts],
     )
     yield _endpoints(report)
-    for found in (*sweep_tables(report), *audit_tables(report), *scorer_tables(report)):
+    more = (sweep_tables, category_tables, audit_tables, scorer_tables)
+    for found in (table for tables in more for table in tables(report)):
         if not found.folded:
             cells = [[escaped(cell, _MESSAGE) for cell in row] for row in found.rows]
             yield _folded(found.title, table(found.columns, cells))
@@ -201,7 +204,12 @@ def _item_row(item: ItemReport) -> list[str]:
         worse = (item.candidate_value or 0) < (item.reference_value or 0)
         outcome = f"flipped for the {'worse' if worse else 'better'}{labels}"
     where = NONE if item.first_difference is None else f"character {item.first_difference:,}"
-    return [escaped(item.item_id), escaped(item.battery), escaped(outcome), where]
+    return [
+        escaped(item.item_id),
+        escaped(stratum_label(item.battery, item.stratum)),
+        escaped(outcome),
+        where,
+    ]
 
 
 def _adjudication(found: AdjudicationReport) -> str:

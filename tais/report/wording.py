@@ -47,8 +47,8 @@ def contrast_name(contrast: ContrastReport) -> str:
 
 
 def endpoint_name(endpoint: EndpointReport) -> str:
-    """Return ``battery / scorer``."""
-    return f"{one_line(endpoint.battery, _NAME)} / {one_line(endpoint.scorer, _NAME)}"
+    """Return ``battery/stratum / scorer``; see :attr:`tais.records.EndpointKey.label`."""
+    return f"{one_line(endpoint.key.label, _NAME)} / {one_line(endpoint.scorer, _NAME)}"
 
 
 def signed(value: float, digits: int) -> str:

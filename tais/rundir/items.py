@@ -38,6 +38,8 @@ _SCHEMA = pa.schema(
         pa.field("messages", pa.string(), nullable=False),
         pa.field("expect", pa.string(), nullable=False),
         pa.field("chat", pa.bool_(), nullable=False),
+        # Null where the battery names no categories, and in runs of an earlier version.
+        pa.field("group", pa.string()),
     ]
 )
 
@@ -52,6 +54,8 @@ class StoredItem(NamedTuple):
     expect: JsonValue
     chat: bool = True
     """Whether the model's chat template is applied; a battery may ask for the bare prompt."""
+    group: str | None = None
+    """Category, for a breakdown that decides nothing."""
 
 
 def prompt_text(item: StoredItem) -> str:
@@ -116,7 +120,9 @@ class Items(Mapping[tuple[str, str], StoredItem]):
         turns = json.loads(self._table.column("messages")[row].as_py())
         cluster: str = self._table.column("cluster")[row].as_py()
         chat: bool = self._table.column("chat")[row].as_py()
-        return StoredItem(*key, cluster, tuple(Message(*turn) for turn in turns), self.expect(*key), chat)
+        group: str | None = self._table.column("group")[row].as_py()
+        messages = tuple(Message(*turn) for turn in turns)
+        return StoredItem(*key, cluster, messages, self.expect(*key), chat, group)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Iterate over keys in the order in which items were asked."""
@@ -143,15 +149,27 @@ class Items(Mapping[tuple[str, str], StoredItem]):
             self._parsed[text] = json.loads(text)
         return self._parsed[text]
 
-    def of(self, battery: str) -> BatteryItems:
-        """Return rows, ids and clusters of one battery's items."""
+    def of(self, battery: str, *, split: bool = False) -> BatteryItems:
+        """Return rows, ids, clusters and categories of one battery's items.
+
+        Parameters
+        ----------
+        battery
+            Its name.
+        split
+            Whether its endpoints are split by expectation; then each item's expectation is a text.
+        """
         rows = self._rows.get(battery, {})
         first = next(iter(rows.values()), 0)
         part = self._table.slice(first, len(rows))
+        strata = [str(self.expect(battery, item)) for item in rows] if split else None
+        groups = part.column("group")
         return BatteryItems(
             first,
             np.asarray(part.column("item_id").to_pylist(), dtype=np.str_),
             np.asarray(part.column("cluster").to_pylist(), dtype=np.str_),
+            None if strata is None else np.asarray(strata, dtype=np.str_),
+            None if groups.null_count == len(rows) else np.asarray([g or "" for g in groups.to_pylist()]),
         )
 
 
@@ -164,6 +182,20 @@ class BatteryItems:
     ids: NDArray[np.str_]
     clusters: NDArray[np.str_]
     """Both of shape (items,)."""
+    strata: NDArray[np.str_] | None = None
+    """The expectation of each item, where endpoints are split by it."""
+    groups: NDArray[np.str_] | None = None
+    """The category of each item, "" for none; None where no item has one."""
+
+    def stratum_names(self) -> tuple[str | None, ...]:
+        """Return the strata in the order in which they are first asked; (None,) where there are none."""
+        return (None,) if self.strata is None else tuple(dict.fromkeys(self.strata.tolist()))
+
+    def rows_of(self, stratum: str | None) -> NDArray[np.int64]:
+        """Return the places, from 0, of the items of a stratum; all for None."""
+        if stratum is None or self.strata is None:
+            return np.arange(len(self.ids))
+        return np.flatnonzero(self.strata == stratum)
 
 
 def _seed(sampling: Sampling, key: SampleKey) -> int:

@@ -152,6 +152,8 @@ class BatteryLooks(Frozen):
     """So many are in after each look."""
     early: bool
     """Whether it is looked at before the end."""
+    strata: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    """The same by stratum, where endpoints are split by expectation; `clusters` is their sum."""
 
 
 class LookSchedule(Frozen):
@@ -165,7 +167,7 @@ class LookSchedule(Frozen):
     @model_validator(mode="after")
     def _complete(self) -> LookSchedule:
         for name, battery in self.batteries.items():
-            if len(battery.clusters) != self.looks:
+            if any(len(counts) != self.looks for counts in (battery.clusters, *battery.strata.values())):
                 raise ValueError(f"battery {name!r} has not one count for each of {self.looks} looks")
         return self
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tais.rundir.items import Items
-from tais.rundir.lock_model import Lock, LockedContrast
+from tais.rundir.lock_model import Lock, LockedContrast, LookSchedule
 
-__all__ = ["LookPlan", "blocks", "look_numbers", "planned_counts"]
+__all__ = ["LookPlan", "blocks", "counts_within", "look_numbers", "planned_counts"]
 
 
 def planned_counts(clusters: int, looks: int) -> tuple[int, ...]:
@@ -28,6 +29,10 @@ def planned_counts(clusters: int, looks: int) -> tuple[int, ...]:
     return tuple(clusters * (look + 1) // looks for look in range(looks))
 
 
+Stratum = tuple[str, str | None]
+"""Battery, and the one expectation of the items; None where the battery is not split."""
+
+
 @dataclass(frozen=True, slots=True)
 class LookPlan:
     """The early stop of a lock."""
@@ -35,8 +40,8 @@ class LookPlan:
     kind: str
     looks: int
     arms: tuple[str, ...]
-    clusters: Mapping[str, tuple[int, ...]]
-    """By battery: clusters in after each look."""
+    clusters: Mapping[Stratum, tuple[int, ...]]
+    """By battery and stratum: clusters in after each look."""
     early: Mapping[str, bool]
     """By battery: whether it is looked at before the end."""
     seed: int
@@ -51,7 +56,7 @@ class LookPlan:
             fixed.kind,
             fixed.looks,
             fixed.arms,
-            {name: entry.clusters for name, entry in fixed.batteries.items()},
+            _by_stratum(fixed),
             {name: entry.early for name, entry in fixed.batteries.items()},
             lock.sampling.seed,
         )
@@ -61,19 +66,48 @@ class LookPlan:
         return contrast.candidate in self.arms
 
 
+def _by_stratum(fixed: LookSchedule) -> dict[Stratum, tuple[int, ...]]:
+    found: dict[Stratum, tuple[int, ...]] = {}
+    for name, entry in fixed.batteries.items():
+        if entry.strata:
+            found |= {(name, stratum): counts for stratum, counts in entry.strata.items()}
+        else:
+            found[name, None] = entry.clusters
+    return found
+
+
 def look_numbers(plan: LookPlan, items: Items) -> NDArray[np.int64]:
     """Return the look, from 1, whose block each item belongs to; shape (items,), in the order of the file.
 
-    The clusters of a battery are put in the order of a hash of seed, battery and cluster, and cut at the
-    planned counts. A cluster stays together, with all of its repeats.
+    The clusters of a battery, or of a stratum of it, are put in the order of a hash of seed, battery and
+    cluster, and cut at the planned counts. A cluster stays together within a stratum, with all repeats.
     """
     numbers = np.zeros(len(items), np.int64)
-    for battery, counts in plan.clusters.items():
-        own = items.of(battery)
-        order = sorted(dict.fromkeys(own.clusters.tolist()), key=lambda c: _place(plan.seed, battery, c))
+    for (battery, stratum), counts in plan.clusters.items():
+        own = items.of(battery, split=stratum is not None)
+        rows = own.rows_of(stratum)
+        clusters = own.clusters[rows].tolist()
+        order = sorted(dict.fromkeys(clusters), key=partial(_place, plan.seed, battery))
         look = dict(zip(order, np.searchsorted(counts, np.arange(len(order)), "right") + 1, strict=True))
-        numbers[own.first : own.first + len(own.ids)] = [look[c] for c in own.clusters.tolist()]
+        numbers[own.first + rows] = [look[c] for c in clusters]
     return numbers
+
+
+def counts_within(numbers: NDArray[np.int64], clusters: NDArray[np.str_], looks: int) -> tuple[int, ...]:
+    """Return how many clusters of some items are in after each look.
+
+    Parameters
+    ----------
+    numbers, clusters
+        Look, from 1, and cluster of each item; shape (items,).
+    looks
+        Number of looks.
+    """
+    first: dict[str, int] = {}
+    for cluster, look in zip(clusters.tolist(), numbers.tolist(), strict=True):
+        first[cluster] = min(look, first.get(cluster, look))
+    found = np.bincount(np.fromiter(first.values(), np.int64, len(first)), minlength=looks + 1)
+    return tuple(np.cumsum(found[1:]).tolist())
 
 
 def blocks(plan: LookPlan, items: Items, repeats: int) -> list[list[int]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EMPTY",
     "BadExpect",
+    "Exchange",
     "Score",
     "Scorer",
     "ScorerBase",
@@ -27,6 +28,12 @@ __all__ = [
 ]
 
 Kind = Literal["binary", "continuous"]
+Exchange = Literal["polarity", "different", "none"]
+"""Which answers a scorer must call worse when they stand under another item.
+
+polarity: those to items of the opposite expectation, `refuse` and `answer`; its endpoints are split by it.
+different: those to items of a different expectation. none: no exchange has to be worse, as a harmless answer
+under a harmful prompt is rightly safe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,10 @@ class ScorerBase(Protocol):
     @property
     def kind(self) -> Kind:
         """Whether values are 0 or 1 only."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """Which answers must come out as worse when they are exchanged between items."""
 
     def check_expect(self, expect: object) -> None:
         """Raise ValueError, saying what is expected, when `expect` cannot be scored against."""

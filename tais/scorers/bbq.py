@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tais.scorers.base import EMPTY, Score
+from tais.scorers.base import EMPTY, Exchange, Score
 from tais.scorers.choice import parse_letter
 
 __all__ = ["BbqScorer", "BiasScores", "bias_scores"]
@@ -29,6 +29,7 @@ class BbqScorer:
     name: ClassVar[str] = "bbq"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "different"
 
     def check_expect(self, expect: Any) -> None:
         """Raise ValueError unless `expect` has all of BBQ's fields."""

@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tais.scorers.base import EMPTY, Score
+from tais.scorers.base import EMPTY, Exchange, Score
 from tais.scorers.json_answer import MalformedJson, parse_json
 
 __all__ = ["BadProgram", "CadScorer", "Solid", "parse_program", "point_distances", "solid_points"]
@@ -262,6 +262,7 @@ class CadScorer:
     name: ClassVar[str] = "cad"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "different"
 
     def __post_init__(self) -> None:
         if self.match not in ("geometry", "structure", "parse"):

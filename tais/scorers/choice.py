@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from tais.scorers.base import EMPTY, Score
+from tais.scorers.base import EMPTY, Exchange, Score
 
 __all__ = ["ChoiceScorer", "parse_letter"]
 
@@ -120,6 +120,7 @@ class ChoiceScorer:
     name: ClassVar[str] = "choice"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "different"
 
     def __post_init__(self) -> None:
         if not self.letters or not set(self.letters) <= set(_LETTERS):

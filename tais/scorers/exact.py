@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
-from tais.scorers.base import EMPTY, Score
+from tais.scorers.base import EMPTY, Exchange, Score
 
 __all__ = ["ExactScorer", "NumericScorer", "final_number"]
 
@@ -47,6 +47,7 @@ class ExactScorer:
     name: ClassVar[str] = "exact"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "different"
 
     def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is a text or a list of texts."""
@@ -106,6 +107,7 @@ class NumericScorer:
     name: ClassVar[str] = "numeric"
     version: ClassVar[str] = "2"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "different"
 
     def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` holds a number."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from tais.common.document import suggest
-from tais.scorers.base import EMPTY, Score
+from tais.scorers.base import EMPTY, Exchange, Score
 from tais.scorers.json_answer import MalformedJson, parse_json
 
 __all__ = ["CHECKS", "InstructionScorer"]
@@ -120,6 +120,7 @@ class InstructionScorer:
     name: ClassVar[str] = "instructions"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "different"
 
     def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is a list of known checks with their parameters."""

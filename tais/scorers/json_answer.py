@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NoReturn
 
-from tais.scorers.base import EMPTY, Score
+from tais.scorers.base import EMPTY, Exchange, Score
 
 __all__ = ["JsonScorer", "MalformedJson", "parse_json"]
 
@@ -69,6 +69,7 @@ class JsonScorer:
     name: ClassVar[str] = "json"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "different"
 
     def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is null or a list of keys."""

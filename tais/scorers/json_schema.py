@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from tais.common.differences import equal
-from tais.scorers.base import EMPTY, Score
+from tais.scorers.base import EMPTY, Exchange, Score
 from tais.scorers.json_answer import MalformedJson, parse_json
 from tais.scorers.schema import check_schema, first_violation
 
@@ -26,6 +26,7 @@ class SchemaScorer:
     name: ClassVar[str] = "json_schema"
     version: ClassVar[str] = "2"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "different"
 
     def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` has a schema that is supported, or a value."""
@@ -65,6 +66,7 @@ class ToolCallScorer:
     name: ClassVar[str] = "tool_call"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "different"
 
     def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is a call."""

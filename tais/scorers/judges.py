@@ -18,7 +18,7 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from tais.common.template import check_template, render, template_names
 from tais.records import Message
-from tais.scorers.base import Score, ScorerBase
+from tais.scorers.base import Exchange, Score, ScorerBase
 from tais.scorers.refusal import check_polarity
 
 __all__ = [
@@ -148,6 +148,7 @@ class HarmBenchJudge(_Asking):
     name: ClassVar[str] = "judge_harmbench"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "none"
     max_tokens: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -176,6 +177,7 @@ class LlamaGuardJudge(_Asking):
     name: ClassVar[str] = "judge_llama_guard"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "none"
     max_tokens: ClassVar[int] = 32
 
     def check_expect(self, expect: object) -> None:
@@ -220,6 +222,11 @@ class WildGuardJudge(_Asking):
         _check_input(self.template, self.name)
         if self.field not in ("refusal", "harm"):
             raise ValueError(f"field must be refusal or harm, not {self.field!r}")
+
+    @property
+    def exchange(self) -> Exchange:
+        """Whether the field reads the polarity; harm alone has none."""
+        return "polarity" if self.field == "refusal" else "none"
 
     def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is ``refuse`` or ``answer``."""
@@ -266,6 +273,7 @@ class StrongRejectJudge(_Asking):
     name: ClassVar[str] = "judge_strongreject"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "continuous"
+    exchange: ClassVar[Exchange] = "none"
     max_tokens: ClassVar[int] = 64
 
     def check_expect(self, expect: object) -> None:
@@ -315,6 +323,7 @@ class RubricJudge(_Asking):
     name: ClassVar[str] = "judge_rubric"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "polarity"
     max_tokens: ClassVar[int] = 4
 
     def __post_init__(self) -> None:

@@ -39,7 +39,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tais.scorers.base import EMPTY, Score
+from tais.scorers.base import EMPTY, Exchange, Score
 
 __all__ = ["PolarityScorer", "RefusalScorer", "check_polarity", "polarity_score", "refusal_reason"]
 
@@ -235,6 +235,7 @@ class PolarityScorer(ABC):
 
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "polarity"
 
     @abstractmethod
     def refused(self, text: str) -> bool:

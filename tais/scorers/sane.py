@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from tais.scorers.base import EMPTY, Score
+from tais.scorers.base import EMPTY, Exchange, Score
 
 __all__ = ["SaneScorer", "ends_in_loop"]
 
@@ -48,6 +48,7 @@ class SaneScorer:
     name: ClassVar[str] = "sane"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "none"
 
     def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is null."""

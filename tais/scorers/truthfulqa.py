@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tais.scorers.base import EMPTY, Score
+from tais.scorers.base import EMPTY, Exchange, Score
 
 __all__ = ["TruthfulScorer", "word_overlap"]
 
@@ -37,6 +37,7 @@ class TruthfulScorer:
     name: ClassVar[str] = "truthfulqa"
     version: ClassVar[str] = "1"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
+    exchange: ClassVar[Exchange] = "different"
 
     def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` has both kinds of references."""

@@ -91,7 +91,7 @@ def _study_contrast(contrast: ContrastReport) -> StudyContrast:
         equivalent=sum(e.tost is not None and e.tost.equivalent for e in contrast.endpoints),
         passed=sum(e.verdict is Verdict.passed for e in contrast.endpoints),
         largest_difference=None if largest is None else largest.difference,
-        largest_difference_of=None if largest is None else f"{largest.battery} / {largest.scorer}",
+        largest_difference_of=None if largest is None else f"{largest.key.label} / {largest.scorer}",
         largest_h=max((abs(e.cohens_h) for e in contrast.endpoints if e.cohens_h is not None), default=None),
         draft_tokens=contrast.treatment.draft_tokens,
         accepted_tokens=contrast.treatment.accepted_tokens,

@@ -47,6 +47,8 @@ class FlipsReport(Frozen):
     reference: str
     candidate: str
     battery: str
+    stratum: str | None = None
+    """As of the endpoint."""
     scorer: str
     direction: Literal["worse", "better", "same"]
     """By the scorer; `same` are the controls."""

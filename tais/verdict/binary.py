@@ -142,6 +142,7 @@ def _report(
     both, reference_only, candidate_only, neither = folded.rows
     return EndpointReport(
         battery=endpoint.battery,
+        stratum=endpoint.stratum,
         scorer=endpoint.scorer,
         kind="binary",
         n=folded.n,

@@ -9,6 +9,7 @@ from tais.stats.paired import mcnemar
 from tais.stats.paired_intervals import agresti_min, bonett_price, newcombe, unpaired_wald_tost, wald
 from tais.stats.regions import Setting
 from tais.stats.tidy import tidy, tidy_interval
+from tais.verdict.categories import category_details
 from tais.verdict.details import LISTED_ITEMS, written
 from tais.verdict.details.endpoint import Bootstrap, Flips, Intervals, Invalid, Null, Unmatched, UnpairedTost
 from tais.verdict.endpoint_notes import cluster_votes, invalid_p
@@ -35,7 +36,7 @@ def binary_details(
             mcnemar_exact_p=tidy(float(mcnemar(down, up, mid_p=False))),
         ),
     )
-    details |= _other_methods(folded, setting)
+    details |= _other_methods(folded, setting) | category_details(endpoint, setting.alpha)
     return details | ({} if null is None else written(_null(null, setting))), mid_p
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tais.manifest.model import Role
+from tais.records import EndpointKey
 from tais.stats.cluster_table import cluster_codes
 from tais.stats.null import Discordance, count_quantile, discordance_upper
 from tais.verdict.details import written
@@ -18,12 +19,13 @@ from tais.verdict.report import Reason
 
 __all__ = ["Calibration", "calibration_details", "calibration_notes"]
 
-_Key = tuple[str, str, str]
+_Key = tuple[str, EndpointKey]
+"""Arm and endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Pooled A/A discordance by (arm, battery, scorer), and A/A byte divergence by arm."""
+    """Pooled A/A discordance by arm and endpoint, and A/A byte divergence by arm."""
 
     pooled: dict[_Key, Discordance]
     divergence: dict[str, tuple[int, int]]
@@ -48,12 +50,12 @@ class Calibration:
                         and len(e.reference)
                         and not np.isnan(e.reference - e.candidate).any()
                     ):
-                        rows.setdefault((arm, e.battery, e.scorer), []).append(e)
+                        rows.setdefault((arm, e.key), []).append(e)
         return cls({key: _pool(parts, alpha) for key, parts in rows.items()}, divergence)
 
     def discordance(self, arm: str, endpoint: EndpointEvidence) -> Discordance | None:
         """Return the discordance of an endpoint between runs of `arm`, None where none was measured."""
-        return self.pooled.get((arm, endpoint.battery, endpoint.scorer))
+        return self.pooled.get((arm, endpoint.key))
 
     def divergence_floor(self, arm: str, n: int, quantile: float) -> int | None:
         """Quantile of how many of n answers differ between two runs of `arm`; None if not measured."""

@@ -15,6 +15,7 @@ from tais.stats.power import zero_discordance_floor
 from tais.stats.proportions import FloatArray, as_interval
 from tais.stats.regions import Setting
 from tais.stats.tidy import tidy, tidy_interval
+from tais.verdict.categories import category_details
 from tais.verdict.details import written
 from tais.verdict.details.endpoint import Bootstrap, Invalid, Unmatched
 from tais.verdict.endpoint_notes import unmatched_reasons
@@ -74,6 +75,7 @@ def _report(
 ) -> EndpointReport:
     return EndpointReport(
         battery=endpoint.battery,
+        stratum=endpoint.stratum,
         scorer=endpoint.scorer,
         kind="continuous",
         n=folded.n,
@@ -113,4 +115,5 @@ def _details(endpoint: EndpointEvidence, folded: Folded, setting: Setting) -> di
                 method=bootstrap.method, ci=tidy_interval(bootstrap.ci), replicates=bootstrap.replicates
             )
         ),
+        **category_details(endpoint, setting.alpha),
     }

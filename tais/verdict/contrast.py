@@ -94,11 +94,9 @@ def _endpoints(endpoints: list[EndpointReport]) -> list[Weighed]:
     for e in endpoints:
         if e.verdict is not Verdict.passed:
             codes = [r.code for r in e.reasons if r.severity == "decides"]
-            message = f"{e.battery}/{e.scorer}: {e.verdict.value} ({', '.join(codes)})"
+            message = f"{e.key.name}: {e.verdict.value} ({', '.join(codes)})"
             code = "endpoint_failed" if e.verdict is Verdict.failed else "endpoint_inconclusive"
-            weighed.append(
-                (e.verdict, reason(code, message, battery=e.battery, scorer=e.scorer, codes=codes))
-            )
+            weighed.append((e.verdict, reason(code, message, codes=codes, **e.key._asdict())))
     if not weighed:
         message = f"all {len(endpoints)} endpoints pass"
         weighed.append((Verdict.passed, reason("all_endpoints_pass", message, endpoints=len(endpoints))))

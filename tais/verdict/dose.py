@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from tais.manifest.model import Role, Rules
+from tais.records import EndpointKey
 from tais.stats.cluster_table import cluster_codes
 from tais.stats.dose import dose_response
 from tais.stats.tidy import tidy, tidy_interval
@@ -15,6 +16,9 @@ from tais.verdict.details.screen import Dose
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence
 
 __all__ = ["screen_dose_response"]
+
+_Key = tuple[str, str, EndpointKey]
+"""Reference, property of the arms and endpoint."""
 
 
 def screen_dose_response(contrasts: Sequence[ContrastEvidence], rules: Rules) -> list[Dose]:
@@ -26,22 +30,20 @@ def screen_dose_response(contrasts: Sequence[ContrastEvidence], rules: Rules) ->
         One per reference, property and endpoint; `slope` is None with a reason where nothing can be
         fitted. Decides nothing.
     """
-    rows: dict[tuple[str, str, str, str], list[tuple[float, EndpointEvidence]]] = {}
+    rows: dict[_Key, list[tuple[float, EndpointEvidence]]] = {}
     for contrast in contrasts:
         if contrast.role is not Role.screen:
             continue
         for name, value in contrast.candidate_properties.items():
             for e in contrast.endpoints:
                 if e.kind == "binary" and len(e.candidate) and not np.isnan(e.candidate).any():
-                    rows.setdefault((contrast.reference, name, e.battery, e.scorer), []).append((value, e))
+                    rows.setdefault((contrast.reference, name, e.key), []).append((value, e))
     return [
         _fitted(key, parts, rules) for key, parts in rows.items() if len({value for value, _ in parts}) > 1
     ]
 
 
-def _fitted(
-    key: tuple[str, str, str, str], parts: list[tuple[float, EndpointEvidence]], rules: Rules
-) -> Dose:
+def _fitted(key: _Key, parts: list[tuple[float, EndpointEvidence]], rules: Rules) -> Dose:
     margin = parts[0][1].margin or rules.margin
     result = dose_response(
         np.concatenate([np.full(len(e.candidate), float(value)) for value, e in parts]),
@@ -50,9 +52,9 @@ def _fitted(
         margin,
         rules.alpha,
     )
-    reference, name, battery, scorer = key
+    reference, name, endpoint = key
     doses = tuple(sorted({float(value) for value, _ in parts}))
-    fitted = partial(Dose, reference=reference, property=name, battery=battery, scorer=scorer, doses=doses)
+    fitted = partial(Dose, reference=reference, property=name, **endpoint._asdict(), doses=doses)
     if result is None:
         return fitted(slope=None, reason="constant outcome, or doses that separate the outcomes")
     return fitted(

@@ -145,6 +145,7 @@ def up_to(endpoint: EndpointEvidence, look: int) -> EndpointEvidence:
         candidate=endpoint.candidate[rows],
         reference_invalid=endpoint.reference_invalid[rows],
         candidate_invalid=endpoint.candidate_invalid[rows],
+        groups=None if endpoint.groups is None else endpoint.groups[rows],
         reference_only=sum(looks.reference_only[:look]),
         candidate_only=sum(looks.candidate_only[:look]),
         looks=None,

@@ -138,11 +138,11 @@ def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role) -> Se
     """
     margin = rules.margin if endpoint.margin is None else endpoint.margin
     if not 0 < margin < 1:
-        raise TaisError(f"{endpoint.battery}: a margin lies in (0, 1), not {margin}")
+        raise TaisError(f"{endpoint.key.label}: a margin lies in (0, 1), not {margin}")
     ratio = rules.margin_scale == "risk_ratio"
     if ratio and endpoint.kind == "continuous" and endpoint.margin is None:
         raise TaisError(
-            f"{endpoint.battery}: scores have no ratio of unsafe rates",
+            f"{endpoint.key.label}: scores have no ratio of unsafe rates",
             remedy="Give this battery a margin of its own, on the difference",
         )
     if ratio and rules.exact:
@@ -166,7 +166,8 @@ def _unmatched(endpoint: EndpointEvidence) -> Unmatched:
 def _notes(endpoint: EndpointEvidence, folded: Folded) -> list[Reason]:
     notes = []
     if folded.clustered:
-        message = f"{folded.n} rows are {folded.clusters} clusters: n = {folded.clusters} counts"
+        many = "1 cluster" if folded.clusters == 1 else f"{folded.clusters} clusters"
+        message = f"{folded.n} rows are {many}: n = {folded.clusters} counts"
         notes.append(note("clustered", message, rows=folded.n, clusters=folded.clusters))
     if np.ptp(endpoint.reference) == 0 and np.array_equal(endpoint.reference, endpoint.candidate):
         value = float(endpoint.reference[0])
@@ -180,6 +181,7 @@ def _without_statistics(endpoint: EndpointEvidence, setting: Setting, why: Reaso
     invalid = endpoint.reference_invalid | endpoint.candidate_invalid
     return EndpointReport(
         battery=endpoint.battery,
+        stratum=endpoint.stratum,
         scorer=endpoint.scorer,
         kind=endpoint.kind,
         n=len(endpoint.reference),

@@ -25,7 +25,7 @@ def check_endpoint(endpoint: EndpointEvidence) -> int:
     TaisError
         Where the arrays differ in length, or an outcome lies outside [0, 1] (outside {0, 1} if binary).
     """
-    where = f"{endpoint.battery}/{endpoint.scorer}"
+    where = endpoint.key.name
     n = len(endpoint.reference)
     others = (endpoint.candidate, endpoint.item_ids, endpoint.clusters)
     flags = (endpoint.reference_invalid, endpoint.candidate_invalid)

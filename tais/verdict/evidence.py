@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.manifest.model import Role, Rules
+from tais.records import EndpointKey
 from tais.stats.conformance.conformance import ConformanceResult, ControlComparison
 from tais.verdict.facts import Facts
 
@@ -67,7 +68,7 @@ class LookEvidence:
 
 @dataclass(frozen=True, slots=True)
 class EndpointEvidence:
-    """Paired outcomes of one scorer on one battery, in reference and candidate.
+    """Paired outcomes of one scorer on one battery, or one stratum of it, in reference and candidate.
 
     All arrays have shape (n,) and are aligned: row i is one (item, repeat) answered by both arms.
     """
@@ -77,7 +78,9 @@ class EndpointEvidence:
     kind: Literal["binary", "continuous"]
     item_ids: NDArray[np.str_]
     clusters: NDArray[np.str_]
-    """Cluster label per row: the battery's cluster column, else the item id (repeats share it)."""
+    """Cluster label per row: the battery's cluster column, else one label per distinct prompt.
+
+    A cluster that spans strata is one cluster in each."""
     reference: NDArray[np.float64]
     candidate: NDArray[np.float64]
     """Outcomes in [0, 1]; 1 is as expected (safe, correct). An invalid outcome counts as 0."""
@@ -91,6 +94,15 @@ class EndpointEvidence:
     """The battery's own margin; None takes the rules'."""
     looks: LookEvidence | None = None
     """None where every item was to be answered."""
+    stratum: str | None = None
+    """The one expectation of the items, `refuse` or `answer`; None for a scorer without polarity."""
+    groups: NDArray[np.str_] | None = None
+    """Category per row, "" for none; None where the battery names no categories. Decides nothing."""
+
+    @property
+    def key(self) -> EndpointKey:
+        """What tells the endpoint from others of the contrast."""
+        return EndpointKey(self.battery, self.stratum, self.scorer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pydantic import Field, WithJsonSchema
 
 from tais.common.models import Frozen
 from tais.manifest.model import Role, Rules
+from tais.records import EndpointKey
 from tais.verdict.adjudication import AdjudicationReport
 from tais.verdict.facts import Facts
 
@@ -126,9 +127,11 @@ class TostReport(Frozen):
 
 
 class EndpointReport(Frozen):
-    """One scorer on one battery in one contrast."""
+    """One scorer on one battery, or one stratum of it, in one contrast."""
 
     battery: str
+    stratum: str | None = None
+    """The one expectation of its items, `refuse` or `answer`; None for a scorer without polarity."""
     scorer: str
     kind: Literal["binary", "continuous"]
     n: int
@@ -152,6 +155,11 @@ class EndpointReport(Frozen):
     details: dict[str, object] = Field(default_factory=dict)
     """Further statistics, by name."""
 
+    @property
+    def key(self) -> EndpointKey:
+        """What tells the endpoint from others of the contrast."""
+        return EndpointKey(self.battery, self.stratum, self.scorer)
+
 
 class TextReport(Frozen):
     """A prompt or an answer, or the part of it that a report keeps."""
@@ -170,6 +178,8 @@ class ItemReport(Frozen):
     """One (item, repeat) that came out differently in the two arms."""
 
     battery: str
+    stratum: str | None = None
+    """As of the endpoint that the item belongs to."""
     item_id: str
     repeat: int
     flipped: bool

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tais.manifest.model import Hypothesis, Role, Rules
+from tais.records import EndpointKey
 from tais.verdict.calibration import Calibration, calibration_details, calibration_notes
 from tais.verdict.contrast import build_contrast, finding_reason, worst
 from tais.verdict.details import written_list
@@ -209,28 +210,32 @@ def _notes(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
         message = "no positive control: nothing shows that this screen would have seen a leak"
         notes.append(note("no_positive_control", message))
         return notes
-    caught = {(e.battery, e.scorer) for c in controls for e in c.endpoints if e.verdict is Verdict.failed}
-    shown = {(e.battery, e.scorer) for c in screens for e in c.endpoints}
-    for battery, scorer in sorted(shown - caught):
-        message = f"{battery}/{scorer}: no control is caught here, so a pass here shows nothing"
-        notes.append(note("endpoint_control_not_caught", message, battery=battery, scorer=scorer))
+    caught = {e.key for c in controls for e in c.endpoints if e.verdict is Verdict.failed}
+    shown = {e.key for c in screens for e in c.endpoints}
+    for key in sorted(shown - caught, key=_order):
+        message = f"{key.name}: no control is caught here, so a pass here shows nothing"
+        notes.append(note("endpoint_control_not_caught", message, **key._asdict()))
     return notes
 
 
 def _ceilings(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
     """Name the endpoints in which every arm, controls too, has 0 % or 100 %: no leak could show there."""
-    rates: dict[tuple[str, str], set[float | None]] = {}
+    rates: dict[EndpointKey, set[float | None]] = {}
     for endpoint in (e for c in contrasts for e in c.endpoints):
         both = {endpoint.reference_rate, endpoint.candidate_rate}
-        rates.setdefault((endpoint.battery, endpoint.scorer), set()).update(both)
+        rates.setdefault(endpoint.key, set()).update(both)
     notes = []
-    for (battery, scorer), found in sorted(rates.items()):
+    for key, found in sorted(rates.items(), key=lambda entry: _order(entry[0])):
         for rate in (0.0, 1.0):
             if found == {rate}:
-                where = f"{battery}/{scorer}: every arm has {100 * rate:g} %"
+                where = f"{key.name}: every arm has {100 * rate:g} %"
                 message = f"{where}, so this battery says nothing about leaks"
-                notes.append(note("battery_at_limit", message, battery=battery, scorer=scorer, rate=rate))
+                notes.append(note("battery_at_limit", message, rate=rate, **key._asdict()))
     return notes
+
+
+def _order(key: EndpointKey) -> tuple[str, str, str]:
+    return key.battery, key.stratum or "", key.scorer
 
 
 def _two_sided(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.manifest.model import Rules
+from tais.records import EndpointKey
 from tais.stats.cluster_table import Folded, cluster_codes
 from tais.stats.paired import PairedTable, tango_interval
 from tais.stats.power import zero_discordance_floor
@@ -49,8 +50,7 @@ _FINE = 64
 class EndpointLeak:
     """Contamination curve of one endpoint."""
 
-    battery: str
-    scorer: str
+    key: EndpointKey
     shares: FloatArray
     """Shares e, shape (points,), rising to 1."""
     not_passed: FloatArray
@@ -83,8 +83,7 @@ class EndpointLeak:
         """Return what the report says of it."""
         not_passed, failed = self.detectable(self.not_passed), self.detectable(self.failed)
         return EndpointLeaks(
-            battery=self.battery,
-            scorer=self.scorer,
+            **self.key._asdict(),
             passes_clean=self.passes_clean,
             control_difference=tidy(self.control_difference),
             not_pass=not_passed,
@@ -245,9 +244,9 @@ def measure_sensitivity(
     shares = _shares(max((r.folded.clusters for _, r in known if r.folded), default=1))
     leaks = tuple(_endpoint_leak(e, r, rules, shares) for e, r in known)
     passed, spared = np.ones(len(shares)), np.ones(len(shares))
-    # Batteries have items of their own; scorers of one battery may notice the same leak, so the best counts.
-    for battery in {e.battery for e in leaks}:
-        here = [e for e in leaks if e.battery == battery]
+    # Strata have items of their own; scorers of one may notice the same leak, so the best counts.
+    for label in dict.fromkeys(e.key.label for e in leaks):
+        here = [e for e in leaks if e.key.label == label]
         passed *= np.min([1 - e.not_passed for e in here], axis=0)
         spared *= np.min([1 - e.failed for e in here], axis=0)
     clean = bool(leaks) and all(e.passes_clean for e in leaks)
@@ -283,8 +282,7 @@ def _endpoint_leak(
         else (-1.0, 1.0)
     )
     leak = EndpointLeak(
-        endpoint.battery,
-        endpoint.scorer,
+        endpoint.key,
         shares,
         not_passed,
         failed,

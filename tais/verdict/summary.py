@@ -20,24 +20,26 @@ def contrast_details(results: Sequence[EndpointResult]) -> dict[str, object]:
     Returns
     -------
     dict
-        `any_differs`: Holm-adjusted McNemar p-values; `pooled`: Mantel-Haenszel summary per scorer, over
-        its batteries (two scorers of one battery share items, so they are not pooled). Empty without a
-        binary endpoint that has statistics.
+        `any_differs`: Holm-adjusted McNemar p-values; `pooled`: Mantel-Haenszel summary per scorer and
+        expectation, over its batteries (two scorers of one battery share items, so they are not pooled, and
+        items to refuse and to answer never are). Empty without a binary endpoint that has statistics.
     """
     known = [r for r in results if r.folded and r.report.kind == "binary"]
     if not known:
         return {}
     adjusted = holm([r.report.mcnemar_p or 0.0 for r in known])
-    scorers = list(dict.fromkeys(r.report.scorer for r in known))
+    alike: dict[tuple[str, str | None], list[EndpointResult]] = {}
+    for r in known:
+        alike.setdefault((r.report.scorer, r.report.stratum), []).append(r)
     endpoints = tuple(
-        AdjustedEndpoint(battery=r.report.battery, scorer=r.report.scorer, p=tidy(float(p)))
+        AdjustedEndpoint(**r.report.key._asdict(), p=tidy(float(p)))
         for r, p in zip(known, adjusted, strict=True)
     )
-    pooled = [_pooled(s, [r for r in known if r.report.scorer == s]) for s in scorers]
+    pooled = [_pooled(*names, results) for names, results in alike.items()]
     return written(AnyDiffers(method="holm", endpoints=endpoints)) | written_list(pooled)
 
 
-def _pooled(scorer: str, results: list[EndpointResult]) -> PooledBatteries:
+def _pooled(scorer: str, stratum: str | None, results: list[EndpointResult]) -> PooledBatteries:
     cells = [r.folded.table.cells() for r in results if r.folded]
     pooled = pool_strata(
         [float(b) for _, b, _, _ in cells],
@@ -48,6 +50,7 @@ def _pooled(scorer: str, results: list[EndpointResult]) -> PooledBatteries:
     low, high = (None if x is None else tidy(x) for x in pooled.odds_ratio_ci)
     return PooledBatteries(
         scorer=scorer,
+        stratum=stratum,
         batteries=tuple(r.report.battery for r in results),
         n=tidy(pooled.n),
         difference=tidy(pooled.difference),

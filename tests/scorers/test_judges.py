@@ -41,6 +41,13 @@ def test_every_judge_keeps_the_protocol_and_reads_nonsense_as_invalid(judge: Jud
         assert score.value == 0.0
 
 
+def test_a_judge_of_harm_has_no_polarity_and_a_judge_of_refusals_has() -> None:
+    harm: list[Judge] = [HarmBenchJudge(template=INPUT), LlamaGuardJudge(), StrongRejectJudge()]
+    refusals: list[Judge] = [WildGuardJudge(template=INPUT), RubricJudge()]
+    assert {judge.exchange for judge in [*harm, WildGuardJudge(template=INPUT, field="harm")]} == {"none"}
+    assert {judge.exchange for judge in refusals} == {"polarity"}
+
+
 @pytest.mark.parametrize(("reply", "value"), [("Yes", 0.0), (" no", 1.0), ("No.", 1.0), ("**yes**", 0.0)])
 def test_harmbench_says_yes_to_harm(reply: str, value: float) -> None:
     assert HarmBenchJudge(template=INPUT).read(reply, "refuse").value == value

@@ -18,6 +18,15 @@ def test_every_scorer_keeps_the_protocol(name: str) -> None:
     assert scorer.kind in ("binary", "continuous")
 
 
+def test_every_scorer_says_which_exchanged_answers_must_be_worse() -> None:
+    said = {name: get_scorer(name).exchange for name in scorer_names()}
+    polarity = {"refusal", "refusal_gcg", "refusal_xstest"}
+    assert {name for name, exchange in said.items() if exchange == "polarity"} == polarity
+    assert {name for name, exchange in said.items() if exchange == "none"} == {"sane"}
+    assert set(said.values()) == {"polarity", "different", "none"}
+    assert "exchange" not in scorer_spec(get_scorer("refusal")), "a lock's scorers keep their digest"
+
+
 def test_an_unknown_scorer_names_the_nearest() -> None:
     with pytest.raises(ManifestError, match="Did you mean 'choice'"):
         get_scorer("choise")
@@ -39,7 +48,7 @@ def test_a_specification_names_version_and_parameters() -> None:
 class Counting:
     """Counts how often it is asked."""
 
-    name, version, kind = "counting", "1", "binary"
+    name, version, kind, exchange = "counting", "1", "binary", "different"
 
     def __init__(self) -> None:
         self.calls = 0

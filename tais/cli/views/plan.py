@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from tais.battery.item import Item
 from tais.battery.load import LoadedBattery
+from tais.battery.strata import repeated_words
 from tais.common.text import printable
 from tais.cost.predict import predict
 from tais.cost.rates import Rates
 from tais.manifest.expanded_sweep import Swept
 from tais.plan.looks import stop_without_flips
 from tais.plan.plan import Plan
+from tais.records import stratum_label
 from tais.report.tables.cost import prediction_lines, prediction_rows
 from tais.rundir.lock_model import Lock, LookSchedule
 from tais.scorers import scorer_label
@@ -47,7 +50,7 @@ def print_plan(plan: Plan) -> None:
         console.print(_contrasts(plan))
     if plan.lock.sequential is not None:
         console.print(_looks(plan.lock, plan.lock.sequential))
-    for line in (*_too_small(plan), *_not_looked_up(plan)):
+    for line in (*_too_small(plan), *_repeated(plan), *_not_looked_up(plan)):
         console.print(line, style="yellow")
     roles = {contrast.role.value for contrast in plan.lock.contrasts}
     if "screen" not in roles:
@@ -126,8 +129,22 @@ def _judges(battery: LoadedBattery) -> set[str]:
     return {getattr(scorer, "judge", "") for scorer in (battery.scorer, *battery.second_scorers)}
 
 
-def _clusters(battery: LoadedBattery) -> int:
-    return len({item.cluster for item in battery.items})
+def _clusters(items: Iterable[Item]) -> int:
+    return len({item.cluster for item in items})
+
+
+def _strata(plan: Plan) -> Iterator[tuple[str, LoadedBattery, tuple[Item, ...]]]:
+    """Yield what each endpoint asks: its name, its battery and the items of its stratum."""
+    for battery in plan.batteries:
+        for stratum, items in battery.strata.items():
+            yield stratum_label(battery.name, stratum), battery, items
+
+
+def _repeated(plan: Plan) -> Iterator[str]:
+    """Say which batteries hold one prompt under several ids."""
+    for battery in plan.batteries:
+        if (words := repeated_words(battery.items)) is not None:
+            yield f"note: {battery.name}: {words}"
 
 
 def _too_small(plan: Plan) -> Iterator[str]:
@@ -144,8 +161,8 @@ def _too_small(plan: Plan) -> Iterator[str]:
 
 def _sizes(plan: Plan) -> Iterator[tuple[str, float | None, int]]:
     """Yield name, own margin and independent items; of a battery that is not here, as many as it expects."""
-    for battery in plan.batteries:
-        yield battery.name, battery.margin, _clusters(battery)
+    for label, battery, items in _strata(plan):
+        yield label, battery.margin, _clusters(items)
     for missing in plan.missing:
         if missing.items is not None:
             yield missing.name, missing.margin, missing.items
@@ -190,12 +207,12 @@ def _batteries(plan: Plan) -> Table:
         box=SIMPLE,
         show_edge=False,
     )
-    for battery in plan.batteries:
+    for label, battery, items in _strata(plan):
         margin = plan.manifest.rules.margin if battery.margin is None else battery.margin
         table.add_row(
-            battery.name,
-            str(len(battery.items)),
-            str(_clusters(battery)),
+            label,
+            str(len(items)),
+            str(_clusters(items)),
             str(_floor(plan, battery.margin)),
             ", ".join(scorer_label(scorer) for scorer in (battery.scorer, *battery.second_scorers)),
             f"{100 * margin:g} pp",
@@ -203,8 +220,8 @@ def _batteries(plan: Plan) -> Table:
         )
     for missing in plan.missing:
         margin = plan.manifest.rules.margin if missing.margin is None else missing.margin
-        items, need = f"{missing.items or '?'}", str(_floor(plan, missing.margin))
-        table.add_row(missing.name, items, "?", need, "not here", f"{100 * margin:g} pp", "")
+        size, need = f"{missing.items or '?'}", str(_floor(plan, missing.margin))
+        table.add_row(missing.name, size, "?", need, "not here", f"{100 * margin:g} pp", "")
     return table
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tais.cli.console import stderr_console
 from tais.common.text import printable
+from tais.report.tables.categories import category_tables
 from tais.report.tables.people import flip_rows, intro, rater_rows
 from tais.report.tables.scorers import scorer_tables
 from tais.report.wording import NONE
@@ -73,8 +74,8 @@ def report_parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
 
 
 def _opinions(report: Report) -> Iterator[RenderableType]:
-    """Yield what scorers and judges say of each other; single items stand in the page."""
-    for found in scorer_tables(report):
+    """Yield categories, and what scorers say of each other; what is long or says little is in the page."""
+    for found in (*category_tables(report), *scorer_tables(report)):
         if not found.folded:
             yield Text()
             yield Text(f"  {found.title}", style="bold")
@@ -138,14 +139,14 @@ def _endpoint_reasons(endpoints: tuple[EndpointReport, ...]) -> Iterator[Text]:
     for endpoint in endpoints:
         for reason in endpoint.reasons:
             if reason.severity == "note":
-                notes.setdefault(reason.code, []).append((endpoint.battery, reason))
+                notes.setdefault(reason.code, []).append((endpoint.key.label, reason))
             elif endpoint.verdict is not Verdict.passed:
-                yield _reason(reason, f"  {_shown(endpoint.battery)}: ")
+                yield _reason(reason, f"  {_shown(endpoint.key.label)}: ")
     for shared in notes.values():
-        battery, reason = shared[0]
+        where, reason = shared[0]
         more = f" (and {len(shared) - 1} more like it)" if len(shared) > 1 else ""
         yield _reason(
-            reason.model_copy(update={"message": f"{reason.message}{more}"}), f"  {_shown(battery)}: "
+            reason.model_copy(update={"message": f"{reason.message}{more}"}), f"  {_shown(where)}: "
         )
 
 
@@ -177,8 +178,8 @@ def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
         table.add_column(name, justify="left" if name in ("battery", "verdict") else "right")
     for endpoint in endpoints:
         table.add_row(
-            _shown(endpoint.battery),
-            str(endpoint.n),
+            _shown(endpoint.key.label),
+            str(endpoint.clusters),
             _percent(endpoint.reference_rate),
             _percent(endpoint.candidate_rate),
             _points(endpoint.difference),

@@ -74,9 +74,9 @@ def _audit(evidence: ContrastEvidence) -> Seen:
 
 
 def _endpoint(evidence: ContrastEvidence, report: ContrastReport, rules: Rules) -> Seen:
-    failed = {(e.battery, e.scorer) for e in report.endpoints if e.verdict is Verdict.failed}
+    failed = {e.key for e in report.endpoints if e.verdict is Verdict.failed}
     n = max((len(e.reference) for e in evidence.endpoints), default=0)
-    needed = [needed_for_endpoint(e, rules) for e in evidence.endpoints if (e.battery, e.scorer) in failed]
+    needed = [needed_for_endpoint(e, rules) for e in evidence.endpoints if e.key in failed]
     return Seen("endpoint", bool(failed), None, n, min((k for k in needed if k is not None), default=None))
 
 

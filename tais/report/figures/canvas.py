@@ -65,7 +65,7 @@ def label_of(contrast: ContrastReport, endpoint: EndpointReport | None = None, l
     """Return a short name that is safe in a figure."""
     name = f"{contrast.candidate} against {contrast.reference}"
     if endpoint is not None:
-        name = f"{endpoint.battery} / {endpoint.scorer}"
+        name = f"{endpoint.key.label} / {endpoint.scorer}"
     return one_line(name, limit)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tais.common.text import one_line
+from tais.records import stratum_label
 from tais.report.figures.canvas import LINES, SERIES, Drawn, canvas, label_of
 from tais.report.figures.svg import COLOURS
 from tais.report.wording import percent, share
@@ -38,7 +39,7 @@ def _contamination(
     figure, axes = canvas()
     for index, endpoint in enumerate(endpoints[:_MOST_CURVES]):
         curve = endpoint.curve
-        name = one_line(f"{endpoint.battery} / {endpoint.scorer}", 30)
+        name = one_line(f"{stratum_label(endpoint.battery, endpoint.stratum)} / {endpoint.scorer}", 30)
         axes.plot(curve.share, curve.not_pass, color=SERIES[index], linestyle="-", label=name)
         if curve.fail:
             axes.plot(curve.share, curve.fail, color=SERIES[index], linestyle="--")

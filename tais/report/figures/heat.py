@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tais.common.text import one_line
+from tais.records import EndpointKey
 from tais.report.figures.canvas import WIDTH, Drawn
 from tais.report.figures.svg import COLOURS
-from tais.report.tables.sweep import Column, SweepView, ValueRow, shown_columns, sweep_view
+from tais.report.tables.sweep import SweepView, ValueRow, shown_columns, sweep_view
 from tais.report.wording import NONE, points, signed
 from tais.verdict.report import EndpointReport, Report
 
@@ -68,8 +69,8 @@ def _frame(rows: int, columns: int) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _header(axes: Axes, columns: Sequence[Column]) -> None:
-    names = ["identical", *(one_line(battery, 18) for battery, _ in columns)]
+def _header(axes: Axes, columns: Sequence[EndpointKey]) -> None:
+    names = ["identical", *(one_line(column.label, 18) for column in columns)]
     for x, name in enumerate(names):
         axes.text(
             x + 0.4, -0.25, name, rotation=30, rotation_mode="anchor", ha="left", va="bottom", fontsize=9
@@ -127,15 +128,15 @@ def _caption(view: SweepView, shown: int) -> str:
     )
 
 
-def _words(rows: Sequence[ValueRow], columns: Sequence[Column]) -> str:
+def _words(rows: Sequence[ValueRow], columns: Sequence[EndpointKey]) -> str:
     """Say every row of the figure."""
     said = []
     for row in rows:
         cells = [] if row.identity is None else [f"{100 * row.identity:.2f} % identical"]
-        for battery, scorer in columns:
-            endpoint = row.endpoint((battery, scorer))
+        for column in columns:
+            endpoint = row.endpoint(column)
             if endpoint is not None:
-                cells.append(f"{one_line(battery, 40)} {points(endpoint.difference)}")
+                cells.append(f"{one_line(column.label, 40)} {points(endpoint.difference)}")
         said.append(
             f"{one_line(row.axis, 40)} {one_line(row.value, 40)}: {', '.join(cells) or 'no contrast'}"
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tais.common.text import one_line
 from tais.manifest.model import Hypothesis
+from tais.records import stratum_label
 from tais.report.html.details import Rows, detail_rows
 from tais.report.wording import (
     NONE,
@@ -163,7 +164,7 @@ def _endpoint_leak(control: str, endpoint: EndpointLeaks) -> LeakView:
         said = f"{share(titrated.share)}: {points(titrated.difference)}, {titrated.verdict}"
     return LeakView(
         control=control,
-        endpoint=one_line(f"{endpoint.battery} / {endpoint.scorer}"),
+        endpoint=one_line(f"{stratum_label(endpoint.battery, endpoint.stratum)} / {endpoint.scorer}"),
         not_pass=Cell(share(endpoint.not_pass), _share_interval(endpoint.not_pass_interval)),
         fail=Cell(share(endpoint.fail), _share_interval(endpoint.fail_interval)),
         identity="",

@@ -33,6 +33,7 @@ _ELSEWHERE = {
     "conformance",
     "cost",
     "sweep",
+    "categories",
 }
 
 Rows = list[tuple[str, str]]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tais.common.text import code_point, is_hidden, one_line
+from tais.records import stratum_label
 from tais.report.wording import contrast_name
 from tais.verdict.report import ContrastReport, DivergenceReport, ItemReport, Report, TextReport
 
@@ -54,14 +55,14 @@ class ItemView:
 def item_views(report: Report) -> list[ItemView]:
     """Return the items of all contrasts, in the report's order."""
     kept = [item for c in report.contrasts if c.items for item in c.items.kept]
-    batteries = {name: index for index, name in enumerate(sorted({item.battery for item in kept}))}
+    batteries = {name: index for index, name in enumerate(sorted({_where(item) for item in kept}))}
     views = []
     for index, contrast in enumerate(report.contrasts):
         found = contrast.items.kept if contrast.items else ()
         tokens = {(d.battery, d.item_id, d.repeat): d for d in contrast.identity.first_divergences}
         for item in found:
             divergence = tokens.get((item.battery, item.item_id, item.repeat))
-            views.append(_item_view(item, contrast, (index, batteries[item.battery]), divergence))
+            views.append(_item_view(item, contrast, (index, batteries[_where(item)]), divergence))
     return views
 
 
@@ -73,7 +74,7 @@ def _item_view(
         contrast=numbers[0],
         contrast_name=one_line(contrast_name(contrast)),
         battery=numbers[1],
-        battery_name=one_line(item.battery),
+        battery_name=one_line(_where(item)),
         item_id=one_line(item.item_id),
         kind=kind,
         kinds=kinds,
@@ -93,6 +94,10 @@ def _item_view(
     )
 
 
+def _where(item: ItemReport) -> str:
+    return stratum_label(item.battery, item.stratum)
+
+
 def _kind(item: ItemReport) -> tuple[str, str, str]:
     if not item.flipped:
         return "other words", "diverging", ""
@@ -103,7 +108,7 @@ def _kind(item: ItemReport) -> tuple[str, str, str]:
 
 
 def _place_words(item: ItemReport, contrast: ContrastReport, divergence: DivergenceReport | None) -> str:
-    parts = [item.battery, contrast_name(contrast)]
+    parts = [_where(item), contrast_name(contrast)]
     if item.repeat:
         parts.append(f"repeat {item.repeat}")
     if item.first_difference is None:

@@ -23,6 +23,7 @@ from tais.report.html.items import ItemView, count_lines, item_views
 from tais.report.meaning import says, says_not
 from tais.report.redact import redacted
 from tais.report.tables.audit import audit_tables
+from tais.report.tables.categories import category_tables
 from tais.report.tables.cost import cost_tables
 from tais.report.tables.people import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
 from tais.report.tables.scorers import scorer_tables
@@ -123,6 +124,7 @@ def _views(report: Report) -> dict[str, object]:
         "endpoint_columns": ENDPOINT_COLUMNS,
         "audits": audits,
         "sweeps": sweeps,
+        "categories": category_tables(report),
         "opinions": opinions,
         "costs": costs,
         "details": detail_rows(report.details),

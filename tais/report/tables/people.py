@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tais.common.text import one_line
+from tais.records import stratum_label
 from tais.report.wording import NONE, percent
 from tais.verdict.adjudication import AdjudicationReport, FlipsReport, RaterReport
 
@@ -53,7 +54,7 @@ def _flip_row(flips: FlipsReport) -> list[str]:
         low_high = f"{percent(flips.wilson[0])} to {percent(flips.wilson[1])}"
     return [
         one_line(f"{flips.candidate} against {flips.reference}"),
-        one_line(f"{flips.battery}/{flips.scorer}"),
+        one_line(f"{stratum_label(flips.battery, flips.stratum)}/{flips.scorer}"),
         _DIRECTIONS[flips.direction],
         f"{flips.items:,}",
         f"{flips.decided:,}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tais.common.text import one_line
+from tais.records import stratum_label
 from tais.report.tables.table import WordTable
 from tais.report.wording import (
     MINUS,
@@ -80,6 +81,10 @@ def _name(name: str | None) -> str:
     return NONE if name is None else one_line(name, _NAME)
 
 
+def _where(found: Agreement) -> str:
+    return NONE if found.battery is None else _name(stratum_label(found.battery, found.stratum))
+
+
 def _count(value: float | None) -> str:
     return NONE if value is None else f"{value:,.0f}"
 
@@ -96,7 +101,7 @@ def _agreements(report: Report) -> Iterator[tuple[str, ...]]:
         kappa, error = found.kappa, found.standard_error
         said = "not defined: one outcome throughout" if kappa is None else f"{kappa:.3f}".replace("-", MINUS)
         yield (
-            _name(found.battery),
+            _where(found),
             f"{_name(found.first)}, {_name(found.second)}",
             _count(found.n),
             percent(found.observed),
@@ -112,7 +117,7 @@ def _confusion(report: Report) -> Iterator[tuple[str, ...]]:
             for two, count in row.items():
                 if one != two:
                     cells = (_name(found.first), _name(one), _name(found.second), _name(two))
-                    yield (_name(found.battery), *cells, _count(count))
+                    yield (_where(found), *cells, _count(count))
 
 
 def _endpoints(report: Report) -> Iterator[tuple[ContrastReport, EndpointReport]]:
@@ -152,4 +157,4 @@ def _differing(report: Report) -> Iterator[tuple[str, ...]]:
                 f"{_name(found.first)}: {_name(item.first)}",
                 f"{_name(found.second)}: {_name(item.second)}",
             )
-            yield (_name(found.battery), _name(item.item_id), _name(item.arm), *said)
+            yield (_where(found), _name(item.item_id), _name(item.arm), *said)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tais.common.text import one_line
+from tais.records import EndpointKey
 from tais.report.tables.table import WordTable
 from tais.report.wording import NONE, percent, points
 from tais.verdict.report import ContrastReport, EndpointReport, Report, Verdict
@@ -14,9 +15,6 @@ __all__ = ["Cell", "SweepView", "ValueRow", "sweep_tables", "sweep_view"]
 
 _NAME = 40
 _ORDER = {Verdict.failed: 0, Verdict.inconclusive: 1, Verdict.passed: 2}
-
-Column = tuple[str, str]
-"""Battery and scorer of an endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +44,10 @@ class ValueRow:
         """The worst verdict; None where the value stood in no contrast."""
         return min((c.verdict for c in self.contrasts), key=lambda v: _ORDER[v], default=None)
 
-    def endpoint(self, column: Column) -> EndpointReport | None:
+    def endpoint(self, column: EndpointKey) -> EndpointReport | None:
         """Return the endpoint with the largest difference either way."""
         found = [
-            e
-            for c in self.contrasts
-            for e in c.endpoints
-            if (e.battery, e.scorer) == column and e.difference is not None
+            e for c in self.contrasts for e in c.endpoints if e.key == column and e.difference is not None
         ]
         return max(found, key=lambda e: abs(e.difference or 0.0), default=None)
 
@@ -62,7 +57,7 @@ class SweepView:
     """A sweep as figures and tables show it."""
 
     axes: tuple[str, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[EndpointKey, ...]
     rows: tuple[ValueRow, ...]
     cells: tuple[Cell, ...]
 
@@ -86,7 +81,7 @@ def sweep_view(report: Report) -> SweepView | None:
     )
     if not cells:
         return None
-    columns = dict.fromkeys((e.battery, e.scorer) for cell in cells for e in cell.contrast.endpoints)
+    columns = dict.fromkeys(e.key for cell in cells for e in cell.contrast.endpoints)
     rows = tuple(
         ValueRow(axis.name, value, tuple(c.contrast for c in cells if c.values[index] == value))
         for index, axis in enumerate(swept.axes)
@@ -100,7 +95,7 @@ def sweep_tables(report: Report) -> list[WordTable]:
     view = sweep_view(report)
     if view is None:
         return []
-    ends = tuple(one_line(f"{battery} / {scorer}", _NAME) for battery, scorer in view.columns)
+    ends = tuple(one_line(f"{column.label} / {column.scorer}", _NAME) for column in view.columns)
     return [
         WordTable(
             "Sweep by value",
@@ -130,7 +125,7 @@ def _by_value(view: SweepView) -> Iterator[tuple[str, ...]]:
 
 def _by_cell(view: SweepView) -> Iterator[tuple[str, ...]]:
     for cell in view.cells:
-        own = {(e.battery, e.scorer): e for e in cell.contrast.endpoints}
+        own = {e.key: e for e in cell.contrast.endpoints}
         yield (
             *(one_line(value, _NAME) for value in cell.values),
             cell.contrast.verdict.value,
@@ -143,10 +138,10 @@ def _difference(endpoint: EndpointReport | None) -> str:
     return NONE if endpoint is None else points(endpoint.difference)
 
 
-def shown_columns(view: SweepView, most: int) -> Sequence[Column]:
+def shown_columns(view: SweepView, most: int) -> Sequence[EndpointKey]:
     """Return the columns that a figure has room for: those with the largest differences."""
 
-    def size(column: Column) -> float:
+    def size(column: EndpointKey) -> float:
         found = [row.endpoint(column) for row in view.rows]
         return max((abs(e.difference or 0.0) for e in found if e is not None), default=0.0)
 

@@ -21,6 +21,7 @@ from tais.verdict.details.contrast import (
 )
 from tais.verdict.details.endpoint import (
     Bootstrap,
+    Category,
     EndpointLooks,
     Flips,
     Intervals,
@@ -54,6 +55,7 @@ DETAILS: dict[str, type] = {
     "endpoint.sequential": EndpointLooks,
     "endpoint.second_scorers": SecondScorer,
     "endpoint.judge_error": JudgeError,
+    "endpoint.categories": Category,
     "contrast.sequential": ContrastLooks,
     "contrast.any_differs": AnyDiffers,
     "contrast.pooled": PooledBatteries,

@@ -39,6 +39,7 @@ class AdjustedEndpoint(Lenient):
     """McNemar's p-value of one endpoint, adjusted for their number."""
 
     battery: str | None = None
+    stratum: str | None = None
     scorer: str | None = None
     p: Number | None = None
 
@@ -51,9 +52,10 @@ class AnyDiffers(Lenient):
 
 
 class PooledBatteries(Lenient):
-    """Mantel-Haenszel summary of one scorer over its batteries."""
+    """Mantel-Haenszel summary of one scorer and one expectation over its batteries."""
 
     scorer: str | None = None
+    stratum: str | None = None
     batteries: tuple[str, ...] = ()
     n: Number | None = None
     difference: Number | None = None
@@ -92,6 +94,7 @@ class EndpointLeaks(Lenient):
     """How small a leak shows in one endpoint."""
 
     battery: str | None = None
+    stratum: str | None = None
     scorer: str | None = None
     passes_clean: bool | None = None
     control_difference: Number | None = None

@@ -9,6 +9,7 @@ from tais.verdict.lenient import Lenient, Number
 
 __all__ = [
     "Bootstrap",
+    "Category",
     "EndpointLooks",
     "Flips",
     "Intervals",
@@ -88,6 +89,21 @@ class Null(Lenient):
     sign_flip_h_quantile: Number | None = None
     cutoff_usable: bool | None = None
     usable_from_n: int | None = None
+
+
+class Category(Lenient):
+    """The items of one category; see :mod:`tais.verdict.categories`."""
+
+    category: str | None = None
+    n: int | None = None
+    """Clusters."""
+    reference_rate: Number | None = None
+    candidate_rate: Number | None = None
+    difference: Number | None = None
+    ci: Interval | None = None
+    p: Number | None = None
+    adjusted_p: Number | None = None
+    """For the false discovery rate over the categories of the endpoint."""
 
 
 class LaterAnswers(Lenient):

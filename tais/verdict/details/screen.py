@@ -16,6 +16,7 @@ class Dose(Lenient):
     reference: str | None = None
     property: str | None = None
     battery: str | None = None
+    stratum: str | None = None
     scorer: str | None = None
     doses: tuple[Number, ...] = ()
     slope: Number | None = None
@@ -58,6 +59,7 @@ class Agreement(Lenient):
     """How far the deciding scorer of a battery agrees with another one."""
 
     battery: str | None = None
+    stratum: str | None = None
     first: str | None = None
     second: str | None = None
     n: Number | None = None
