@@ -288,7 +288,7 @@ def _configuration_findings(
         if differing:
             first = differing[0]
             yield Finding(
-                code=f"{part}_differs",
+                code="resolved_differs" if part == "resolved" else "environment_differs",
                 message=f"the {what} differs in more than the manifest says: {len(differing)} fields, "
                 f"first {first.key} ({first.reference!r} against {first.candidate!r})",
                 values={"fields": [difference._asdict() for difference in differing[:50]]},

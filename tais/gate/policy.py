@@ -38,8 +38,9 @@ Day = Annotated[date, BeforeValidator(_plain_date)]
 
 
 def _allowable(code: str) -> str:
-    if CODES[check_code(code)].never_allowed:
-        raise ValueError(f"the reason {code!r} can never be allowed. See docs/codes.md")
+    known = CODES[check_code(code)]
+    if known.never_allowed:
+        raise ValueError(f"may not hold {code!r}. {known.remedy}. See docs/codes.md")
     return code
 
 
