@@ -1,4 +1,4 @@
-"""What a comparison of two runs must say of itself: its claim with the reasons, and the rules of both runs."""
+"""What a comparison of two runs says of itself: its claim with the reasons, and the rules of both runs."""
 
 from __future__ import annotations
 

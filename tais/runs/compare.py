@@ -35,7 +35,7 @@ from tais.runs.derive import Part, cite, derive
 from tais.scoring.replies import copy_replies
 from tais.verdict.report import Report
 
-__all__ = ["Comparison", "Side", "compare_runs"]
+__all__ = ["Comparison", "Side", "compare_runs", "served_otherwise"]
 
 
 _SUPPORT = (Role.calibration, Role.positive_control)
@@ -260,10 +260,10 @@ class _Comparing:
         )
 
     def _not_lossless(self) -> tuple[str, ...]:
-        """Return what stands between the two stacks and the claim, as in one manifest and of where they ran."""
+        """Return what stands between the two stacks and the claim: as in one manifest, and where they ran."""
         arms = [lock.arms[side.arm] for side, lock in zip((self.old, self.new), self.locks, strict=True)]
         engines = [read_engine(side.folder) for side in (self.old, self.new)]
-        return (*why_not_lossless(*arms), *_served_otherwise(arms[0].engine, *engines))
+        return (*why_not_lossless(*arms), *served_otherwise(arms[0].engine, *engines))
 
     def _cite(self, side: Side, lock: Lock) -> dict[str, JsonValue]:
         cited: dict[str, JsonValue] = {**cite(side.run_dir), "arm": side.arm, "verified": self.verified}
@@ -274,7 +274,7 @@ class _Comparing:
         yield Part(self.new.run_dir, self.new.arm, self.name)
 
 
-def _served_otherwise(engine: str, old: EngineRecord, new: EngineRecord) -> Iterator[str]:
+def served_otherwise(engine: str, old: EngineRecord, new: EngineRecord) -> Iterator[str]:
     """Yield in which version and on which device the arms ran, where that differs between two runs."""
     for name in _ENGINE_PACKAGES.get(engine, ()):
         before, now = old.versions.get(name), new.versions.get(name)

@@ -1,4 +1,4 @@
-"""The closed vocabulary of reasons: no code in the source that the table lacks, and a page that follows it."""
+"""The closed vocabulary of reasons: the table holds every code of the source, and the page follows it."""
 
 from __future__ import annotations
 
@@ -122,7 +122,15 @@ def test_the_walk_finds_codes_as_they_are_written(source: str, codes: list[str])
     assert list(codes_of(ast.parse(source))) == codes
 
 
-@pytest.mark.parametrize("source", ["reason(f'screen_{x}', m)", "note('a' + b, m)", "reason(unknown, m)", "def f(code):\n    reason(code, m)"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "reason(f'screen_{x}', m)",
+        "note('a' + b, m)",
+        "reason(unknown, m)",
+        "def f(code):\n    reason(code, m)",
+    ],
+)
 def test_a_code_that_is_put_together_is_refused(source: str) -> None:
     with pytest.raises(AssertionError, match="write the code out"):
         list(codes_of(ast.parse(source)))

@@ -1,7 +1,7 @@
 """Makes docs/codes.md from the table of reason codes.
 
-    python tools/tables/codes.py          # writes it
-    python tools/tables/codes.py --check  # says whether it is up to date
+python tools/tables/codes.py          # writes it
+python tools/tables/codes.py --check  # says whether it is up to date
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
 _HEAD = """\
 # Reason codes
 
-Every reason and note of a report has a code. The list is closed: a policy ([gate.md](gate.md)) that names another one is
-refused with the nearest that there is. `tools/tables/codes.py` makes this page from the table that TAIS itself reads.
+Every reason and note of a report has a code. The list is closed: a policy ([gate.md](gate.md)) that
+names another one is refused with the nearest that there is. `tools/tables/codes.py` makes this page from
+the table that TAIS itself reads.
 
-**Effect** is the most that a code does: *fails*; *blocks* a pass (the verdict is inconclusive at best); *points* to a
-reason below it; explains a pass (*passes*); or is a *note* and decides nothing. Where a contrast does not claim to be
-lossless, or is no screen, a code may be a note.
+**Effect** is the most that a code does: *fails*; *blocks* a pass (the verdict is inconclusive at best);
+*points* to a reason below it; explains a pass (*passes*); or is a *note* and decides nothing. Where a
+contrast does not claim to be lossless, or is no screen, a code may be a note.
 
-**Allowed**: *yes* may stand in `allowed_reasons` and then lets an inconclusive verdict through; *never* is refused there, and
-`allow_inconclusive` does not cover it; for all others the key has no effect. `refused_reasons` takes every code.
+**Allowed**: *yes* may stand in `allowed_reasons` and then lets an inconclusive verdict through; *never*
+is refused there, and `allow_inconclusive` does not cover it; for all others the key has no effect.
+`refused_reasons` takes every code.
 """
 _TITLES = {"endpoint": "Of an endpoint", "contrast": "Of a contrast", "screen": "Of the screen"}
 

@@ -90,7 +90,8 @@ _AUDIT: Mapping[str, Code] = {
     ),
     "divergences_explained": _Note("Divergences are ties, or within the numerical band.", ""),
     "divergences_unconfirmed": _Note(
-        "Tokens lie outside the band and no float32 check was made.", "Audit on a machine with room for float32"
+        "Tokens lie outside the band and no float32 check was made.",
+        "Audit on a machine with room for float32",
     ),
     "divergences_unexplained": _Blocks(
         "Divergences have no known cause, which caps a claim to be lossless.", "Audit them: audit: true"

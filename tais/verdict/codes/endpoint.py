@@ -19,7 +19,9 @@ _NOISE = "Nothing, or run the A/A contrast with more items"
 
 ENDPOINT_CODES: Mapping[str, Code] = {
     "equivalent": _Passes("The interval of the difference lies within the margin on both sides.", ""),
-    "not_inferior": _Passes("The interval of the difference keeps clear of the margin on the worse side.", ""),
+    "not_inferior": _Passes(
+        "The interval of the difference keeps clear of the margin on the worse side.", ""
+    ),
     "difference_outside_margin": _Fails(
         "The interval of the difference lies wholly beyond the margin on one side.",
         "Read the changed answers; the stack answers otherwise here",

@@ -18,7 +18,9 @@ _CONTROL = "Add a positive control of this reference that is caught on this batt
 SCREEN_CODES: Mapping[str, Code] = {
     "screen_passed": _Points("A screened contrast passes.", ""),
     "screen_failed": _Points("A screened contrast fails.", "Read the reasons of that contrast"),
-    "screen_inconclusive": _Points("A screened contrast is inconclusive.", "Read the reasons of that contrast"),
+    "screen_inconclusive": _Points(
+        "A screened contrast is inconclusive.", "Read the reasons of that contrast"
+    ),
     "no_screen_contrast": _Blocks(
         "No contrast has the role screen, as in a recording.",
         "Add a contrast, or compare the recording with another run (tais compare)",
