@@ -1,4 +1,4 @@
-"""The version of the verdict rules: a lock names it, so that changed rules are not taken for a changed run."""
+"""The version of the verdict rules. A lock names it: changed rules are not taken for a changed run."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_a_reason_that_tais_does_not_know_is_refused_with_the_nearest(key: str, 
     with pytest.raises(ManifestError) as caught:
         load_policy(path)
     assert "'interval_cross_margin'. Did you mean 'interval_crosses_margin'?" in str(caught.value)
-    assert f"policy.yaml:4 ({key}[1])" in str(caught.value)
+    assert str(caught.value).startswith(f"{key}[1] ({path}:4): ")
     assert caught.value.exit_code == 2
 
 
