@@ -14,10 +14,13 @@ from pathlib import Path
 
 from tais.analysis.arm_table import ArmTable, Telemetry, load_arm
 from tais.analysis.attribution import fold_audit
+from tais.analysis.comparison import comparison_findings
 from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.token_law import fold_conformance
+from tais.manifest.lossless import known_lossy, same_weights, why_not_lossless
+from tais.rundir.compared import compared_runs
 from tais.rundir.engine_record import EngineRecord, compare_resolved, read_engine
 from tais.rundir.items import Items
 from tais.rundir.layout import RunDir
@@ -199,24 +202,29 @@ def _evidence(
             *_configuration_findings(engines, contrast),
             *_origin_findings(run, contrast),
             *_fault_findings(arm),
+            *comparison_findings(lock, contrast),
         ),
         evidence="teacher_forced" if only else "matched",
         audit=audit,
         conformance=law,
         greedy=greedy,
-        lossy_by_design=_lossy_by_design(contrast, arm),
+        lossy_by_design=_lossy_by_design(lock, contrast),
         tokens_per_answer=telemetry.tokens / telemetry.answers if telemetry.answers else None,
         candidate_properties=_properties(arm),
     )
 
 
-# Settings that make another target of the same stack.
-_TARGET = {"engine", "model", "revision", "dtype", "engine_args.quantization", "engine_args.hf_overrides"}
+def _lossy_by_design(lock: Lock, contrast: LockedContrast) -> bool:
+    """Return whether the same target speculates by a rule that is meant to be lossy.
 
-
-def _lossy_by_design(contrast: LockedContrast, arm: LockedArm) -> bool:
-    speculates = arm.speculative_config is not None
-    return speculates and not contrast.lossless and not _TARGET & set(contrast.differences)
+    It is where the rule is known, and where somebody wrote ``lossless: false``. Where the claim falls by
+    default (other parallelism, another device or version), nobody said so.
+    """
+    reference, candidate = (lock.arms[name] for name in contrast.sides)
+    if contrast.lossless or candidate.speculative_config is None or not same_weights(reference, candidate):
+        return False
+    by_default = compared_runs(lock) is not None or bool(why_not_lossless(reference, candidate))
+    return known_lossy(candidate) is not None or not by_default
 
 
 def _most(contrast: LockedContrast) -> int:
@@ -281,7 +289,7 @@ def _configuration_findings(
         if differing:
             first = differing[0]
             yield Finding(
-                code=f"{part}_differs",
+                code="resolved_differs" if part == "resolved" else "environment_differs",
                 message=f"the {what} differs in more than the manifest says: {len(differing)} fields, "
                 f"first {first.key} ({first.reference!r} against {first.candidate!r})",
                 values={"fields": [difference._asdict() for difference in differing[:50]]},

@@ -81,7 +81,8 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
     trusted_keys
         Keys that the caller trusts. A key is never taken from the run.
     recompute
-        Whether to score and decide again from the samples, and compare with the report.
+        Whether to score and decide again from the samples, and compare with the report. A run that other
+        verdict rules decided is not: they would lead elsewhere, and that says nothing of the run.
 
     Raises
     ------
@@ -117,12 +118,14 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
     }
     for name, got in ((LOCK_BUNDLE, locked), (RUN_BUNDLE, signed), (TEST_BUNDLE, result)):
         _check_statement(run_dir / name, got.statement, expected[name])
-    beside = ""
-    if recompute:
+    changed, beside = lock.rules_changed, ""
+    if recompute and changed:
+        beside = f"{changed}: authentic, not recomputed"
+    elif recompute:
         from tais.attest.recompute import check_recomputed
 
         beside = check_recomputed(run_dir, lock, report, files)
-    return VerifiedRun(run_dir, read, lock, signed.key, *times, files, recompute, beside)
+    return VerifiedRun(run_dir, read, lock, signed.key, *times, files, recompute and not changed, beside)
 
 
 def _read(run_dir: Path, name: str, kind: str, keys: tuple[PublicKey, ...]) -> _Read:

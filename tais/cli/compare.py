@@ -72,6 +72,8 @@ def compare(
 
 
 def _print(made: Comparison) -> None:
+    for sentence in made.said:
+        say(sentence)
     for name, verdict in made.upgrade["verdicts"].items():
         say(f"{name}: {verdict}")
     for entry in made.upgrade["batteries"]:

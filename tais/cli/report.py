@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tais.cli.console import say
 from tais.cli.views.report import render_text
 from tais.common.files import write_atomic
 from tais.report.render import render
@@ -56,7 +57,11 @@ def report(
     """
     # Loads pyarrow, which help does without.
     from tais.analysis.analyse import recompute
+    from tais.rundir.lock import read_lock
 
+    changed = read_lock(run_dir).rules_changed
+    if changed:
+        say(f"note: {changed}: the verdict shown may be another than the run's own")
     decided = with_renderer(recompute(run_dir))
     if format is Format.terminal:
         text = render_text(decided, run_dir)

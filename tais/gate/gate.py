@@ -95,10 +95,12 @@ def gate_run(
             "no key is trusted",
             remedy="Name one with --key PUB.pem, TAIS_TRUSTED_KEY, or trusted_keys in the policy",
         )
-    run = verify_run(run_dir, [entry.key for entry in trusted.values()], recompute or policy.recompute)
+    again = recompute or policy.recompute
+    run = verify_run(run_dir, [entry.key for entry in trusted.values()], again)
     _check_key(run, trusted[run.key.fingerprint])
     stale = _stale(run, manifest) if manifest is not None else ()
-    return GateResult(run, (*stale, *judge(run, policy, now)))
+    missed = _not_recomputed(run) if again and not run.recomputed else ()
+    return GateResult(run, (*stale, *missed, *judge(run, policy, now)))
 
 
 def judge(run: VerifiedRun, policy: Policy, now: datetime) -> tuple[Objection, ...]:
@@ -122,6 +124,10 @@ def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
         yield Objection("manifest_differs", said)
     if len(changed) > _NAMED:
         yield Objection("manifest_differs", f"and {len(changed) - _NAMED} more such differences")
+
+
+def _not_recomputed(run: VerifiedRun) -> Iterator[Objection]:
+    yield Objection("not_recomputed", f"the samples were not shown to lead to the report: {run.not_compared}")
 
 
 def _trusted(policy: Policy, keys: Iterable[PublicKey]) -> dict[str, _Trusted]:

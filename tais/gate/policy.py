@@ -10,11 +10,13 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from tais.common.models import Strict
 from tais.errors import ManifestError
 from tais.manifest.model import Role
+from tais.manifest.rules_version import RULES_VERSION
+from tais.verdict.codes import CODES, check_code
 
 __all__ = ["BatteryRule", "ContrastRule", "Policy", "SensitivityRule", "TrustedKey", "Waiver", "load_policy"]
 
@@ -33,6 +35,18 @@ def _plain_date(value: object) -> date:
 
 
 Day = Annotated[date, BeforeValidator(_plain_date)]
+
+
+def _allowable(code: str) -> str:
+    known = CODES[check_code(code)]
+    if known.never_allowed:
+        raise ValueError(f"may not hold {code!r}. {known.remedy}. See docs/codes.md")
+    return code
+
+
+Code = Annotated[Text, AfterValidator(check_code)]
+"""A reason code that TAIS knows."""
+Allowable = Annotated[Text, AfterValidator(_allowable)]
 
 
 class BatteryRule(Strict):
@@ -107,9 +121,9 @@ class Policy(Strict):
     sensitivity: SensitivityRule = SensitivityRule()
     trusted_keys: tuple[TrustedKey, ...] = ()
     allow_inconclusive: bool = False
-    allowed_reasons: tuple[Text, ...] = ()
+    allowed_reasons: tuple[Allowable, ...] = ()
     """An inconclusive verdict passes where each of its deciding reasons has one of these codes."""
-    refused_reasons: tuple[Text, ...] = ()
+    refused_reasons: tuple[Code, ...] = ()
     """Codes, of notes too, that stop the gate wherever they stand in a screen contrast."""
     allow_limit: bool = False
     """Whether a run with ``--limit`` may pass."""
@@ -121,6 +135,8 @@ class Policy(Strict):
     max_flips: int | None = Field(None, ge=0)
     """Items per screen contrast that may go from safe to unsafe without a waiver; null does not count."""
     waivers: tuple[Waiver, ...] = ()
+    rules_version: int = Field(RULES_VERSION, ge=1)
+    """Version of the verdict rules that must have decided the run."""
     recompute: bool = False
     """Whether the samples must be shown to lead to the report."""
 

@@ -11,6 +11,7 @@ from tais.attest.verify import VerifiedRun
 from tais.gate.policy import Policy
 from tais.manifest.model import Role
 from tais.rundir.lock_model import LockedBattery
+from tais.verdict.codes import CODES
 from tais.verdict.details import LISTED_ITEMS, detail, listed
 from tais.verdict.details.contrast import ShownSensitivity
 from tais.verdict.details.endpoint import Flips
@@ -33,13 +34,7 @@ Requirement = Callable[[VerifiedRun, Policy, datetime], Iterator[Objection]]
 # Clocks of two machines; more than this is a wrong date.
 _CLOCK_SKEW = timedelta(hours=1)
 # These only say that something below them decides.
-_WRAPPERS = {
-    "endpoint_failed",
-    "endpoint_inconclusive",
-    "screen_failed",
-    "screen_inconclusive",
-    "screen_passed",
-}
+_WRAPPERS = {name for name, code in CODES.items() if code.says == "points"}
 
 
 def drill(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
@@ -56,8 +51,10 @@ def verdict(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objecti
         yield Objection("verdict_fail", f"the verdict is fail: {_first(report)}")
     elif report.verdict is Verdict.inconclusive:
         codes = deciding_codes(report)
-        known = sorted(codes - set(policy.allowed_reasons))
-        allowed = policy.allow_inconclusive or (bool(codes) and not known)
+        # What may never be allowed by name is not allowed unnamed either.
+        never = any(CODES[code].never_allowed for code in codes & CODES.keys())
+        named = bool(codes) and codes <= set(policy.allowed_reasons)
+        allowed = not never and (policy.allow_inconclusive or named)
         message = f"the verdict is inconclusive: {_first(report)}"
         listed = ", ".join(sorted(codes))
         if allowed:
@@ -217,8 +214,19 @@ def flips(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection
             yield Objection("flips_above_policy", message)
 
 
+def rules_version(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse a run that other verdict rules decided than the policy asks for."""
+    if run.lock.rules_version != policy.rules_version:
+        message = (
+            f"version {run.lock.rules_version} of the verdict rules decided this run, and version "
+            f"{policy.rules_version} is asked for: run the screen again, or name rules_version in the policy"
+        )
+        yield Objection("rules_version", message)
+
+
 REQUIREMENTS: tuple[Requirement, ...] = (
     drill,
+    rules_version,
     verdict,
     contrasts,
     batteries,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +13,7 @@ from tais.common.differences import same_json
 from tais.common.models import Strict
 from tais.errors import ManifestError
 from tais.manifest.expanded_sweep import Swept
+from tais.manifest.lossless import same_weights, why_not_lossless
 
 __all__ = [
     "ENGINE_NAMES",
@@ -42,9 +42,6 @@ TEACHER_NAMES = ("vllm", "transformers", "openai", "reference", "fake")
 
 ENGINE_NAMES = ("vllm", "openai", "transformers", "reference", "fake", "import")
 """Names of the rows of :data:`tais.engines.ENGINES`, which stands above this room."""
-
-# Engine arguments that load other weights from the same model and revision, or sample another law.
-_WEIGHT_ARGS = ("quantization", "hf_overrides", "antidistillation")
 
 MEMORY = re.compile(r"([1-9]\d{0,9}) ?(MB|MiB|GB|GiB|TB|TiB)", re.ASCII)
 
@@ -234,13 +231,13 @@ class Manifest(Strict):
     def is_lossless(self, contrast: Contrast) -> bool:
         """Return whether a contrast claims that the candidate chooses the reference's tokens.
 
-        Unless it says so itself, it does where both arms serve the same target weights (model and
-        revision, loaded alike) in the same dtype on the same engine. Imported outputs claim nothing.
+        Unless it says so itself, it does where :func:`tais.manifest.lossless.why_not_lossless` knows of
+        nothing against it: both arms serve the same target weights in the same dtype on the same engine,
+        with the same parallelism, attention and cache, and use no method known to be lossy.
         """
         if contrast.lossless is not None:
             return contrast.lossless
-        reference, candidate = self.arms[contrast.reference], self.arms[contrast.candidate]
-        return reference.model is not None and _target(reference) == _target(candidate)
+        return not why_not_lossless(self.arms[contrast.reference], self.arms[contrast.candidate])
 
     def audit_of(self, contrast: Contrast) -> Literal["none", "divergences", "full", "only"]:
         """Return what of the candidate's answers the reference stack scores.
@@ -254,7 +251,7 @@ class Manifest(Strict):
             return "full" if contrast.audit else "none"
         reference, candidate = self.arms[contrast.reference], self.arms[contrast.candidate]
         greedy = self.sampling.temperature == 0
-        same = reference.model is not None and _target(reference) == _target(candidate)
+        same = same_weights(reference, candidate)
         return "divergences" if greedy and same and reference.engine in TEACHER_NAMES else "none"
 
     def stops_early(self, name: str) -> bool:
@@ -291,11 +288,6 @@ class Manifest(Strict):
         own = {"name", "resources"}
         first, second = (self.arms[name].model_dump(exclude=own) for name in (reference, candidate))
         return sorted(_differences(first, second), key=lambda difference: difference[0])
-
-
-def _target(arm: Arm) -> tuple[Any, ...]:
-    loaded = [json.dumps(arm.engine_args.get(key), sort_keys=True) for key in _WEIGHT_ARGS]
-    return (arm.engine, arm.model, arm.revision, arm.dtype, *loaded)
 
 
 def _differences(first: Any, second: Any, key: str = "") -> list[tuple[str, object, object]]:

@@ -12,6 +12,7 @@ from tais.common.files import sha256_file
 from tais.common.machine import package_versions
 from tais.errors import ManifestError, Place
 from tais.manifest.model import Arm, Manifest
+from tais.manifest.rules_version import RULES_VERSION
 from tais.manifest.steering_options import KEY
 from tais.plan.looks import plan_looks
 from tais.rundir.layout import LOCK
@@ -64,6 +65,7 @@ def build_lock(
         "sampling": manifest.sampling.model_dump(mode="json"),
         "rules": manifest.rules.model_dump(mode="json"),
         "versions": package_versions(),
+        "rules_version": RULES_VERSION,
         **optional,
     }
     # As it is read again: the same types, and what is nested in the order of the file.

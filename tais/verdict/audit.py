@@ -57,8 +57,8 @@ def _lossy(contrast: ContrastEvidence) -> Iterator[Weighed]:
     if contrast.audit is not None and _of(contrast.audit, "structural", "unconfirmed"):
         return
     message = (
-        "lossless: false is said of a speculative arm, and no token is there that the target would not have "
-        "chosen: the lossy rule was not applied, or these items do not show it"
+        "a speculative arm is meant to be lossy (its rule, or lossless: false), and no token is there that "
+        "the target would not have chosen: the lossy rule was not applied, or these items do not show it"
     )
     yield Verdict.inconclusive, reason("lossy_treatment_not_shown", message)
 

@@ -25,6 +25,11 @@ from tais.verdict.summary import contrast_details
 __all__ = ["decide", "stop_of"]
 
 _Judged = tuple[ContrastEvidence, tuple[EndpointResult, ...]]
+_SCREEN_CODES = {
+    Verdict.passed: "screen_passed",
+    Verdict.failed: "screen_failed",
+    Verdict.inconclusive: "screen_inconclusive",
+}
 
 
 def decide(evidence: ScreenEvidence) -> Report:
@@ -184,7 +189,7 @@ def _weigh(contrast: ContrastReport) -> tuple[Verdict, Reason]:
     arms = {"reference": contrast.reference, "candidate": contrast.candidate}
     if contrast.role is Role.screen:
         message = f"{name}: {contrast.verdict.value}"
-        return contrast.verdict, reason(f"screen_{contrast.verdict.name}", message, **arms)
+        return contrast.verdict, reason(_SCREEN_CODES[contrast.verdict], message, **arms)
     if contrast.role is Role.calibration:
         message = f"the stack does not pass against itself: {name} is {contrast.verdict.value}"
         return Verdict.inconclusive, reason("calibration_not_passed", message, **arms)

@@ -13,7 +13,9 @@ from tais.attest.bundle import open_bundle, seal
 from tais.attest.keys import generate
 from tais.attest.statement import LOCK_TYPE, RUN_TYPE, parse_statement
 from tais.common.differences import differences
+from tais.common.files import sha256_file
 from tais.errors import UsageError, VerificationError
+from tais.manifest.rules_version import RULES_VERSION
 from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE
 from tests.attest.runs import ASSETS, copy_run, overlay, resign, trusted_key
 
@@ -161,6 +163,23 @@ def test_recomputing_an_honest_run_gives_the_same_report(fresh: Path, signer: Si
     assert before == {path: path.stat().st_mtime_ns for path in fresh.rglob("*")}
 
 
+@pytest.mark.parametrize("version", [1, RULES_VERSION + 1])
+def test_a_run_under_other_rules_is_authentic_and_not_recomputed(
+    version: int, fresh: Path, signer: Signer
+) -> None:
+    """Its report may then come out otherwise, and that is no fault of the run."""
+    edit_json(fresh / "report.json", *ENDPOINT, "cohens_h", value=0.5)
+    edit_json(fresh / "manifest.lock.json", "rules_version", value=version)
+    edit_json(
+        fresh / "report.json", "facts", "lock", "sha256", value=sha256_file(fresh / "manifest.lock.json")
+    )
+    resign(fresh, signer)
+    run = verify_run(fresh, [signer.public], recompute=True)
+    assert not run.recomputed
+    assert run.not_compared.startswith(f"rules changed: this run was decided by version {version} of")
+    assert verify_run(fresh, [signer.public]).not_compared == ""
+
+
 def edit_json(path: Path, *keys: str | int, value: object) -> None:
     whole = json.loads(path.read_bytes())
     inner = whole
@@ -231,8 +250,6 @@ def test_a_part_that_cannot_be_read_fails_recomputing_in_one_line(fresh: Path, s
 def test_a_rule_edited_in_lock_and_report_alike_is_caught_by_recomputing(fresh: Path, signer: Signer) -> None:
     edit_json(fresh / "manifest.lock.json", "rules", "margin", value=0.2)
     edit_json(fresh / "report.json", "rules", "margin", value=0.2)
-    from tais.common.files import sha256_file
-
     digest = sha256_file(fresh / "manifest.lock.json")
     edit_json(fresh / "report.json", "facts", "lock", "sha256", value=digest)
     resign(fresh, signer)

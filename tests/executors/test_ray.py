@@ -373,6 +373,22 @@ def test_a_run_killed_beside_its_cluster_resumes(nodes: Nodes, two: Screen, tais
     assert not (run_dir / ".staging").exists()
 
 
+def test_a_fault_is_planted_on_this_machine_or_refused(two: Screen, tais: Tais) -> None:
+    """A worker of a cluster plants none, and the arm would be shown as sound."""
+    two.data["drill"] = True
+    two.data["arms"]["spec"] = {
+        "extends": "target",
+        "speculative_config": dict(SPECULATION),
+        "fault": {"name": "accept_all"},
+    }
+    two.data["contrasts"] = [{"reference": "target", "candidate": "spec"}]
+    two.write()
+    done = tais("run", two.path, "--out", two.out, "--executor", "ray", "--ray-address", "127.0.0.1:1")
+    assert done.returncode == 2
+    assert "the fault of arm 'spec' is planted on this machine only, not by --executor ray" in done.stderr
+    assert not two.run_dirs()
+
+
 def test_a_cache_is_for_this_machine_only(two: Screen, tais: Tais, tmp_path: Path) -> None:
     done = tais("run", two.path, "--out", two.out, "--executor", "ray", "--cache", tmp_path / "cache")
     assert done.returncode == 2

@@ -16,6 +16,7 @@ from tais.errors import ManifestError, UsageError, VerificationError
 from tais.gate.gate import GateResult, gate_run, judge
 from tais.gate.policy import Policy, load_policy
 from tais.gate.requirements import deciding_codes
+from tais.manifest.rules_version import RULES_VERSION
 from tais.rundir.lock_model import Lock, plain
 from tais.verdict.details import LISTED_ITEMS
 from tais.verdict.report import Report
@@ -32,7 +33,9 @@ Edit = Callable[[dict[str, Any]], object]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> VerifiedRun:
-    return verify_run(copy_run(tmp_path_factory.mktemp("gate")), [trusted_key()])
+    stored = verify_run(copy_run(tmp_path_factory.mktemp("gate")), [trusted_key()])
+    # It was signed when the verdict rules had no version yet; what is asked here is what else a gate asks.
+    return edited(stored, lambda _: None, lambda lock: lock.update(rules_version=RULES_VERSION))
 
 
 def policy(**values: Any) -> Policy:
@@ -126,7 +129,55 @@ def test_a_verdict_without_reasons_is_not_covered_by_a_list_of_reasons(run: Veri
     def mute(report: dict[str, Any]) -> None:
         report.update(verdict="inconclusive", reasons=[])
 
-    assert exit_code(edited(run, mute), allowed_reasons=["anything"]) == 3
+    assert exit_code(edited(run, mute), allowed_reasons=["n_too_small"]) == 3
+
+
+@pytest.mark.parametrize("key", ["allowed_reasons", "refused_reasons"])
+def test_a_reason_that_tais_does_not_know_is_refused_with_the_nearest(key: str, tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(f"max_age_days: 7\n{key}:\n  - n_too_small\n  - interval_cross_margin\n")
+    with pytest.raises(ManifestError) as caught:
+        load_policy(path)
+    assert "'interval_cross_margin'. Did you mean 'interval_crosses_margin'?" in str(caught.value)
+    assert str(caught.value).startswith(f"{key}[1] ({path}:4): ")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("code", ["suspect", "drill", "same_answers"])
+def test_what_may_never_be_allowed_is_allowed_by_no_policy(
+    code: str, run: VerifiedRun, tmp_path: Path
+) -> None:
+    def doubtful(report: dict[str, Any]) -> None:
+        inconclusive(report)
+        report["contrasts"][0]["endpoints"][0]["reasons"] = [{"code": code, "message": "doubtful"}]
+
+    assert exit_code(edited(run, doubtful), allow_inconclusive=True) == 3
+    (tmp_path / "policy.yaml").write_text(f"allowed_reasons: [{code}]\n")
+    with pytest.raises(ManifestError, match=f"may not hold '{code}'"):
+        load_policy(tmp_path / "policy.yaml")
+    (tmp_path / "policy.yaml").write_text(f"refused_reasons: [{code}]\n")
+    assert load_policy(tmp_path / "policy.yaml").refused_reasons == (code,)
+
+
+# --- the version of the verdict rules
+
+
+def test_a_run_that_other_rules_decided_is_refused_unless_the_policy_names_them(run: VerifiedRun) -> None:
+    older = edited(run, lambda _: None, lambda lock: lock.pop("rules_version"))
+    assert older.lock.rules_version == 1
+    assert codes(run) == []
+    assert codes(older) == ["rules_version"]
+    assert exit_code(older) == 1
+    assert codes(older, rules_version=1) == []
+    assert codes(run, rules_version=1) == ["rules_version"]
+
+
+def test_a_run_that_cannot_be_recomputed_is_not_taken_for_one_that_was(tmp_path: Path) -> None:
+    asked = Policy(rules_version=1, recompute=True)
+    result = gate_run(copy_run(tmp_path), asked, [trusted_key()], now=NOW)
+    assert [objection.code for objection in result.objections] == ["not_recomputed"]
+    assert "rules changed" in result.objections[0].message
+    assert result.exit_code == 1
 
 
 # --- requirements
@@ -285,7 +336,9 @@ def shifted(days: int) -> str:
 
 
 def opens(tmp_path: Path, rules: Policy, *keys: Any) -> GateResult:
-    return gate_run(copy_run(tmp_path), rules, keys, now=NOW)
+    # The stored run is of the first version of the verdict rules.
+    first = rules.model_copy(update={"rules_version": 1})
+    return gate_run(copy_run(tmp_path), first, keys, now=NOW)
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,9 @@ def run_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lenient(tmp_path: Path) -> Path:
-    """A policy for a run of any age, such as the stored one."""
+    """A policy for a run of any age and of the first verdict rules, such as the stored one."""
     path = tmp_path / "lenient.yaml"
-    path.write_text("max_age_days: null\n")
+    path.write_text("max_age_days: null\nrules_version: 1\n")
     return path
 
 
@@ -129,6 +129,17 @@ def test_an_edited_sample_is_exit_code_5(command: str, cli: Cli, run_dir: Path) 
     done = cli(command, run_dir, "--key", TRUSTED)
     assert (done.code, done.out) == (5, "")
     assert "changed after signing" in done.err
+
+
+def test_recomputing_an_older_run_says_that_the_rules_changed_and_never_that_it_differs(
+    cli: Cli, run_dir: Path
+) -> None:
+    done = cli("verify", run_dir, "--key", TRUSTED, "--recompute")
+    assert (done.code, done.out) == (0, f"pass\t{run_dir}\n")
+    assert "note: rules changed: this run was decided by version 1 of the verdict rules" in done.err
+    assert "authentic, not recomputed" in done.err
+    assert "the samples lead to this report" not in done.err
+    assert "differ" not in done.err
 
 
 # --- gate

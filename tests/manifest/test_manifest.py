@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tais.common.yaml12 import loads
 from tais.errors import ManifestError
+from tais.lab.verification.registry import VERIFIERS, Claim
 from tais.manifest.load import find_manifest, load_manifest, resolve
+from tais.manifest.lossless import LOSSY_METHODS, why_not_lossless
 from tais.manifest.model import Arm, Contrast, Manifest, Role
 from tests.support import examples
 
@@ -142,11 +144,39 @@ def test_a_fake_engine_takes_any_arguments() -> None:
         ("dtype: float32", False),
         ("engine: transformers", False),
         ("engine_args: {quantization: fp8}", False),
+        # What rounds or adds in another order, and rules that are meant to be lossy, claim nothing unasked.
+        ("engine_args: {tensor_parallel_size: 2}", False),
+        ("engine_args: {tensor_parallel_size: 1}", True),
+        ("engine_args: {pipeline_parallel_size: 2}", False),
+        ("engine_args: {attention_backend: TRITON_ATTN}", False),
+        ("engine_args: {kv_cache_dtype: fp8}", False),
+        ("engine_args: {kv_cache_dtype: auto}", True),
+        ("engine_args: {device: cuda}", False),
+        ("speculative_config: {method: ngram, rejection_sample_method: block}", True),
+        ("speculative_config: {method: ngram, rejection_sample_method: synthetic}", False),
+        ("speculative_config: {method: ngram, rejection_sample_method: fly}", False),
     ],
 )
 def test_the_same_target_in_the_same_dtype_claims_to_be_lossless(change: str, lossless: bool) -> None:
     manifest = read(f"  a: {{engine: fake, model: m, dtype: float16}}\n  b: {{extends: a, {change}}}")
     assert manifest.is_lossless(manifest.contrasts[0]) is lossless
+
+
+def test_a_claim_that_is_not_made_says_why() -> None:
+    manifest = read(
+        "  a: {engine: fake, model: m, dtype: float16}\n  b: {extends: a, model: n, dtype: float32, "
+        "engine_args: {kv_cache_dtype: fp8}, speculative_config: {rejection_sample_method: fly}}"
+    )
+    assert why_not_lossless(manifest.arms["a"], manifest.arms["b"]) == (
+        "model differs",
+        "dtype differs",
+        "engine_args.kv_cache_dtype differs",
+        "the candidate speculates by a rule that is meant to be lossy (rejection_sample_method: fly)",
+    )
+
+
+def test_the_methods_known_to_be_lossy_are_those_that_claim_so_themselves() -> None:
+    assert {name for name, member in VERIFIERS.items() if member.claim is Claim.lossy} == LOSSY_METHODS
 
 
 def test_a_contrast_that_says_so_itself_is_believed(complete: Manifest) -> None:

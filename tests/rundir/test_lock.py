@@ -11,6 +11,7 @@ import pytest
 
 from tais.errors import StoreError
 from tais.manifest.model import Role
+from tais.manifest.rules_version import RULES_VERSION
 from tais.plan.plan import make_plan
 from tais.rundir.lock import parse_lock, read_lock
 from tais.rundir.lock_model import LockedFolder
@@ -77,6 +78,17 @@ def test_a_key_that_is_taken_out_is_as_if_it_never_was() -> None:
     assert '"record"' not in bare.to_bytes().decode()
 
 
+def test_a_lock_names_the_verdict_rules_and_one_that_does_not_is_of_the_first(screen: Screen) -> None:
+    new = make_plan(screen.path).lock
+    assert (new.rules_version, new.rules_changed) == (RULES_VERSION, "")
+    assert f'"rules_version": {RULES_VERSION},' in new.to_bytes().decode()
+    old = new.without("rules_version")
+    assert old.rules_version == 1
+    assert "rules_version" not in old.to_bytes().decode()
+    assert parse_lock(old.to_bytes(), "x") == old
+    assert old.rules_changed.startswith("rules changed: this run was decided by version 1 of the verdict rules")
+
+
 def change(*path: str | int, value: object) -> Callable[[Any], None]:
     def edit(lock: Any) -> None:
         for key in path[:-1]:
@@ -89,6 +101,8 @@ def change(*path: str | int, value: object) -> Callable[[Any], None]:
 HOSTILE = {
     "an unknown key": (change("extra", value=1), "extra"),
     "an unknown key deep down": (change("rules", "marign", value=0.9), "rules.marign"),
+    "rules before the first": (change("rules_version", value=0), "rules_version"),
+    "rules that are no number": (change("rules_version", value="2"), "rules_version"),
     "a name that leads out": (change("name", value="../../x"), "name"),
     "a name with a line break": (change("name", value="x\n"), "name"),
     "an arm that leads out": (lambda lock: lock["arms"].update({"../x": lock["arms"]["bad"]}), "arms.../x"),

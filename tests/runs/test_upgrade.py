@@ -11,7 +11,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from tais.attest.keys import generate, write_pair
-from tests.conftest import FAKE, ROOT, Screen, Tais
+from tais.manifest.rules_version import RULES_VERSION
+from tais.rundir.engine_record import EngineRecord
+from tais.runs.compare import served_otherwise
+from tests.conftest import FAKE, ROOT, SPECULATION, Screen, Tais
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
 pytestmark = pytest.mark.slow
@@ -103,6 +106,62 @@ def test_a_baseline_is_run_once_and_serves_every_candidate(flow: Flow) -> None:
         assert flow.tais("gate", made, *trusted).returncode == expected
         assert {path.name for path in made.iterdir()} >= {"report.html", "report.md", "junit.xml"}
     assert {path: path.stat().st_mtime_ns for path in base.rglob("*")} == before
+
+
+def test_a_comparison_claims_what_one_manifest_would_and_says_why(flow: Flow) -> None:
+    """A speculating candidate that answers as its target passes: nobody said that it is meant to be lossy."""
+    _, base = flow.baseline()
+    _, new = flow.run("candidate", {"spec": {**FAKE, "speculative_config": dict(SPECULATION)}}, [])
+    code, made = flow.compare(base, new)
+    screen = loaded(made)["contrasts"][0]
+    assert screen["lossless"] is True
+    assert [r["code"] for r in screen["reasons"] if r["severity"] == "decides"] == ["all_endpoints_pass"]
+    [claim] = [r for r in screen["reasons"] if r["code"] == "lossless_claim"]
+    assert claim["message"].startswith("lossless: the same target on the same engine and version")
+    assert code == 0
+    trusted = ("--key", flow.keys / "tais.pub", "--recompute")
+    assert flow.tais("verify", made, *trusted).returncode == 0
+
+
+def test_a_comparison_of_two_models_claims_nothing_and_names_the_difference(flow: Flow) -> None:
+    _, base = flow.baseline()
+    other = {**FAKE, "model": "fake/other", "speculative_config": dict(SPECULATION)}
+    _, new = flow.run("candidate", {"spec": other}, [])
+    done = flow.tais("compare", base, new, "--reference", "target", "--candidate", "spec", *flow.signed)
+    assert "not claimed to be lossless: model differs" in done.stderr
+    _, made = line_of(done.stdout)
+    screen = loaded(made)["contrasts"][0]
+    assert screen["lossless"] is False
+    assert "lossy_treatment_not_shown" not in [r["code"] for r in screen["reasons"]]
+
+
+def test_another_version_of_the_engine_or_another_device_drops_the_claim() -> None:
+    """A new release of an engine may round otherwise, and what ran elsewhere did."""
+    machine = {"hardware": {"cpu": "made", "gpus": [{"name": "H100"}]}, "libraries": {"vllm": "0.26.0"}}
+    old = EngineRecord(environment=machine)
+    new = EngineRecord(environment={"hardware": {"cpu": "made"}, "libraries": {"vllm": "0.27.0"}})
+    assert [*served_otherwise("vllm", old, old)] == []
+    assert [*served_otherwise("vllm", old, new)] == [
+        "the version of vllm differs (0.26.0 and 0.27.0)",
+        "the devices differ (H100 and CPU)",
+    ]
+
+
+def test_a_comparison_of_runs_under_unlike_rules_says_so(flow: Flow) -> None:
+    _, base = flow.baseline()
+    _, new = flow.candidate()
+    lock = loaded(new, "manifest.lock.json")
+    del lock["rules_version"]
+    (new / "manifest.lock.json").write_text(json.dumps(lock))
+    done = flow.tais("compare", base, new, "--reference", "target", "--candidate", "spec", *flow.signed)
+    assert (
+        f"decided by version {RULES_VERSION} of the verdict rules, the candidate's by version 1"
+        in done.stderr
+    )
+    _, made = line_of(done.stdout)
+    assert loaded(made, "manifest.lock.json")["rules_version"] == RULES_VERSION
+    reasons = loaded(made)["contrasts"][0]["reasons"]
+    assert [r["severity"] for r in reasons if r["code"] == "rules_versions_differ"] == ["note"]
 
 
 def test_a_recording_verifies_and_never_opens_the_gate(flow: Flow) -> None:

@@ -43,6 +43,15 @@ def test_an_upgrade_is_signed_recomputed_and_judged_like_any_run(
     assert gate_run(made.run_dir, Policy(), [signer.public], now=now).exit_code == 0
 
 
+def test_imported_outputs_claim_nothing_in_a_comparison_either(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    old, new = runs
+    made = compare_runs(Side(old, "target"), Side(new, "candidate"), tmp_path)
+    assert made.said == ("not claimed to be lossless: outputs that exist already claim nothing",)
+    assert not made.report.contrasts[0].lossless
+
+
 def test_it_cites_both_runs_and_says_what_got_better_and_worse(
     runs: tuple[Path, Path], tmp_path: Path
 ) -> None:

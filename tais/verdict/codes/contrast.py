@@ -1,0 +1,127 @@
+"""Codes that one contrast says: of its treatment, its audit, its evidence and what was found on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from tais.verdict.codes.code import Code
+
+__all__ = ["CONTRAST_CODES"]
+
+_Passes = partial(Code, "contrast", "passes")
+_Fails = partial(Code, "contrast", "fails")
+_Blocks = partial(Code, "contrast", "blocks")
+_Points = partial(Code, "contrast", "points")
+_Note = partial(Code, "contrast", "note")
+
+_READ = "Read the reasons of that endpoint"
+_TOKENS = "Look at the tokens in the report; the stack does not choose as its target does"
+_ACCEPTED = "Take a draft that fits the target, or prompts on which it is accepted"
+_SAME = "Run both arms; a copy is no evidence"
+
+_VERDICT: Mapping[str, Code] = {
+    "all_endpoints_pass": _Passes("Every endpoint of the contrast passes.", ""),
+    "endpoint_failed": _Points("An endpoint fails.", _READ),
+    "endpoint_inconclusive": _Points("An endpoint is inconclusive.", _READ),
+    "no_endpoints": _Blocks("No endpoint was scored.", "Name a battery in the manifest"),
+    "evidence_accepted": _Note("The rules accept this kind of evidence by name.", ""),
+    "evidence_not_accepted": _Blocks(
+        "The evidence is not matched outputs, and the rules do not accept it.",
+        "Let the reference answer, or name the kind in rules.accept_evidence",
+    ),
+    "lossless_claim": _Note(
+        "Whether a comparison of two runs claims to be lossless, and why.",
+        "Run both arms in one manifest to say lossless yourself",
+    ),
+    "rules_versions_differ": _Note(
+        "The compared runs were decided by other verdict rules than this comparison.", ""
+    ),
+    "stopped_early": _Note("The candidate was stopped at a planned look.", ""),
+    "divergence_beyond_aa_floor": _Note(
+        "More answers diverge than when the stack runs against itself.", "Read the divergences"
+    ),
+    "calibration_scope": _Note("What the A/A contrast does not cover.", ""),
+}
+
+_TREATMENT: Mapping[str, Code] = {
+    "treatment_not_requested": _Blocks(
+        "No speculation was asked for, and the engine ran some.", "Ask for it, or turn it off"
+    ),
+    "treatment_not_applied": _Blocks(
+        "Speculation was asked for and did not take place as asked.",
+        "Read the engine's log; an option may have been ignored",
+    ),
+    "treatment_too_small": _Blocks("Too few drafted tokens were accepted to be a treatment.", _ACCEPTED),
+    "treatment_not_shown": _Blocks(
+        "The engine does not count drafts, so nothing shows that it speculated.",
+        "Take an engine, or a version of it, that counts them",
+    ),
+    "acceptance_below_minimum": _Blocks("The acceptance rate lies below rules.min_acceptance.", _ACCEPTED),
+    "acceptance_not_counted": _Blocks(
+        "rules.min_acceptance is set and the engine does not count by position.",
+        "Take an engine that counts them, or leave the rule out",
+    ),
+    "speculation_option_ignored": _Blocks(
+        "The engine resolved a speculation option to another value than was asked for.",
+        "Take a version of the engine that knows the option",
+    ),
+    "lossy_treatment_not_shown": _Blocks(
+        "The arm is meant to be lossy, and no token shows that it is.",
+        "Check that the lossy rule took effect, or ask more items",
+    ),
+}
+
+_AUDIT: Mapping[str, Code] = {
+    "structural_divergence": _Fails("A token that the target would not have chosen.", _TOKENS),
+    "law_drift": _Fails("Misses add up beyond every honest control.", _TOKENS),
+    "law_excludes_tokens": _Fails("Sampled tokens are impossible under the target's law.", _TOKENS),
+    "law_not_followed": _Fails("Sampled tokens drift from the target's law.", _TOKENS),
+    "law_followed": _Note("Sampled tokens follow the target's law as far as they show.", ""),
+    "law_not_tested": _Note("Whether sampled tokens follow the target's law was not tested.", "audit: true"),
+    "sampled_answers": _Note("Answers are sampled, so no two are expected to be the same.", ""),
+    "draft_leak": _Note("Bounds on the share of tokens that the draft drew.", ""),
+    "tokens_left_out": _Note("Tokens whose law is not known were left out.", ""),
+    "text_divergence": _Blocks(
+        "Equal tokens gave another text.", "Compare tokenizers and detokenisation of both stacks"
+    ),
+    "length_divergence": _Blocks(
+        "One answer ends where the other goes on, and nothing explains it.", _TOKENS
+    ),
+    "divergences_explained": _Note("Divergences are ties, or within the numerical band.", ""),
+    "divergences_unconfirmed": _Note(
+        "Tokens lie outside the band and no float32 check was made.",
+        "Audit on a machine with room for float32",
+    ),
+    "divergences_unexplained": _Blocks(
+        "Divergences have no known cause, which caps a claim to be lossless.", "Audit them: audit: true"
+    ),
+    "divergences_left_out": _Note("More divergences than were looked at.", ""),
+    "audit_incomplete": _Note("Not everything could be scored.", "Read why in the message"),
+    "conformance": _Note("How many tokens score best under the reference stack.", ""),
+    "draft_pull": _Note("How many diverging tokens are the draft's own choice.", ""),
+    "nothing_scored": _Blocks("No token was scored.", "Audit with an engine that can score"),
+    "leak_bounded": _Note("A bound on the share of tokens that are not the target's.", ""),
+    "difference_bounded": _Note("A bound on the share of answers that may have changed.", ""),
+    "difference_not_bounded": _Blocks("That bound is wider than the margin.", "Audit more items"),
+}
+
+_FINDINGS: Mapping[str, Code] = {
+    "prompt_drift": _Blocks(
+        "Prompts differ in their tokens between the arms.", "Give both the same template and tokenizer"
+    ),
+    "resolved_differs": _Note(
+        "The engines resolved to settings that differ in more than the manifest says.",
+        "Set them in the manifest",
+    ),
+    "environment_differs": _Note("The arms ran in unlike environments.", "Run both in the same one"),
+    "hardware_differs": _Note("The arms ran on unlike machines.", "Run both on like machines"),
+    "reused_arm": _Note("An arm came from the cache.", ""),
+    "same_answers": _Blocks("Both arms are copies of the same answers.", _SAME, never_allowed=True),
+    "same_evidence": _Blocks("Both sides rest on one and the same evidence.", _SAME, never_allowed=True),
+    "drill_fault": _Note(
+        "A fault was planted in this arm on purpose.", "Nothing: this is a drill", never_allowed=True
+    ),
+}
+
+CONTRAST_CODES: Mapping[str, Code] = {**_VERDICT, **_TREATMENT, **_AUDIT, **_FINDINGS}
