@@ -59,21 +59,22 @@ def _literals(value: ast.expr, tree: ast.Module, around: ast.AST, where: str) ->
 def _assigned(name: str, tree: ast.AST, where: str) -> Iterator[str]:
     """Yield the string constants that a name is given in a function or a module."""
     found = [
-        constant.value
+        code
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-        for constant in _value_for(name, target, node.value)
+        for code in _value_for(name, target, node.value)
     ]
     assert found, f"{where}: write the code out, so that this test can find it"
     yield from found
 
 
-def _value_for(name: str, target: ast.expr, value: ast.expr) -> Iterator[ast.Constant]:
+def _value_for(name: str, target: ast.expr, value: ast.expr) -> Iterator[str]:
     if isinstance(target, ast.Name) and target.id == name:
         parts = value.values if isinstance(value, ast.Dict) else [value]
         for part in parts:
-            yield from (c for c in ast.walk(part) if isinstance(c, ast.Constant) and isinstance(c.value, str))
+            constants = (node.value for node in ast.walk(part) if isinstance(node, ast.Constant))
+            yield from (value for value in constants if isinstance(value, str))
     elif isinstance(target, ast.Tuple):
         place = [isinstance(t, ast.Name) and t.id == name for t in target.elts]
         sides = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
