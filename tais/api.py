@@ -254,7 +254,8 @@ def verify_run(run_dir: str | Path, keys: Key | Iterable[Key], *, recompute: boo
     keys
         Public keys that you trust, or their PEM files; never take one from the run.
     recompute
-        Whether to score and decide again from the samples, and compare.
+        Whether to score and decide again from the samples, and compare; a run that other verdict rules decided
+        is not, and says so.
 
     Raises
     ------
@@ -299,7 +300,8 @@ def check_gate(
     >>> signed = tais.verify_run("reports/small/RUN", "tais.pub").signed_at
     >>> tais.check_gate("reports/small/RUN", "policy.yaml", keys="tais.pub", now=signed).exit_code
     0
-    >>> late = tais.check_gate("reports/small/RUN", keys="tais.pub", now=signed.replace(year=2100))
+    >>> never = signed.replace(year=2100)
+    >>> late = tais.check_gate("reports/small/RUN", "policy.yaml", keys="tais.pub", now=never)
     >>> late.exit_code, [objection.code for objection in late.objections]
     (1, ['too_old'])
     """

@@ -72,7 +72,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_screen(tmp_path)
     shutil.copytree(SIGNED, tmp_path / RUN)
     shutil.copyfile(TRUSTED, tmp_path / "tais.pub")
-    (tmp_path / "policy.yaml").write_text("schema: tais/policy/v1\nbatteries: {mine: {min_n: 100}}\n")
+    # The stored run was decided by the first version of the verdict rules.
+    rules = "schema: tais/policy/v1\nrules_version: 1\n"
+    (tmp_path / "policy.yaml").write_text(rules + "batteries: {mine: {min_n: 100}}\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -172,9 +174,10 @@ def test_an_arm_of_a_comparison_is_a_side_or_a_pair(here: Path) -> None:
 
 def test_the_gate_takes_a_policy_or_its_file(here: Path) -> None:
     signed = tais.verify_run(RUN, trusted_key()).signed_at
-    closed = tais.check_gate(RUN, Policy(max_flips=0), keys=[trusted_key()], now=signed)
+    closed = tais.check_gate(RUN, Policy(max_flips=0, rules_version=1), keys=[trusted_key()], now=signed)
     assert [objection.code for objection in closed.objections] == ["flips_above_policy"]
-    (here / "policy.yaml").write_text("schema: tais/policy/v1\nbatteries: {mine: {min_n: 1000}}\n")
+    rules = "schema: tais/policy/v1\nrules_version: 1\n"
+    (here / "policy.yaml").write_text(rules + "batteries: {mine: {min_n: 1000}}\n")
     small = tais.check_gate(RUN, here / "policy.yaml", keys=TRUSTED, now=signed)
     assert {objection.code for objection in small.objections} == {"n_below_policy"}
     with pytest.raises(tais.UsageError, match="no key is trusted"):
