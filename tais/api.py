@@ -254,8 +254,8 @@ def verify_run(run_dir: str | Path, keys: Key | Iterable[Key], *, recompute: boo
     keys
         Public keys that you trust, or their PEM files; never take one from the run.
     recompute
-        Whether to score and decide again from the samples, and compare; a run that other verdict rules decided
-        is not, and says so.
+        Whether to score and decide again from the samples, and compare; a run that other verdict rules
+        decided is not, and says so.
 
     Raises
     ------
