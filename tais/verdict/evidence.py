@@ -27,11 +27,13 @@ __all__ = [
     "ContrastEvidence",
     "Divergence",
     "EndpointEvidence",
+    "ExchangeEvidence",
     "Finding",
     "IdentityCounts",
     "LookEvidence",
     "ScreenEvidence",
     "TreatmentEvidence",
+    "Unexchanged",
 ]
 
 
@@ -103,6 +105,41 @@ class EndpointEvidence:
     def key(self) -> EndpointKey:
         """What tells the endpoint from others of the contrast."""
         return EndpointKey(self.battery, self.stratum, self.scorer)
+
+
+Unexchanged = Literal["no_exchange", "no_donors", "not_probed", "not_judged"]
+"""Why no answer was exchanged.
+
+no_exchange: the scorer has no exchange that must be worse; no_donors: the reference has no answer to an item
+of another expectation; not_probed: it was not asked the probes that would give one; not_judged: the judge was
+not asked about exchanged answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeEvidence:
+    """What a scorer made of the reference's own answers, exchanged between items of other expectations.
+
+    All arrays have shape (n,) and are aligned: row i is one item with its own answer and with a donor's.
+    """
+
+    reference: str
+    """The arm."""
+    battery: str
+    scorer: str
+    kind: Literal["binary", "continuous"]
+    clusters: NDArray[np.str_]
+    """Of the items; the donors' are not kept."""
+    own: NDArray[np.float64]
+    exchanged: NDArray[np.float64]
+    """Outcomes in [0, 1]; 1 is as the item expects."""
+    own_invalid: NDArray[np.bool_]
+    exchanged_invalid: NDArray[np.bool_]
+    stratum: str | None = None
+    """The one expectation of the items, where the scorer has polarity."""
+    unexchanged: Unexchanged | None = None
+    """Why there are no rows; None where there are."""
+    probed: bool = False
+    """Whether the donors are answers to probes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,3 +334,5 @@ class ScreenEvidence:
     findings: tuple[Finding, ...] = ()
     facts: Facts = field(default_factory=Facts)
     """Provenance that the report repeats and that decides nothing: run id, times, arms, digests, ledger."""
+    exchanges: tuple[ExchangeEvidence, ...] = ()
+    """The exchange control of each endpoint of each reference that is screened."""
