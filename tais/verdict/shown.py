@@ -213,7 +213,8 @@ def _obstacle(
     message = (
         f"{label}: nothing shows that this endpoint could fail: {n} answers of {reference} to other items "
         f"cost {points(judged.loss)} here, at least {points(judged.lower_bound)} (95 %), and "
-        f"{points(wanted)} are asked for. Give it a scorer that reads {reference}'s words, more items, or {control}"
+        f"{points(wanted)} are asked for. Give it a scorer that reads {reference}'s words, more items, or "
+        f"{control}"
     )
     return reason("endpoint_not_shown_sensitive", message, **values)
 
