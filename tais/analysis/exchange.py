@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,27 +75,26 @@ class _Exchange:
         """Return one exchange, scored."""
         scored = self._scored(exchange, scorer)
         if scored is None:
-            return self._evidence(exchange, scorer, (), np.zeros(0), np.zeros(0, np.bool_), "not_judged")
-        return self._evidence(exchange, scorer, exchange.pairs, *scored, unexchanged=exchange.unexchanged)
+            nothing = replace(exchange, pairs=(), clusters=())
+            return self._evidence(nothing, scorer, np.zeros(0), np.zeros(0, np.bool_), "not_judged")
+        return self._evidence(exchange, scorer, *scored, unexchanged=exchange.unexchanged)
 
     def _evidence(
         self,
         exchange: EndpointExchange,
         scorer: ScorerBase,
-        pairs: tuple[tuple[ItemKey, ItemKey], ...],
         values: NDArray[np.float64],
         invalid: NDArray[np.bool_],
         unexchanged: Unexchanged | None,
     ) -> ExchangeEvidence:
-        own = np.fromiter((self.items.row(*item) * self.repeats for item, _ in pairs), np.int64, len(pairs))
-        rows = np.searchsorted(self.table.keys, own)
-        clusters = [self.items.cluster(*item) for item, _ in pairs]
+        own = (self.items.row(*item) * self.repeats for item, _ in exchange.pairs)
+        rows = np.searchsorted(self.table.keys, np.fromiter(own, np.int64, len(exchange.pairs)))
         return ExchangeEvidence(
             reference=self.arm,
             battery=exchange.battery,
             scorer=scorer.name,
             kind=scorer.kind,
-            clusters=np.asarray(clusters, dtype=np.str_),
+            clusters=np.asarray(exchange.clusters, dtype=np.str_),
             own=self.table.values[rows],
             exchanged=values,
             own_invalid=self.table.invalid[rows],

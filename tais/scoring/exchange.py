@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Literal, NamedTuple
 
 import pyarrow as pa
@@ -64,6 +64,8 @@ class EndpointExchange:
     stratum: str | None
     pairs: tuple[tuple[ItemKey, ItemKey], ...]
     """Item and donor; none twice on either side."""
+    clusters: tuple[str, ...]
+    """Of the items."""
     unexchanged: Literal["no_exchange", "no_donors"] | None
     """Why there are no pairs; None where there are."""
 
@@ -120,7 +122,7 @@ def exchanges_of(
     for battery in lock.batteries:
         scorer, own = scorers[battery.name], slots[battery.name]
         if scorer.exchange == "none":
-            found.append(EndpointExchange(battery.name, None, (), "no_exchange"))
+            found.append(EndpointExchange(battery.name, None, (), (), "no_exchange"))
         elif scorer.exchange == "different":
             found.append(_exchange(battery.name, None, _rotated(own), scorer))
         else:
@@ -134,10 +136,14 @@ def exchanges_of(
 def _exchange(
     battery: str, stratum: str | None, pairs: Iterable[tuple[_Slot, _Slot]], scorer: ScorerBase
 ) -> EndpointExchange:
-    keys = tuple((item.key, donor.key) for item, donor in pairs)
-    if isinstance(scorer, Judge):
-        keys = keys[:JUDGED_EXCHANGES]
-    return EndpointExchange(battery, stratum, keys, None if keys else "no_donors")
+    kept = list(islice(pairs, JUDGED_EXCHANGES if isinstance(scorer, Judge) else None))
+    return EndpointExchange(
+        battery,
+        stratum,
+        tuple((item.key, donor.key) for item, donor in kept),
+        tuple(item.cluster for item, _ in kept),
+        None if kept else "no_donors",
+    )
 
 
 def _slots(battery: str, items: Items, answered: Collection[ItemKey], seed: int) -> list[_Slot]:

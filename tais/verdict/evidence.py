@@ -141,6 +141,11 @@ class ExchangeEvidence:
     probed: bool = False
     """Whether the donors are answers to probes."""
 
+    @property
+    def key(self) -> EndpointKey:
+        """What tells the endpoint from others of the contrast."""
+        return EndpointKey(self.battery, self.stratum, self.scorer)
+
 
 @dataclass(frozen=True, slots=True)
 class Divergence:

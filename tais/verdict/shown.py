@@ -14,6 +14,7 @@ import numpy as np
 
 from tais.errors import TaisError
 from tais.manifest.model import Role, Rules
+from tais.records import EndpointKey
 from tais.stats.cluster_table import Folded, cluster_codes, fold_outcomes
 from tais.stats.exchange import LEAST_LOSS, ExchangeControl, exchange_control, exchange_control_of_means
 from tais.stats.regions import Setting
@@ -29,8 +30,8 @@ EXCHANGE = "exchange"
 """Name of the exchange control in `shown_by`."""
 
 Judged = tuple[ContrastEvidence, tuple[EndpointResult, ...]]
-Key = tuple[str, str, str | None, str]
-"""Reference, battery, stratum, scorer."""
+Key = tuple[str, EndpointKey]
+"""Reference arm and endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def show_endpoints(
         Where an exchange contradicts itself.
     """
     controls = _controls(judged)
-    exchanged = {(e.reference, e.battery, e.stratum, e.scorer): e for e in exchanges}
+    exchanged = {(e.reference, e.key): e for e in exchanges}
     shown: dict[Key, Shown] = {}
     for contrast, results in judged:
         if contrast.role is not Role.screen or contrast.evidence != "matched":
@@ -93,7 +94,7 @@ def show_endpoints(
 
 def endpoint_key(reference: str, endpoint: EndpointReport) -> Key:
     """Return what tells an endpoint of a reference from all others."""
-    return (reference, endpoint.battery, endpoint.stratum, endpoint.scorer)
+    return reference, endpoint.key
 
 
 def sensitivity_reasons(shown: Iterable[Shown]) -> list[Reason]:
@@ -125,7 +126,7 @@ def _shown(
     judged = None if exchange is None else _judge(exchange, result.setting)
     by = [EXCHANGE] if judged is not None and judged.shown else []
     by += sorted(controls)
-    label = _label(key)
+    label = key[1].label
     leak = judged.minimum_leak if by[:1] == [EXCHANGE] and judged is not None else _leak(controls.values())
     report = SensitivityReport(
         shown_by=tuple(by),
@@ -137,10 +138,6 @@ def _shown(
     )
     obstacle = None if by else _obstacle(key, label, exchange, judged, result.setting)
     return Shown(key[0], label, report, obstacle)
-
-
-def _label(key: Key) -> str:
-    return key[1] if key[2] is None else f"{key[1]}/{key[2]}"
 
 
 def _judge(exchange: ExchangeEvidence, setting: Setting) -> ExchangeControl | None:
@@ -164,10 +161,10 @@ def _check(exchange: ExchangeEvidence) -> None:
     n = len(exchange.own)
     columns = (exchange.clusters, exchange.exchanged, exchange.own_invalid, exchange.exchanged_invalid)
     if any(len(column) != n for column in columns):
-        raise TaisError(f"{exchange.battery}: the arrays of one exchange must have one length, {n}")
+        raise TaisError(f"{exchange.key.label}: the arrays of one exchange must have one length, {n}")
     for values in (exchange.own, exchange.exchanged):
         if n and not (values.min() >= 0 and values.max() <= 1):
-            raise TaisError(f"{exchange.battery}: an outcome of the exchange lies outside [0, 1]")
+            raise TaisError(f"{exchange.key.label}: an outcome of the exchange lies outside [0, 1]")
 
 
 def _leak(controls: Iterable[EndpointResult]) -> float | None:
@@ -187,14 +184,8 @@ def _obstacle(
     judged: ExchangeControl | None,
     setting: Setting,
 ) -> Reason:
-    reference = key[0]
-    values: dict[str, object] = {
-        "reference": reference,
-        "battery": key[1],
-        "stratum": key[2],
-        "scorer": key[3],
-        "endpoint": label,
-    }
+    reference, endpoint = key
+    values: dict[str, object] = {"reference": reference, "endpoint": label, **endpoint._asdict()}
     control = f"a positive control of {reference} that is worse on it"
     if judged is None or exchange is None:
         why, add = _unexchanged(exchange, reference)
