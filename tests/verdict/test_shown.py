@@ -51,6 +51,7 @@ def test_exchanged_answers_that_are_lost_show_an_endpoint() -> None:
     assert found.shown_by == ("exchange",)
     # Tango's lower 95 % bound of 60 lost of 60 is (60 - z^2) / (60 + z^2), z = 1.645; 0.03 over it.
     assert found.loss_lower == pytest.approx((60 - 1.6449**2) / (60 + 1.6449**2), abs=2e-3)
+    assert found.loss_lower is not None
     assert found.minimum_leak == pytest.approx(0.03 / found.loss_lower, rel=1e-3)
     assert (found.exchanged, found.loss, found.waived) == (60, 1.0, False)
 
