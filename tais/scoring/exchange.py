@@ -126,7 +126,8 @@ def exchanges_of(
         elif scorer.exchange == "different":
             found.append(_exchange(battery.name, None, _rotated(own), scorer))
         else:
-            for stratum in sorted({json.loads(slot.expect) for slot in own}):
+            for stratum in items.of(battery.name, split=True).stratum_names():
+                assert stratum is not None, "a scorer with polarity splits its items"
                 recipients = [slot for slot in own if json.loads(slot.expect) == stratum]
                 pairs = zip(recipients, donors[_OPPOSITE[stratum]], strict=False)
                 found.append(_exchange(battery.name, stratum, pairs, scorer))
