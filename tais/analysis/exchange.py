@@ -58,7 +58,8 @@ def exchange_evidence(
         When samples are damaged.
     """
     made = _Exchange(run, lock, items, arm, table, replies)
-    for exchange in exchanges_of(lock, scorers, items, answered_items(run, arm)):
+    answered, probed = answered_items(run.arm(arm)), answered_items(run.probe(arm))
+    for exchange in exchanges_of(lock, scorers, items, answered, probed):
         yield made.evidence(exchange, scorers[exchange.battery])
 
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pyarrow as pa
@@ -66,7 +67,7 @@ class EndpointExchange:
     """Item and donor; none twice on either side."""
     clusters: tuple[str, ...]
     """Of the items."""
-    unexchanged: Literal["no_exchange", "no_donors"] | None
+    unexchanged: Literal["no_exchange", "no_donors", "not_probed"] | None
     """Why there are no pairs; None where there are."""
 
 
@@ -85,10 +86,10 @@ def screened_references(lock: Lock) -> list[str]:
     return list(dict.fromkeys(screened))
 
 
-def answered_items(run: RunDir, arm: str) -> set[ItemKey]:
-    """Return the items to which an arm has a first answer."""
+def answered_items(folder: Path) -> set[ItemKey]:
+    """Return the items to which an arm has a first answer, or the probes, by the folder of its answers."""
     found: set[ItemKey] = set()
-    for batch in read_batches(run.arm(arm), ("battery", "item_id", "repeat"), batch_size=65536):
+    for batch in read_batches(folder, ("battery", "item_id", "repeat"), batch_size=65536):
         first = batch.filter(pc.equal(batch.column("repeat"), 0))
         columns = (first.column(name).to_pylist() for name in ("battery", "item_id"))
         found.update(ItemKey(*row) for row in zip(*columns, strict=True))
@@ -96,7 +97,11 @@ def answered_items(run: RunDir, arm: str) -> set[ItemKey]:
 
 
 def exchanges_of(
-    lock: Lock, scorers: Mapping[str, ScorerBase], items: Items, answered: Collection[ItemKey]
+    lock: Lock,
+    scorers: Mapping[str, ScorerBase],
+    items: Items,
+    answered: Collection[ItemKey],
+    probed: Collection[ItemKey],
 ) -> list[EndpointExchange]:
     """Return the exchange of every endpoint of one reference.
 
@@ -110,6 +115,8 @@ def exchanges_of(
         What was asked.
     answered
         Items to which the reference has a first answer.
+    probed
+        Probes to which it has one.
     """
     slots = {b.name: _slots(b.name, items, answered, lock.sampling.seed) for b in lock.batteries}
     donors: dict[str, list[_Slot]] = {"refuse": [], "answer": []}
@@ -117,6 +124,9 @@ def exchanges_of(
         if scorers[battery.name].exchange == "polarity":
             for slot in slots[battery.name]:
                 donors[json.loads(slot.expect)].append(slot)
+    probes = lock.probes
+    if probes is not None:
+        donors[probes.expect] += [_Slot(key, key.item_id, json.dumps(probes.expect)) for key in probed]
     donors = {expect: _ordered(own, lock.sampling.seed) for expect, own in donors.items()}
     found = []
     for battery in lock.batteries:
@@ -130,12 +140,17 @@ def exchanges_of(
                 assert stratum is not None, "a scorer with polarity splits its items"
                 recipients = [slot for slot in own if json.loads(slot.expect) == stratum]
                 pairs = zip(recipients, donors[_OPPOSITE[stratum]], strict=False)
-                found.append(_exchange(battery.name, stratum, pairs, scorer))
+                found.append(_exchange(battery.name, stratum, pairs, scorer, probes=probes is not None))
     return found
 
 
 def _exchange(
-    battery: str, stratum: str | None, pairs: Iterable[tuple[_Slot, _Slot]], scorer: ScorerBase
+    battery: str,
+    stratum: str | None,
+    pairs: Iterable[tuple[_Slot, _Slot]],
+    scorer: ScorerBase,
+    *,
+    probes: bool = False,
 ) -> EndpointExchange:
     kept = list(islice(pairs, JUDGED_EXCHANGES if isinstance(scorer, Judge) else None))
     return EndpointExchange(
@@ -143,7 +158,7 @@ def _exchange(
         stratum,
         tuple((item.key, donor.key) for item, donor in kept),
         tuple(item.cluster for item, _ in kept),
-        None if kept else "no_donors",
+        None if kept else "not_probed" if probes else "no_donors",
     )
 
 
@@ -191,10 +206,11 @@ def _rotated(slots: Sequence[_Slot]) -> list[tuple[_Slot, _Slot]]:
 
 
 def donor_answers(run: RunDir, arm: str, donors: Collection[ItemKey]) -> dict[ItemKey, DonorAnswer]:
-    """Return the first answers of an arm to some items."""
+    """Return the first answers of an arm to some items and probes."""
     found: dict[ItemKey, DonorAnswer] = {}
     wanted = pa.array(sorted({key.item_id for key in donors}), pa.string())
-    for batch in read_batches(run.arm(arm), _COLUMNS):
+    batches = (batch for folder in (run.arm(arm), run.probe(arm)) for batch in read_batches(folder, _COLUMNS))
+    for batch in batches:
         first = pc.and_(pc.equal(batch.column("repeat"), 0), pc.is_in(batch.column("item_id"), wanted))
         for row in batch.filter(first).to_pylist():
             key = ItemKey(row["battery"], row["item_id"])

@@ -123,7 +123,8 @@ def _exchanged(run: RunDir, lock: Lock, items: Items, name: str) -> Iterator[tup
         if isinstance(scorer, Judge) and scorer.judge == name and scorer.exchange != "none"
     }
     for arm in screened_references(lock) if own else ():
-        exchanges = exchanges_of(lock, scorers, items, answered_items(run, arm))
+        answered, probed = answered_items(run.arm(arm)), answered_items(run.probe(arm))
+        exchanges = exchanges_of(lock, scorers, items, answered, probed)
         for exchange in (e for e in exchanges if e.battery in own):
             answers_of = donor_answers(run, arm, {donor for _, donor in exchange.pairs})
             for item, donor in exchange.pairs:

@@ -138,8 +138,6 @@ class ExchangeEvidence:
     """The one expectation of the items, where the scorer has polarity."""
     unexchanged: Unexchanged | None = None
     """Why there are no rows; None where there are."""
-    probed: bool = False
-    """Whether the donors are answers to probes."""
 
     @property
     def key(self) -> EndpointKey:
