@@ -9,11 +9,11 @@ kept with their answers and in no endpoint. The requests name an aim and no mean
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tais.common.files import json_digest
+from tais.common.files import json_digest, store_error, write_atomic
 from tais.manifest.model import Manifest, Role
 from tais.records import Message
 from tais.rundir.items import StoredItem, write_rows
@@ -22,8 +22,9 @@ from tais.rundir.probes import PROBE_BATTERY, PROBE_PREFIX, Polarity
 
 if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery
+    from tais.plan.plan import Plan
 
-__all__ = ["PROBES", "plan_probes", "probe_items", "write_probe_lines", "write_probes"]
+__all__ = ["PROBES", "plan_probes", "probe_items", "save_probes", "write_probes"]
 
 PROBES: dict[Polarity, tuple[str, ...]] = {
     "answer": (
@@ -101,13 +102,35 @@ def write_probes(path: Path, expect: Polarity) -> None:
     write_rows(path, [probe_items(expect)])
 
 
-def write_probe_lines(path: Path, expect: Polarity) -> None:
-    """Write the questions as JSON lines, for a stack that TAIS cannot ask.
+def save_probes(plan: Plan, path: Path, note: Callable[[str], None]) -> None:
+    """Write the questions as JSON lines, for stacks that TAIS cannot ask.
 
-    Its answers go into the file of the import arm, each with the id of its question.
+    Their answers go into the file of the import arm, each with the id of its question.
+
+    Parameters
+    ----------
+    plan
+        Whose references are asked.
+    path
+        Where to.
+    note
+        Takes a line for the user.
+
+    Raises
+    ------
+    StoreError
+        When the file cannot be written.
     """
+    probes = plan.lock.probes
+    if probes is None:
+        note("no probes: the batteries hold both kinds of items, or none that are refused or answered")
+        return
     lines = (
         json.dumps({"item_id": item.item_id, "prompt": item.messages[0].content}) + "\n"
-        for item in probe_items(expect)
+        for item in probe_items(probes.expect)
     )
-    path.write_text("".join(lines), encoding="utf-8")
+    try:
+        write_atomic(path, "".join(lines).encode())
+    except OSError as error:
+        raise store_error(error, path) from error
+    note(f"{probes.items} probes for {', '.join(probes.arms)}: {path}")
