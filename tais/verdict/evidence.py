@@ -31,6 +31,7 @@ __all__ = [
     "Finding",
     "IdentityCounts",
     "LookEvidence",
+    "PlantedTokens",
     "ScreenEvidence",
     "TreatmentEvidence",
     "Unexchanged",
@@ -256,6 +257,15 @@ class BatteryAudit:
 
 
 @dataclass(frozen=True, slots=True)
+class PlantedTokens:
+    """Control answers in which one token was replaced by the runner-up."""
+
+    answers: int
+    flagged: int
+    """Of them, those whose planted token lies below the best by more than the band."""
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEvidence:
     """What the reference stack says of the tokens of a candidate."""
 
@@ -283,6 +293,8 @@ class AuditEvidence:
     """Why something could not be scored."""
     seconds: float | None = None
     """Wall time of the scoring."""
+    planted: PlantedTokens | None = None
+    """None where the candidate's answers do not stand alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,9 @@ def test_a_lock_names_the_verdict_rules_and_one_that_does_not_is_of_the_first(sc
     assert old.rules_version == 1
     assert "rules_version" not in old.to_bytes().decode()
     assert parse_lock(old.to_bytes(), "x") == old
-    assert old.rules_changed.startswith("rules changed: this run was decided by version 1 of the verdict rules")
+    assert old.rules_changed.startswith(
+        "rules changed: this run was decided by version 1 of the verdict rules"
+    )
 
 
 def change(*path: str | int, value: object) -> Callable[[Any], None]:
