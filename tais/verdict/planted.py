@@ -15,13 +15,11 @@ LEAST_FLAGGED = 0.9
 def weigh_planted(planted: PlantedTokens | None) -> tuple[Verdict, Reason]:
     """Return what the planted tokens say, with the best verdict that it leaves possible."""
     if planted is None or not planted.answers:
-        message = (
-            "no token could be planted in a control answer, so nothing shows that this audit would see one"
-        )
+        message = "no token could be planted in a control answer, so nothing shows that one would be seen"
         return Verdict.inconclusive, reason("planted_tokens_missed", message, answers=0, flagged=0)
     said = (
-        f"{planted.flagged} of {planted.answers} tokens planted in control answers (the runner-up in place of "
-        "the choice) are flagged"
+        f"{planted.flagged} of {planted.answers} tokens planted in control answers (the runner-up in place "
+        "of the choice) are flagged"
     )
     values = {"answers": planted.answers, "flagged": planted.flagged, "asked": LEAST_FLAGGED}
     if planted.flagged >= LEAST_FLAGGED * planted.answers:
