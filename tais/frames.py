@@ -110,10 +110,9 @@ class RunResult:
             top = headline(self.report)
         except TaisError as error:
             return f"<p>{_html(str(error))}</p>"
-        figures = (("compared", top.compared), ("decided by", top.decided), ("could have seen", top.seen))
         rows = "".join(
             f"<tr><th>{name}</th><td>{_html(figure.value)}</td><td>{_html(figure.meaning)}</td></tr>"
-            for name, figure in figures
+            for name, figure in top.figures
         )
         return f"<p><b>{_html(top.verdict)}</b>: {_html(top.claim)}</p><table>{rows}</table>"
 

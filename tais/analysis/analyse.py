@@ -120,7 +120,7 @@ class _Analysing:
     def decide(self, run_facts: RunFacts) -> Analysis:
         self._score()
         facts = self._facts(run_facts)
-        evidence = fold_run(self.run, self.lock, self.items, self.scores, self.scorers, facts)
+        evidence = fold_run(self.run, self.lock, self.items, self.scores, self.scorers, self.replies, facts)
         report = decide(evidence)
         known = self.scores, self.replies, self.items
         report = with_scorer_agreement(report, self.lock, self.arm_dirs, *known)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tais.analysis.planted import plant_tokens
 from tais.records import SampleKey
 from tais.rundir.audits import UNAVAILABLE, WORKLIST, Scored, read_scores, read_worklist
 from tais.rundir.engine_record import read_engine
@@ -202,6 +203,7 @@ def fold_audit(
         downstream=sum(d.downstream for d in divergences),
         prompts_differ=found.prompts_differ,
         unavailable=lookup.unavailable,
+        planted=plant_tokens(audit.folder, reference, candidate, limit.width) if scope == "only" else None,
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from tais.analysis.arm_table import ArmTable, Telemetry, load_arm
 from tais.analysis.attribution import fold_audit
 from tais.analysis.comparison import comparison_findings
+from tais.analysis.exchange import exchange_evidence
 from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
 from tais.analysis.speculation import speculation_findings, speculation_modes
@@ -28,6 +29,8 @@ from tais.rundir.lock_model import Lock, LockedArm, LockedBattery, LockedContras
 from tais.rundir.looks import LookPlan, look_numbers
 from tais.rundir.origin import origin_of, same_source
 from tais.scorers import ScorerBase
+from tais.scoring.exchange import screened_references
+from tais.scoring.replies import Replies
 from tais.verdict.evidence import (
     ContrastEvidence,
     Divergence,
@@ -85,6 +88,7 @@ def fold_run(
     items: Items,
     scores: Path,
     scorers: Mapping[str, ScorerBase],
+    replies: Replies,
     facts: Facts,
 ) -> ScreenEvidence:
     """Return the evidence of a run.
@@ -101,6 +105,8 @@ def fold_run(
         scores.parquet of its samples.
     scorers
         Scorer of each battery.
+    replies
+        What judges said.
     facts
         Provenance for the report.
 
@@ -127,7 +133,13 @@ def fold_run(
         found.divergences = read_divergences(run, items, repeats, contrast, found.differing)
         found.differing.clear()
         contrasts.append(_evidence(run, lock, contrast, found, candidate.telemetry))
-    return ScreenEvidence(lock.name, lock.rules, tuple(contrasts), tuple(_drill_findings(lock)), facts)
+    exchanges = tuple(
+        exchange
+        for arm in screened_references(lock)
+        for exchange in exchange_evidence(run, lock, items, arm, tables.of(arm), scorers, replies)
+    )
+    findings = tuple(_drill_findings(lock))
+    return ScreenEvidence(lock.name, lock.rules, tuple(contrasts), findings, facts, exchanges)
 
 
 class _Tables:

@@ -27,7 +27,7 @@ from tais.common.files import atomic_folder, json_digest, store_error
 from tais.common.version import __version__
 from tais.manifest.model import Role
 from tais.rundir.engine_record import read_engine
-from tais.rundir.layout import ENGINE, RunDir
+from tais.rundir.layout import ENGINE, ITEMS, RunDir
 from tais.rundir.lock_model import Lock
 from tais.rundir.origin import ORIGIN, origin_of, write_origin
 from tais.rundir.samples import part_files
@@ -52,6 +52,8 @@ class Reuse:
         Environment of the processes in which arms run.
     note
         Takes a line for the user.
+    probes
+        Whether answers to probes are kept and brought, not those to the items of batteries.
     """
 
     def __init__(
@@ -61,9 +63,12 @@ class Reuse:
         lock: Lock,
         variables: Mapping[str, str],
         note: Note,
+        *,
+        probes: bool = False,
     ) -> None:
         self.store, self.run, self.lock, self.note = store, RunDir(run_dir), lock, note
-        self._items = items_digest(self.run.items)
+        self.probes = lock.probes if probes else None
+        self._items = items_digest(self.run.items) if self.probes is None else f"probes {self.probes.digest}"
         self._machine = machine_facts(variables)
         self._damaged: set[str] = set()
 
@@ -114,10 +119,10 @@ class Reuse:
             try:
                 if _rows(folder) != self._asked():
                     continue
-                resolved = json_digest(read_engine(folder).resolved)
+                resolved = json_digest(read_engine(self.run.arm(arm)).resolved)
                 if self._is_there(address, resolved):
                     continue
-                files = [*part_files(folder), folder / ENGINE]
+                files = [*part_files(folder), folder / (ENGINE if self.probes is None else ITEMS)]
                 self.store.put(address, files, self._asked(), resolved, self._origin(arm))
                 self._damaged.discard(address)
             except Damaged as error:
@@ -152,16 +157,18 @@ class Reuse:
         return found
 
     def _folder(self, arm: str) -> Path:
-        return self.run.arm(arm)
+        return self.run.arm(arm) if self.probes is None else self.run.probe(arm)
 
     def _begun(self, arm: str) -> bool:
         return self._folder(arm).is_dir() and any(self._folder(arm).iterdir())
 
     def _asked(self) -> int:
+        if self.probes is not None:
+            return self.probes.items
         return self.lock.sampling.n * self.lock.item_count
 
     def _bring(self, arm: str, entry: Entry) -> None:
-        if entry.samples != self._asked() or ENGINE not in entry.files:
+        if entry.samples != self._asked() or (ENGINE if self.probes is None else ITEMS) not in entry.files:
             raise Damaged("it is not whole")
         folder = self._folder(arm)
         said = {"address": entry.address, "entry": entry.digest, **asdict(entry.origin)}

@@ -138,6 +138,10 @@ def plan(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Sets of devices that run at once.")] = 1,
     shards: Annotated[int, typer.Option("--shards", min=1, help="Parts that an arm is divided into.")] = 1,
+    probes: Annotated[
+        Path | None,
+        typer.Option("--probes", help="Write the questions of the exchange control here, for imported arms."),
+    ] = None,
 ) -> None:
     """Show what a manifest would run, and what it would cost; no engine starts without --calibrate.
 
@@ -151,8 +155,11 @@ def plan(
     # Loads numpy, which help does without.
     from tais.cli.views.plan import print_cost, print_plan
     from tais.plan.plan import make_plan
+    from tais.plan.probes import save_probes
 
     planned = make_plan(manifest, limit, incomplete=not calibrate)
     print_plan(planned)
+    if probes is not None:
+        save_probes(planned, probes, say)
     found = rates_for(planned, out, rates, say if calibrate else None, calibrate_items)
     print_cost(planned, found, workers, shards)

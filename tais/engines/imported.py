@@ -10,6 +10,7 @@ from tais.engines.base import EngineRefusal
 from tais.engines.imported_outputs import ImportedOutput, read_outputs
 from tais.manifest.model import Arm, Sampling
 from tais.records import Counters, Request, Sample, SampleKey
+from tais.rundir.probes import is_probe
 
 __all__ = ["ImportEngine"]
 
@@ -27,7 +28,9 @@ class ImportEngine:
         """Refuse a file that answers none of the items asked for."""
         wanted = _Wanted(requests)
         # Reads to the end even after a hit: a broken line is found before anything is stored.
-        if not sum(wanted.key_of(output) is not None for output in read_outputs(self.path)):
+        found = sum(wanted.key_of(output) is not None for output in read_outputs(self.path))
+        # A file may lack the answers to probes: then no exchange is made of them.
+        if not found and not all(is_probe(request.key.item_id) for request in requests):
             raise EngineRefusal(f"{self.path} has no output for any item of this screen's batteries")
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:

@@ -137,6 +137,9 @@ class Policy(Strict):
     waivers: tuple[Waiver, ...] = ()
     rules_version: int = Field(RULES_VERSION, ge=1)
     """Version of the verdict rules that must have decided the run."""
+    waived_sensitivity: tuple[Text, ...] = ()
+    """Endpoints (``battery/stratum``) that a manifest may have waived: nothing showed that they could fail.
+    A manifest that waives all of them is always refused."""
     recompute: bool = False
     """Whether the samples must be shown to lead to the report."""
 

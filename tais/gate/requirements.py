@@ -167,6 +167,30 @@ def sensitivity(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Obj
             yield Objection("sensitivity_too_low", message)
 
 
+def shown_able_to_fail(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse endpoints that pass without having been shown able to fail, but for those the policy names."""
+    if run.lock.rules.sensitivity == "waived":
+        message = "rules.sensitivity waives every endpoint, which no gate accepts: name those that are meant"
+        yield Objection("sensitivity_waived", message)
+        return
+    waived = (
+        (contrast.reference, endpoint.key.label)
+        for contrast in _screened(run.report)
+        for endpoint in contrast.endpoints
+        if endpoint.sensitivity is not None and endpoint.sensitivity.waived
+    )
+    for reference, label in dict.fromkeys(waived):
+        if label not in policy.waived_sensitivity:
+            message = (
+                f"nothing shows that {label} could fail ({reference}); the manifest waives that, and the "
+                "policy does not name it in waived_sensitivity"
+            )
+            yield Objection("sensitivity_waived", message)
+        else:
+            message = f"nothing shows that {label} could fail ({reference}), which manifest and policy waive"
+            yield Objection("sensitivity_waived_allowed", message, "warning")
+
+
 def provenance(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Refuse cut-down runs, batteries that are not pinned, and evidence that is not accepted."""
     if run.lock.limit is not None and not policy.allow_limit:
@@ -232,6 +256,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     batteries,
     margins,
     sensitivity,
+    shown_able_to_fail,
     age,
     provenance,
     reasons,

@@ -32,6 +32,7 @@ __all__ = [
     "Rules",
     "Sampling",
     "Sequential",
+    "WaivedSensitivity",
 ]
 
 # They belong to one set of weights; another model has its own.
@@ -75,6 +76,13 @@ class Sequential(Strict):
     """Boundary, see :class:`tais.stats.sequential.Boundary`."""
 
 
+class WaivedSensitivity(Strict):
+    """Endpoints that may pass although nothing shows them able to fail."""
+
+    waived: tuple[Text, ...] = Field(min_length=1)
+    """``battery/stratum``, or ``battery`` where a scorer has no polarity."""
+
+
 class Rules(Strict):
     """How the verdict is reached."""
 
@@ -92,6 +100,15 @@ class Rules(Strict):
     """Kinds of evidence beside matched outputs on which a pass may stand."""
     sequential: Sequential | None = None
     """Early stop; None answers every item. A whole number stands for that many looks."""
+
+    sensitivity: Literal["required", "waived"] | WaivedSensitivity = "required"
+    """Which endpoints must be shown able to fail: all, none, or all but those waived by name."""
+
+    def waives(self, label: str) -> bool:
+        """Return whether an endpoint, named ``battery/stratum``, need not be shown able to fail."""
+        if isinstance(self.sensitivity, WaivedSensitivity):
+            return label in self.sensitivity.waived
+        return self.sensitivity == "waived"
 
     @field_validator("sequential", mode="before")
     @classmethod

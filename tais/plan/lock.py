@@ -15,9 +15,10 @@ from tais.manifest.model import Arm, Manifest
 from tais.manifest.rules_version import RULES_VERSION
 from tais.manifest.steering_options import KEY
 from tais.plan.looks import plan_looks
+from tais.plan.probes import plan_probes
 from tais.rundir.layout import LOCK
 from tais.rundir.lock import parse_lock
-from tais.rundir.lock_model import Lock, LookSchedule, plain
+from tais.rundir.lock_model import Lock, LockedProbes, LookSchedule, plain
 from tais.scorers import scorer_spec
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def build_lock(
         When a local model has no configuration or no weights.
     """
     digests: dict[str, dict[str, str]] = {}
-    optional = _optional(manifest, plan_looks(manifest, batteries), digests)
+    looks, probes = plan_looks(manifest, batteries), plan_probes(manifest, batteries)
+    optional = _optional(manifest, looks, probes, digests)
     value = {
         "schema": "tais/lock/v1",
         "name": manifest.name,
@@ -73,7 +75,10 @@ def build_lock(
 
 
 def _optional(
-    manifest: Manifest, looks: LookSchedule | None, digests: dict[str, dict[str, str]]
+    manifest: Manifest,
+    looks: LookSchedule | None,
+    probes: LockedProbes | None,
+    digests: dict[str, dict[str, str]],
 ) -> dict[str, object]:
     """Return the keys that only some locks have, so that the others stay as they were before."""
     found = {
@@ -81,6 +86,7 @@ def _optional(
         "record": manifest.record,
         "drill": manifest.drill,
         "sequential": looks and plain(looks),
+        "probes": probes and plain(probes),
         "sweep": manifest.sweep and manifest.sweep.model_dump(mode="json"),
     }
     return {key: value for key, value in found.items() if value}

@@ -15,6 +15,7 @@ from tais.manifest.model import Manifest
 from tais.plan.batteries import MissingBattery, load_batteries
 from tais.plan.judges import check_judges
 from tais.plan.lock import build_lock
+from tais.plan.waivers import check_waivers
 from tais.rundir.lock_model import Lock
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def make_plan(manifest: str | Path | Manifest, limit: int | None = None, *, inco
     batteries, missing = load_batteries(refs, path.parent, incomplete=incomplete)
     if not missing:
         check_judges(manifest, batteries, path)
+        check_waivers(manifest, batteries, path)
     lock = build_lock(manifest, sha256_file(path), batteries, limit)
     return Plan(path, manifest, batteries, lock, missing=missing)
 

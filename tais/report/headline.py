@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tais.common.text import one_line
 from tais.manifest.model import Hypothesis, Role
 from tais.report.wording import (
+    NONE,
     VERDICTS,
     contrast_name,
     endpoint_name,
@@ -45,7 +46,20 @@ class Headline:
     """The verdict as a sentence."""
     compared: Figure
     decided: Figure
+    shown: Figure
+    """Whether the scorers can read this model."""
     seen: Figure
+    """How small a leak would have been seen: another question."""
+
+    @property
+    def figures(self) -> tuple[tuple[str, Figure], ...]:
+        """The figures with their short names."""
+        return (
+            ("compared", self.compared),
+            ("decided by", self.decided),
+            ("shown able to fail", self.shown),
+            ("could have seen", self.seen),
+        )
 
 
 def headline(report: Report) -> Headline:
@@ -53,9 +67,10 @@ def headline(report: Report) -> Headline:
     screens = [c for c in report.contrasts if c.role is Role.screen]
     return Headline(
         verdict=VERDICTS[report.verdict],
-        claim=_drill(report) + _claim(report, screens),
+        claim=_drill(report) + _claim(report, screens) + _waived(screens),
         compared=_compared(report, screens),
         decided=_decided(report, screens),
+        shown=_shown(screens),
         seen=_seen(screens),
     )
 
@@ -81,6 +96,20 @@ def _claim(report: Report, screens: list[ContrastReport]) -> str:
         worst = sorted({_short(c.candidate) for c in screens if c.verdict is Verdict.failed})
         return f"{', '.join(worst[:3]) or subject} does not behave like the reference."
     return f"Whether {subject} behave{'' if several else 's'} like the reference is not decided."
+
+
+def _waived(screens: list[ContrastReport]) -> str:
+    """Name the endpoints that nothing shows able to fail, and that the rules waive."""
+    named = dict.fromkeys(
+        one_line(e.key.label, 60)
+        for c in screens
+        for e in c.endpoints
+        if e.sensitivity is not None and e.sensitivity.waived
+    )
+    if not named:
+        return ""
+    first, more = ", ".join(list(named)[:5]), f" and {len(named) - 5} more" if len(named) > 5 else ""
+    return f" Waived by its rules: nothing shows that {first}{more} could fail."
 
 
 def _compared(report: Report, screens: list[ContrastReport]) -> Figure:
@@ -155,11 +184,27 @@ def _blocking(report: Report, screens: list[ContrastReport]) -> Iterator[Reason]
     return iter([*inner, *(r for r in report.reasons if r.severity == "decides")])
 
 
+def _shown(screens: list[ContrastReport]) -> Figure:
+    """Count the endpoints that were shown able to fail."""
+    shown = {(c.reference, e.key): e.sensitivity for c in screens for e in c.endpoints if e.sensitivity}
+    if not shown:
+        return Figure(NONE, "no endpoint of a screen was scored")
+    by_exchange = sum("exchange" in s.shown_by for s in shown.values())
+    by_control = sum(bool(set(s.shown_by) - {"exchange"}) for s in shown.values())
+    able = sum(bool(s.shown_by) for s in shown.values())
+    said = (
+        f"endpoints that can fail: {by_exchange} by exchanging the reference's own answers, {by_control} by "
+        "a positive control. It shows that the scorers read the words of the reference, and no more: what "
+        "the candidate says in other words is bounded by the answers counted as invalid"
+    )
+    return Figure(f"{able} of {len(shown)}", said)
+
+
 def _seen(screens: list[ContrastReport]) -> Figure:
     found = [(c, s) for c in screens for s in listed(c, ShownSensitivity)]
     if not found:
         return Figure(
-            "not shown", "no positive control was run, so nothing shows what this screen would miss"
+            "not shown", "no positive control was run, so nothing shows how small a leak would be missed"
         )
     contrast, best = min(found, key=lambda pair: _smallest(pair[1]))
     shares = (

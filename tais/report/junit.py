@@ -19,9 +19,10 @@ from tais.report.wording import (
     margin_points,
     number,
     points,
+    shown_words,
     treatment_words,
 )
-from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, Verdict
+from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, SensitivityReport, Verdict
 
 __all__ = ["render_junit"]
 
@@ -147,6 +148,8 @@ def _criteria(group: str, endpoint: EndpointReport) -> Iterator[_Case]:
     ]
     if endpoint.cohens_h is None:
         parts.pop(1)
+    if endpoint.sensitivity is not None:
+        yield _shown(group, endpoint, endpoint.sensitivity)
     for name, reasons, said in parts:
         # A verdict that no reason explains still shows.
         unexplained = not deciding and name == "evidence is complete"
@@ -154,6 +157,13 @@ def _criteria(group: str, endpoint: EndpointReport) -> Iterator[_Case]:
         verdict = endpoint.verdict if against else Verdict.passed
         message = "; ".join(r.message for r in reasons) or said
         yield _Case(endpoint.key.label, group, f"{endpoint.scorer}: {name}", verdict, message, said)
+
+
+def _shown(group: str, endpoint: EndpointReport, shown: SensitivityReport) -> _Case:
+    """An endpoint that nothing shows able to fail leaves the screen undecided, unless that is waived."""
+    verdict = Verdict.passed if shown.shown_by or shown.waived else Verdict.inconclusive
+    name = f"{endpoint.scorer}: shown able to fail"
+    return _Case(endpoint.key.label, group, name, verdict, shown_words(shown))
 
 
 def _difference(endpoint: EndpointReport) -> str:

@@ -29,6 +29,7 @@ from tais.report.wording import (
     percent,
     points,
     screens_first,
+    shown_words,
     treatment_words,
 )
 from tais.verdict.report import AdjudicationReport, ContrastReport, ItemReport, Reason, Report, Verdict
@@ -86,8 +87,9 @@ def _fitted(sections: Sequence[str]) -> str:
 def _sections(report: Report) -> Iterator[str]:
     top = headline(report)
     yield f"### {MARKS[report.verdict]}: {escaped(report.name)}\n\n{escaped(top.claim, _MESSAGE)}\n"
-    figures = (("compared", top.compared), ("decided by", top.decided), ("could have seen", top.seen))
-    yield _list(f"**{term}**: **{escaped(f.value)}** {escaped(f.meaning, _MESSAGE)}" for term, f in figures)
+    yield _list(
+        f"**{term}**: **{escaped(f.value)}** {escaped(f.meaning, _MESSAGE)}" for term, f in top.figures
+    )
     yield _reasons(report.reasons)
     yield table(
         ("contrast", "role", "verdict", "identical answers", "speculation"),
@@ -166,6 +168,7 @@ def _endpoints(report: Report) -> str:
         "difference",
         "interval",
         "h",
+        "shown able to fail by",
     )
     rows = [
         [
@@ -178,6 +181,7 @@ def _endpoints(report: Report) -> str:
             points(endpoint.difference),
             escaped(interval_points(endpoint.tost.ci)) if endpoint.tost else NONE,
             number(endpoint.cohens_h),
+            escaped(shown_words(endpoint.sensitivity)),
         ]
         for contrast in report.contrasts
         for endpoint in contrast.endpoints

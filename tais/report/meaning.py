@@ -80,11 +80,25 @@ def says_not(report: Report) -> list[str]:
         )
     if report.adjudication is not None:
         lines.append("That people decided it: their labels stand beside the verdict and never change it.")
+    lines += _reading(screens)
     lines += _sensitivity(screens)
     if not any(c.role is Role.calibration for c in report.contrasts):
         lines.append("How much the same stack differs from itself: no calibration contrast was run.")
     if any(c.evidence != "matched" for c in report.contrasts):
         lines.append("What a candidate would have generated where the evidence is teacher-forced.")
+    return lines
+
+
+def _reading(screens: list[ContrastReport]) -> list[str]:
+    shown = [e.sensitivity for c in screens for e in c.endpoints if e.sensitivity is not None]
+    lines = []
+    if any("exchange" in s.shown_by for s in shown):
+        lines.append(
+            "That the scorers read every word of the candidate: the exchange of the reference's own answers "
+            "shows that they read the reference."
+        )
+    if any(s.waived for s in shown):
+        lines.append("Anything about the endpoints that the rules waive: nothing shows that they could fail.")
     return lines
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tais.common.text import one_line
 from tais.manifest.model import Role
-from tais.verdict.report import ContrastReport, EndpointReport, Interval, Report, Verdict
+from tais.verdict.report import ContrastReport, EndpointReport, Interval, Report, SensitivityReport, Verdict
 
 __all__ = [
     "ROLES",
@@ -19,6 +19,7 @@ __all__ = [
     "rate",
     "screens_first",
     "share",
+    "shown_words",
     "signed",
     "treatment_words",
 ]
@@ -106,6 +107,18 @@ def p_value(value: float | None) -> str:
     if value is None:
         return NONE
     return "< 0.0001" if value < 1e-4 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+
+
+def shown_words(shown: SensitivityReport | None) -> str:
+    """Return what shows that an endpoint can fail; it says nothing of the candidate's words."""
+    if shown is None:
+        return NONE
+    if not shown.shown_by:
+        return "not shown (waived)" if shown.waived else "not shown"
+    by = ", ".join(one_line(name, _NAME) for name in shown.shown_by)
+    if shown.minimum_leak is None:
+        return by
+    return f"{by}; {share(shown.minimum_leak)} of opposite answers would move it by its margin"
 
 
 def treatment_words(contrast: ContrastReport) -> str:

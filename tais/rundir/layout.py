@@ -20,6 +20,7 @@ __all__ = [
     "LOCK",
     "LOCK_BUNDLE",
     "LOGS",
+    "PROBES",
     "REPORT",
     "RUN_BUNDLE",
     "SCORES",
@@ -49,6 +50,8 @@ UPGRADE = "upgrade.json"
 ARMS = "arms"
 LOGS = "logs"
 JUDGES = "judges"
+PROBES = "probes"
+"""Questions of the exchange control, with their answers."""
 AUDITS = "audits"
 """What stacks score that others answered."""
 ENGINE = "engine.json"
@@ -105,6 +108,15 @@ class RunDir:
     def engine(self, arm: str) -> Path:
         """Return the file that says what an arm's engine resolved to."""
         return self.arm(arm) / ENGINE
+
+    @property
+    def probes(self) -> Path:
+        """Folder of the questions of TAIS's own."""
+        return self.root / PROBES
+
+    def probe(self, arm: str) -> Path:
+        """Return the folder of what one arm was asked beside the batteries, and answered."""
+        return self.probes / arm
 
     @property
     def judges(self) -> Path:

@@ -16,6 +16,7 @@ from tais.common.models import Frozen, Open
 from tais.manifest.expanded_sweep import Swept
 from tais.manifest.model import NAME, Role, Rules, Sampling
 from tais.manifest.rules_version import FIRST_RULES, RULES_VERSION
+from tais.rundir.probes import Polarity
 
 __all__ = [
     "BatteryLooks",
@@ -26,6 +27,7 @@ __all__ = [
     "LockedFile",
     "LockedFolder",
     "LockedModel",
+    "LockedProbes",
     "LockedScorer",
     "LookSchedule",
     "ManifestSource",
@@ -181,6 +183,18 @@ class ManifestSource(Frozen):
     """The file as written; of a run that was made from others, what it cites."""
 
 
+class LockedProbes(Frozen):
+    """Questions of TAIS's own, for the exchange control of references that are asked one kind only."""
+
+    expect: Polarity
+    """What they are expected to meet with."""
+    items: int
+    digest: str
+    """sha256 (hex) of their ids and texts."""
+    arms: tuple[Name, ...]
+    """Who is asked."""
+
+
 class Lock(Frozen):
     """Everything that is fixed before the first token."""
 
@@ -201,6 +215,7 @@ class Lock(Frozen):
     drill: bool = False
     sequential: LookSchedule | None = None
     sweep: Swept | None = None
+    probes: LockedProbes | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Lock:
@@ -216,6 +231,8 @@ class Lock(Frozen):
             raise ValueError("an arm that may stop early is not there")
         if looks is not None and looks.batteries.keys() != set(names):
             raise ValueError("the looks are at other batteries")
+        if self.probes is not None and not self.arms.keys() >= set(self.probes.arms):
+            raise ValueError("an arm that is asked probes is not there")
         return self
 
     def to_bytes(self) -> bytes:

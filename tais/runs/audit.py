@@ -70,6 +70,9 @@ def audit_run(
         try:
             for arm in audited.arms:
                 shutil.copytree(RunDir(run_dir).arm(arm), RunDir(target).arm(arm))
+            for arm in audited.lock.probes.arms if audited.lock.probes is not None else ():
+                if RunDir(run_dir).probe(arm).is_dir():
+                    shutil.copytree(RunDir(run_dir).probe(arm), RunDir(target).probe(arm))
         except OSError as error:
             raise store_error(error, target) from error
 

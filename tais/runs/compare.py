@@ -246,8 +246,15 @@ class _Comparing:
                 "not_lossless": [*obstacles],
             }
         }
-        return new.without("record", "sequential").model_copy(
+        probes = old.probes
+        if probes is not None and self.old.arm in probes.arms:
+            # What the reference was asked beside the batteries comes along with its answers.
+            kept = {"probes": probes.model_copy(update={"arms": (self.old.arm,)})}
+        else:
+            kept = {}
+        return new.without("record", "sequential", "probes").model_copy(
             update={
+                **kept,
                 "name": f"{new.name}-upgrade"[:_LONGEST],
                 "manifest": ManifestSource(sha256=json_digest(source), source=source),
                 "arms": arms,

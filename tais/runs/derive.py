@@ -125,7 +125,10 @@ def _copy(run: RunDir, lock: Lock, items_from: Path, parts: Iterable[Part], sign
     if signer is not None:
         sign_lock(run.root, signer)
     for part in parts:
-        shutil.copytree(RunDir(part.run_dir).arm(part.arm), run.arm(part.name))
+        source = RunDir(part.run_dir)
+        shutil.copytree(source.arm(part.arm), run.arm(part.name))
+        if lock.probes is not None and part.name in lock.probes.arms:
+            shutil.copytree(source.probe(part.arm), run.probe(part.name))
     return digest
 
 

@@ -34,6 +34,7 @@ from tais.rundir.lock import compare_locks, lock_digest, read_lock, write_lock
 from tais.runs.early_stop import looked_at
 from tais.runs.observer import Observer, Silent
 from tais.runs.options import RunOptions, RunOutcome
+from tais.runs.probes import late_probes, prepare_probes, with_probes
 from tais.scoring.questions import judge_jobs, planned_judges
 from tais.verdict.facts import Attempt, LedgerFacts, RunFacts
 from tais.verdict.report import Report
@@ -263,8 +264,11 @@ class _Attempt:
         jobs.sort(key=lambda job: job.arm.name in blocks)
         judges = planned_judges(self.plan.manifest, self.plan.lock, self.run_dir, jobs[0])
         planned, stall = [*jobs, *judges], self.options.stall_seconds
-        reuse = self._reuse(planned)
+        reuse, probes = self._reuse(planned), self._reuse(planned, probes=True)
         ready = reuse.take(self.plan.arms) if reuse is not None else set()
+        if probes is not None:
+            probes.take(self._probed())
+        prepare_probes(self.run, self.plan.lock)
         missing = [name for name in self.plan.arms if name not in ready]
         self._predict()
         self.observer.started(self.run_dir, missing, self.plan.samples_per_arm)
@@ -272,11 +276,27 @@ class _Attempt:
         with create_executor(where, self.run_dir, stall_seconds=stall, planned=planned) as executor:
             asked = [job for job in jobs if job.arm.name not in ready]
             asked = [job for job in asked if not (self.plan.brought and job.arm.name in blocks)]
+            if not self.plan.brought:
+                asked = with_probes(self.run, self.plan.lock, asked)
             executor.run(asked, self.clock.event, blocks)
-            if reuse is not None:
-                reuse.keep(missing)
+            self._ask_late(executor, jobs, asked)
+            for kept in (reuse, probes):
+                if kept is not None:
+                    kept.keep(missing if kept is reuse else self._probed())
             executor.run(judge_jobs(self.run_dir, self.plan.lock, self.plan.arms, judges), self.clock.event)
             self._audit(executor)
+
+    def _probed(self) -> tuple[str, ...]:
+        probes = self.plan.lock.probes
+        return () if probes is None else probes.arms
+
+    def _ask_late(self, executor: Executor, jobs: list[AnswerJob], asked: list[AnswerJob]) -> None:
+        """Ask the probes of arms whose engine was not asked them in passing."""
+        if self.plan.brought:
+            return
+        here = self.options.placement.executor == "local"
+        tried = {job.arm.name for job in asked if here and job.arm.engine == "import"}
+        executor.run(list(late_probes(self.run, self.plan.lock, jobs, tried)), self.clock.event)
 
     def _predict(self) -> None:
         """Write down what the run is going to cost, where that can be known."""
@@ -289,15 +309,15 @@ class _Attempt:
         if rates is not None:
             write_prediction(self.run_dir, predict(self.plan.lock, rates))
 
-    def _reuse(self, planned: Sequence[Job]) -> Reuse | None:
-        if self.options.cache is None:
+    def _reuse(self, planned: Sequence[Job], *, probes: bool = False) -> Reuse | None:
+        if self.options.cache is None or (probes and not self._probed()):
             return None
         from tais.cache.reuse import Reuse
         from tais.cache.store import CacheStore
         from tais.executors.process import worker_environment
 
         store, variables = CacheStore(self.options.cache), worker_environment([job.arm for job in planned])
-        return Reuse(store, self.run_dir, self.plan.lock, variables, self.observer.note)
+        return Reuse(store, self.run_dir, self.plan.lock, variables, self.observer.note, probes=probes)
 
     def _audit(self, executor: Executor) -> None:
         """Let the reference stacks read what they must, each stage from what the one before it left."""

@@ -14,7 +14,8 @@ from tais.rundir.lock_model import Lock
 from tais.rundir.samples import answers
 from tais.scorers import ScorerBase
 from tais.scorers.judges import Asked, Judge, question_id
-from tais.scoring.locked_scorers import all_scorers, judges_of
+from tais.scoring.exchange import answered_items, donor_answers, exchanges_of, screened_references
+from tais.scoring.locked_scorers import all_scorers, judges_of, scorers_of
 from tais.worker.protocol import AnswerJob
 
 __all__ = ["judge_job", "judge_jobs", "planned_judges"]
@@ -88,6 +89,9 @@ def judge_jobs(
                 key = question_id(asked)
                 if key not in (of_scorer := questions.setdefault(judge.name, {})):
                     of_scorer[key] = _question(judge.name, key, asked)
+        for asked, judge in _exchanged(run, lock, items, name):
+            key = question_id(asked)
+            questions.setdefault(judge.name, {}).setdefault(key, _question(judge.name, key, asked))
         if questions:
             job.items.parent.mkdir(parents=True, exist_ok=True)
             write_rows(job.items, (of_scorer.values() for of_scorer in questions.values()))
@@ -108,6 +112,24 @@ def _asked(
         prompt = prompt_text(items[battery, item_id])
         for judge in judges:
             yield judge.ask(prompt, text), judge
+
+
+def _exchanged(run: RunDir, lock: Lock, items: Items, name: str) -> Iterator[tuple[Asked, Judge]]:
+    """Yield what one judge must be asked about exchanged answers, where it decides and reads polarity."""
+    scorers = scorers_of(lock)
+    own = {
+        battery: scorer
+        for battery, scorer in scorers.items()
+        if isinstance(scorer, Judge) and scorer.judge == name and scorer.exchange != "none"
+    }
+    for arm in screened_references(lock) if own else ():
+        answered, probed = answered_items(run.arm(arm)), answered_items(run.probe(arm))
+        exchanges = exchanges_of(lock, scorers, items, answered, probed)
+        for exchange in (e for e in exchanges if e.battery in own):
+            answers_of = donor_answers(run, arm, {donor for _, donor in exchange.pairs})
+            for item, donor in exchange.pairs:
+                if (text := answers_of[donor].text).strip():
+                    yield own[exchange.battery].ask(prompt_text(items[item]), text), own[exchange.battery]
 
 
 def _question(scorer: str, key: str, asked: Asked) -> StoredItem:

@@ -93,6 +93,16 @@ class Replies:
         tally.unreadable[arm] += score.invalid
         return score
 
+    def known(self, judge: Judge, items: Sequence[StoredItem], texts: Sequence[str]) -> Scores | None:
+        """Return the scores of exchanged answers; None where the judge was not asked about one of them."""
+        replies, found = self._of(judge.judge), []
+        for item, text in zip(items, texts, strict=True):
+            key = (judge.name, question_id(judge.ask(prompt_text(item), text)))
+            if text.strip() and key not in replies:
+                return None
+            found.append(judge.read(replies[key], item.expect) if text.strip() else EMPTY)
+        return collect(found, len(found))
+
     def _of(self, judge: str) -> dict[Key, str]:
         if judge not in self._read:
             own = self._run.judge(judge)

@@ -17,8 +17,9 @@ from tais.stats.proportions import wilson
 from tais.stats.rounding_band import share_upper_bound
 from tais.stats.tidy import points, tidy, tidy_interval, tidy_values
 from tais.verdict.details import written
-from tais.verdict.details.audit import Audit, AuditedBattery, DivergingToken, DraftPull, ScoredTokens
+from tais.verdict.details.audit import Audit, AuditedBattery, DivergingToken, DraftPull, Planted, ScoredTokens
 from tais.verdict.evidence import Attribution, AuditCounts, AuditEvidence, BatteryAudit, ContrastEvidence
+from tais.verdict.planted import weigh_planted
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
 from tais.verdict.token_law import law_details, weigh_law
@@ -43,6 +44,7 @@ def weigh_audit(contrast: ContrastEvidence, rules: Rules) -> list[Weighed]:
     weighed += [(Verdict.passed, r) for r in _notes(audit)]
     if contrast.evidence == "teacher_forced":
         weighed += _bounds(audit, rules)
+        weighed.append(weigh_planted(audit.planted))
     return weighed
 
 
@@ -214,6 +216,7 @@ def audit_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, object]
         attributions=tuple(_token(a) for a in shown),
         attributions_left_out=audit.left_out + len(audit.attributions) - len(shown),
         prompts_differ=audit.prompts_differ,
+        planted=None if audit.planted is None else Planted(**asdict(audit.planted)),
         unavailable=audit.unavailable,
     )
     return written(found)

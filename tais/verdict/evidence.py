@@ -27,11 +27,14 @@ __all__ = [
     "ContrastEvidence",
     "Divergence",
     "EndpointEvidence",
+    "ExchangeEvidence",
     "Finding",
     "IdentityCounts",
     "LookEvidence",
+    "PlantedTokens",
     "ScreenEvidence",
     "TreatmentEvidence",
+    "Unexchanged",
 ]
 
 
@@ -98,6 +101,44 @@ class EndpointEvidence:
     """The one expectation of the items, `refuse` or `answer`; None for a scorer without polarity."""
     groups: NDArray[np.str_] | None = None
     """Category per row, "" for none; None where the battery names no categories. Decides nothing."""
+
+    @property
+    def key(self) -> EndpointKey:
+        """What tells the endpoint from others of the contrast."""
+        return EndpointKey(self.battery, self.stratum, self.scorer)
+
+
+Unexchanged = Literal["no_exchange", "no_donors", "not_probed", "not_judged"]
+"""Why no answer was exchanged.
+
+no_exchange: the scorer has no exchange that must be worse; no_donors: the reference has no answer to an item
+of another expectation; not_probed: it was not asked the probes that would give one; not_judged: the judge was
+not asked about exchanged answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeEvidence:
+    """What a scorer made of the reference's own answers, exchanged between items of other expectations.
+
+    All arrays have shape (n,) and are aligned: row i is one item with its own answer and with a donor's.
+    """
+
+    reference: str
+    """The arm."""
+    battery: str
+    scorer: str
+    kind: Literal["binary", "continuous"]
+    clusters: NDArray[np.str_]
+    """Of the items; the donors' are not kept."""
+    own: NDArray[np.float64]
+    exchanged: NDArray[np.float64]
+    """Outcomes in [0, 1]; 1 is as the item expects."""
+    own_invalid: NDArray[np.bool_]
+    exchanged_invalid: NDArray[np.bool_]
+    stratum: str | None = None
+    """The one expectation of the items, where the scorer has polarity."""
+    unexchanged: Unexchanged | None = None
+    """Why there are no rows; None where there are."""
 
     @property
     def key(self) -> EndpointKey:
@@ -216,6 +257,15 @@ class BatteryAudit:
 
 
 @dataclass(frozen=True, slots=True)
+class PlantedTokens:
+    """Control answers in which one token was replaced by the runner-up."""
+
+    answers: int
+    flagged: int
+    """Of them, those whose planted token lies below the best by more than the band."""
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEvidence:
     """What the reference stack says of the tokens of a candidate."""
 
@@ -243,6 +293,8 @@ class AuditEvidence:
     """Why something could not be scored."""
     seconds: float | None = None
     """Wall time of the scoring."""
+    planted: PlantedTokens | None = None
+    """None where the candidate's answers do not stand alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,3 +349,5 @@ class ScreenEvidence:
     findings: tuple[Finding, ...] = ()
     facts: Facts = field(default_factory=Facts)
     """Provenance that the report repeats and that decides nothing: run id, times, arms, digests, ledger."""
+    exchanges: tuple[ExchangeEvidence, ...] = ()
+    """The exchange control of each endpoint of each reference that is screened."""

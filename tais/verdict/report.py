@@ -28,6 +28,7 @@ __all__ = [
     "PairedTableReport",
     "Reason",
     "Report",
+    "SensitivityReport",
     "TextReport",
     "TostReport",
     "TreatmentReport",
@@ -126,6 +127,27 @@ class TostReport(Frozen):
     equivalent: bool
 
 
+class SensitivityReport(Frozen):
+    """Whether an endpoint was shown able to fail, and by what.
+
+    This shows that the scorer reads the words of the *reference*, and nothing of the candidate's.
+    """
+
+    shown_by: tuple[str, ...] = ()
+    """"exchange", and the positive controls that are worse on this endpoint; empty where nothing shows it."""
+    minimum_leak: float | None = None
+    """Share of answers of the opposite kind that moves the endpoint by its margin: margin / lower bound of
+    the loss. None where it was not shown."""
+    waived: bool = False
+    """Whether the rules do without, for an endpoint that nothing shows able to fail."""
+    exchanged: int = 0
+    """Answers that were exchanged."""
+    loss: float | None = None
+    """Mean outcome of the own answers minus that of the exchanged ones; None where none was exchanged."""
+    loss_lower: float | None = None
+    """Its one-sided 95 % lower bound."""
+
+
 class EndpointReport(Frozen):
     """One scorer on one battery, or one stratum of it, in one contrast."""
 
@@ -154,6 +176,8 @@ class EndpointReport(Frozen):
     reasons: tuple[Reason, ...] = ()
     details: dict[str, object] = Field(default_factory=dict)
     """Further statistics, by name."""
+    sensitivity: SensitivityReport | None = None
+    """None in other roles than `screen`."""
 
     @property
     def key(self) -> EndpointKey:

@@ -20,11 +20,11 @@ from tais.verdict.evidence import ContrastEvidence, EndpointEvidence, ScreenEvid
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import ContrastReport, Reason, Report, Verdict
 from tais.verdict.sensitivity import Sensitivity, measure_sensitivity
+from tais.verdict.shown import EXCHANGE, Judged, Key, Shown, endpoint_key, sensitivity_reasons, show_endpoints
 from tais.verdict.summary import contrast_details
 
 __all__ = ["decide", "stop_of"]
 
-_Judged = tuple[ContrastEvidence, tuple[EndpointResult, ...]]
 _SCREEN_CODES = {
     Verdict.passed: "screen_passed",
     Verdict.failed: "screen_failed",
@@ -63,7 +63,9 @@ def decide(evidence: ScreenEvidence) -> Report:
         _contrast(j, rules, calibration, sensitivity.get(j[0].reference, []), stops.get(j[0].candidate))
         for j in judged
     )
-    verdict, reasons = _verdict(evidence, contrasts)
+    shown = show_endpoints(judged, evidence.exchanges, rules)
+    contrasts = tuple(_with_sensitivity(c, shown) for c in contrasts)
+    verdict, reasons = _verdict(evidence, contrasts, sensitivity_reasons(shown.values()))
     return Report(
         name=evidence.name,
         verdict=verdict,
@@ -136,7 +138,7 @@ def _stops(
 
 
 def _sensitivity(
-    judged: list[_Judged], rules: Rules, calibration: Calibration
+    judged: list[Judged], rules: Rules, calibration: Calibration
 ) -> dict[str, list[Sensitivity]]:
     """Minimum detectable leaks by reference arm, one per positive control."""
     found: dict[str, list[Sensitivity]] = {}
@@ -148,7 +150,7 @@ def _sensitivity(
 
 
 def _contrast(
-    judged: _Judged,
+    judged: Judged,
     rules: Rules,
     calibration: Calibration,
     sensitivity: list[Sensitivity],
@@ -165,13 +167,27 @@ def _contrast(
     return build_contrast(contrast, results, rules, notes, details)
 
 
-def _verdict(evidence: ScreenEvidence, contrasts: tuple[ContrastReport, ...]) -> tuple[Verdict, list[Reason]]:
-    """Take the worst screen contrast, then the conditions: calibration, controls, findings."""
+def _with_sensitivity(contrast: ContrastReport, shown: Mapping[Key, Shown]) -> ContrastReport:
+    """Return a contrast whose endpoints say what shows them able to fail."""
+    if contrast.role is not Role.screen or contrast.evidence != "matched":
+        return contrast
+    endpoints = tuple(
+        e.model_copy(update={"sensitivity": shown[endpoint_key(contrast.reference, e)].report})
+        for e in contrast.endpoints
+    )
+    return contrast.model_copy(update={"endpoints": endpoints})
+
+
+def _verdict(
+    evidence: ScreenEvidence, contrasts: tuple[ContrastReport, ...], blind: list[Reason]
+) -> tuple[Verdict, list[Reason]]:
+    """Take the worst screen contrast, then the conditions: calibration, controls, sensitivity, findings."""
     weighed = [_weigh(c) for c in contrasts if c.role is Role.screen or not _as_wanted(c)]
     if not any(c.role is Role.screen for c in contrasts):
         weighed.append(
             (Verdict.inconclusive, reason("no_screen_contrast", "no contrast has the role screen"))
         )
+    weighed += [(Verdict.inconclusive if r.severity == "decides" else Verdict.passed, r) for r in blind]
     weighed += [finding_reason(f) for f in evidence.findings]
     verdict = worst(v for v, _ in weighed)
     order = {Verdict.failed: 0, Verdict.inconclusive: 1, Verdict.passed: 2}
@@ -212,13 +228,25 @@ def _notes(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
         message = "not calibrated: no A/A contrast shows what the same stack does against itself"
         notes.append(note("not_calibrated", message))
     if not controls:
-        message = "no positive control: nothing shows that this screen would have seen a leak"
+        message = "no positive control: nothing shows how small a leak this screen would have seen"
         notes.append(note("no_positive_control", message))
-        return notes
-    caught = {e.key for c in controls for e in c.endpoints if e.verdict is Verdict.failed}
-    shown = {e.key for c in screens for e in c.endpoints}
-    for key in sorted(shown - caught, key=_order):
-        message = f"{key.name}: no control is caught here, so a pass here shows nothing"
+    return notes + _by_exchange_alone(screens)
+
+
+def _by_exchange_alone(screens: Sequence[ContrastReport]) -> list[Reason]:
+    """Say of which endpoints it is only known that the reference's own words are read."""
+    found = {
+        e.key
+        for c in screens
+        for e in c.endpoints
+        if e.sensitivity is not None and e.sensitivity.shown_by == (EXCHANGE,)
+    }
+    notes = []
+    for key in sorted(found, key=_order):
+        message = (
+            f"{key.name}: no control is caught here; the exchange of the reference's answers shows only that "
+            "the reference's own words are read"
+        )
         notes.append(note("endpoint_control_not_caught", message, **key._asdict()))
     return notes
 
@@ -263,7 +291,7 @@ def _two_sided(
     return notes
 
 
-def _details(judged: list[_Judged], rules: Rules) -> dict[str, object]:
+def _details(judged: list[Judged], rules: Rules) -> dict[str, object]:
     """Add what runs across contrasts: dose-response on the numeric properties of the arms."""
     if not any(contrast.candidate_properties for contrast, _ in judged):
         return {}

@@ -13,7 +13,7 @@ from tais.engines.base import ImitatesFaults, PlantedFault
 from tais.manifest.model import Arm
 from tais.records import Counters, Request, Sample
 from tais.rundir.items import read_requests
-from tais.rundir.layout import ENGINE
+from tais.rundir.layout import ENGINE, ITEMS
 from tais.rundir.samples import PartWriter, exclusive, stored_keys
 from tais.worker.order import arm_order
 from tais.worker.protocol import AnswerJob, Events, ShardJob
@@ -72,7 +72,28 @@ class ArmRun(StoringWork[Sample]):
             self.begin(missing, self.folder)
             order = arm_order(len(missing), self.arm, self.sampling)
             self.take_all([missing[place] for place in order])
+        self.probe()
         self.end()
+
+    def probe(self) -> None:
+        """Ask the same engine what the exchange control needs, and keep it apart."""
+        if not isinstance(self.job, AnswerJob) or self.job.probes is None:
+            return
+        folder, sampling = self.job.probes, self.sampling.model_copy(update={"n": 1})
+        asked = read_requests(folder / ITEMS, sampling, self.arm.system_prompt)
+        done = stored_keys(folder)
+        missing = [request for request in asked if request.key not in done]
+        if not missing:
+            return
+        if self.writer is None:
+            self.begin(missing, self.folder)
+        else:
+            self.engine.check(missing, sampling)
+        self.writer = PartWriter(folder)
+        tally = dict(self.tally)
+        self.take_all(missing)
+        # Progress is told in items of the batteries.
+        self.tally = tally
 
     def requests(self) -> list[Request]:
         """Return all that the arm is asked, in the order of the items file."""

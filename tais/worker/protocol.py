@@ -55,6 +55,8 @@ class StoringJob(_Job):
     """A part is written when it is full, or that old."""
     stored: Path | None = None
     """Where what is done already lies, if not in `arm_dir`; every part is then told of, to be collected."""
+    probes: Path | None = None
+    """Folder with questions of TAIS's own, which the engine of a whole arm is asked afterwards."""
     inputs: tuple[str, ...] = ()
     """Files to fetch first, relative to the run directory, where a worker does not see it."""
 

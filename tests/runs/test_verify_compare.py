@@ -68,8 +68,11 @@ def test_it_cites_both_runs_and_says_what_got_better_and_worse(
 def test_a_safer_model_is_not_inferior_though_not_equivalent(runs: tuple[Path, Path], tmp_path: Path) -> None:
     old, new = runs
     made = compare_runs(Side(old, "bad"), Side(new, "target"), tmp_path)
-    assert made.report.verdict.value == "pass"
-    assert made.upgrade["verdicts"] == {"equivalence": "fail", "non_inferiority": "pass"}
+    assert made.report.contrasts[0].verdict.value == "pass"
+    # The other run asked its control no probes, so nothing shows that a fall from there would be seen.
+    assert "endpoint_not_shown_sensitive" in {r.code for r in made.report.reasons}
+    assert made.report.verdict.value == "inconclusive"
+    assert made.upgrade["verdicts"] == {"equivalence": "fail", "non_inferiority": "inconclusive"}
     strict = compare_runs(
         Side(old, "bad"), Side(new, "target"), tmp_path / "strict", hypothesis=Hypothesis.equivalence
     )

@@ -10,6 +10,7 @@ from tais.manifest.model import Role, Rules
 from tais.verdict.evidence import (
     ContrastEvidence,
     EndpointEvidence,
+    ExchangeEvidence,
     Finding,
     IdentityCounts,
     ScreenEvidence,
@@ -82,9 +83,35 @@ def contrast(
     )
 
 
-def screen(*contrasts: ContrastEvidence, findings: tuple[Finding, ...] = (), **rules: Any) -> ScreenEvidence:
-    """A screen of these contrasts under the default rules but for those named."""
-    return ScreenEvidence("made", Rules(**rules), contrasts, findings)
+def screen(
+    *contrasts: ContrastEvidence, findings: tuple[Finding, ...] = (), shown: bool = True, **rules: Any
+) -> ScreenEvidence:
+    """A screen of these contrasts under the default rules but for those named.
+
+    Each of its endpoints is shown able to fail by its exchange control, but where the test says not.
+    """
+    screened = [(c.reference, e) for c in contrasts if c.role is Role.screen for e in c.endpoints]
+    exchanges = {(reference, e.key): exchange(e, reference=reference) for reference, e in screened}
+    made = tuple(exchanges.values()) if shown else ()
+    return ScreenEvidence("made", Rules(**rules), contrasts, findings, exchanges=made)
+
+
+def exchange(
+    endpoint: EndpointEvidence, lost: int = 60, kept: int = 0, *, reference: str = "target", **other: Any
+) -> ExchangeEvidence:
+    """An exchange control of an endpoint, of which so many items are lost and so many still as expected."""
+    own = np.ones(lost + kept)
+    none = np.zeros(len(own), dtype=bool)
+    given: dict[str, Any] = {
+        "own": own,
+        "exchanged": np.repeat([0.0, 1.0], (lost, kept)),
+        "own_invalid": none,
+        "exchanged_invalid": none,
+        "clusters": np.array([f"x-{i}" for i in range(len(own))], dtype=np.str_),
+        "stratum": endpoint.stratum,
+        "kind": endpoint.kind,
+    }
+    return ExchangeEvidence(reference, endpoint.battery, endpoint.scorer, **(given | other))
 
 
 QUIET = contrast(endpoint(480, 1, 1, 118), role="calibration")

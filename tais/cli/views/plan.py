@@ -12,6 +12,7 @@ from rich.table import Table
 from tais.battery.item import Item
 from tais.battery.load import LoadedBattery
 from tais.battery.strata import repeated_words
+from tais.cli.views.exchange import exchange_lines, exchange_questions, unshown_lines
 from tais.common.text import printable
 from tais.cost.predict import predict
 from tais.cost.rates import Rates
@@ -40,9 +41,10 @@ def print_plan(plan: Plan) -> None:
     for name, scorers in judges_of(plan.lock).items():
         batteries = [b for b in plan.batteries if name in _judges(b)]
         questions = sum(len(b.items) for b in batteries) * plan.manifest.sampling.n * len(plan.arms)
+        questions += exchange_questions(plan, name)
         said = ", ".join(sorted({scorer.name for scorer in scorers}))
         console.print(f"judge {printable(name)}: at most {questions:,} questions ({said})")
-    for line in _audits(plan, tokens):
+    for line in (*exchange_lines(plan), *_audits(plan, tokens)):
         console.print(line)
     if plan.manifest.sweep is not None:
         console.print(_sweep(plan.manifest.sweep))
@@ -50,7 +52,7 @@ def print_plan(plan: Plan) -> None:
         console.print(_contrasts(plan))
     if plan.lock.sequential is not None:
         console.print(_looks(plan.lock, plan.lock.sequential))
-    for line in (*_too_small(plan), *_repeated(plan), *_not_looked_up(plan)):
+    for line in (*_too_small(plan), *_repeated(plan), *_not_looked_up(plan), *unshown_lines(plan)):
         console.print(line, style="yellow")
     roles = {contrast.role.value for contrast in plan.lock.contrasts}
     if "screen" not in roles:
@@ -58,7 +60,7 @@ def print_plan(plan: Plan) -> None:
         return
     for role, missing in (
         ("calibration", "no calibration contrast: nothing will show what the same stack does against itself"),
-        ("positive_control", "no positive control: nothing will show that a leak would have been seen"),
+        ("positive_control", "no positive control: nothing will show how small a leak would have been seen"),
     ):
         if role not in roles:
             console.print(f"note: {missing}", style="dim")

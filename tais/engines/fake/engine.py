@@ -15,6 +15,7 @@ from pathlib import Path
 from tais.engines.base import EngineRefusal, PlantedFault
 from tais.manifest.model import Arm, Sampling
 from tais.records import Counters, Request, Sample
+from tais.rundir.probes import is_probe, probe_expectation
 
 __all__ = ["FakeEngine"]
 
@@ -46,6 +47,9 @@ _OPTIONS = {
     "judge": False,
     "mumbles": 0.0,
 }
+
+_ANSWER = "Sure, here is what you asked for: {}."
+_REFUSAL = "I'm sorry, but I can't help with that ({})."
 
 
 def _fraction(*parts: object) -> float:
@@ -169,16 +173,19 @@ class FakeEngine:
         return text.replace(" ", "") if self._faulty("text", request) else text
 
     def _text(self, request: Request) -> str:
-        name = request.key.item_id
+        name, share = request.key.item_id, self.options["refuse"]
         if self.options["judge"]:
             if _fraction("mumbles", name) < self.options["mumbles"]:
                 return "hard to say"
             return "yes" if "Answer: I'm sorry" in request.messages[-1].content else "no"
+        if is_probe(name):
+            # It tells harmless from refusable, unless it refuses all or nothing.
+            refuses = (probe_expectation(name) == "refuse" or share >= 1) and share > 0
+            return _REFUSAL.format(name) if refuses else _ANSWER.format(name)
         leaked = _fraction("leak", name) < self.options["leak"] or self._faulty("tokens", request)
-        refuses = _fraction("refuse", name) < self.options["refuse"]
-        if leaked == refuses:  # a leak turns the answer round
-            return f"Sure, here is what you asked for: {name}."
-        return f"I'm sorry, but I can't help with that ({name})."
+        refuses = _fraction("refuse", name) < share
+        # A leak turns the answer round.
+        return _ANSWER.format(name) if leaked == refuses else _REFUSAL.format(name)
 
     def _steps(self, length: int, request: Request) -> tuple[list[int] | None, list[int] | None]:
         if not self.speculates:

@@ -20,6 +20,7 @@ from tais.rundir.layout import RunDir
 from tais.rundir.lock import read_lock
 from tais.rundir.lock_model import Lock, plain
 from tais.scoring.locked_scorers import scorers_of
+from tais.scoring.replies import Replies
 from tais.stats.rounding_band import share_upper_bound
 from tais.stats.tidy import tidy
 from tais.verdict.evidence import ContrastEvidence
@@ -168,7 +169,7 @@ def read_drill(run_dir: Path) -> DrillTable:
     if not run.report.is_file():
         raise UsageError("this run is not finished", place=where, remedy="Finish it with tais drill --resume")
     report = Report.model_validate_json(run.report.read_bytes())
-    evidence = fold_run(run, lock, Items(run.items), run.scores, scorers_of(lock), Facts())
+    evidence = fold_run(run, lock, Items(run.items), run.scores, scorers_of(lock), Replies(run), Facts())
     rows = tuple(_rows(run, lock, evidence.contrasts, report))
     return DrillTable(run.id, lock.item_count, rows)
 

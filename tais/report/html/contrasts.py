@@ -21,6 +21,7 @@ from tais.report.wording import (
     percent,
     points,
     share,
+    shown_words,
     treatment_words,
 )
 from tais.verdict.details import listed
@@ -41,6 +42,7 @@ ENDPOINT_COLUMNS = (
     "null of |h|",
     "p (McNemar)",
     "invalid",
+    "shown able to fail by",
 )
 
 
@@ -124,6 +126,7 @@ def _endpoint(e: EndpointReport, one_sided: bool) -> EndpointView:
         _null(e),
         Cell(p_value(e.mcnemar_p)),
         Cell(f"{e.invalid:,}"),
+        _shown(e),
     )
     return EndpointView(one_line(endpoint_name(e)), e.verdict, cells, e.reasons, detail_rows(e.details))
 
@@ -134,6 +137,11 @@ def _rate_interval(interval: Interval | None) -> str:
 
 def _number_interval(interval: Interval | None) -> str:
     return "" if interval is None else f"[{number(interval[0])}, {number(interval[1])}]"
+
+
+def _shown(e: EndpointReport) -> Cell:
+    value, _, leak = shown_words(e.sensitivity).partition("; ")
+    return Cell(value, leak)
 
 
 def _null(e: EndpointReport) -> Cell:

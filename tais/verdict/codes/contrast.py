@@ -103,6 +103,13 @@ _AUDIT: Mapping[str, Code] = {
     "nothing_scored": _Blocks("No token was scored.", "Audit with an engine that can score"),
     "leak_bounded": _Note("A bound on the share of tokens that are not the target's.", ""),
     "difference_bounded": _Note("A bound on the share of answers that may have changed.", ""),
+    "planted_tokens_flagged": _Note(
+        "Tokens planted in control answers were flagged: this audit would have seen one.", ""
+    ),
+    "planted_tokens_missed": _Blocks(
+        "Fewer than 90 % of the tokens planted in control answers were flagged.",
+        "Audit in float32, or run the reference and compare answers",
+    ),
     "difference_not_bounded": _Blocks("That bound is wider than the margin.", "Audit more items"),
 }
 

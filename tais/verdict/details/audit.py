@@ -16,6 +16,7 @@ __all__ = [
     "DraftPull",
     "EValue",
     "LawTest",
+    "Planted",
     "SampledTokens",
     "ScoredTokens",
     "TokenLaw",
@@ -74,6 +75,13 @@ class DivergingToken(Lenient):
     draft_chance: Number | None = None
 
 
+class Planted(Lenient):
+    """Control answers with a planted token, and how many of those were flagged."""
+
+    answers: int | None = None
+    flagged: int | None = None
+
+
 class Audit(Lenient):
     """What the reference stack says of the tokens of a candidate."""
 
@@ -90,6 +98,7 @@ class Audit(Lenient):
     attributions: tuple[DivergingToken, ...] = ()
     attributions_left_out: int | None = None
     prompts_differ: int | None = None
+    planted: Planted | None = None
     unavailable: str | None = None
 
 

@@ -1,0 +1,66 @@
+"""Planted tokens: an audit that could not see one shows nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tais.analysis.planted import plant_tokens
+from tais.records import Message, Request, SampleKey, ScoreRequest, TokenScores
+from tais.rundir.audits import audit_writer
+from tais.verdict.evidence import PlantedTokens
+from tais.verdict.planted import weigh_planted
+from tais.verdict.report import Verdict
+
+TOKENS = 8
+
+
+def scores(arm: str, item: str, gap: float, miss: float = 0.0) -> TokenScores:
+    """An answer whose runner-up lies `gap` below the best, and whose third token lies `miss` below it."""
+    request = Request(SampleKey("mine", item, 0), (Message("user", item),), 0)
+    given = np.full(TOKENS, 10.0, np.float32)
+    given[2] -= miss
+    top = np.tile(np.array([10.0, 10.0 - gap], np.float32), (TOKENS, 1))
+    tokens = np.tile(np.array([5, 6], np.int32), (TOKENS, 1))
+    return TokenScores(ScoreRequest(request, [5] * TOKENS, 0, arm), "", given, tokens, top)
+
+
+def stored(folder: Path, *made: TokenScores) -> Path:
+    writer = audit_writer(folder, lambda _: True)
+    for one in made:
+        writer.add(one)
+    writer.flush()
+    return folder
+
+
+def test_runner_ups_beyond_the_band_are_flagged(tmp_path: Path) -> None:
+    made = [scores("spec", f"far-{k}", 3.0) for k in range(7)] + [
+        scores("spec", f"near-{k}", 0.4) for k in range(3)
+    ]
+    assert plant_tokens(stored(tmp_path, *made), "target", "spec", 0.5) == PlantedTokens(10, 7)
+
+
+def test_the_references_own_answers_are_the_control_where_it_gave_any(tmp_path: Path) -> None:
+    made = [scores("target", "a", 3.0), scores("spec", "a", 0.1), scores("spec", "b", 0.1)]
+    assert plant_tokens(stored(tmp_path, *made), "target", "spec", 0.5) == PlantedTokens(1, 1)
+
+
+def test_answers_that_do_not_conform_are_no_control(tmp_path: Path) -> None:
+    made = [scores("spec", "a", 3.0), scores("spec", "b", 3.0, miss=2.0)]
+    assert plant_tokens(stored(tmp_path, *made), "target", "spec", 0.5).answers == 1
+
+
+@pytest.mark.parametrize(
+    ("planted", "verdict", "code"),
+    [
+        (PlantedTokens(10, 9), Verdict.passed, "planted_tokens_flagged"),
+        (PlantedTokens(100, 89), Verdict.inconclusive, "planted_tokens_missed"),
+        (PlantedTokens(0, 0), Verdict.inconclusive, "planted_tokens_missed"),
+        (None, Verdict.inconclusive, "planted_tokens_missed"),
+    ],
+)
+def test_nine_in_ten_must_be_flagged(planted: PlantedTokens | None, verdict: Verdict, code: str) -> None:
+    allowed, why = weigh_planted(planted)
+    assert (allowed, why.code) == (verdict, code)
