@@ -216,14 +216,15 @@ class RunResult:
         return _pandas(pa.concat_tables(tables))
 
     def endpoints(self) -> pd.DataFrame:
-        """Return what was decided, by contrast, battery and scorer.
+        """Return what was decided, by contrast, battery, stratum and scorer.
 
         Returns
         -------
         DataFrame
-            One row per endpoint: `reference`, `candidate`, `role`, `battery`, `scorer`, `n`,
-            `reference_rate`, `candidate_rate`, `difference` (candidate minus reference), `ci_low` and
-            `ci_high` (the 1 - 2 alpha interval), `p` (of the equivalence test), `h` (Cohen's), `verdict`.
+            One row per endpoint: `reference`, `candidate`, `role`, `battery`, `stratum` (`refuse` or `answer`
+            where the scorer is split by it), `scorer`, `n`, `reference_rate`, `candidate_rate`, `difference`
+            (candidate minus reference), `ci_low` and `ci_high` (the 1 - 2 alpha interval), `p` (of the
+            equivalence test), `h` (Cohen's), `verdict`.
 
         Raises
         ------
@@ -258,7 +259,7 @@ class RunResult:
         -------
         DataFrame
             One row per combination and endpoint: one column per setting that was varied, then `endpoint`
-            (``battery / scorer``), `difference`, `verdict`.
+            (``battery / scorer``, or ``battery/stratum / scorer``), `difference`, `verdict`.
 
         Raises
         ------

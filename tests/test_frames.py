@@ -25,7 +25,8 @@ COLUMNS = {
     "samples": ["arm", "battery", "item_id", "repeat", "text", "finish_reason", "tokens", "seconds"],
     "scores": ["arm", "battery", "item_id", "repeat", "scorer", "value", "invalid", "label"],
     "endpoints": [
-        *("reference", "candidate", "role", "battery", "scorer", "n", "reference_rate", "candidate_rate"),
+        *("reference", "candidate", "role", "battery", "stratum", "scorer", "n"),
+        *("reference_rate", "candidate_rate"),
         *("difference", "ci_low", "ci_high", "p", "h", "verdict"),
     ],
     "flips": [
@@ -159,7 +160,7 @@ def test_a_sweep_has_a_row_for_each_combination(run: RunResult) -> None:
         ("ngram", "2"),
         ("ngram", "4"),
     ]
-    assert set(sweep["endpoint"]) == {"mine / refusal"}
+    assert set(sweep["endpoint"]) == {"mine/refuse / refusal"}
     screened = {c.verdict.value for c in run.report.contrasts if c.role.value == "screen"}
     assert set(sweep["verdict"]) <= screened
 
