@@ -282,7 +282,8 @@ def test_every_battery_brings_its_planned_share_to_every_look(
     batteries: list[list[int]], looks: int, seed: int, random: Any
 ) -> None:
     counts = {f"b{i}": planned_counts(len(set(own)), looks) for i, own in enumerate(batteries)}
-    plan = LookPlan("obrien_fleming", looks, ("spec",), counts, dict.fromkeys(counts, True), seed)
+    planned = {(name, None): own for name, own in counts.items()}
+    plan = LookPlan("obrien_fleming", looks, ("spec",), planned, dict.fromkeys(counts, True), seed)
     rows = [
         [StoredItem(f"b{i}", f"{i}-{j}", f"c{cluster}", (), None) for j, cluster in enumerate(own)]
         for i, own in enumerate(batteries)
@@ -314,7 +315,7 @@ def _looks_of(plan: LookPlan, rows: list[list[StoredItem]]) -> dict[str, int]:
 
 def test_another_seed_gives_another_order() -> None:
     rows = [[StoredItem("b", f"i{j}", f"c{j}", (), None) for j in range(60)]]
-    plans = [LookPlan("pocock", 3, (), {"b": (20, 40, 60)}, {"b": True}, seed) for seed in (1, 2)]
+    plans = [LookPlan("pocock", 3, (), {("b", None): (20, 40, 60)}, {"b": True}, seed) for seed in (1, 2)]
     first, second = (_looks_of(plan, rows) for plan in plans)
     # Of 60 items in blocks of 20 about 20 stay where they are.
     assert 5 < sum(first[key] == second[key] for key in first) < 40
@@ -324,7 +325,7 @@ def test_parts_hold_whole_looks_in_their_order(early: Screen, tais: Tais) -> Non
     run(tais, early, "--part-samples", 1000)
     run_dir = early.run_dirs()[0]
     items = Items(run_dir / "items.parquet")
-    plan = LookPlan.of(json.loads((run_dir / "manifest.lock.json").read_text()))
+    plan = LookPlan.of(read_lock(run_dir))
     assert plan is not None
     look_of = dict(zip((key[1] for key in items), look_numbers(plan, items).tolist(), strict=True))
     parts = [pq.read_table(p, columns=["item_id"]) for p in part_files(run_dir / "arms" / "spec")]

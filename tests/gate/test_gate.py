@@ -213,6 +213,36 @@ def test_a_rule_of_a_policy(values: dict[str, Any], expected: list[str], run: Ve
     assert codes(run, **values) == expected
 
 
+def split(report: dict[str, Any]) -> None:
+    """Each screened endpoint as two strata: 120 items to refuse, 60 to answer."""
+    endpoints = report["contrasts"][0]["endpoints"]
+    first = endpoints[0]
+    endpoints[:1] = [{**first, "stratum": "refuse"}, {**first, "stratum": "answer", "clusters": 60}]
+
+
+@pytest.mark.parametrize(
+    ("batteries", "expected"),
+    [
+        ({"mine": {"min_n": 60}}, []),
+        # Each stratum is asked for it, not their sum.
+        ({"mine": {"min_n": 100}}, ["n_below_policy"]),
+        ({"mine": {"min_n": 121}}, ["n_below_policy", "n_below_policy"]),
+        ({"mine/refuse": {"min_n": 120}}, []),
+        ({"mine/answer": {"min_n": 61}}, ["n_below_policy"]),
+        # The rule of a stratum goes before that of its battery.
+        ({"mine": {"min_n": 120}, "mine/answer": {"min_n": 50}}, []),
+        ({"mine": {"max_margin": 0.05}}, ["margin_too_wide", "margin_too_wide"]),
+        ({"mine/answer": {"max_margin": 0.05}}, ["margin_too_wide"]),
+        ({"mine/none": {}}, ["battery_missing"]),
+        ({"other/refuse": {}}, ["battery_missing"]),
+    ],
+)
+def test_a_battery_rule_holds_in_each_stratum(
+    batteries: dict[str, Any], expected: list[str], run: VerifiedRun
+) -> None:
+    assert codes(edited(run, split), batteries=batteries) == expected
+
+
 @pytest.mark.parametrize("role", ["calibration", "positive_control"])
 def test_each_screened_reference_needs_its_own_calibration_and_control(role: str, run: VerifiedRun) -> None:
     def elsewhere(report: dict[str, Any]) -> None:
