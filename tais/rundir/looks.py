@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tais.rundir.items import Items
 from tais.rundir.lock_model import Lock, LockedContrast, LookSchedule
 
-__all__ = ["LookPlan", "blocks", "counts_within", "look_numbers", "planned_counts"]
+__all__ = ["LookPlan", "Stratum", "blocks", "counts_within", "look_numbers", "planned_counts"]
 
 
 def planned_counts(clusters: int, looks: int) -> tuple[int, ...]:

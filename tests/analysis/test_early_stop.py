@@ -21,7 +21,7 @@ from tais.manifest.load import resolve
 from tais.manifest.model import Manifest
 from tais.rundir.items import Items, StoredItem, write_rows
 from tais.rundir.lock import read_lock
-from tais.rundir.looks import LookPlan, look_numbers, planned_counts
+from tais.rundir.looks import LookPlan, Stratum, look_numbers, planned_counts
 from tais.rundir.samples import part_files
 from tests.conftest import FAKE, SPECULATION, Screen, Tais, start, without_times
 from tests.runs.test_resume import kill_after, stored
@@ -282,7 +282,7 @@ def test_every_battery_brings_its_planned_share_to_every_look(
     batteries: list[list[int]], looks: int, seed: int, random: Any
 ) -> None:
     counts = {f"b{i}": planned_counts(len(set(own)), looks) for i, own in enumerate(batteries)}
-    planned = {(name, None): own for name, own in counts.items()}
+    planned: dict[Stratum, tuple[int, ...]] = {(name, None): own for name, own in counts.items()}
     plan = LookPlan("obrien_fleming", looks, ("spec",), planned, dict.fromkeys(counts, True), seed)
     rows = [
         [StoredItem(f"b{i}", f"{i}-{j}", f"c{cluster}", (), None) for j, cluster in enumerate(own)]
