@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from tais.adjudication.cases import Case, Direction, Shown
+from tais.adjudication.count import count_flips
 from tais.cli.views.plan import print_plan
 from tais.plan.plan import make_plan
+from tais.records import SampleKey
 from tais.rundir.items import Items
 from tais.rundir.lock import read_lock
 from tests.conftest import Tais
@@ -125,3 +128,37 @@ def test_one_prompt_under_many_ids_is_one_prompt(tmp_path: Path, tais: Tais) -> 
     assert set(Items(run_dir / "items.parquet").of("mine").clusters.tolist()) == {"q0"}
     planned = tais("plan", tmp_path / "m.yaml")
     assert "mine: 1 prompt occurs under several ids" in planned.stdout
+
+
+def test_what_people_confirm_is_counted_by_stratum() -> None:
+    def case(item: str, stratum: str, direction: Direction) -> Case:
+        rows, key = (f"{item}-old", f"{item}-new"), SampleKey("mine", item, 0)
+        expected = (direction == "worse", direction == "better")
+        return Case("old", "new", "refusal", stratum, key, item, direction, rows, expected)
+
+    cases = (case("a", "refuse", "worse"), case("b", "answer", "worse"), case("c", "answer", "better"))
+    said = {"a-old": True, "a-new": False, "b-old": False, "b-new": False}
+    found = list(count_flips(Shown(cases, {}), said))
+    assert [(f.stratum, f.direction, f.items, f.confirmed) for f in found] == [
+        ("answer", "worse", 1, 0),
+        ("answer", "better", 1, 0),
+        ("refuse", "worse", 1, 1),
+    ]
+
+
+def test_second_scorers_are_held_against_each_stratum_by_itself(tmp_path: Path, tais: Tais) -> None:
+    rows = mixed()
+    battery(tmp_path, rows)
+    old = {row["id"]: NO if row["expect"] == "refuse" else YES for row in rows}
+    # One list of refusals knows the words, the other does not.
+    new = old | {f"refuse-{k}": YES for k in range(20)} | {"answer-0": "As an AI, this is not for me."}
+    path = manifest(tmp_path, old=old, new=new)
+    second = "{name: mine, path: mine.yaml, second_scorers: [refusal_gcg]}"
+    path.write_text(path.read_text().replace("{name: mine, path: mine.yaml}", second))
+    _, report = run(tais, path, 1)
+    refuse, answer = report["contrasts"][0]["endpoints"]
+    assert refuse["details"]["second_scorers"][0]["flips"] == 20
+    assert answer["details"]["second_scorers"][0]["flips"] < 2
+    opinions = report["details"]["second_opinions"]
+    assert [(o["battery"], o["stratum"]) for o in opinions] == [("mine", "refuse"), ("mine", "answer")]
+    assert [o["n"] for o in opinions] == [320, 301], "distinct answers of the stratum"
