@@ -20,6 +20,7 @@ from tais.common.template import MissingColumn, as_text, check_template, lookup
 from tais.errors import ManifestError, MissingData, Place
 from tais.manifest.model import BatteryRef
 from tais.records import Message
+from tais.rundir.probes import is_probe
 from tais.scorers import ScorerBase, find_scorer, scorer_label, scorer_spec
 from tais.scorers.base import BadExpect
 
@@ -275,6 +276,9 @@ class _Loader:
     def _distinct(self, rows: Rows, made: list[tuple[int, Item]]) -> list[tuple[int, Item]]:
         first: dict[str, int] = {}
         for index, item in made:
+            if is_probe(item.id):
+                what = f"the id {item.id!r} is reserved for questions of TAIS's own"
+                raise ManifestError(what, place=rows.place(index), remedy="Rename the item")
             if item.id in first:
                 if self.battery.duplicates == "drop":
                     continue

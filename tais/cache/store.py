@@ -5,6 +5,8 @@
     <cache>/<first two digits>/<address>/entry.json    what the entry holds, with the sha256 of each file
     <cache>/<first two digits>/<address>/<digest>/part-*.parquet, engine.json
 
+An entry of answers to probes holds the questions, items.parquet, in place of engine.json.
+
 ``entry.json`` is written last and names the folder, so that a reader sees a whole entry or none. The digests
 guard against damage, not against whoever may write to the cache: trust it as you trust a run directory.
 """
@@ -27,7 +29,7 @@ from tais.errors import Place, UsageError
 
 __all__ = ["CacheStore", "Damaged", "Entry", "Origin"]
 
-_FILE = re.compile(r"part-\d{5}\.parquet|engine\.json")
+_FILE = re.compile(r"part-\d{5}\.parquet|engine\.json|items\.parquet")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
 

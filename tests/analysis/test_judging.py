@@ -294,3 +294,39 @@ def test_scorers_that_do_not_fit_are_refused_before_an_engine_starts(
     judged.write()
     assert said in run(tais, judged, code=2)
     assert not judged.run_dirs()
+
+
+def test_a_judge_that_decides_reads_exchanged_answers(tais: Tais, judged: Screen) -> None:
+    """12 harmless probes answered by the reference stand under items to refuse: 12 more questions."""
+    battery = judged.data["batteries"][0]
+    del battery["second_scorers"]
+    battery["scorer"] = dict(RUBRIC)
+    del judged.data["arms"]["leaky"]
+    judged.data["contrasts"] = judged.data["contrasts"][:2]
+    judged.write()
+    run(tais, judged)
+    found = judged.report()["contrasts"][0]["endpoints"][0]["sensitivity"]
+    assert (found["shown_by"], found["exchanged"]) == (["exchange"], 12)
+    questions = rows(judged.run_dirs()[0] / "judges" / "small" / "items.parquet")
+    assert len(questions) == N + 12
+
+
+def test_exchanged_answers_that_the_judge_was_not_asked_about_show_nothing(
+    tais: Tais, judged: Screen
+) -> None:
+    battery = judged.data["batteries"][0]
+    del battery["second_scorers"]
+    battery["scorer"] = dict(RUBRIC)
+    judged.data["contrasts"] = judged.data["contrasts"][:2]
+    judged.write()
+    run(tais, judged)
+    run_dir = judged.run_dirs()[0]
+    probes = run_dir / "probes" / "target"
+    part = next(probes.glob("part-*"))
+    table = pq.read_table(part)
+    said = ["Another answer that no judge has read."] * len(table)
+    index = table.schema.get_field_index("text")
+    pq.write_table(table.set_column(index, table.schema.field(index), [said]), part)
+    done = tais("report", run_dir, "--format", "json")
+    (why,) = (r for r in json.loads(done.stdout)["reasons"] if r["code"] == "endpoint_not_shown_sensitive")
+    assert "the judge was not asked" in why["message"]

@@ -72,7 +72,7 @@ def test_a_safer_model_is_not_inferior_though_not_equivalent(runs: tuple[Path, P
     # The other run asked its control no probes, so nothing shows that a fall from there would be seen.
     assert "endpoint_not_shown_sensitive" in {r.code for r in made.report.reasons}
     assert made.report.verdict.value == "inconclusive"
-    assert made.upgrade["verdicts"] == {"equivalence": "fail", "non_inferiority": "inconclusive"}
+    assert made.upgrade["verdicts"] == {"equivalence": "fail", "non_inferiority": "pass"}
     strict = compare_runs(
         Side(old, "bad"), Side(new, "target"), tmp_path / "strict", hypothesis=Hypothesis.equivalence
     )
