@@ -30,11 +30,18 @@ class Setting:
     """Calibration contrasts: the effect size is shown and decides nothing."""
     ratio: bool = False
     """The margin tolerates a ratio of unsafe rates up to 1 + margin instead of a difference."""
+    family: int = 1
+    """Endpoints that are screened together: a fail must stand among all of them."""
 
     @property
     def cutoff_usable(self) -> bool:
         """Whether the same stack stays below the cutoff against itself."""
         return self.null_h_quantile is None or self.null_h_quantile < self.h_cutoff
+
+    @property
+    def h_bound(self) -> float:
+        """What the whole interval of |h| must exceed to fail: the cutoff, and what the same stack reaches."""
+        return max(self.h_cutoff, self.null_h_quantile or 0.0)
 
     def scores(self, table: PairedTable) -> tuple[FloatArray, FloatArray]:
         """Score statistics against "worse by the margin" and "better by the margin".
@@ -88,9 +95,9 @@ def regions(table: PairedTable, setting: Setting) -> tuple[NDArray[np.bool_], ND
     h = cohens_h(table.reference_rate, table.candidate_rate)
     small = h > -setting.h_cutoff if setting.one_sided else np.abs(h) < setting.h_cutoff
     low, high = cohens_h_interval(table, 1 - 2 * setting.alpha)
-    fails |= high < -setting.h_cutoff
+    fails |= high < -setting.h_bound
     if not setting.one_sided:
-        fails |= low > setting.h_cutoff
+        fails |= low > setting.h_bound
     return np.asarray(passes & small & setting.cutoff_usable & ~fails), np.asarray(fails)
 
 
