@@ -80,7 +80,9 @@ def spent_p(p: float, kind: str, before: float, now: float) -> float:
     Lan, DeMets (1983), Biometrika 70, 659-663.
     """
     if kind not in SPENDING or not 0 <= before < now <= 1:
-        raise TaisError(f"a look needs a spending of {', '.join(SPENDING)} and rising shares, not {before}, {now}")
+        raise TaisError(
+            f"a look needs a spending of {', '.join(SPENDING)} and rising shares, not {before}, {now}"
+        )
 
     def share(alpha: float) -> float:
         spend = SPENDING[kind]

@@ -131,9 +131,7 @@ def why_not_passed(
         known = {**needed_values(needed), "needed": floor}
         reasons.append(reason("n_too_small", message, n=n, margin=setting.margin, **known))
     elif not equivalent:
-        message = (
-            f"the interval {_range(ci, setting)} crosses the {_margin(setting)}: {needed_words(needed)}"
-        )
+        message = f"the interval {_range(ci, setting)} crosses the {_margin(setting)}: {needed_words(needed)}"
         values = {"n": n, **needed_values(needed), "ci": tidy_interval(ci), "margin": setting.margin}
         reasons.append(reason("interval_crosses_margin", message, **values))
     if h is None or setting.tost_alone:
