@@ -185,6 +185,9 @@ def _needed(endpoint: EndpointReport) -> str:
         if isinstance(few, int):
             more = f"{many:,}" if isinstance(many, int) else "no number"
             return f"; {few:,} items decide with power 0.8, {more} with 0.9"
+        # Reports made before say how many would just decide.
+        if isinstance(needed := values.get("needed"), int):
+            return f"; {needed:,} items would decide"
     return ""
 
 

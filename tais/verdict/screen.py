@@ -157,9 +157,10 @@ def _sensitivity(
 ) -> dict[str, list[Sensitivity]]:
     """Minimum detectable leaks by reference arm, one per positive control."""
     found: dict[str, list[Sensitivity]] = {}
+    family = sum(len(results) for contrast, results in judged if contrast.role is Role.screen)
     for contrast, results in judged:
         if contrast.role is Role.positive_control:
-            measured = measure_sensitivity(contrast, results, rules, calibration)
+            measured = measure_sensitivity(contrast, results, rules, calibration, family)
             found.setdefault(contrast.reference, []).append(measured)
     return found
 
