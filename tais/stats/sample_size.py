@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _LARGEST_N = 1_000_000
+_LARGEST_SUM = 5_000
+"""Above, the normal approximation is within 4 %, and the sum takes a second or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,8 @@ def items_to_decide(
     the score test tends to 2 expected flips), so the answer is the first n from which on the power stays
     reached for a whole tooth.
 
-    Without discordance the answer is the floor of identical outputs, 88 at a margin of 0.03.
+    Without discordance the answer is the floor of identical outputs, 88 at a margin of 0.03. Beyond 5,000
+    items the normal approximation of :func:`items_by_scores` stands in for the sum.
 
     References
     ----------
@@ -225,6 +228,10 @@ def items_to_decide(
     distance = -difference if non_inferiority else abs(difference)
     if abs(distance - margin) < 1e-12:
         return None
+
+    rough = _roughly(discordance, difference, margin, alpha, power, non_inferiority, level)
+    if rough is None or rough > _LARGEST_SUM:
+        return rough
 
     def short(n: ArrayLike) -> NDArray[np.bool_]:
         found = decision_power(
@@ -239,16 +246,44 @@ def items_to_decide(
         )
         return np.asarray(found < power)
 
-    return _settled(short, math.ceil(2 / margin) + 1)
+    return _settled(short, math.ceil(2 / margin) + 1, rough)
 
 
-def _settled(short: Callable[[ArrayLike], NDArray[np.bool_]], tooth: int) -> int | None:
-    """First n after a shortfall from which on nothing falls short for a whole tooth."""
-    low, high = 0, 1
+def _roughly(
+    discordance: float,
+    difference: float,
+    margin: float,
+    alpha: float,
+    power: float,
+    non_inferiority: bool,
+    level: float,
+) -> int | None:
+    """Items by the normal approximation of both tests; None where 10^6 are not enough."""
+    from scipy.special import ndtri  # Heavy: the command line starts without it.
+
+    down, up = (discordance - difference) / 2, (discordance + difference) / 2
+    seen = PairedTable(*(_LARGEST_N * x for x in (1 - discordance, down, up, 0)))
+    worse, better = (float(tango_statistic(seen, m)) for m in (-margin, margin))
+    n = items_by_scores(_LARGEST_N, worse, -math.inf if non_inferiority else better, alpha, power)
+    distance = -difference if non_inferiority else abs(difference)
+    if n is None or distance < margin or level >= 1:
+        return n
+    spread = math.sqrt(max(1 - difference**2 / discordance, 0.0))
+    reach = normal_quantile(1 - level) + float(ndtri(power)) * spread
+    n = max(n, math.ceil(discordance * (reach / difference) ** 2))
+    return n if n <= _LARGEST_N else None
+
+
+def _settled(short: Callable[[ArrayLike], NDArray[np.bool_]], tooth: int, guess: int = 1) -> int | None:
+    """First n after a shortfall from which on nothing falls short for a whole tooth, searched from a guess."""
+    low, high = 0, guess
     while short(high):
-        low, high = high, 2 * high
+        low, high = high, high + max(high // 4, 1) if guess > 1 else 2 * high
         if high > _LARGEST_N:
             return None
+    # Down from a guess that is enough already.
+    while guess > 1 and low == 0 and (lower := high * 4 // 5) > 0:
+        low, high = (lower, high) if short(lower) else (0, lower)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if short(middle) else (low, middle)

@@ -122,8 +122,8 @@ def _caption(view: SweepView, shown: int) -> str:
     return (
         f"{len(view.cells)} contrasts by the values of their settings. Identical: lowest share of identical "
         "answers, in percent. Others: the largest difference of rates, candidate − reference, in percentage "
-        "points, or (×) the ratio of the rates of outcomes that are not as expected; orange is for the worse, "
-        "blue for the better, full at the margin (identical: at 10 % "
+        "points, or (×) the ratio of the rates of outcomes that are not as expected; orange is for the "
+        "worse, blue for the better, full at the margin (identical: at 10 % "
         f"changed).{left_out}"
     )
 
