@@ -81,7 +81,7 @@ def _by_stratum(fixed: LookSchedule) -> dict[Stratum, tuple[int, ...]]:
 
 
 def _endpoints(lock: Lock, fixed: LookSchedule) -> int:
-    """Count the endpoints of a lock that does not say: the strata of every battery in each screened contrast."""
+    """Count the endpoints of a lock that does not say: all strata in each screened contrast."""
     screened = sum(contrast.role is Role.screen for contrast in lock.contrasts)
     return max(1, screened * len(_by_stratum(fixed)))
 

@@ -275,7 +275,7 @@ def _roughly(
 
 
 def _settled(short: Callable[[ArrayLike], NDArray[np.bool_]], tooth: int, guess: int = 1) -> int | None:
-    """First n after a shortfall from which on nothing falls short for a whole tooth, searched from a guess."""
+    """First n after a shortfall from which on nothing falls short for a whole tooth."""
     low, high = 0, guess
     while short(high):
         low, high = high, high + max(high // 4, 1) if guess > 1 else 2 * high
