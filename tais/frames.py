@@ -62,6 +62,7 @@ _ENDPOINTS = pa.schema(
         *((name, _NUMBER) for name in ("reference_rate", "candidate_rate", "difference")),
         *((name, _NUMBER) for name in ("ci_low", "ci_high", "p", "h")),
         ("verdict", _TEXT),
+        ("scale", _TEXT),
     ]
 )
 _FLIPS = pa.schema(
@@ -224,7 +225,8 @@ class RunResult:
             One row per endpoint: `reference`, `candidate`, `role`, `battery`, `stratum` (`refuse` or `answer`
             where the scorer is split by it), `scorer`, `n`, `reference_rate`, `candidate_rate`, `difference`
             (candidate minus reference), `ci_low` and `ci_high` (the 1 - 2 alpha interval), `p` (of the
-            equivalence test), `h` (Cohen's), `verdict`.
+            equivalence test), `h` (Cohen's), `verdict`, `scale` (of the interval: "difference", or "ratio" of
+            the rates of outcomes that are not as expected).
 
         Raises
         ------
@@ -277,6 +279,7 @@ class RunResult:
                 "endpoint": endpoint_name(endpoint),
                 "difference": endpoint.difference,
                 "verdict": endpoint.verdict.value,
+                "scale": endpoint.tost.scale if endpoint.tost else None,
             }
             for cell in (() if view is None else view.cells)
             for endpoint in cell.contrast.endpoints

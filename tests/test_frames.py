@@ -27,7 +27,7 @@ COLUMNS = {
     "endpoints": [
         *("reference", "candidate", "role", "battery", "stratum", "scorer", "n"),
         *("reference_rate", "candidate_rate"),
-        *("difference", "ci_low", "ci_high", "p", "h", "verdict"),
+        *("difference", "ci_low", "ci_high", "p", "h", "verdict", "scale"),
     ],
     "flips": [
         *("reference", "candidate", "battery", "item_id", "repeat", "reference_label", "candidate_label"),

@@ -92,6 +92,7 @@ def look_evidence(
         numbers[pair.keys // repeats],
         unmatched(pair.reference.keys),
         unmatched(pair.candidate.keys),
+        plan.endpoints,
     )
     return replace(endpoint, looks=looks)
 

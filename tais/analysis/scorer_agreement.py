@@ -30,6 +30,8 @@ from tais.scorers.judges import Judge
 from tais.scoring.locked_scorers import all_scorers, judges_of
 from tais.scoring.replies import Judging, Replies
 from tais.stats.agreement import agreement, confirmed_flips, corrected_difference, rogan_gladen
+from tais.stats.paired import PairedTable, tango_interval
+from tais.stats.proportions import as_interval
 from tais.stats.tidy import tidy, tidy_values
 from tais.verdict.details import LISTED_ITEMS, written, written_list
 from tais.verdict.details.endpoint import Invalid, JudgeError, SecondScorer
@@ -280,6 +282,18 @@ def _contrast(
     return contrast.model_copy(update={"endpoints": tuple(endpoints)})
 
 
+def _difference_interval(endpoint: EndpointReport, confidence: float) -> tuple[float, float]:
+    """Interval of the difference of rates, also where the test is one of their ratio."""
+    tost, table = endpoint.tost, endpoint.table
+    assert tost is not None
+    if tost.scale == "difference" or table is None:
+        return tost.ci
+    # Repeats of an item are one cluster: the table of that many independent answers.
+    part = endpoint.clusters / endpoint.n
+    counts = (table.both, table.reference_only, table.candidate_only, table.neither)
+    return as_interval(tango_interval(PairedTable(*(part * x for x in counts)), confidence))
+
+
 def _corrected(endpoint: EndpointReport, scorer: ScorerBase, alpha: float) -> JudgeError | None:
     """Correct the rates of a binary endpoint for what its judge is stated to get wrong."""
     rates = endpoint.reference_rate, endpoint.candidate_rate
@@ -290,7 +304,8 @@ def _corrected(endpoint: EndpointReport, scorer: ScorerBase, alpha: float) -> Ju
     confidence, n = 1 - 2 * alpha, endpoint.clusters
     # Repeats of an item are one cluster, and as many independent answers there are.
     sides = [rogan_gladen(round((rate or 0.0) * n), n, *scorer.accuracy, confidence) for rate in rates]
-    difference = corrected_difference(endpoint.difference, endpoint.tost.ci, *scorer.accuracy, confidence)
+    ci = _difference_interval(endpoint, confidence)
+    difference = corrected_difference(endpoint.difference, ci, *scorer.accuracy, confidence)
     reference, candidate, changed = (
         Estimate(estimate=tidy(rate.estimate), ci=(tidy(rate.low), tidy(rate.high)))
         for rate in (*sides, difference)

@@ -153,12 +153,17 @@ def plan(
     Example: [bold]tais plan manifests/demo.yaml --calibrate[/bold]
     """
     # Loads numpy, which help does without.
-    from tais.cli.views.plan import print_cost, print_plan
+    from tais.cli.views.plan import print_cost, print_outlook, print_plan
     from tais.plan.plan import make_plan
     from tais.plan.probes import save_probes
+    from tais.runs.outlook import last_run, outlook
+    from tais.stats.power import zero_discordance_floor
 
     planned = make_plan(manifest, limit, incomplete=not calibrate)
     print_plan(planned)
+    rules = planned.manifest.rules
+    floor = zero_discordance_floor(rules.margin, rules.alpha, exact=rules.exact)
+    print_outlook(outlook(planned, last_run(out / planned.manifest.name)), floor)
     if probes is not None:
         save_probes(planned, probes, say)
     found = rates_for(planned, out, rates, say if calibrate else None, calibrate_items)

@@ -13,7 +13,7 @@ from tais.rundir.lock import read_lock
 from tais.rundir.lock_model import Lock
 from tais.verdict.facts import ArmFacts, Hardware, facts_of
 
-__all__ = ["known_rates", "rates_of_run"]
+__all__ = ["finished_runs", "known_rates", "rates_of_run"]
 
 _FINISHED = ("pass", "fail", "inconclusive")
 # Further back another machine or driver is likely.
@@ -41,7 +41,7 @@ def known_rates(parent: Path, lock: Lock) -> Rates | None:
         calibrated, made = read_rates(path), path.stat().st_mtime
     except (TaisError, OSError):
         calibrated, made = None, 0.0
-    for run_dir in _finished(parent):
+    for run_dir in finished_runs(parent):
         newer = RunDir(run_dir).report.stat().st_mtime > made
         found = rates_of_run(run_dir) if newer else None
         if found is not None and all(found.of(arm, stack_digest(lock, arm)) for arm in wanted):
@@ -51,8 +51,8 @@ def known_rates(parent: Path, lock: Lock) -> Rates | None:
     return calibrated
 
 
-def _finished(parent: Path) -> list[Path]:
-    """Return finished runs, newest first."""
+def finished_runs(parent: Path) -> list[Path]:
+    """Return the finished runs of a manifest, newest first, as far back as their figures are worth."""
     try:
         entries = read_ledger(parent / LEDGER)
     except TaisError:

@@ -110,7 +110,9 @@ def _margin(contrast: ContrastReport, endpoint: EndpointReport, limit: float) ->
     if endpoint.tost is None:
         yield Objection("margin_unknown", f"{where} was not judged by a margin")
     elif endpoint.tost.margin > limit:
-        message = f"{where} was judged by the margin {endpoint.tost.margin:g}, at most {limit:g} is allowed"
+        ratio = endpoint.tost.scale == "ratio"
+        judged, most = (f"ratio {1 + m:g}" if ratio else f"{m:g}" for m in (endpoint.tost.margin, limit))
+        message = f"{where} was judged by the margin {judged}, at most {most} is allowed"
         yield Objection("margin_too_wide", message)
 
 

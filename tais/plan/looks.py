@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tais.errors import ManifestError, Place
-from tais.manifest.model import Hypothesis, Manifest
+from tais.manifest.model import Hypothesis, Manifest, Role
 from tais.rundir.lock_model import BatteryLooks, Lock, LookSchedule
 from tais.rundir.looks import LookPlan, planned_counts
 from tais.scorers import ScorerBase
@@ -16,7 +16,7 @@ from tais.stats.sequential import Boundary
 if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery
 
-__all__ = ["may_look", "plan_looks", "stop_without_flips"]
+__all__ = ["may_look", "plan_looks", "screened_endpoints", "stop_without_flips"]
 
 
 def may_look(scorer: ScorerBase) -> bool:
@@ -48,7 +48,14 @@ def plan_looks(manifest: Manifest, batteries: Sequence[LoadedBattery]) -> LookSc
         looks=rules.looks,
         arms=tuple(arms),
         batteries={battery.name: _looks_at(battery, rules.looks) for battery in batteries},
+        endpoints=screened_endpoints(manifest, batteries) or None,
     )
+
+
+def screened_endpoints(manifest: Manifest, batteries: Sequence[LoadedBattery]) -> int:
+    """Return how many endpoints all screened contrasts have together: the strata of every battery."""
+    screened = sum(c.role is Role.screen and manifest.audit_of(c) != "only" for c in manifest.contrasts)
+    return screened * sum(len(battery.strata) for battery in batteries)
 
 
 def _looks_at(battery: LoadedBattery, looks: int) -> BatteryLooks:

@@ -10,13 +10,15 @@ from tais.manifest.model import Hypothesis, Role
 from tais.report.wording import (
     NONE,
     VERDICTS,
+    change,
     contrast_name,
     endpoint_name,
-    interval_points,
+    interval_words,
+    is_ratio,
     margin_words,
     number,
-    points,
     share,
+    strain,
 )
 from tais.verdict.details import listed
 from tais.verdict.details.contrast import ShownSensitivity
@@ -152,8 +154,7 @@ def _decided(report: Report, screens: list[ContrastReport]) -> Figure:
 def _strain(endpoint: EndpointReport, one_sided: bool) -> float:
     """How far the interval reaches, in margins."""
     assert endpoint.tost is not None
-    low, high = endpoint.tost.ci
-    return (-low if one_sided else max(-low, high)) / endpoint.tost.margin
+    return strain(endpoint.tost, one_sided)
 
 
 def _of_effect(endpoint: EndpointReport, which: str) -> Figure | None:
@@ -169,12 +170,25 @@ def _of_effect(endpoint: EndpointReport, which: str) -> Figure | None:
 
 def _of_difference(endpoint: EndpointReport, which: str, one_sided: bool) -> Figure:
     assert endpoint.tost is not None
-    interval = f"{100 - 200 * endpoint.tost.alpha:g} % interval {interval_points(endpoint.tost.ci)}"
-    said = f"difference on {which}: {interval}, margin {margin_words(endpoint.tost.margin, one_sided)}"
-    needed = next((r.values.get("needed") for r in endpoint.reasons if r.values.get("needed")), None)
-    if needed and endpoint.verdict is Verdict.inconclusive:
-        said += f"; {needed:,} items would decide"
-    return Figure(points(endpoint.difference), said)
+    interval = f"{100 - 200 * endpoint.tost.alpha:g} % interval {interval_words(endpoint.tost)}"
+    what = "ratio of outcomes that are not as expected" if is_ratio(endpoint) else "difference"
+    said = f"{what} on {which}: {interval}, margin {margin_words(endpoint.tost, one_sided)}"
+    if endpoint.verdict is Verdict.inconclusive:
+        said += _needed(endpoint)
+    return Figure(change(endpoint), said)
+
+
+def _needed(endpoint: EndpointReport) -> str:
+    """Say how many items decide, where a reason says so."""
+    for values in (r.values for r in endpoint.reasons):
+        few, many = values.get("needed_80"), values.get("needed_90")
+        if isinstance(few, int):
+            more = f"{many:,}" if isinstance(many, int) else "no number"
+            return f"; {few:,} items decide with power 0.8, {more} with 0.9"
+        # Reports made before say how many would just decide.
+        if isinstance(needed := values.get("needed"), int):
+            return f"; {needed:,} items would decide"
+    return ""
 
 
 def _blocking(report: Report, screens: list[ContrastReport]) -> Iterator[Reason]:

@@ -14,11 +14,12 @@ from tais.common.text import xml_text
 from tais.manifest.model import Role
 from tais.report.wording import (
     ROLES,
+    change,
     contrast_name,
-    interval_points,
-    margin_points,
+    interval_words,
+    is_ratio,
+    margin_alone,
     number,
-    points,
     shown_words,
     treatment_words,
 )
@@ -27,7 +28,7 @@ from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, 
 __all__ = ["render_junit"]
 
 _MESSAGE = 500
-_DIFFERENCE = {"difference_outside_margin", "interval_crosses_margin", "n_too_small", "equivalent"}
+_DIFFERENCE = {"difference_outside_margin", "interval_crosses_margin", "n_too_small", "suspect", "equivalent"}
 _EFFECT = {"effect_beyond_cutoff", "effect_not_below_cutoff", "cutoff_not_usable"}
 _REPEATED = {"endpoint_failed", "endpoint_inconclusive", "all_endpoints_pass", "treatment_not_applied"}
 _SCREEN_SUITE = "screen"
@@ -136,10 +137,11 @@ def _own_reasons(contrast: ContrastReport) -> Iterator[tuple[Reason, Verdict]]:
 def _criteria(group: str, endpoint: EndpointReport) -> Iterator[_Case]:
     deciding = [r for r in endpoint.reasons if r.severity == "decides"]
     rest = [r for r in deciding if r.code not in _DIFFERENCE | _EFFECT]
-    margin = margin_points(endpoint.tost.margin) if endpoint.tost else "its margin"
+    margin = margin_alone(endpoint.tost) if endpoint.tost else "its margin"
+    what = "ratio" if is_ratio(endpoint) else "difference"
     parts = [
         (
-            f"difference within {margin}",
+            f"{what} within {margin.removeprefix('ratio ')}",
             [r for r in deciding if r.code in _DIFFERENCE],
             _difference(endpoint),
         ),
@@ -167,8 +169,8 @@ def _shown(group: str, endpoint: EndpointReport, shown: SensitivityReport) -> _C
 
 
 def _difference(endpoint: EndpointReport) -> str:
-    interval = interval_points(endpoint.tost.ci) if endpoint.tost else "no interval"
-    return f"{points(endpoint.difference)} {interval}"
+    interval = interval_words(endpoint.tost) if endpoint.tost else "no interval"
+    return f"{change(endpoint)} {interval}"
 
 
 def _effect(endpoint: EndpointReport) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tais.common.text import one_line
 from tais.manifest.model import Hypothesis, Role
-from tais.report.wording import contrast_name, margin_points, percent, share
+from tais.report.wording import contrast_name, is_ratio, margin_alone, margin_points, percent, share
 from tais.verdict.details import listed
 from tais.verdict.details.contrast import ShownSensitivity
 from tais.verdict.report import ContrastReport, Report, Verdict
@@ -30,16 +30,13 @@ def says(report: Report) -> list[str]:
 def _verdict(report: Report) -> str:
     rules = report.rules
     confidence = f"{100 * (1 - rules.alpha):g} %"
-    margins = sorted(
-        {e.tost.margin for c in report.contrasts for e in c.endpoints if e.tost} or {rules.margin}
-    )
-    margin = " to ".join(dict.fromkeys(margin_points(m) for m in (margins[0], margins[-1])))
+    margin = _margins(report)
     one_sided = rules.hypothesis is Hypothesis.non_inferiority
     if report.verdict is Verdict.passed:
-        change = "falls by less" if one_sided else "changes by less"
+        change = _within(report, "falls by less" if one_sided else "changes by less", one_sided)
         return (
-            f"With {confidence} confidence for each endpoint, the share of expected outcomes {change} than "
-            f"the margin ({margin}) when the candidate takes the place of the reference, on these prompts."
+            f"With {confidence} confidence for each endpoint, {change} than the margin ({margin}) when the "
+            "candidate takes the place of the reference, on these prompts."
         )
     if report.verdict is Verdict.failed:
         return (
@@ -49,6 +46,27 @@ def _verdict(report: Report) -> str:
     if not any(c.role is Role.screen for c in report.contrasts):
         return "Nothing was screened: the answers of the arms are kept for a comparison (tais compare)."
     return "The evidence neither shows equivalence nor a change: the reasons say what would decide it."
+
+
+def _within(report: Report, less: str, one_sided: bool) -> str:
+    """Say what keeps within the margin, on the scale of each endpoint."""
+    scales = {is_ratio(e) for c in report.contrasts for e in c.endpoints}
+    growth = "grows" if one_sided else "changes"
+    ratio = f"the share of outcomes that are not as expected {growth} by a smaller factor"
+    difference = f"the share of expected outcomes {less}"
+    if scales == {True}:
+        return ratio
+    return f"{difference} (or {ratio})" if True in scales else difference
+
+
+def _margins(report: Report) -> str:
+    """Say the least and the largest margin of either scale."""
+    found = sorted(
+        (e.tost for c in report.contrasts for e in c.endpoints if e.tost), key=lambda t: (t.scale, t.margin)
+    )
+    scales = [[t for t in found if t.scale == scale] for scale in ("difference", "ratio")]
+    ends = [dict.fromkeys(margin_alone(t) for t in (own[0], own[-1])) for own in scales if own]
+    return " and ".join(" to ".join(end) for end in ends) or margin_points(report.rules.margin)
 
 
 def _treatment(contrast: ContrastReport) -> str:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import math
+
 from tais.common.text import one_line
 from tais.manifest.model import Role
-from tais.verdict.report import ContrastReport, EndpointReport, Interval, Report, SensitivityReport, Verdict
+from tais.verdict.report import (
+    ContrastReport,
+    EndpointReport,
+    Interval,
+    Report,
+    SensitivityReport,
+    TostReport,
+    Verdict,
+)
 
 __all__ = [
     "ROLES",
     "VERDICTS",
+    "change",
     "contrast_name",
     "endpoint_name",
     "interval_points",
+    "interval_words",
+    "is_ratio",
+    "margin_alone",
+    "margin_words",
     "number",
     "p_value",
     "percent",
@@ -21,7 +36,9 @@ __all__ = [
     "share",
     "shown_words",
     "signed",
+    "strain",
     "treatment_words",
+    "unsafe_ratio",
 ]
 
 _NAME = 60
@@ -78,9 +95,57 @@ def margin_points(value: float) -> str:
     return f"{100 * value:.4g} pp"
 
 
-def margin_words(value: float, one_sided: bool) -> str:
+def is_ratio(endpoint: EndpointReport) -> bool:
+    """Whether an endpoint is judged by the ratio of the rates of outcomes that are not as expected."""
+    return endpoint.tost is not None and endpoint.tost.scale == "ratio"
+
+
+def unsafe_ratio(endpoint: EndpointReport) -> float | None:
+    """Return that ratio, candidate over reference; None where the reference has no such outcome."""
+    if endpoint.reference_rate is None or endpoint.candidate_rate is None or endpoint.reference_rate >= 1:
+        return None
+    return (1 - endpoint.candidate_rate) / (1 - endpoint.reference_rate)
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
+
+
+def change(endpoint: EndpointReport) -> str:
+    """Return what changed on the scale of the margin: a difference in points, or a ratio."""
+    if not is_ratio(endpoint):
+        return points(endpoint.difference)
+    ratio = unsafe_ratio(endpoint)
+    return f"ratio {NONE if ratio is None else _ratio(ratio)}"
+
+
+def interval_words(tost: TostReport | None, digits: int = 2) -> str:
+    """Return the interval that the margin is held against, on its scale."""
+    if tost is None or tost.scale == "difference":
+        return interval_points(None if tost is None else tost.ci, digits)
+    return f"ratio [{_ratio(tost.ci[0])}, {_ratio(tost.ci[1])}]"
+
+
+def margin_words(tost: TostReport, one_sided: bool) -> str:
     """Return a margin with the sides on which it holds."""
-    return f"{MINUS if one_sided else '±'}{margin_points(value)}"
+    if tost.scale == "difference":
+        return f"{MINUS if one_sided else '±'}{margin_points(tost.margin)}"
+    upper = _ratio(1 + tost.margin)
+    return f"ratio up to {upper}" if one_sided else f"ratio {_ratio(1 / (1 + tost.margin))} to {upper}"
+
+
+def margin_alone(tost: TostReport) -> str:
+    """Return a margin without its sides."""
+    return margin_points(tost.margin) if tost.scale == "difference" else f"ratio {_ratio(1 + tost.margin)}"
+
+
+def strain(tost: TostReport, one_sided: bool) -> float:
+    """How far the interval reaches, in margins: on the logarithm where it is one of a ratio."""
+    low, high = tost.ci
+    if tost.scale == "difference":
+        return (-low if one_sided else max(-low, high)) / tost.margin
+    worse, better = math.log(high), -math.log(low)
+    return (worse if one_sided else max(worse, better)) / math.log1p(tost.margin)
 
 
 def interval_points(value: Interval | None, digits: int = 2) -> str:

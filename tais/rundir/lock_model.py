@@ -166,6 +166,8 @@ class LookSchedule(Frozen):
     looks: int = Field(ge=1)
     arms: tuple[Name, ...]
     batteries: dict[Name, BatteryLooks]
+    endpoints: int | None = Field(None, ge=1)
+    """Endpoints of all screened contrasts: a fail stops at alpha over it. None in locks made before."""
 
     @model_validator(mode="after")
     def _complete(self) -> LookSchedule:

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from tais.manifest.model import Role
 from tais.rundir.items import Items
 from tais.rundir.lock_model import Lock, LockedContrast, LookSchedule
 
@@ -45,6 +46,8 @@ class LookPlan:
     early: Mapping[str, bool]
     """By battery: whether it is looked at before the end."""
     seed: int
+    endpoints: int = 1
+    """Endpoints of all screened contrasts."""
 
     @classmethod
     def of(cls, lock: Lock) -> LookPlan | None:
@@ -59,6 +62,7 @@ class LookPlan:
             _by_stratum(fixed),
             {name: entry.early for name, entry in fixed.batteries.items()},
             lock.sampling.seed,
+            fixed.endpoints or _endpoints(lock, fixed),
         )
 
     def covers(self, contrast: LockedContrast) -> bool:
@@ -74,6 +78,12 @@ def _by_stratum(fixed: LookSchedule) -> dict[Stratum, tuple[int, ...]]:
         else:
             found[name, None] = entry.clusters
     return found
+
+
+def _endpoints(lock: Lock, fixed: LookSchedule) -> int:
+    """Count the endpoints of a lock that does not say: all strata in each screened contrast."""
+    screened = sum(contrast.role is Role.screen for contrast in lock.contrasts)
+    return max(1, screened * len(_by_stratum(fixed)))
 
 
 def look_numbers(plan: LookPlan, items: Items) -> NDArray[np.int64]:

@@ -42,6 +42,13 @@ class Folded:
         return len(self.sizes)
 
     @property
+    def changed(self) -> tuple[float, float]:
+        """Share of rows that differ and mean difference, over clusters."""
+        difference = float(self.difference.mean())
+        discordance = float((self.only_reference + self.only_candidate).mean())
+        return min(max(discordance, abs(difference)), 1.0), difference
+
+    @property
     def clustered(self) -> bool:
         """Whether any cluster has more than one row."""
         return self.n != len(self.sizes)

@@ -81,7 +81,7 @@ def exchange_control(table: PairedTable, setting: Setting) -> ExchangeControl:
     Tango (1998), Statistics in Medicine 17, 891-908.
     """
     h_high = float(cohens_h_interval(table, 1 - 2 * setting.alpha)[1])
-    failed = setting.worse(as_interval(setting.test(table).ci)) or h_high < -setting.h_cutoff
+    failed = setting.worse(as_interval(setting.test(table).ci)) or h_high < -setting.h_bound
     upper = float(tango_interval(table, _ONE_SIDED_95)[1])
     margin = setting.margin
     if setting.ratio:

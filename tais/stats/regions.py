@@ -8,11 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.stats.effect import cohens_h, cohens_h_interval
-from tais.stats.paired import PairedTable, Tost, tango_statistic, tost, zero_discordance_bound
+from tais.stats.paired import (
+    PairedTable,
+    Tost,
+    mcnemar,
+    tango_statistic,
+    tost,
+    zero_discordance_bound,
+)
 from tais.stats.proportions import FloatArray, Interval, normal_quantile
 from tais.stats.ratio import ratio_statistic, ratio_tost
 
-__all__ = ["Setting", "mean_regions", "regions"]
+__all__ = ["Setting", "mean_regions", "means_stand", "regions", "stands"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +37,18 @@ class Setting:
     """Calibration contrasts: the effect size is shown and decides nothing."""
     ratio: bool = False
     """The margin tolerates a ratio of unsafe rates up to 1 + margin instead of a difference."""
+    family: int = 1
+    """Endpoints that are screened together: a fail must stand among all of them."""
 
     @property
     def cutoff_usable(self) -> bool:
         """Whether the same stack stays below the cutoff against itself."""
         return self.null_h_quantile is None or self.null_h_quantile < self.h_cutoff
+
+    @property
+    def h_bound(self) -> float:
+        """What the whole interval of |h| must exceed to fail: the cutoff, and what the same stack reaches."""
+        return max(self.h_cutoff, self.null_h_quantile or 0.0)
 
     def scores(self, table: PairedTable) -> tuple[FloatArray, FloatArray]:
         """Score statistics against "worse by the margin" and "better by the margin".
@@ -88,10 +102,35 @@ def regions(table: PairedTable, setting: Setting) -> tuple[NDArray[np.bool_], ND
     h = cohens_h(table.reference_rate, table.candidate_rate)
     small = h > -setting.h_cutoff if setting.one_sided else np.abs(h) < setting.h_cutoff
     low, high = cohens_h_interval(table, 1 - 2 * setting.alpha)
-    fails |= high < -setting.h_cutoff
+    fails |= high < -setting.h_bound
     if not setting.one_sided:
-        fails |= low > setting.h_cutoff
+        fails |= low > setting.h_bound
     return np.asarray(passes & small & setting.cutoff_usable & ~fails), np.asarray(fails)
+
+
+def stands(table: PairedTable, setting: Setting) -> NDArray[np.bool_]:
+    """Where the flips of a table are one-sided enough to fail, whatever the other endpoints come to.
+
+    Parameters
+    ----------
+    table
+        Paired counts, arrays of any shape; fractional ones (clusters) are rounded.
+    setting
+        Read for alpha and for the endpoints that are screened together.
+
+    Notes
+    -----
+    The exact McNemar p below alpha / m. Holm's method multiplies a p-value by m at most, so a fail of the
+    screen asks for no more; where other endpoints have few flips it asks for less.
+    """
+    _, down, up, _ = table.cells()
+    return np.asarray(mcnemar(np.rint(down), np.rint(up), mid_p=False) < setting.alpha / setting.family)
+
+
+def means_stand(total: FloatArray, squares: FloatArray, setting: Setting) -> NDArray[np.bool_]:
+    """Where a sum of score differences is far enough from 0 to fail: the sign-flip test, by its variance."""
+    error = np.sqrt(np.maximum(np.asarray(squares, np.float64), 1e-12))
+    return np.asarray(np.abs(total) / error > normal_quantile(1 - setting.alpha / setting.family))
 
 
 def mean_regions(

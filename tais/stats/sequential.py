@@ -21,7 +21,7 @@ from tais.stats.paired import PairedTable, tango_statistic
 from tais.stats.proportions import FloatArray, normal_quantile
 from tais.stats.spending import SPENDING, nominal_levels
 
-__all__ = ["KINDS", "Boundary", "Look", "even_looks", "together"]
+__all__ = ["KINDS", "Boundary", "Look", "even_looks", "flip_e_value", "together"]
 
 KINDS = ("obrien_fleming", "pocock", "betting", "fixed")
 _BETS = 40
@@ -194,6 +194,29 @@ def _log_wealth(down: FloatArray, up: FloatArray, n: FloatArray, margin: float, 
     counts = (down, n - down - up, up)
     logs = sum(xlogy(np.asarray(k)[..., None], f) for k, f in zip(counts, factors, strict=True))
     return np.asarray(logsumexp(logs, b=weights, axis=-1))
+
+
+def flip_e_value(down: int, up: int) -> float:
+    """Evidence that flips do not go either way alike, valid after any number of them.
+
+    Parameters
+    ----------
+    down, up
+        Clusters that fell and that rose, so far.
+
+    Returns
+    -------
+    float
+        Mean likelihood ratio over all shares of "up" against one half. Between equal stacks it exceeds
+        1 / alpha at any time with probability alpha at most (Ville); its inverse is a p-value.
+
+    References
+    ----------
+    Ramdas, Gruenwald, Vovk, Shafer (2023), Statistical Science 38, 576-601.
+    """
+    from scipy.special import betaln
+
+    return math.exp(min((down + up) * math.log(2) + float(betaln(down + 1, up + 1)), 700.0))
 
 
 def even_looks(max_n: int, looks: int = 5, first: int = 1) -> tuple[int, ...]:

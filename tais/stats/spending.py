@@ -11,11 +11,12 @@ import numpy as np
 from tais.errors import TaisError
 from tais.stats.proportions import FloatArray
 
-__all__ = ["SPENDING", "nominal_levels", "obrien_fleming", "pocock"]
+__all__ = ["SPENDING", "nominal_levels", "obrien_fleming", "pocock", "spent_p"]
 
 _POINTS = 1201
 """Grid of the recursion: bounds to 1e-5 of the published ones."""
 _REACH = 9.0
+_LARGEST_LEVEL = 0.3
 
 
 def obrien_fleming(fraction: FloatArray, alpha: float) -> FloatArray:
@@ -44,6 +45,57 @@ SPENDING: dict[str, Callable[[FloatArray, float], FloatArray]] = {
     "obrien_fleming": obrien_fleming,
     "pocock": pocock,
 }
+
+
+def spent_p(p: float, kind: str, before: float, now: float) -> float:
+    """Least level of all looks together at which a p-value of one of them rejects.
+
+    Parameters
+    ----------
+    p
+        Of an exact test after this look.
+    kind
+        A key of `SPENDING`.
+    before, now
+        Shares of the items at the look before, 0 for the first look, and at this one, 1 for the last.
+
+    Returns
+    -------
+    float
+        Level alpha whose share that is spent between the two looks is `p`; at least `p`. 1 where no level
+        up to 0.3 is enough: above, the share no longer rises with the level.
+
+    Raises
+    ------
+    TaisError
+        For an unknown kind, or shares that do not rise within [0, 1].
+
+    Notes
+    -----
+    The shares of all looks add up to alpha, so that by Bonferroni's inequality the smallest value over the
+    looks is a p-value, whatever the dependence between them and without a normal approximation.
+
+    References
+    ----------
+    Lan, DeMets (1983), Biometrika 70, 659-663.
+    """
+    if kind not in SPENDING or not 0 <= before < now <= 1:
+        raise TaisError(
+            f"a look needs a spending of {', '.join(SPENDING)} and rising shares, not {before}, {now}"
+        )
+
+    def share(alpha: float) -> float:
+        spend = SPENDING[kind]
+        earlier = float(spend(np.asarray(before), alpha)) if before else 0.0
+        return float(spend(np.asarray(now), alpha)) - earlier
+
+    low, high = 0.0, _LARGEST_LEVEL
+    if share(high) < p:
+        return 1.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (low, middle) if share(middle) >= p else (middle, high)
+    return max(high, p)
 
 
 @lru_cache(maxsize=64)

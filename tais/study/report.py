@@ -32,8 +32,12 @@ class StudyContrast(Frozen):
     passed: int
     """Endpoints that pass: equivalent, and |h| with its null below the cutoff."""
     largest_difference: float | None
+    """Of the endpoints judged by the difference of rates."""
     largest_difference_of: str | None
     """Battery and scorer of it."""
+    largest_ratio: float | None = None
+    """Of the endpoints judged by the ratio of outcomes that are not as expected, the one farthest from 1."""
+    largest_ratio_of: str | None = None
     largest_h: float | None
     """Largest |h| of an endpoint."""
     draft_tokens: int | None

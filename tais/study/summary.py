@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tais.common.version import __version__
 from tais.errors import Place, StoreError
-from tais.report.wording import NONE, percent
+from tais.report.wording import NONE, is_ratio, percent, unsafe_ratio
 from tais.rundir.layout import RUN_BUNDLE, RunDir
 from tais.study.definition import Question, Study
 from tais.study.report import StudyContrast, StudyReport, StudyRow, StudyRun
@@ -72,8 +73,12 @@ def read_run(manifest: str, run_dir: Path) -> StudyRun:
 
 
 def _study_contrast(contrast: ContrastReport) -> StudyContrast:
-    differing = [e for e in contrast.endpoints if e.difference is not None]
+    differing = [e for e in contrast.endpoints if e.difference is not None and not is_ratio(e)]
     largest = max(differing, key=lambda e: abs(e.difference or 0.0), default=None)
+    ratios = [(unsafe_ratio(e), e) for e in contrast.endpoints if is_ratio(e)]
+    ratio, of = max(
+        ((r, e) for r, e in ratios if r), key=lambda pair: abs(math.log(pair[0])), default=(None, None)
+    )
     audit = detail(contrast, Audit)
     scored = audit.batteries if audit is not None else ()
     whole = contrast.evidence == "teacher_forced"
@@ -92,6 +97,8 @@ def _study_contrast(contrast: ContrastReport) -> StudyContrast:
         passed=sum(e.verdict is Verdict.passed for e in contrast.endpoints),
         largest_difference=None if largest is None else largest.difference,
         largest_difference_of=None if largest is None else f"{largest.key.label} / {largest.scorer}",
+        largest_ratio=ratio,
+        largest_ratio_of=None if of is None else f"{of.key.label} / {of.scorer}",
         largest_h=max((abs(e.cohens_h) for e in contrast.endpoints if e.cohens_h is not None), default=None),
         draft_tokens=contrast.treatment.draft_tokens,
         accepted_tokens=contrast.treatment.accepted_tokens,

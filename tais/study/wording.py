@@ -69,10 +69,13 @@ def _identical(contrast: StudyContrast) -> str:
 
 
 def _largest(contrast: StudyContrast) -> str:
-    if contrast.largest_difference is None:
-        return NONE
-    where = f" ({contrast.largest_difference_of})" if contrast.largest_difference else ""
-    return f"{points(contrast.largest_difference)}{where}"
+    said = []
+    if contrast.largest_difference is not None:
+        where = f" ({contrast.largest_difference_of})" if contrast.largest_difference else ""
+        said.append(f"{points(contrast.largest_difference)}{where}")
+    if contrast.largest_ratio is not None:
+        said.append(f"ratio {contrast.largest_ratio:.4g} ({contrast.largest_ratio_of})")
+    return ", ".join(said) or NONE
 
 
 def _accepted(contrast: StudyContrast) -> str:

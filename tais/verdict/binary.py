@@ -11,15 +11,24 @@ from tais.stats.effect import cohens_h, cohens_h_interval
 from tais.stats.exact import LARGEST_N, exact_tost
 from tais.stats.null import CalibratedNull, Discordance, calibrated_null
 from tais.stats.paired import Tost
-from tais.stats.power import n_for_scores, zero_discordance_floor
+from tais.stats.power import zero_discordance_floor
 from tais.stats.proportions import Interval, as_interval, wilson
 from tais.stats.regions import Setting
+from tais.stats.sample_size import items_by_scores, items_to_decide, items_to_stand_out
 from tais.stats.tidy import tidy, tidy_interval
 from tais.verdict.binary_details import binary_details
 from tais.verdict.early_stop import LookRule
 from tais.verdict.endpoint_notes import binary_notes, null_notes, unmatched_reasons
 from tais.verdict.evidence import EndpointEvidence
-from tais.verdict.reasons import note, tost_report, why_failed, why_not_passed, why_passed
+from tais.verdict.reasons import (
+    POWERS,
+    Needed,
+    note,
+    tost_report,
+    why_failed,
+    why_not_passed,
+    why_passed,
+)
 from tais.verdict.report import EndpointReport, PairedTableReport, Reason, Verdict
 
 __all__ = ["judge_binary"]
@@ -111,7 +120,7 @@ def _verdict(
     failed = why_failed(ci, h, h_ci, setting)
     if look is not None:
         beyond = [r for r in failed if r.code == "effect_beyond_cutoff"]
-        obstacles = why_not_passed(look.n, 0, None, True, ci, h, null, setting)
+        obstacles = why_not_passed(look.n, 0, (None, None), True, ci, h, null, setting)
         if (decided := look.decide(folded, h, obstacles, beyond)) is not None:
             return decided
         equivalent = look.reached(folded)
@@ -119,12 +128,39 @@ def _verdict(
         return Verdict.failed, failed
     # On the ratio scale the unsafe outcomes count, not the items: there is no floor in n.
     floor = 0 if setting.ratio else zero_discordance_floor(setting.margin, setting.alpha, exact=rules.exact)
-    worse, better = (float(x) for x in setting.scores(folded.table))
-    needed = n_for_scores(folded.clusters, worse, -math.inf if setting.one_sided else better, setting.alpha)
+    needed: Needed = (None, None) if equivalent else _needed(folded, setting, floor)
     open_points = why_not_passed(folded.clusters, floor, needed, equivalent, ci, h, null, setting)
     if open_points:
         return Verdict.inconclusive, open_points
     return Verdict.passed, why_passed(ci, h, setting)
+
+
+def _needed(folded: Folded, setting: Setting, floor: int) -> Needed:
+    """Items that decide at the rates seen: that pass, or that fail among all endpoints."""
+    discordance, difference = folded.changed
+    level = setting.alpha / setting.family
+    found = []
+    for power in POWERS:
+        if setting.ratio:
+            n = _by_ratio(folded, setting, level, power)
+        else:
+            n = items_to_decide(
+                discordance, difference, setting.margin, setting.alpha, power,
+                non_inferiority=setting.one_sided, level=level,
+            )  # fmt: skip
+        found.append(None if n is None else max(n, floor))
+    return found[0], found[1]
+
+
+def _by_ratio(folded: Folded, setting: Setting, level: float, power: float) -> int | None:
+    worse, better = (float(x) for x in setting.scores(folded.table))
+    n = items_by_scores(
+        folded.clusters, worse, -math.inf if setting.one_sided else better, setting.alpha, power
+    )
+    if n is None or min(worse, math.inf if setting.one_sided else -better) > 0:
+        return n
+    clear = items_to_stand_out(*folded.changed, level, power)
+    return None if clear is None else max(n, clear)
 
 
 def _report(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from tais.stats.cluster_table import Folded
 from tais.stats.clusters import cluster_bootstrap
 from tais.stats.effect import cohens_d
 from tais.stats.paired import Tost
-from tais.stats.paired_means import t_tost
+from tais.stats.paired_means import means_to_decide, t_tost
 from tais.stats.power import zero_discordance_floor
 from tais.stats.proportions import FloatArray, as_interval
 from tais.stats.regions import Setting
@@ -20,7 +16,7 @@ from tais.verdict.details import written
 from tais.verdict.details.endpoint import Bootstrap, Invalid, Unmatched
 from tais.verdict.endpoint_notes import unmatched_reasons
 from tais.verdict.evidence import EndpointEvidence
-from tais.verdict.reasons import tost_report, why_failed, why_not_passed, why_passed
+from tais.verdict.reasons import POWERS, tost_report, why_failed, why_not_passed, why_passed
 from tais.verdict.report import EndpointReport, Reason, Verdict
 
 __all__ = ["judge_continuous"]
@@ -37,7 +33,8 @@ def judge_continuous(
     verdict = Verdict.failed
     if not reasons:
         verdict = Verdict.inconclusive
-        needed = _n_needed(folded.difference, setting)
+        few, many = (_needed(folded.difference, setting, power) for power in POWERS)
+        needed = (few, many)
         reasons = why_not_passed(
             folded.clusters, floor, needed, bool(test.equivalent), ci, None, None, setting
         )
@@ -50,19 +47,12 @@ def judge_continuous(
     return _report(endpoint, folded, setting, test, verdict, [*reasons, *notes])
 
 
-def _n_needed(differences: FloatArray, setting: Setting) -> int | None:
-    """Clusters that would decide at the observed mean and spread."""
-    from scipy.special import ndtri  # heavy
-
-    distance = abs(setting.margin - abs(float(differences.mean())))
-    spread = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
-    if distance < 1e-9:
-        return None
-    z = float(ndtri(1 - setting.alpha))
-    n = max(2, zero_discordance_floor(min(distance, 0.999), setting.alpha))
-    while math.hypot(z * spread / math.sqrt(n), z**2 / (n + z**2)) >= distance:
-        n = n + max(1, n // 50)
-    return n
+def _needed(differences: FloatArray, setting: Setting, power: float) -> int | None:
+    """Clusters that decide at the observed mean and spread: that pass, or that fail among all endpoints."""
+    level = setting.alpha / setting.family
+    return means_to_decide(
+        differences, setting.margin, setting.alpha, power, one_sided=setting.one_sided, level=level
+    )
 
 
 def _report(

@@ -11,6 +11,7 @@ from tais.manifest.model import Role, Rules
 from tais.records import EndpointKey
 from tais.stats.cluster_table import cluster_codes
 from tais.stats.dose import dose_response
+from tais.stats.ratio import difference_margin
 from tais.stats.tidy import tidy, tidy_interval
 from tais.verdict.details.screen import Dose
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence
@@ -43,8 +44,16 @@ def screen_dose_response(contrasts: Sequence[ContrastEvidence], rules: Rules) ->
     ]
 
 
+def _margin(endpoint: EndpointEvidence, rules: Rules) -> float:
+    """Return the margin on the difference, which a change is measured in."""
+    margin = endpoint.margin or rules.margin
+    if rules.margin_scale == "difference":
+        return margin
+    return difference_margin(float(np.nanmean(endpoint.reference)), 1 + margin)
+
+
 def _fitted(key: _Key, parts: list[tuple[float, EndpointEvidence]], rules: Rules) -> Dose:
-    margin = parts[0][1].margin or rules.margin
+    margin = _margin(parts[0][1], rules)
     result = dose_response(
         np.concatenate([np.full(len(e.candidate), float(value)) for value, e in parts]),
         np.concatenate([e.candidate for _, e in parts]),

@@ -17,13 +17,15 @@ from tais.stats.cluster_table import Folded
 from tais.stats.paired import tost
 from tais.stats.proportions import as_interval
 from tais.stats.regions import Setting
-from tais.stats.sequential import Boundary, Look, together
+from tais.stats.sequential import Boundary, Look, flip_e_value, together
+from tais.stats.spending import SPENDING, spent_p
 from tais.stats.tidy import points, tidy, tidy_interval
 from tais.verdict.details import written
 from tais.verdict.details.contrast import ContrastLooks
 from tais.verdict.details.endpoint import EndpointLooks, LaterAnswers
 from tais.verdict.endpoint_table import fold
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence, LookEvidence
+from tais.verdict.flips import FlipTest, flip_test
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
 
@@ -55,6 +57,8 @@ class LookRule:
     """Clusters in."""
     planned: int
     """Clusters of the plan."""
+    endpoints: int = 1
+    """Endpoints that are screened in all."""
 
     @property
     def last(self) -> bool:
@@ -73,6 +77,31 @@ class LookRule:
     def reached(self, folded: Folded) -> bool:
         """Whether the boundary of a pass is reached."""
         return self.state(folded) is Look.passed
+
+    def flip_test(self, endpoint: EndpointEvidence, folded: Folded) -> FlipTest:
+        """Return the test of direction of the rows up to this look, with what earlier looks may have spent.
+
+        Notes
+        -----
+        How many rows are in depends on what they were, so no least p-value is claimed. Before the last look
+        a p-value below alpha / m stops its candidate, where m endpoints are planned: it then stands beside
+        any others, since Holm's method multiplies no p-value by more than their number.
+        """
+        p = self._flip_p(flip_test(endpoint, folded).p, folded)
+        stops = not self.last and self.state(folded) is Look.failed
+        stops &= self.endpoints * p < self.boundary.alpha
+        return FlipTest(p, 0.0, self.endpoints if stops else None)
+
+    def _flip_p(self, p: float, folded: Folded) -> float:
+        boundary = self.boundary
+        if boundary.kind == "betting":
+            down, up = int((folded.difference < 0).sum()), int((folded.difference > 0).sum())
+            return min(1.0, 1 / flip_e_value(down, up))
+        if boundary.kind not in SPENDING:
+            return p
+        shares = sorted(x / self.planned for x in boundary.looks if x <= self.n)
+        before = shares[-2] if len(shares) > 1 else 0.0
+        return spent_p(p, boundary.kind, before, 1.0 if self.last else shares[-1])
 
     def decide(
         self, folded: Folded, h: float, obstacles: Sequence[Reason], beyond: Sequence[Reason]
@@ -182,7 +211,7 @@ def rule_at(endpoint: EndpointEvidence, look: int, setting: Setting) -> LookRule
     boundary = Boundary(
         setting.margin, seen, setting.alpha, looks.kind, one_sided=setting.one_sided, planned=planned
     )
-    return LookRule(boundary, look, len(looks.planned), n, planned)
+    return LookRule(boundary, look, len(looks.planned), n, planned, looks.endpoints)
 
 
 def _first_looks(endpoint: EndpointEvidence) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from tais.verdict.details.endpoint import Unmatched
 from tais.verdict.early_stop import LookRule, Stop, endpoint_notes, rule_at, undecided, up_to
 from tais.verdict.endpoint_table import check_endpoint, fold
 from tais.verdict.evidence import EndpointEvidence
+from tais.verdict.flips import UNDECIDED, FlipTest, flip_test
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import EndpointReport, Reason, Verdict
 
@@ -33,6 +34,8 @@ class EndpointResult:
     folded: Folded | None
     """None where there was nothing to fold: no rows, or rows without a number."""
     setting: Setting
+    test: FlipTest | None = None
+    """Of its direction, for the adjustment of fails; None where there was nothing to fold."""
 
 
 def judge_endpoint(
@@ -41,8 +44,10 @@ def judge_endpoint(
     role: Role,
     discordance: Discordance | None = None,
     look: LookRule | None = None,
+    *,
+    family: int = 1,
 ) -> EndpointResult:
-    """Judge one endpoint.
+    """Judge one endpoint by its own rule; :mod:`tais.verdict.family` then weighs a fail among the others.
 
     Parameters
     ----------
@@ -56,13 +61,15 @@ def judge_endpoint(
         Pooled A/A discordance of this endpoint; None without a calibration contrast.
     look
         Which of several looks this is; None where the endpoint is judged once.
+    family
+        Endpoints that are screened together: how many items a fail needs depends on it.
 
     Raises
     ------
     TaisError
         Where the arrays do not belong together or a number is out of its range.
     """
-    setting = endpoint_setting(endpoint, rules, role)
+    setting = endpoint_setting(endpoint, rules, role, family)
     missing = check_endpoint(endpoint)
     if len(endpoint.reference) == 0:
         unmatched = _unmatched(endpoint).model_dump()
@@ -74,24 +81,38 @@ def judge_endpoint(
     folded = fold(endpoint)
     notes = _notes(endpoint, folded)
     if endpoint.kind == "continuous":
-        return EndpointResult(judge_continuous(endpoint, folded, setting, notes), folded, setting)
+        judged = judge_continuous(endpoint, folded, setting, notes)
+        return EndpointResult(judged, folded, setting, flip_test(endpoint, folded))
     report, setting = judge_binary(endpoint, folded, rules, setting, discordance, notes, look)
-    return EndpointResult(report, folded, setting)
+    test = flip_test(endpoint, folded) if look is None else look.flip_test(endpoint, folded)
+    return EndpointResult(report, folded, setting, test)
 
 
 def judge_at(
     endpoint: EndpointEvidence, rules: Rules, role: Role, discordance: Discordance | None, look: int
 ) -> Verdict:
-    """Judge the rows that are in at a look of an endpoint that has looks: a verdict, or not yet one."""
+    """Judge the rows that are in at a look of an endpoint that has looks: a verdict, or not yet one.
+
+    Before the end a fail stops only where it stands whatever the other endpoints come to.
+    """
     setting, part = endpoint_setting(endpoint, rules, role), up_to(endpoint, look)
     rule = rule_at(endpoint, look, setting)
     if rule is None or check_endpoint(part) or rule.state(fold(part)) is Look.go_on:
         return Verdict.inconclusive
-    return judge_endpoint(part, rules, role, discordance, rule).report.verdict
+    result = judge_endpoint(part, rules, role, discordance, rule)
+    verdict, test = result.report.verdict, result.test
+    stands = rule.last or (test is not None and test.stopped_with is not None)
+    return Verdict.inconclusive if verdict is Verdict.failed and not stands else verdict
 
 
 def judge_looks(
-    endpoint: EndpointEvidence, rules: Rules, role: Role, discordance: Discordance | None, stop: Stop
+    endpoint: EndpointEvidence,
+    rules: Rules,
+    role: Role,
+    discordance: Discordance | None,
+    stop: Stop,
+    *,
+    family: int = 1,
 ) -> EndpointResult:
     """Judge an endpoint at the first look that decides it, or where its candidate stopped.
 
@@ -99,7 +120,7 @@ def judge_looks(
     ----------
     endpoint
         With its looks.
-    rules, role, discordance
+    rules, role, discordance, family
         As for :func:`judge_endpoint`.
     stop
         Where its candidate stopped.
@@ -114,12 +135,13 @@ def judge_looks(
     if early and rule is None:
         # Nothing new since the look before, which decided nothing.
         rule = next((r for k in range(look, 0, -1) if (r := rule_at(endpoint, k, setting))), None)
-    result = judge_endpoint(up_to(endpoint, look), rules, role, discordance, rule)
+    result = judge_endpoint(up_to(endpoint, look), rules, role, discordance, rule, family=family)
     report, undecided_here = result.report, look < stop.looks and look == stop.look
     if undecided_here and (not early or report.verdict is Verdict.inconclusive):
         kept = tuple(r for r in report.reasons if r.severity == "note")
         reasons = (undecided(look, stop), *kept)
         report = report.model_copy(update={"verdict": Verdict.inconclusive, "reasons": reasons})
+        result = replace(result, test=UNDECIDED)
     notes, looks = endpoint_notes(endpoint, rule, look, stop, report.verdict)
     update = {
         "reasons": (*report.reasons, *notes),
@@ -128,7 +150,7 @@ def judge_looks(
     return replace(result, report=report.model_copy(update=update))
 
 
-def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role) -> Setting:
+def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role, family: int = 1) -> Setting:
     """Return margins and cutoffs of one endpoint.
 
     Raises
@@ -156,6 +178,7 @@ def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role) -> Se
         one_sided=rules.hypothesis is Hypothesis.non_inferiority,
         tost_alone=role is Role.calibration,
         ratio=ratio and endpoint.kind == "binary",
+        family=max(family, 1) if role is Role.screen else 1,
     )
 
 

@@ -67,6 +67,8 @@ class LookEvidence:
     reference_only: tuple[int, ...]
     """Rows of each look's block that only one arm has."""
     candidate_only: tuple[int, ...]
+    endpoints: int = 1
+    """Endpoints that are screened in all, fixed before the first answer: a fail stops at alpha over it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,24 @@ from tais.stats.regions import Setting
 from tais.stats.tidy import points, tidy, tidy_interval, tidy_values
 from tais.verdict.report import Reason, TostReport
 
-__all__ = ["note", "reason", "tost_report", "why_failed", "why_not_passed", "why_passed"]
+__all__ = [
+    "POWERS",
+    "Needed",
+    "needed_values",
+    "needed_words",
+    "note",
+    "reason",
+    "tost_report",
+    "why_failed",
+    "why_not_passed",
+    "why_passed",
+]
+
+POWERS = (0.8, 0.9)
+"""Probabilities with which an endpoint should be decided."""
+
+Needed = tuple[int | None, int | None]
+"""Items that decide with each of `POWERS`; None where no number does."""
 
 
 def tost_report(test: Tost, setting: Setting) -> TostReport:
@@ -21,6 +38,7 @@ def tost_report(test: Tost, setting: Setting) -> TostReport:
         p=tidy(float(test.p)),
         ci=tidy_interval(test.ci),
         equivalent=bool(test.equivalent),
+        scale="ratio" if setting.ratio else "difference",
     )
 
 
@@ -32,6 +50,20 @@ def reason(code: str, message: str, **values: object) -> Reason:
 def note(code: str, message: str, **values: object) -> Reason:
     """Build a reason that decides nothing."""
     return Reason(code=code, message=message, values=tidy_values(values), severity="note")
+
+
+def needed_words(needed: Needed) -> str:
+    """Say how many items decide."""
+    few, many = needed
+    if few is None:
+        return "no number of items at these rates would decide"
+    more = "no number" if many is None else f"{many:,}"
+    return f"{few:,} items at these rates decide with power 0.8, {more} with 0.9"
+
+
+def needed_values(needed: Needed) -> dict[str, object]:
+    """Return the same for programs."""
+    return {"needed": needed[0], "needed_80": needed[0], "needed_90": needed[1]}
 
 
 def _range(ci: Interval, setting: Setting) -> str:
@@ -65,9 +97,11 @@ def why_failed(ci: Interval, h: float | None, h_ci: Interval | None, setting: Se
         message = f"{side}: the interval {_range(ci, setting)} lies wholly beyond the {_margin(setting)}"
         values: dict[str, object] = {"ci": tidy_interval(ci), "margin": setting.margin, "side": side}
         reasons.append(reason("difference_outside_margin", message, **values))
-    cutoff = setting.h_cutoff
+    cutoff, bound = setting.h_cutoff, setting.h_bound
     if h_ci is not None and not setting.tost_alone and _beyond(h_ci, setting):
         message = f"the interval of h [{h_ci[0]:.3g}, {h_ci[1]:.3g}] lies wholly beyond the cutoff {cutoff:g}"
+        if bound > cutoff:
+            message += f", and beyond what the same stack does against itself ({bound:.3g})"
         reasons.append(
             reason("effect_beyond_cutoff", message, h=h, h_ci=tidy_interval(h_ci), h_cutoff=cutoff)
         )
@@ -75,33 +109,30 @@ def why_failed(ci: Interval, h: float | None, h_ci: Interval | None, setting: Se
 
 
 def _beyond(h_ci: Interval, setting: Setting) -> bool:
-    return h_ci[1] < -setting.h_cutoff or (h_ci[0] > setting.h_cutoff and not setting.one_sided)
+    return h_ci[1] < -setting.h_bound or (h_ci[0] > setting.h_bound and not setting.one_sided)
 
 
 def why_not_passed(
     n: int,
     floor: int,
-    needed: int | None,
+    needed: Needed,
     equivalent: bool,
     ci: Interval,
     h: float | None,
     null: CalibratedNull | None,
     setting: Setting,
 ) -> list[Reason]:
-    """State every obstacle to a pass, with the n that would decide; empty where there is none."""
+    """State every obstacle to a pass, with the items that decide; empty where there is none."""
     reasons = []
     if not equivalent and n < floor:
         message = f"n = {n} cannot pass at {points(setting.margin)} even with no flips: {floor} needed"
-        reasons.append(reason("n_too_small", message, n=n, margin=setting.margin, needed=floor))
+        if needed != (floor, floor):
+            message += f"; {needed_words(needed)}"
+        known = {**needed_values(needed), "needed": floor}
+        reasons.append(reason("n_too_small", message, n=n, margin=setting.margin, **known))
     elif not equivalent:
-        more = f"{needed} items at these rates would decide" if needed else "no number of items would decide"
-        message = f"the interval {_range(ci, setting)} crosses the {_margin(setting)}: {more}"
-        values: dict[str, object] = {
-            "n": n,
-            "needed": needed,
-            "ci": tidy_interval(ci),
-            "margin": setting.margin,
-        }
+        message = f"the interval {_range(ci, setting)} crosses the {_margin(setting)}: {needed_words(needed)}"
+        values = {"n": n, **needed_values(needed), "ci": tidy_interval(ci), "margin": setting.margin}
         reasons.append(reason("interval_crosses_margin", message, **values))
     if h is None or setting.tost_alone:
         return reasons
@@ -112,7 +143,10 @@ def _effect_obstacles(n: int, h: float, null: CalibratedNull | None, setting: Se
     reasons = []
     cutoff = setting.h_cutoff
     if -h >= cutoff or (h >= cutoff and not setting.one_sided):
-        message = f"h = {h:.3g} is not within the cutoff {cutoff:g}, and its interval not wholly beyond it"
+        beyond = "it" if setting.h_bound == cutoff else f"what the same stack reaches ({setting.h_bound:.3g})"
+        message = (
+            f"h = {h:.3g} is not within the cutoff {cutoff:g}, and its interval not wholly beyond {beyond}"
+        )
         reasons.append(reason("effect_not_below_cutoff", message, h=h, h_cutoff=cutoff, n=n))
     if null is not None and not setting.cutoff_usable:
         more = f"usable from n = {null.usable_from}" if null.usable_from else "usable at no n"

@@ -125,6 +125,9 @@ class TostReport(Frozen):
     ci: Interval
     """The 1 - 2 alpha interval."""
     equivalent: bool
+    scale: Literal["difference", "ratio"] = "difference"
+    """Of `ci` and `margin`: the difference of rates, or the ratio of the rates of outcomes that are not as
+    expected, which a margin m bounds by 1 / (1 + m) and 1 + m."""
 
 
 class SensitivityReport(Frozen):
@@ -172,6 +175,9 @@ class EndpointReport(Frozen):
     null_h_quantile: float | None
     null_h_quantile_upper: float | None = None
     mcnemar_p: float | None
+    adjusted_p: float | None = None
+    """Exact p-value of its direction, adjusted over all screened endpoints, where it fails by its own rule;
+    None elsewhere."""
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
     details: dict[str, object] = Field(default_factory=dict)

@@ -17,6 +17,7 @@ from tais.verdict.dose import screen_dose_response
 from tais.verdict.early_stop import Stop, candidate_stop, stop_notes
 from tais.verdict.endpoint import EndpointResult, judge_at, judge_endpoint, judge_looks
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence, ScreenEvidence
+from tais.verdict.family import adjust_fails
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import ContrastReport, Reason, Report, Verdict
 from tais.verdict.sensitivity import Sensitivity, measure_sensitivity
@@ -54,10 +55,7 @@ def decide(evidence: ScreenEvidence) -> Report:
     rules = evidence.rules
     calibration = Calibration.of(evidence.contrasts, rules.alpha)
     stops = _stops(evidence.contrasts, rules, calibration)
-    judged = [
-        (contrast, _judge(contrast, rules, calibration, stops.get(contrast.candidate)))
-        for contrast in evidence.contrasts
-    ]
+    judged = _judge(evidence.contrasts, rules, calibration, stops)
     sensitivity = _sensitivity(judged, rules, calibration)
     contrasts = tuple(
         _contrast(j, rules, calibration, sensitivity.get(j[0].reference, []), stops.get(j[0].candidate))
@@ -78,15 +76,32 @@ def decide(evidence: ScreenEvidence) -> Report:
 
 
 def _judge(
-    contrast: ContrastEvidence, rules: Rules, calibration: Calibration, stop: Stop | None
+    contrasts: Sequence[ContrastEvidence],
+    rules: Rules,
+    calibration: Calibration,
+    stops: Mapping[str, Stop | None],
+) -> list[_Judged]:
+    """Judge every endpoint by its own rule, then weigh the fails of the screened ones among each other."""
+    family = sum(len(c.endpoints) for c in contrasts if c.role is Role.screen)
+    judged = [(c, _alone(c, rules, calibration, stops.get(c.candidate), family)) for c in contrasts]
+    screened = [r for c, results in judged if c.role is Role.screen for r in results]
+    adjusted = iter(adjust_fails(screened, rules))
+    # Controls keep the rule of one endpoint: what they must show is that it can fail, or pass.
+    return [
+        (c, tuple(next(adjusted) if c.role is Role.screen else r for r in results)) for c, results in judged
+    ]
+
+
+def _alone(
+    contrast: ContrastEvidence, rules: Rules, calibration: Calibration, stop: Stop | None, family: int
 ) -> tuple[EndpointResult, ...]:
     results = []
     for e in contrast.endpoints:
         discordance = calibration.discordance(contrast.reference, e)
         if stop is None or e.looks is None:
-            results.append(judge_endpoint(e, rules, contrast.role, discordance))
+            results.append(judge_endpoint(e, rules, contrast.role, discordance, family=family))
         else:
-            results.append(judge_looks(e, rules, contrast.role, discordance, stop))
+            results.append(judge_looks(e, rules, contrast.role, discordance, stop, family=family))
     return tuple(results)
 
 
@@ -142,9 +157,10 @@ def _sensitivity(
 ) -> dict[str, list[Sensitivity]]:
     """Minimum detectable leaks by reference arm, one per positive control."""
     found: dict[str, list[Sensitivity]] = {}
+    family = sum(len(results) for contrast, results in judged if contrast.role is Role.screen)
     for contrast, results in judged:
         if contrast.role is Role.positive_control:
-            measured = measure_sensitivity(contrast, results, rules, calibration)
+            measured = measure_sensitivity(contrast, results, rules, calibration, family)
             found.setdefault(contrast.reference, []).append(measured)
     return found
 
@@ -223,6 +239,13 @@ def _notes(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
     if sum(len(c.endpoints) for c in screens) > 1:
         message = "every endpoint must pass, so alpha needs no correction (intersection-union test)"
         notes.append(note("intersection_union", message))
+        family = sum(len(c.endpoints) for c in screens)
+        message = (
+            f"one endpoint of {family} is enough to fail, so a fail must stand among all of them "
+            "(Tarone-Holm): equal stacks fail anywhere with probability alpha at most; at the margin the "
+            "error is that of each endpoint"
+        )
+        notes.append(note("fails_adjusted", message, endpoints=family))
     notes += _ceilings(contrasts)
     if not any(c.role is Role.calibration for c in contrasts):
         message = "not calibrated: no A/A contrast shows what the same stack does against itself"
@@ -279,10 +302,9 @@ def _two_sided(
         return []
     rules = evidence.rules.model_copy(update={"hypothesis": Hypothesis.equivalence})
     notes = []
-    for contrast in evidence.contrasts:
+    # Candidates stopped where the rules of this screen said so.
+    for contrast, results in _judge(evidence.contrasts, rules, calibration, stops):
         if contrast.role is Role.screen:
-            # The candidate stopped where the rules of this screen said so.
-            results = _judge(contrast, rules, calibration, stops.get(contrast.candidate))
             decided = build_contrast(contrast, results, rules, [], {}).verdict
             name = f"{contrast.candidate} against {contrast.reference}"
             message = f"as equivalence, where a change for the better counts too, {name} is {decided.value}"

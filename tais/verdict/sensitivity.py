@@ -19,7 +19,7 @@ from tais.stats.cluster_table import Folded, cluster_codes
 from tais.stats.paired import PairedTable, tango_interval
 from tais.stats.power import zero_discordance_floor
 from tais.stats.proportions import FloatArray, Interval, as_interval
-from tais.stats.regions import Setting, mean_regions, regions
+from tais.stats.regions import Setting, mean_regions, means_stand, regions, stands
 from tais.stats.tidy import tidy
 from tais.verdict.calibration import Calibration
 from tais.verdict.details.contrast import EndpointLeaks, LeakCurve, ShownSensitivity, TitratedControl
@@ -214,6 +214,7 @@ def leak_curve(
         d = folded.difference
         first, second = _leaked(np.stack([d, d**2], axis=1), shares, seed)
         passes, fails = mean_regions(first, second, folded.clusters, setting)
+        fails &= means_stand(first, second, setting)
         return 1 - passes.mean(axis=1), fails.mean(axis=1)
     both = np.stack([folded.only_reference, folded.only_candidate], axis=1)
     b, c = _leaked(both, shares, seed)
@@ -222,12 +223,18 @@ def leak_curve(
     k = float(folded.clusters)
     a = np.maximum(k * folded.reference_rate - pairs[:, 0], 0)
     table = PairedTable(a, pairs[:, 0], pairs[:, 1], np.maximum(k - a - pairs.sum(axis=1), 0))
-    passes, fails = (x[back.ravel()].reshape(b.shape) for x in regions(table, setting))
+    passed, failed = regions(table, setting)
+    failed &= stands(table, setting)
+    passes, fails = (x[back.ravel()].reshape(b.shape) for x in (passed, failed))
     return 1 - passes.mean(axis=1), fails.mean(axis=1)
 
 
 def measure_sensitivity(
-    contrast: ContrastEvidence, results: Sequence[EndpointResult], rules: Rules, calibration: Calibration
+    contrast: ContrastEvidence,
+    results: Sequence[EndpointResult],
+    rules: Rules,
+    calibration: Calibration,
+    family: int = 1,
 ) -> Sensitivity:
     """Measure what one positive control shows about the screens of its reference.
 
@@ -239,10 +246,12 @@ def measure_sensitivity(
         Read for the exact floor and the quantile of the A/A divergence.
     calibration
         A/A divergence of outputs.
+    family
+        Endpoints that are screened together: a leak fails the screen where it stands among them.
     """
     known = [(e, r) for e, r in zip(contrast.endpoints, results, strict=True) if r.folded is not None]
     shares = _shares(max((r.folded.clusters for _, r in known if r.folded), default=1))
-    leaks = tuple(_endpoint_leak(e, r, rules, shares) for e, r in known)
+    leaks = tuple(_endpoint_leak(e, r, rules, shares, family) for e, r in known)
     passed, spared = np.ones(len(shares)), np.ones(len(shares))
     # Strata have items of their own; scorers of one may notice the same leak, so the best counts.
     for label in dict.fromkeys(e.key.label for e in leaks):
@@ -266,9 +275,9 @@ def measure_sensitivity(
 
 
 def _endpoint_leak(
-    endpoint: EndpointEvidence, result: EndpointResult, rules: Rules, shares: FloatArray
+    endpoint: EndpointEvidence, result: EndpointResult, rules: Rules, shares: FloatArray, family: int
 ) -> EndpointLeak:
-    folded, setting = result.folded, replace(result.setting, tost_alone=False)
+    folded, setting = result.folded, replace(result.setting, tost_alone=False, family=max(family, 1))
     assert folded is not None
     binary = endpoint.kind == "binary"
     not_passed, failed = leak_curve(folded, setting, shares, binary=binary)
@@ -306,9 +315,11 @@ def _titrated(endpoint: EndpointEvidence, setting: Setting, share: float) -> Tit
     folded = fold(titrated_control(endpoint, share))
     if endpoint.kind == "binary":
         passes, fails = regions(folded.table, setting)
+        fails &= stands(folded.table, setting)
     else:
-        d = folded.difference
-        passes, fails = mean_regions(d.sum(), (d**2).sum(), folded.clusters, setting)
+        total, squares = folded.difference.sum(), (folded.difference**2).sum()
+        passes, fails = mean_regions(total, squares, folded.clusters, setting)
+        fails &= means_stand(total, squares, setting)
     verdict = "fail" if fails else "pass" if passes else "inconclusive"
     return TitratedControl(share=share, difference=tidy(float(folded.difference.mean())), verdict=verdict)
 

@@ -125,6 +125,32 @@ def test_every_deciding_reason_must_be_allowed(run: VerifiedRun) -> None:
     assert exit_code(both, allowed_reasons=["interval_crosses_margin", "control_not_caught"]) == 0
 
 
+def test_a_suspect_endpoint_passes_no_gate(run: VerifiedRun) -> None:
+    """Neither by name, which a policy refuses, nor with all that is inconclusive."""
+
+    def suspect(report: dict[str, Any]) -> None:
+        inconclusive(report)
+        report["contrasts"][0]["endpoints"][0]["reasons"] = [{"code": "suspect", "message": "more items"}]
+
+    waiting = edited(run, suspect)
+    assert exit_code(waiting) == 3
+    assert exit_code(waiting, allow_inconclusive=True) == 3
+    with pytest.raises(ValueError, match="suspect"):
+        policy(allowed_reasons=["suspect"])
+
+
+def test_a_margin_of_a_ratio_is_held_against_the_policy_as_a_ratio(run: VerifiedRun) -> None:
+    def ratio(report: dict[str, Any]) -> None:
+        tost = report["contrasts"][0]["endpoints"][0]["tost"]
+        tost.update(margin=0.25, scale="ratio", ci=[0.9, 1.1])
+
+    judged = edited(run, ratio)
+    said = [o.message for o in judge(judged, policy(max_margin=0.1), NOW) if o.code == "margin_too_wide"]
+    assert len(said) == 1
+    assert said[0].endswith("was judged by the margin ratio 1.25, at most ratio 1.1 is allowed")
+    assert not [o for o in judge(judged, policy(max_margin=0.3), NOW) if o.code == "margin_too_wide"]
+
+
 def test_a_verdict_without_reasons_is_not_covered_by_a_list_of_reasons(run: VerifiedRun) -> None:
     def mute(report: dict[str, Any]) -> None:
         report.update(verdict="inconclusive", reasons=[])

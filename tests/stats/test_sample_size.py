@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 
 from tais.errors import TaisError
-from tais.stats.paired import PairedTable, tango_interval, tango_statistic, tost
-from tais.stats.power import n_for_scores, power, zero_discordance_floor
-from tais.stats.sample_size import EndpointDesign, decision_power, items_to_decide, joint_power
+from tais.stats.paired import PairedTable, mcnemar, tango_interval, tango_statistic, tost
+from tais.stats.paired_means import means_to_decide, t_tost
+from tais.stats.power import discordant_grid, n_for_scores, power, zero_discordance_floor
+from tais.stats.sample_size import (
+    EndpointDesign,
+    decision_power,
+    items_by_scores,
+    items_to_decide,
+    items_to_stand_out,
+    joint_power,
+)
 
 DRAWS = 20_000
 FOUR_ERRORS = 0.012
@@ -185,3 +193,73 @@ def test_impossible_designs_are_refused(
 def test_a_power_is_a_probability() -> None:
     with pytest.raises(TaisError, match="power"):
         items_to_decide(0.02, 0.0, 0.03, power=1.0)
+
+
+@pytest.mark.parametrize(("discordance", "difference"), [(0.12, -0.1), (0.2, 0.08), (0.05, -0.04)])
+@pytest.mark.parametrize("level", [0.05, 0.05 / 12, 0.05 / 180])
+def test_a_fail_that_must_stand_among_others_needs_both_tests(
+    discordance: float, difference: float, level: float
+) -> None:
+    """Oracle: the sum over all tables, each judged by the interval and by the exact McNemar test."""
+    for n in (60, 130, 300):
+        tables, mass = discordant_grid(n, discordance, difference)
+        low, high = tango_interval(tables, 0.9)
+        _, down, up, _ = tables.cells()
+        hit = ((high < -0.03) | (low > 0.03)) & (mcnemar(down, up, mid_p=False) < level)
+        ours = float(decision_power(n, 0.03, discordance, difference, fail=True, level=level))
+        assert ours == pytest.approx(float((mass * hit).sum()), abs=1e-8)
+
+
+def test_more_endpoints_need_more_items_to_fail_and_no_more_to_pass() -> None:
+    alone, few, many = (items_to_decide(0.12, -0.1, 0.03, level=0.05 / m) for m in (1, 12, 180))
+    assert alone is not None
+    assert few is not None
+    assert many is not None
+    assert alone < few < many
+    assert items_to_decide(0.05, 0.0, 0.03, level=0.05 / 180) == items_to_decide(0.05, 0.0, 0.03)
+
+
+@pytest.mark.parametrize(("discordance", "difference"), [(0.012, -0.012), (0.1, 0.06), (0.3, -0.1)])
+@pytest.mark.parametrize("wanted", [0.8, 0.9])
+def test_so_many_items_stand_out_as_often_as_said(
+    discordance: float, difference: float, wanted: float
+) -> None:
+    level = 0.05 / 12
+    n = items_to_stand_out(discordance, difference, level, wanted)
+    assert n is not None
+    _, down, up, _ = _drawn(n, discordance, difference).cells()
+    assert float((mcnemar(down, up, mid_p=False) < level).mean()) > wanted - FOUR_ERRORS
+    _, down, up, _ = _drawn(n - n // 10, discordance, difference).cells()
+    assert float((mcnemar(down, up, mid_p=False) < level).mean()) < wanted + FOUR_ERRORS
+    assert items_to_stand_out(discordance, 0.0, level, wanted) is None
+
+
+@pytest.mark.parametrize(("discordance", "difference"), [(0.2, 0.0), (0.2, -0.01), (0.3, -0.1)])
+@pytest.mark.parametrize("wanted", [0.8, 0.9])
+def test_scores_of_any_scale_give_nearly_the_items_of_the_sum(
+    discordance: float, difference: float, wanted: float
+) -> None:
+    down, up = (discordance - difference) / 2, (discordance + difference) / 2
+    table = PairedTable(1000 * (1 - discordance), 1000 * down, 1000 * up, 0)
+    worse, better = (float(tango_statistic(table, m)) for m in (-0.03, 0.03))
+    n, exact = items_by_scores(1000, worse, better, power=wanted), items_to_decide(
+        discordance, difference, 0.03, power=wanted
+    )  # fmt: skip
+    assert n == pytest.approx(exact, rel=0.06)
+    assert items_by_scores(100, 0.0, -3.0) is None
+
+
+def test_so_many_scores_decide_as_often_as_said() -> None:
+    random = np.random.RandomState(2)
+    seen = random.normal(0.0, 0.2, 400)
+    seen -= seen.mean()
+    for mean, wanted in ((0.0, 0.8), (-0.01, 0.9), (-0.06, 0.8)):
+        n = means_to_decide(seen + mean, 0.03, power=wanted)
+        assert n is not None
+        drawn = random.normal(mean, seen.std(ddof=1), (2000, n))
+        tests = [t_tost(row, 0.03) for row in drawn]
+        hits = [bool(t.equivalent) if abs(mean) < 0.03 else float(t.ci[1]) < -0.03 for t in tests]
+        assert float(np.mean(hits)) == pytest.approx(wanted, abs=0.04)
+    assert means_to_decide(np.zeros(50), 0.03) == zero_discordance_floor(0.03)
+    # No number of equal losses stands among 180 endpoints before the signs can.
+    assert means_to_decide(np.full(9, -0.9), 0.03, level=0.05 / 180) == 13

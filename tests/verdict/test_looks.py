@@ -40,7 +40,7 @@ def looked(
         before[row], after[row] = 1 - outcome, outcome
     at = np.searchsorted(planned, np.arange(n), "right") + 1
     missing = np.bincount(at[asked:], minlength=len(planned) + 1)[1:]
-    given: dict[str, Any] = {"kind": "obrien_fleming", "early": True}
+    given: dict[str, Any] = {"kind": "obrien_fleming", "early": True, "endpoints": 1}
     looks = LookEvidence(
         planned=planned,
         at=at[:asked],
@@ -277,3 +277,65 @@ def test_the_whole_decision_keeps_the_error_rate_of_a_wrong_pass() -> None:
             passed += own(judged(one, h_cutoff=2.0)).verdict is Verdict.passed
     # Three standard deviations of a rate of 0.05 over 600 screens.
     assert passed / screens <= 0.05 + 3 * (0.05 * 0.95 / screens) ** 0.5
+
+
+def falling(flips: int, **other: Any) -> EndpointEvidence:
+    """Each block of 60 loses so many of its outcomes; nothing else changes."""
+    rows = [60 * block + 2 * k for block in range(3) for k in range(flips)]
+    return looked(dict.fromkeys(rows, 0.0), **other)
+
+
+@pytest.mark.parametrize("kind", ["obrien_fleming", "pocock", "betting"])
+def test_a_fail_stops_only_where_it_stands_among_all_endpoints_of_the_plan(kind: str) -> None:
+    """Twenty of 60 fall: exact p = 2^-19 = 1.9e-6. A hundred thousand endpoints leave 5e-7."""
+    few = stop_of("spec", [contrast(falling(20, kind=kind))], Rules(h_cutoff=2.0))
+    many = stop_of("spec", [contrast(falling(20, kind=kind, endpoints=100_000))], Rules(h_cutoff=2.0))
+    assert few is not None
+    assert many is not None
+    # The second block makes it 2^-39, which stands among any number.
+    assert (few.look, few.state) == (1, Look.failed)
+    assert (many.look, many.state) == (2, Look.failed)
+
+
+def test_what_stopped_a_candidate_is_not_revised_by_what_others_come_to() -> None:
+    """The stop stands at m times its p, whatever stands beside it in the report."""
+    bad = falling(28, stop=1, endpoints=3)
+    first = decide(ScreenEvidence("s", Rules(h_cutoff=1.0), (contrast(bad),)))
+    found = first.contrasts[0].endpoints[0]
+    assert (found.verdict, found.n) == (Verdict.failed, 60)
+    noisy = [contrast(endpoint(60, 60, 60, 0, battery=f"n{i}"), candidate=f"other{i}") for i in range(2)]
+    again = decide(ScreenEvidence("s", Rules(h_cutoff=1.0), (contrast(bad), *noisy)))
+    beside = again.contrasts[0].endpoints[0]
+    assert (beside.verdict, beside.adjusted_p) == (Verdict.failed, found.adjusted_p)
+    assert found.adjusted_p is not None
+    assert found.adjusted_p < 0.05
+
+
+def test_an_endpoint_that_fails_at_the_end_is_weighed_like_the_others() -> None:
+    """35 fall and 12 rise of 180, evenly: beyond the margin at the last look, exact p = 0.001."""
+    rows = dict.fromkeys(range(0, 175, 5), 0.0) | dict.fromkeys(range(1, 180, 15), 1.0)
+    slow = looked(rows, endpoints=61)
+    alone = decide(ScreenEvidence("s", Rules(h_cutoff=2.0), (contrast(slow),)))
+    noisy = [contrast(endpoint(60, 60, 60, 0, battery=f"n{i}"), candidate=f"other{i}") for i in range(60)]
+    among = decide(ScreenEvidence("s", Rules(h_cutoff=2.0), (contrast(slow), *noisy)))
+    first, second = (r.contrasts[0].endpoints[0] for r in (alone, among))
+    assert (first.verdict, first.n) == (Verdict.failed, 180)
+    assert codes(second) == ["suspect"]
+    assert first.adjusted_p is not None
+    assert first.adjusted_p < 0.05 <= (second.adjusted_p or 0)
+
+
+@pytest.mark.parametrize("kind", ["obrien_fleming", "pocock", "betting"])
+def test_equal_stacks_stop_for_a_fail_at_alpha_over_their_number(kind: str) -> None:
+    """300 fair candidates of one endpoint: what stops is at most alpha, within three errors."""
+    random, planned = np.random.RandomState(4), (50, 100, 150, 200)
+    at = np.searchsorted(planned, np.arange(200), "right") + 1
+    looks = LookEvidence(kind, planned, True, at, (0,) * 4, (0,) * 4)
+    stopped = 0
+    for _ in range(300):
+        before = (random.random_sample(200) < 0.7).astype(float)
+        after = np.where(random.random_sample(200) < 0.3, (random.random_sample(200) < 0.7) * 1.0, before)
+        one = outcomes(before, after, looks=looks, margin=0.03)
+        found = stop_of("spec", [contrast(one)], Rules(h_cutoff=2.0))
+        stopped += found is not None and found.state is Look.failed
+    assert stopped / 300 <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5

@@ -22,11 +22,12 @@ from tais.plan.plan import Plan
 from tais.records import stratum_label
 from tais.report.tables.cost import prediction_lines, prediction_rows
 from tais.rundir.lock_model import Lock, LookSchedule
+from tais.runs.outlook import Outlook
 from tais.scorers import scorer_label
 from tais.scoring.locked_scorers import judges_of
 from tais.stats.power import zero_discordance_floor
 
-__all__ = ["print_cost", "print_plan"]
+__all__ = ["print_cost", "print_outlook", "print_plan"]
 
 
 def print_plan(plan: Plan) -> None:
@@ -64,6 +65,35 @@ def print_plan(plan: Plan) -> None:
     ):
         if role not in roles:
             console.print(f"note: {missing}", style="dim")
+
+
+def print_outlook(found: Outlook | None, floor: int) -> None:
+    """Print how likely equal stacks pass the whole screen.
+
+    Parameters
+    ----------
+    found
+        None where nothing is screened, or where the margin is one of a ratio.
+    floor
+        Fewest items that pass with identical outputs at the manifest's margin.
+    """
+    if found is None:
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 110
+    again = f" and {found.calibrations} A/A" if found.calibrations else ""
+    contrasts = "1 contrast" if found.screened == 1 else f"{found.screened} contrasts"
+    ends = "1 endpoint" if found.endpoints == 1 else f"{found.endpoints} endpoints"
+    console.print(f"equal stacks pass all of it ({ends} each in {contrasts}{again}) with probability")
+    assumed = ", ".join(f"{p:.2f} if {100 * rate:g} %" for rate, p in found.power)
+    console.print(f"  {assumed} of the items differ by chance (fewest items without any: {floor})")
+    if found.last is not None and found.at_last is not None:
+        console.print(
+            f"  {found.at_last:.2f} if as many differ as in the last run ({printable(found.last.run)})"
+        )
+    if found.left_out:
+        console.print(f"  not counted: {found.left_out} batteries of scores, whose spread is not known")
 
 
 def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> None:

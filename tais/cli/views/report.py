@@ -16,14 +16,14 @@ from tais.common.text import printable
 from tais.report.tables.categories import category_tables
 from tais.report.tables.people import flip_rows, intro, rater_rows
 from tais.report.tables.scorers import scorer_tables
-from tais.report.wording import NONE
+from tais.report.wording import NONE, change, interval_words, is_ratio
 from tais.verdict.report import (
     AdjudicationReport,
     ContrastReport,
     EndpointReport,
-    Interval,
     Reason,
     Report,
+    TostReport,
     Verdict,
 )
 
@@ -182,8 +182,8 @@ def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
             str(endpoint.clusters),
             _percent(endpoint.reference_rate),
             _percent(endpoint.candidate_rate),
-            _points(endpoint.difference),
-            _interval(endpoint.tost.ci if endpoint.tost else None),
+            change(endpoint) if is_ratio(endpoint) else _points(endpoint.difference),
+            interval_words(endpoint.tost) if is_ratio(endpoint) else _interval(endpoint.tost),
             "-" if endpoint.cohens_h is None else f"{endpoint.cohens_h:+.3f}",
             Text(endpoint.verdict.value, style=_STYLE[endpoint.verdict]),
         )
@@ -198,5 +198,5 @@ def _points(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:+.2f} pp"
 
 
-def _interval(value: Interval | None) -> str:
-    return "-" if value is None else f"[{100 * value[0]:+.2f}, {100 * value[1]:+.2f}]"
+def _interval(tost: TostReport | None) -> str:
+    return "-" if tost is None else f"[{100 * tost.ci[0]:+.2f}, {100 * tost.ci[1]:+.2f}]"

@@ -6,6 +6,7 @@ figures, so nothing rests on colour alone. The two hues are far apart for colour
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from tais.records import EndpointKey
 from tais.report.figures.canvas import WIDTH, Drawn
 from tais.report.figures.svg import COLOURS
 from tais.report.tables.sweep import SweepView, ValueRow, shown_columns, sweep_view
-from tais.report.wording import NONE, points, signed
+from tais.report.wording import NONE, change, is_ratio, signed, unsafe_ratio
 from tais.verdict.report import EndpointReport, Report
 
 if TYPE_CHECKING:
@@ -104,15 +105,13 @@ def _difference(axes: Axes, x: int, y: int, endpoint: EndpointReport | None) -> 
         return
     margin = endpoint.tost.margin if endpoint.tost else 0.03
     colour = COLOURS["s2"] if endpoint.difference < 0 else COLOURS["s1"]
-    text = signed(100 * endpoint.difference, 1)
-    _cell(
-        axes,
-        x,
-        y,
-        text,
-        colour if endpoint.difference else COLOURS["band"],
-        abs(endpoint.difference) / margin,
-    )
+    text, strength = signed(100 * endpoint.difference, 1), abs(endpoint.difference) / margin
+    if is_ratio(endpoint):
+        ratio = unsafe_ratio(endpoint)
+        text = f"×{NONE if ratio is None else f'{ratio:.3g}'}"
+        # Where one arm has no such outcome, nothing is larger than the step to the other's.
+        strength = abs(math.log(ratio)) / math.log1p(margin) if ratio else float(endpoint.difference != 0)
+    _cell(axes, x, y, text, colour if endpoint.difference else COLOURS["band"], strength)
 
 
 def _caption(view: SweepView, shown: int) -> str:
@@ -123,7 +122,8 @@ def _caption(view: SweepView, shown: int) -> str:
     return (
         f"{len(view.cells)} contrasts by the values of their settings. Identical: lowest share of identical "
         "answers, in percent. Others: the largest difference of rates, candidate − reference, in percentage "
-        "points; orange is for the worse, blue for the better, full at the margin (identical: at 10 % "
+        "points, or (×) the ratio of the rates of outcomes that are not as expected; orange is for the "
+        "worse, blue for the better, full at the margin (identical: at 10 % "
         f"changed).{left_out}"
     )
 
@@ -136,7 +136,7 @@ def _words(rows: Sequence[ValueRow], columns: Sequence[EndpointKey]) -> str:
         for column in columns:
             endpoint = row.endpoint(column)
             if endpoint is not None:
-                cells.append(f"{one_line(column.label, 40)} {points(endpoint.difference)}")
+                cells.append(f"{one_line(column.label, 40)} {change(endpoint)}")
         said.append(
             f"{one_line(row.axis, 40)} {one_line(row.value, 40)}: {', '.join(cells) or 'no contrast'}"
         )

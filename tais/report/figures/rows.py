@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,16 @@ from tais.common.text import one_line
 from tais.manifest.model import Hypothesis, Role
 from tais.report.figures.canvas import MARKS, MOST_ROWS, SERIES, Drawn, Row, draw_rows, label_of, row_canvas
 from tais.report.figures.svg import COLOURS
-from tais.report.wording import interval_points, number, percent, points, screens_first, signed
+from tais.report.wording import (
+    change,
+    interval_words,
+    is_ratio,
+    number,
+    percent,
+    screens_first,
+    signed,
+    unsafe_ratio,
+)
 from tais.stats.proportions import wilson
 from tais.verdict.details import detail
 from tais.verdict.details.endpoint import Null
@@ -58,53 +68,78 @@ def _line(
         axes.plot([middle], [y], marker=MARKS[endpoint.verdict], color=colour, markersize=7)
 
 
+def _placed(endpoint: EndpointReport) -> tuple[Interval, Interval, float]:
+    """Interval, margin and estimate on the axis of their scale: of a ratio, the logarithm to base 2."""
+    tost = endpoint.tost
+    assert tost is not None
+    assert endpoint.difference is not None
+    if tost.scale == "difference":
+        return tost.ci, (-tost.margin, tost.margin), endpoint.difference
+    ratio = unsafe_ratio(endpoint)
+    margin = math.log2(1 + tost.margin)
+    # Without such an outcome in either arm the ratio is open: its interval says all.
+    middle = math.log2(ratio) if ratio else math.inf
+    return (math.log2(tost.ci[0]), math.log2(tost.ci[1])), (-margin, margin), middle
+
+
 def _forest_reach(places: list[_Place]) -> float:
     """How far the axis goes: a control far outside must not squeeze what the verdict reads into one point."""
-    widest = max(e.tost.margin for _, e in places if e.tost)
-    near = [abs(b) for c, e in places if c.role is not Role.positive_control and e.tost for b in e.tost.ci]
+    widest = max(_placed(e)[1][1] for _, e in places)
+    near = [abs(b) for c, e in places if c.role is not Role.positive_control for b in _placed(e)[0]]
     return 1.1 * max(1.5 * widest, min(max(near, default=0.0), 5 * widest))
 
 
 def forest(report: Report) -> Iterator[Drawn]:
-    """Draw the paired differences with their intervals and margins."""
+    """Draw what changed with its interval and margin: differences, and ratios apart from them."""
     places = [
         (c, e) for c in screens_first(report) for e in c.endpoints if e.tost and e.difference is not None
     ]
-    if not places:
-        return
+    for ratio in (False, True):
+        own = [place for place in places if is_ratio(place[1]) is ratio]
+        if own:
+            yield _forest(report, own, ratio)
+
+
+def _forest(report: Report, places: list[_Place], ratio: bool) -> Drawn:
     shown = places[:MOST_ROWS]
     reach = _forest_reach(shown)
-    values = [
-        f"{points(e.difference)} {interval_points(e.tost.ci if e.tost else None).removesuffix(' pp')}"
-        for _, e in shown
-    ]
+    values = [f"{change(e)} {_bare_interval(e)}" for _, e in shown]
     rows, marks = _grouped(shown, values)
     figure, axes, heights = row_canvas(rows)
+    one_sided = report.rules.hypothesis is Hypothesis.non_inferiority
     for y, place in zip(heights, marks, strict=True):
-        if place is None or place[1].tost is None or place[1].difference is None:
+        if place is None:
             continue
-        margin = place[1].tost.margin
-        right = reach if report.rules.hypothesis is Hypothesis.non_inferiority else margin
-        axes.fill_between(
-            [-margin, right], y - 0.085, y + 0.085, color=COLOURS["band"], alpha=0.35, linewidth=0
-        )
-        _line(axes, place[1].tost.ci, place[1].difference, y, place[1], reach)
+        interval, (left, right), middle = _placed(place[1])
+        if one_sided:
+            # Fewer expected outcomes lie to the left, more of the others to the right.
+            left, right = (-reach, right) if ratio else (left, reach)
+        axes.fill_between([left, right], y - 0.085, y + 0.085, color=COLOURS["band"], alpha=0.35, linewidth=0)
+        _line(axes, interval, middle, y, place[1], reach)
     axes.axvline(0, color=COLOURS["muted"], linewidth=0.8)
     axes.set_xlim(-reach, reach)
-    axes.xaxis.set_major_formatter(lambda x, _: signed(100 * x, 3).rstrip("0").rstrip(".") or "0")
-    axes.set_xlabel("candidate − reference, percentage points")
+    if ratio:
+        axes.xaxis.set_major_formatter(lambda x, _: f"{2**x:.3g}")
+        axes.set_xlabel("candidate / reference, rates of outcomes that are not as expected")
+    else:
+        axes.xaxis.set_major_formatter(lambda x, _: signed(100 * x, 3).rstrip("0").rstrip(".") or "0")
+        axes.set_xlabel("candidate − reference, percentage points")
     draw_rows(axes, rows, heights)
     words = "; ".join(
         f"{label_of(c, e)}: {v}, {e.verdict.value}" for (c, e), v in zip(shown[:8], values, strict=False)
     )
-    yield Drawn(
+    return Drawn(
         figure,
-        "Paired differences",
+        "Ratios of unexpected outcomes" if ratio else "Paired differences",
         f"Interval ({100 - 200 * report.rules.alpha:g} %) and estimate per endpoint. To pass, an interval "
         "must lie wholly within its grey margin. Circle: pass; cross: fail; diamond: inconclusive; "
         f"arrow-head: beyond the axis.{_left_out(places)}",
         words,
     )
+
+
+def _bare_interval(endpoint: EndpointReport) -> str:
+    return interval_words(endpoint.tost).removesuffix(" pp").removeprefix("ratio ")
 
 
 def effect(report: Report) -> Iterator[Drawn]:

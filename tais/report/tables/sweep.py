@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tais.common.text import one_line
 from tais.records import EndpointKey
 from tais.report.tables.table import WordTable
-from tais.report.wording import NONE, percent, points
+from tais.report.wording import NONE, change, percent
 from tais.verdict.report import ContrastReport, EndpointReport, Report, Verdict
 
 __all__ = ["Cell", "SweepView", "ValueRow", "sweep_tables", "sweep_view"]
@@ -135,7 +135,7 @@ def _by_cell(view: SweepView) -> Iterator[tuple[str, ...]]:
 
 
 def _difference(endpoint: EndpointReport | None) -> str:
-    return NONE if endpoint is None else points(endpoint.difference)
+    return NONE if endpoint is None else change(endpoint)
 
 
 def shown_columns(view: SweepView, most: int) -> Sequence[EndpointKey]:

@@ -1,0 +1,139 @@
+"""How likely a screen of equal stacks passes: batteries, strata, contrasts and A/A together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tais.cost.history import finished_runs
+from tais.manifest.model import Hypothesis, Role
+from tais.plan.plan import Plan
+from tais.rundir.layout import RunDir
+from tais.stats.sample_size import EndpointDesign, joint_power
+from tais.verdict.report import EndpointReport, Report
+
+__all__ = ["ASSUMED", "LastRun", "Outlook", "last_run", "outlook"]
+
+ASSUMED = (0.0, 0.01, 0.02, 0.05)
+"""Shares of items that two equal stacks answer differently, where no run has told."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """What the last finished run of a manifest says of its noise."""
+
+    run: str
+    discordance: Mapping[str, float]
+    """By battery: share of items that differ, over its screened and A/A contrasts."""
+
+    def of(self, battery: str) -> float:
+        """Return the share of a battery; of one that the run did not have, the largest that it saw."""
+        return self.discordance.get(battery, max(self.discordance.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Probability that all endpoints of a plan pass, if the stacks are equal."""
+
+    endpoints: int
+    """Of one contrast."""
+    screened: int
+    calibrations: int
+    power: tuple[tuple[float, float], ...]
+    """Assumed discordance and probability."""
+    at_last: float | None
+    """Probability at what the last run saw; None without one."""
+    last: LastRun | None
+    left_out: int
+    """Endpoints of one contrast that are scores: their spread is not known beforehand."""
+
+
+def outlook(plan: Plan, last: LastRun | None) -> Outlook | None:
+    """Return how likely a plan's screen passes; None where nothing is screened, or by a ratio.
+
+    Notes
+    -----
+    Score test, no true difference, items taken as answered once and looked at once; see
+    :func:`tais.stats.sample_size.joint_power`.
+    """
+    manifest = plan.manifest
+    matched = [c for c in manifest.contrasts if manifest.audit_of(c) != "only"]
+    screened = sum(c.role is Role.screen for c in matched)
+    if not screened or manifest.rules.margin_scale != "difference":
+        return None
+    calibrations = sum(c.role is Role.calibration for c in matched)
+    sizes = [
+        (battery.name, battery.margin, n)
+        for battery in plan.batteries
+        if battery.scorer.kind == "binary"
+        for n in (len({item.cluster for item in items}) for items in battery.strata.values())
+    ]
+    sizes += [(missing.name, missing.margin, missing.items) for missing in plan.missing if missing.items]
+    if not sizes:
+        return None
+
+    def power(rate: float | None) -> float:
+        designs = [
+            EndpointDesign(
+                n,
+                manifest.rules.margin if margin is None else margin,
+                rate if rate is not None else last.of(name) if last else 0.0,
+                manifest.rules.alpha,
+                manifest.rules.hypothesis is Hypothesis.non_inferiority,
+            )
+            for name, margin, n in sizes
+        ]
+        return joint_power(designs, screened, calibrations)
+
+    return Outlook(
+        endpoints=len(sizes),
+        screened=screened,
+        calibrations=calibrations,
+        power=tuple((rate, power(rate)) for rate in ASSUMED),
+        at_last=None if last is None else power(None),
+        last=last,
+        left_out=sum(battery.scorer.kind != "binary" for battery in plan.batteries),
+    )
+
+
+def last_run(parent: Path) -> LastRun | None:
+    """Return what the newest finished run of a manifest saw; None where none saw binary outcomes.
+
+    Parameters
+    ----------
+    parent
+        Directory of the manifest's runs.
+    """
+    for run_dir in finished_runs(parent):
+        try:
+            report = Report.model_validate_json(RunDir(run_dir).report.read_bytes())
+        except (OSError, ValidationError):
+            continue
+        if found := _discordance(report):
+            return LastRun(run_dir.name, found)
+    return None
+
+
+def _discordance(report: Report) -> dict[str, float]:
+    """Pool the share of items that differ by battery: controls are meant to differ and are left out."""
+    pooled: dict[str, tuple[float, int]] = {}
+    for contrast in report.contrasts:
+        for endpoint in () if contrast.role is Role.positive_control else contrast.endpoints:
+            share = _share(endpoint)
+            if share is not None:
+                flips, n = pooled.get(endpoint.battery, (0.0, 0))
+                pooled[endpoint.battery] = flips + share * endpoint.clusters, n + endpoint.clusters
+    return {battery: flips / n for battery, (flips, n) in pooled.items() if n}
+
+
+def _share(endpoint: EndpointReport) -> float | None:
+    """Share of clusters that differ: as the verdict measured it, else by the table."""
+    table, known = endpoint.table, endpoint.details.get("discordance")
+    if table is None or not endpoint.n:
+        return None
+    if isinstance(known, int | float):
+        return min(max(float(known), 0.0), 1.0)
+    return (table.reference_only + table.candidate_only) / endpoint.n
