@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 __all__ = [
+    "AnswerEnd",
     "Counters",
     "EndpointKey",
     "Message",
@@ -90,6 +91,7 @@ class Sample:
     token_ids: Sequence[int] | None
     """Ids of the answer, the end-of-sequence token included; None where an engine shows none."""
     text: str
+    """What stands in the content; empty where a server gave none."""
     finish_reason: str
     top1_logprobs: Sequence[float] | None = None
     top2_logprobs: Sequence[float] | None = None
@@ -101,6 +103,8 @@ class Sample:
     """Draft tokens proposed and accepted per verification step; None where nothing is drafted or told."""
     seconds: float | None = None
     """Wall time from the request's admission to its last token."""
+    parts: str | None = None
+    """What was said outside the content, as :func:`tais.common.parts.render_parts` writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,13 @@ class Counters:
         )
 
 
+AnswerEnd = Literal["token", "stop", "limit", "appended", "unknown", "no_room"]
+"""How an answer that is scored whole ends. token: in an end token; stop: in a stop string; limit: at
+max_tokens; appended: in none of them, so that an end token was put behind it and scored, too; unknown: in
+none of them, and the stack names no end token; no_room: an answer of max_tokens to this prompt does not fit
+into the context, so that none is judged."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
     """Tokens of an answer to score, each given the prompt and the answer before it."""
@@ -141,6 +152,8 @@ class ScoreRequest:
     """Index in the answer of the first token that is scored."""
     arm: str = ""
     """Whose answer it is."""
+    end: AnswerEnd | None = None
+    """How the answer ends, where that was looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Answers are compared by digest; the few that differ are read again (:func:`read_
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,83 +17,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tais.analysis.telemetry import TELEMETRY_COLUMNS, Telemetry
 from tais.errors import Place, StoreError
 from tais.rundir.items import Items
-from tais.rundir.samples import read_batches, read_counters
-from tais.verdict.evidence import TreatmentEvidence
+from tais.rundir.samples import read_batches
 
-__all__ = ["Answer", "ArmTable", "Telemetry", "load_arm", "read_answers"]
+__all__ = ["Answer", "ArmTable", "load_arm", "read_answers"]
 
 _COLUMNS = (
     "battery",
     "item_id",
     "repeat",
     "prompt_digest",
-    "token_ids",
     "text",
     "text_raw",
-    "step_drafted",
-    "step_accepted",
+    "finish_reason",
+    "parts",
+    *TELEMETRY_COLUMNS,
 )
 _DIGEST_BYTES = 16
 
 Digests = NDArray[np.uint64]
 """Shape (n, 2): blake2b of 128 bits per sample; zero where there is nothing to digest."""
-
-
-@dataclass(slots=True)
-class Telemetry:
-    """What an arm drafted."""
-
-    told: bool = False
-    answers: int = 0
-    """Answers with token ids, and their tokens."""
-    tokens: int = 0
-    drafts: int = 0
-    draft_tokens: int = 0
-    accepted_tokens: int = 0
-    per_position: NDArray[np.int64] | None = None
-
-    def add(self, drafted: pa.Array, accepted: pa.Array) -> None:
-        """Add the steps of some samples; a sample that tells nothing has null lists."""
-        if drafted.null_count == len(drafted):
-            return
-        self.told = True
-        steps, taken = pc.list_flatten(drafted).to_numpy(), pc.list_flatten(accepted).to_numpy()
-        self.drafts += int((steps > 0).sum())
-        self.draft_tokens += int(steps.sum())
-        self.accepted_tokens += int(taken.sum())
-        # Position i is accepted in every step that accepts more than i tokens.
-        counts = np.array([int((taken > i).sum()) for i in range(int(steps.max(initial=0)))], dtype=np.int64)
-        before = self.per_position if self.per_position is not None else np.zeros(0, dtype=np.int64)
-        size = max(len(before), len(counts))
-        self.per_position = np.pad(before, (0, size - len(before))) + np.pad(counts, (0, size - len(counts)))
-
-    def count(self, token_ids: pa.Array) -> None:
-        """Add the tokens of some samples; a sample without ids is not counted."""
-        self.answers += len(token_ids) - token_ids.null_count
-        self.tokens += pc.sum(pc.list_value_length(token_ids)).as_py() or 0
-
-    def evidence(self, requested: str | None, resolved: str | None, arm_dir: Path) -> TreatmentEvidence:
-        """Return the counts: per sample where they are told, else the engine's own counters per part.
-
-        Samples first: an engine's counters also count drafts of answers that an interruption threw away.
-        """
-        if self.told:
-            positions = tuple(int(v) for v in self.per_position) if self.per_position is not None else ()
-            counts = (self.drafts, self.draft_tokens, self.accepted_tokens)
-            return TreatmentEvidence(requested, resolved, *counts, positions)
-        counters = read_counters(arm_dir)
-        if counters is None:
-            return TreatmentEvidence(requested, resolved, None, None, None)
-        return TreatmentEvidence(
-            requested,
-            resolved,
-            counters.drafts,
-            counters.draft_tokens,
-            counters.accepted_tokens,
-            counters.accepted_per_position,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +50,9 @@ class ArmTable:
     prompts: Digests
     tokens: Digests
     text: Digests
+    """Of text and token ids each with what was said outside the content, where anything was."""
+    cut: NDArray[np.bool_]
+    """Whether an answer ended at the limit of its length."""
     values: NDArray[np.float64]
     invalid: NDArray[np.bool_]
     telemetry: Telemetry
@@ -120,6 +68,7 @@ class ArmTable:
             self.prompts[part],
             self.tokens[part],
             self.text[part],
+            self.cut[part],
             self.values[part],
             self.invalid[part],
             self.telemetry,
@@ -144,14 +93,14 @@ def load_arm(
         When a part is damaged, a key is stored twice, an item was never asked, or a score is missing.
     """
     telemetry = Telemetry()
-    keys, parts = [], []
+    keys, parts, cuts = [], [], [np.zeros(0, dtype=np.bool_)]
     for batch in read_batches(arm_dir, _COLUMNS):
         if batteries is not None:
             batch = batch.filter(pc.is_in(batch.column("battery"), pa.array(sorted(batteries), pa.string())))
         keys.append(_keys(batch, items, repeats, arm_dir))
         parts.append((_prompts(batch), _tokens(batch), _text(batch)))
-        telemetry.add(batch.column("step_drafted"), batch.column("step_accepted"))
-        telemetry.count(batch.column("token_ids"))
+        cuts.append(pc.equal(batch.column("finish_reason"), "length").to_numpy(zero_copy_only=False))
+        telemetry.add(batch)
     own = np.concatenate(keys) if keys else np.zeros(0, dtype=np.int64)
     order = np.argsort(own, kind="stable")
     own = own[order]
@@ -164,7 +113,8 @@ def load_arm(
     values, invalid = np.zeros(len(own)), np.zeros(len(own), dtype=np.bool_)
     if scores is not None:
         values, invalid = _scores(arm, scores, own, items, repeats)
-    return ArmTable(own, prompts, tokens, text, values, invalid, telemetry)
+    cut = np.concatenate(cuts)[order]
+    return ArmTable(own, prompts, tokens, text, cut, values, invalid, telemetry)
 
 
 def _keys(batch: pa.RecordBatch, items: Items, repeats: int, where: Path) -> NDArray[np.int64]:
@@ -196,15 +146,21 @@ def _tokens(batch: pa.RecordBatch) -> Digests:
     values = memoryview(column.values.to_numpy().tobytes())
     ends = column.offsets.to_numpy() * 4
     known = column.is_valid().to_pylist()
-    return _digests(
-        (values[ends[i] : ends[i + 1]] if known[i] else None for i in range(len(column))), len(column)
-    )
+    listed = (values[ends[i] : ends[i + 1]] if known[i] else None for i in range(len(column)))
+    return _digests(_with_parts(listed, batch), len(column))
 
 
 def _text(batch: pa.RecordBatch) -> Digests:
     # Text that is not valid Unicode is kept beside, as bytes.
     column = pc.coalesce(batch.column("text_raw"), batch.column("text").cast(pa.binary()))
-    return _digests(iter(column.to_pylist()), len(column))
+    return _digests(_with_parts(column.to_pylist(), batch), len(column))
+
+
+def _with_parts(buffers: Iterable[Any], batch: pa.RecordBatch) -> Iterator[Any]:
+    """Yield what is digested: with what was said outside the content behind it, where anything was."""
+    for buffer, parts in zip(buffers, batch.column("parts").to_pylist(), strict=True):
+        # A mark that no UTF-8 and no list of four-byte ids ends in.
+        yield buffer if parts is None or buffer is None else bytes(buffer) + b"\xff" + parts.encode()
 
 
 def _scores(
@@ -245,6 +201,7 @@ class Answer(NamedTuple):
     top2: list[float] | None
     drafted: list[int] | None = None
     accepted: list[int] | None = None
+    parts: str | None = None
 
     def margin(self, position: int) -> float | None:
         """Return top-1 minus top-2 log-probability at a position; None where it is not known."""
@@ -288,7 +245,7 @@ def read_answers(arm_dir: Path, items: Items, repeats: int, keys: Collection[int
         return found
     columns = (
         "battery", "item_id", "repeat", "token_ids", "text", "text_raw", "top1_logprobs", "top2_logprobs",
-        "step_drafted", "step_accepted",
+        "step_drafted", "step_accepted", "parts",
     )  # fmt: skip
     for batch in read_batches(arm_dir, columns):
         own = _keys(batch, items, repeats, arm_dir)
@@ -296,5 +253,6 @@ def read_answers(arm_dir: Path, items: Items, repeats: int, keys: Collection[int
         for key, row in zip(own[rows].tolist(), batch.take(pa.array(rows)).to_pylist(), strict=True):
             text = row["text_raw"] if row["text_raw"] is not None else row["text"].encode()
             steps = row["step_drafted"], row["step_accepted"]
-            found[key] = Answer(row["token_ids"], text, row["top1_logprobs"], row["top2_logprobs"], *steps)
+            tops = row["top1_logprobs"], row["top2_logprobs"]
+            found[key] = Answer(row["token_ids"], text, *tops, *steps, row["parts"])
     return found

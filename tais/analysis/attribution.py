@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tais.analysis.planned_answers import PlannedBattery, judge_planned
 from tais.analysis.planted import plant_tokens
 from tais.records import SampleKey
 from tais.rundir.audits import UNAVAILABLE, WORKLIST, Scored, read_scores, read_worklist
@@ -74,6 +75,8 @@ class StackAudit:
     dtype: str
     layers: int
     control: _Tally
+    end_tokens: tuple[int, ...] = ()
+    """Tokens that end an answer."""
 
     @classmethod
     def read(cls, run: RunDir, reference: str, stack: str) -> StackAudit | None:
@@ -88,7 +91,7 @@ class StackAudit:
                 control.add(scored)
         if engine.scores_are_logprobs:
             control.scale = max(control.scale, _LOGITS)
-        return cls(folder, engine.dtype, engine.layers, control)
+        return cls(folder, engine.dtype, engine.layers, control, tuple(engine.end_tokens))
 
     def band(self, run: RunDir, candidate: str) -> Band:
         """Return the band of a candidate: by the coarser of both dtypes, for the tokens that it gave."""
@@ -146,6 +149,7 @@ def fold_audit(
     contrast: LockedContrast,
     divergences: Sequence[Divergence],
     left_out: int = 0,
+    planned: Sequence[PlannedBattery] = (),
 ) -> AuditEvidence | None:
     """Return what the reference stack says of a candidate.
 
@@ -159,6 +163,8 @@ def fold_audit(
         First differences of its answers.
     left_out
         Divergences that are not among those given.
+    planned
+        What was asked; of a candidate whose answers stand alone all of it counts.
 
     Returns
     -------
@@ -172,7 +178,7 @@ def fold_audit(
     audit = StackAudit.read(run, reference, "own")
     if audit is None:
         why = "the reference stack scored nothing"
-        unknown = tuple(_attribution(d, "unknown") for d in divergences)
+        unknown = tuple(_attribution(d, d.unscored_cause) for d in divergences)
         none = AuditCounts()
         return AuditEvidence(scope, "unknown", 0.0, 0.0, none, none, (), unknown, left_out, unavailable=why)
     limit = audit.band(run, candidate)
@@ -194,16 +200,23 @@ def fold_audit(
         rounding=limit.rounding,
         control=audit.control.counts(limit.width),
         candidate=found.candidate.counts(limit.width),
-        batteries=tuple(
-            BatteryAudit(name, len(items), len(found.beyond.get(name, ())))
-            for name, items in found.items.items()
-        ),
+        batteries=_batteries(audit.folder, candidate, found, limit.width, planned if scope == "only" else ()),
         attributions=tuple(causes),
         left_out=left_out,
         downstream=sum(d.downstream for d in divergences),
         prompts_differ=found.prompts_differ,
         unavailable=lookup.unavailable,
         planted=plant_tokens(audit.folder, reference, candidate, limit.width) if scope == "only" else None,
+    )
+
+
+def _batteries(
+    folder: Path, candidate: str, found: _Gathered, band: float, planned: Sequence[PlannedBattery]
+) -> tuple[BatteryAudit, ...]:
+    if planned:
+        return tuple(judge_planned(folder, candidate, band, planned))
+    return tuple(
+        BatteryAudit(name, len(items), len(found.beyond.get(name, ()))) for name, items in found.items.items()
     )
 
 
@@ -291,6 +304,7 @@ class _Lookup:
         misses = {(self.candidate, key, position) for key, position, _, _ in found.misses}
         both = wanted | misses
         self.own_is_float32 = own.dtype == "float32"
+        self.end_tokens = own.end_tokens
         self.float32 = self._stack(run, "float32", both)
         self.draft = self._stack(run, f"draft-{self.candidate}", wanted)
         exact = StackAudit.read(run, self.reference, "float32")
@@ -311,11 +325,13 @@ class _Lookup:
 
     def attribute(self, divergence: Divergence) -> Attribution:
         """Return the cause of one divergence."""
-        if divergence.unit == "byte":
-            return _attribution(divergence, "text" if divergence.same_tokens else "unknown")
-        if divergence.reference_token is None or divergence.candidate_token is None:
-            return _attribution(divergence, "length")
         key = SampleKey(divergence.battery, divergence.item_id, divergence.repeat)
+        if divergence.same_tokens:
+            return _attribution(divergence, "text")
+        if divergence.ends is not None:
+            return self._length(key, divergence)
+        if divergence.unit == "byte":
+            return _attribution(divergence, "unknown")
         token = self.found.tokens.get((self.candidate, key, divergence.position))
         if token is None:
             return _attribution(divergence, "unknown")
@@ -332,6 +348,24 @@ class _Lookup:
             float32_margin=exact,
             draft_choice=choice,
             draft_chance=chance,
+        )
+
+    def _length(self, key: SampleKey, divergence: Divergence) -> Attribution:
+        """Return the cause of one answer ending where the other goes on.
+
+        It is one of length unless the stack likes both about equally: to end there, and the token given.
+        """
+        arm = self.candidate if divergence.ends == "reference" else self.reference
+        token = self.found.tokens.get((arm, key, divergence.position))
+        if token is None:
+            return _attribution(divergence, "length")
+        best = float(token.top_scores[0])
+        ends = np.isin(token.top_tokens, self.end_tokens)
+        to_end = best - float(token.top_scores[ends].max()) if ends.any() else np.inf
+        largest = max(to_end, token.margin)
+        cause: Cause = "length" if largest > self.width else "numerical" if largest else "tie"
+        return replace(
+            _attribution(divergence, cause), best_token=int(token.top_tokens[0]), margin=token.margin
         )
 
     def miss(self, key: SampleKey, position: int, margin: float, best: int) -> Attribution:

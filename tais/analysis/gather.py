@@ -8,17 +8,19 @@ are read again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tais.analysis.arm_table import ArmTable, Telemetry, load_arm
+from tais.analysis.arm_table import ArmTable, load_arm
 from tais.analysis.attribution import fold_audit
 from tais.analysis.comparison import comparison_findings
 from tais.analysis.exchange import exchange_evidence
 from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
+from tais.analysis.planned_answers import PlannedBattery
 from tais.analysis.speculation import speculation_findings, speculation_modes
+from tais.analysis.telemetry import Telemetry
 from tais.analysis.token_law import fold_conformance
 from tais.manifest.lossless import known_lossy, same_weights, why_not_lossless
 from tais.rundir.compared import compared_runs
@@ -121,6 +123,7 @@ def fold_run(
     looks = _looks(plan, items, repeats)
     # One array each for all contrasts.
     own = {name: items.of(name, split=scorer.exchange == "polarity") for name, scorer in scorers.items()}
+    planned = [PlannedBattery(b.name, own[b.name], repeats, b.margin) for b in lock.batteries]
     contrasts = []
     for contrast in lock.contrasts:
         found = _Contrast()
@@ -132,7 +135,7 @@ def fold_run(
             found.add(battery, scorers[name], pair, _most(contrast), looked_at)
         found.divergences = read_divergences(run, items, repeats, contrast, found.differing)
         found.differing.clear()
-        contrasts.append(_evidence(run, lock, contrast, found, candidate.telemetry))
+        contrasts.append(_evidence(run, lock, contrast, found, candidate.telemetry, planned))
     exchanges = tuple(
         exchange
         for arm in screened_references(lock)
@@ -186,6 +189,7 @@ def _evidence(
     contrast: LockedContrast,
     found: _Contrast,
     telemetry: Telemetry,
+    planned: Sequence[PlannedBattery],
 ) -> ContrastEvidence:
     reference, candidate = contrast.sides
     engines = read_engine(run.arm(reference)), read_engine(run.arm(candidate))
@@ -195,7 +199,7 @@ def _evidence(
     differing = sum(x.n - x.identical for x in found.identity)
     left_out = max(0, differing - len(found.divergences))
     greedy = lock.sampling.temperature == 0
-    audit = fold_audit(run, contrast, found.divergences, left_out) if greedy else None
+    audit = fold_audit(run, contrast, found.divergences, left_out, planned) if greedy else None
     audited = contrast.audit in ("full", "only")
     law = fold_conformance(run, contrast, lock.sampling) if audited and not greedy else None
     return ContrastEvidence(

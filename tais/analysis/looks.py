@@ -83,7 +83,10 @@ def look_evidence(
 
     def unmatched(keys: NDArray[np.int64]) -> tuple[int, ...]:
         alone = numbers[np.setdiff1d(keys, pair.keys) // repeats]
-        return tuple(np.bincount(alone, minlength=plan.looks + 1)[1:].tolist())
+        return counted(alone)
+
+    def counted(rows: NDArray[np.int64]) -> tuple[int, ...]:
+        return tuple(np.bincount(rows, minlength=plan.looks + 1)[1:].tolist())
 
     looks = LookEvidence(
         plan.kind,
@@ -93,6 +96,7 @@ def look_evidence(
         unmatched(pair.reference.keys),
         unmatched(pair.candidate.keys),
         plan.endpoints,
+        counted(numbers[np.setdiff1d(pair.asked, pair.answered) // repeats]),
     )
     return replace(endpoint, looks=looks)
 

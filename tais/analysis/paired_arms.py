@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tais.analysis.arm_table import Answer, ArmTable, Digests, read_answers
 from tais.analysis.first_difference import first_difference
+from tais.common.parts import differing_part
 from tais.rundir.items import BatteryItems, Items
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import LockedBattery, LockedContrast
@@ -36,9 +37,16 @@ class Differing(NamedTuple):
 class Pair:
     """Both arms' samples of one battery, aligned by key."""
 
-    def __init__(self, reference: ArmTable, candidate: ArmTable, items: BatteryItems, repeats: int) -> None:
+    def __init__(
+        self,
+        reference: ArmTable,
+        candidate: ArmTable,
+        items: BatteryItems,
+        repeats: int,
+        stratum: str | None = None,
+    ) -> None:
         self.reference, self.candidate = reference, candidate
-        self.items, self.repeats = items, repeats
+        self.items, self.repeats, self.stratum = items, repeats, stratum
         self.same: NDArray[np.bool_]
         self.keys, self.rows, self.columns = np.intersect1d(
             reference.keys, candidate.keys, assume_unique=True, return_indices=True
@@ -69,7 +77,7 @@ class Pair:
             table.part(np.isin(table.keys // self.repeats, rows))
             for table in (self.reference, self.candidate)
         )
-        return Pair(reference, candidate, self.items, self.repeats)
+        return Pair(reference, candidate, self.items, self.repeats, name)
 
     def _same(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
         equal: NDArray[np.bool_] = (left[self.rows] == right[self.columns]).all(axis=1)
@@ -117,10 +125,25 @@ class Pair:
             candidate_invalid=_rows(self.candidate.invalid, self.columns),
             reference_only=len(self.reference.keys) - len(self.keys),
             candidate_only=len(self.candidate.keys) - len(self.keys),
+            unanswered=len(self.asked) - len(self.answered),
+            reference_cut=_rows(self.reference.cut, self.rows),
+            candidate_cut=_rows(self.candidate.cut, self.columns),
             margin=battery.margin,
             stratum=stratum,
             groups=self.items.groups if whole or self.items.groups is None else self.items.groups[items],
         )
+
+    @property
+    def asked(self) -> NDArray[np.int64]:
+        """Keys of all that was asked."""
+        rows = (self.items.first + self.items.rows_of(self.stratum)) * self.repeats
+        keys: NDArray[np.int64] = (rows[:, None] + np.arange(self.repeats)).ravel()
+        return keys
+
+    @property
+    def answered(self) -> NDArray[np.int64]:
+        """Keys of what any of the two answered."""
+        return np.union1d(self.reference.keys, self.candidate.keys)
 
     def drifted(self) -> list[tuple[str, int]]:
         """Return item and repeat of answers to unlike prompts; an imported one comes without its prompt."""
@@ -157,24 +180,58 @@ def read_divergences(
 
 
 def _divergence(entry: Differing, reference: Answer, candidate: Answer) -> Divergence:
-    position, known = None, False
-    if reference.token_ids is not None and candidate.token_ids is not None:
-        position, known = first_difference(reference.token_ids, candidate.token_ids), True
-    by_token = position is not None
-    if position is None:
-        position = first_difference(reference.text, candidate.text)
-    assert position is not None, "digests differ, so the answers do"
+    place = _first_difference(reference, candidate)
+    by_token = place.unit == "token"
     return Divergence(
         battery=entry.battery,
         item_id=entry.item_id,
         repeat=entry.repeat,
-        position=position,
-        unit="token" if by_token else "byte",
-        reference_token=reference.token(position) if by_token else None,
-        candidate_token=candidate.token(position) if by_token else None,
-        reference_margin=reference.margin(position) if by_token else None,
-        candidate_margin=candidate.margin(position) if by_token else None,
-        proposed=candidate.proposed(position) if by_token else None,
-        same_tokens=not by_token and known,
-        downstream=max(0, len(candidate.token_ids or ()) - position - 1) if by_token else 0,
+        position=place.position,
+        unit=place.unit,
+        reference_token=reference.token(place.position) if by_token else None,
+        candidate_token=candidate.token(place.position) if by_token else None,
+        reference_margin=reference.margin(place.position) if by_token else None,
+        candidate_margin=candidate.margin(place.position) if by_token else None,
+        proposed=candidate.proposed(place.position) if by_token else None,
+        same_tokens=place.same_tokens,
+        part=place.part,
+        ends=place.ends,
+        downstream=max(0, len(candidate.token_ids or ()) - place.position - 1) if by_token else 0,
     )
+
+
+class _Place(NamedTuple):
+    """Where two answers first differ."""
+
+    position: int
+    unit: Literal["token", "byte"]
+    part: str
+    ends: Literal["reference", "candidate"] | None
+    same_tokens: bool
+
+
+def _first_difference(reference: Answer, candidate: Answer) -> _Place:
+    known = reference.token_ids is not None and candidate.token_ids is not None
+    if reference.token_ids is not None and candidate.token_ids is not None:
+        position = first_difference(reference.token_ids, candidate.token_ids)
+        if position is not None:
+            ends = _ends(position, reference.token_ids, candidate.token_ids)
+            return _Place(position, "token", "text", ends, False)
+    position = first_difference(reference.text, candidate.text)
+    if position is not None:
+        # Of equal tokens the text is no shorter answer.
+        ends = None if known else _ends(position, reference.text, candidate.text)
+        return _Place(position, "byte", "text", ends, known)
+    part = differing_part(reference.parts, candidate.parts)
+    assert part is not None, "digests differ, so the answers do"
+    name, *sides = part
+    return _Place(first_difference(*sides) or 0, "byte", name, None, known)
+
+
+def _ends(
+    position: int, reference: Sequence[object], candidate: Sequence[object]
+) -> Literal["reference", "candidate"] | None:
+    """Return the arm whose answer is over at a position where the other's goes on."""
+    if position < min(len(reference), len(candidate)):
+        return None
+    return "reference" if len(reference) < len(candidate) else "candidate"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tais.common.jsonlines import parse_json_line, utf8_lines
+from tais.common.parts import render_parts
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 
@@ -35,6 +36,8 @@ class LoggedSample:
     repeat: int
     finish_reason: str | None
     line: int | None
+    parts: str | None = None
+    """What was said outside the text; see :func:`tais.common.parts.render_parts`."""
 
 
 def sniff(path: Path) -> str | None:
@@ -101,15 +104,19 @@ def _inspect_sample(sample: Any, place: Place) -> LoggedSample:
             raise ManifestError("the sample ended in an error", place=place, remedy=remedy)
         choices = sample["output"]["choices"]
         choice: dict[str, Any] = choices[0] if choices else {"message": {"content": ""}}
+        message = choice["message"]
+        reasoning = [p.get("reasoning") for p in _listed(message["content"]) if p["type"] == "reasoning"]
+        said = {"tool_calls": message.get("tool_calls"), "reasoning": "".join(filter(None, reasoning))}
         return LoggedSample(
             item_id=str(sample["id"]),
             prompt=_inspect_prompt(sample["input"]),
             target=sample.get("target"),
-            text=_content(choice["message"]["content"]),
+            text=_content(message["content"]),
             # Epochs count from 1.
             repeat=int(sample.get("epoch", 1)) - 1,
             finish_reason=_STOPS.get(choice.get("stop_reason", ""), choice.get("stop_reason")),
             line=None,
+            parts=render_parts(said),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"not a sample of an Inspect log: {type(error).__name__} {error}"
@@ -125,10 +132,15 @@ def _inspect_prompt(given: Any) -> str | list[dict[str, str]]:
     return turns
 
 
+def _listed(content: Any) -> list[dict[str, Any]]:
+    return content if isinstance(content, list) else []
+
+
 def _content(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    # Reasoning is no part of the answer; images and audio cannot be asked again as text.
+    # A model that calls a tool, or a filter, leaves it empty.
+    if content is None or isinstance(content, str):
+        return content or ""
+    # Reasoning stands beside the text; images and audio cannot be asked again as text.
     others = {part["type"] for part in content} - {"text", "reasoning"}
     if others:
         raise ValueError(f"content of type {', '.join(sorted(others))}")
@@ -164,7 +176,9 @@ def _lm_eval_sample(row: dict[str, Any], place: Place) -> Iterator[LoggedSample]
     except (KeyError, TypeError, IndexError, ValueError) as error:
         what = f"not a line of lm-evaluation-harness: {type(error).__name__} {error}"
         raise ManifestError(what, place=place, remedy="Give a file of --log_samples") from error
-    for repeat, text in enumerate(answers):
+    for repeat, answer in enumerate(answers):
+        # A server that filtered an answer, or called a tool, gave none.
+        text = "" if answer is None else answer
         if not isinstance(text, str):
             what = "the task compares log-likelihoods and has no text to screen"
             raise ManifestError(what, place=place, remedy="Use a task of type generate_until")

@@ -109,6 +109,18 @@ class Teacher(Protocol):
         """
         ...
 
+    def end_tokens(self) -> Sequence[int]:
+        """Return the tokens that end an answer, the model's own first; none where they are not known."""
+        ...
+
+    def text_of(self, answer: Sequence[int]) -> str | None:
+        """Return tokens of an answer as text; None where no tokenizer is at hand."""
+        ...
+
+    def room(self, request: Request) -> int | None:
+        """Return how many tokens behind a prompt can be scored; None where that is not known."""
+        ...
+
     def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Yield the scores of given tokens as they finish, and None after each step that finished none."""
         ...

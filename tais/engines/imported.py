@@ -84,4 +84,5 @@ def _sample(key: SampleKey, output: ImportedOutput) -> Sample:
         token_ids=output.token_ids,
         text=output.text,
         finish_reason=output.finish_reason or "unknown",
+        parts=output.parts,
     )

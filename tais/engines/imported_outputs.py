@@ -4,8 +4,9 @@ One JSON object per line::
 
     {"item_id": "a-1", "text": "...", "token_ids": [1, 2], "repeat": 0}
 
-`item_id` and `text` are required. Optional: `token_ids`; `repeat` (0-based, 0 when left out);
-`finish_reason` (``stop`` or ``length``); `battery`, needed only where two batteries share item ids.
+`item_id` and `text` are required; a text of null is an empty answer. Optional: `token_ids`; `repeat`
+(0-based, 0 when left out); `finish_reason` (``stop`` or ``length``); `battery`, needed only where two
+batteries share item ids; `tool_calls`, `refusal` and `reasoning`, what was said outside the text.
 
 Logs of Inspect and of lm-evaluation-harness are recognised and read as they are.
 """
@@ -20,11 +21,13 @@ from typing import Any
 from tais.battery.tool_logs import inspect_samples, lm_eval_samples, sniff
 from tais.common.document import show, suggest
 from tais.common.jsonlines import parse_json_line, utf8_lines
+from tais.common.parts import render_parts
 from tais.errors import ManifestError, Place
 
 __all__ = ["ImportedOutput", "read_outputs"]
 
-_KEYS = ("item_id", "text", "token_ids", "repeat", "finish_reason", "battery")
+_PARTS = ("tool_calls", "refusal", "reasoning")
+_KEYS = ("item_id", "text", "token_ids", "repeat", "finish_reason", "battery", *_PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class ImportedOutput:
     repeat: int = 0
     finish_reason: str | None = None
     battery: str | None = None
+    parts: str | None = None
+    """What was said outside the text; see :func:`tais.common.parts.render_parts`."""
 
 
 def read_outputs(path: Path) -> Iterator[ImportedOutput]:
@@ -81,6 +86,7 @@ def _numbered(path: Path) -> Iterator[tuple[int, ImportedOutput]]:
             text=sample.text,
             repeat=sample.repeat,
             finish_reason=sample.finish_reason,
+            parts=sample.parts,
         )
         yield sample.line or number, output
 
@@ -94,11 +100,13 @@ def _output(row: dict[str, Any], place: Place) -> ImportedOutput:
             raise ManifestError(f"no {key!r}", place=place, remedy="item_id and text are required")
     output = ImportedOutput(
         item_id=_item_id(row["item_id"], place),
-        text=row["text"],
+        # A server that filters or calls a tool says null.
+        text="" if row["text"] is None else row["text"],
         token_ids=_token_ids(row.get("token_ids"), place),
         repeat=row.get("repeat", 0),
         finish_reason=row.get("finish_reason"),
         battery=row.get("battery"),
+        parts=_parts(row, place),
     )
     for key, value, kinds in (
         ("text", output.text, (str,)),
@@ -112,6 +120,14 @@ def _output(row: dict[str, Any], place: Place) -> ImportedOutput:
         what = f"repeat must be a whole number from 0, not {output.repeat!r}"
         raise ManifestError(what, place=place, remedy="Mend the line")
     return output
+
+
+def _parts(row: dict[str, Any], place: Place) -> str | None:
+    try:
+        return render_parts({key: row[key] for key in _PARTS if key in row})
+    except ValueError as error:
+        what = "a part of the answer holds a number that is none"
+        raise ManifestError(what, place=place, remedy="Mend the line") from error
 
 
 def _item_id(value: Any, place: Place) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -13,6 +13,7 @@ from tais.manifest.model import Role
 from tais.rundir.lock_model import LockedBattery
 from tais.verdict.codes import CODES
 from tais.verdict.details import LISTED_ITEMS, detail, listed
+from tais.verdict.details.audit import Audit, AuditedBattery
 from tais.verdict.details.contrast import ShownSensitivity
 from tais.verdict.details.endpoint import Flips
 from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, Verdict
@@ -83,18 +84,34 @@ def _battery_in(contrast: ContrastReport, name: str, policy: Policy) -> Iterator
     """Ask each stratum of a battery for what its own rule says, else the rule of the battery."""
     rule = policy.batteries[name]
     endpoints = [e for e in contrast.endpoints if name in (e.battery, e.key.label)]
-    if not endpoints:
+    audited = [battery for battery in _audited(contrast) if battery.battery == name]
+    for battery in audited:
+        yield from _n(contrast, name, battery.items, rule.min_n)
+        if rule.max_margin is not None:
+            yield from _audited_margin(contrast, battery, rule.max_margin)
+    if not endpoints and not audited:
         yield Objection("battery_missing", f"{_name(contrast)} has no endpoint on {name!r}")
     for endpoint in endpoints:
         label = endpoint.key.label
         if label != name and label in policy.batteries:
             continue
-        if endpoint.clusters < rule.min_n:
-            compared = f"{endpoint.clusters} prompts of {label!r} were compared"
-            message = f"{_name(contrast)}: {compared}, {rule.min_n} are asked for"
-            yield Objection("n_below_policy", message)
+        yield from _n(contrast, label, endpoint.clusters, rule.min_n)
         if rule.max_margin is not None:
             yield from _margin(contrast, endpoint, rule.max_margin)
+
+
+def _n(contrast: ContrastReport, name: str, n: int, least: int) -> Iterator[Objection]:
+    if n < least:
+        message = f"{_name(contrast)}: {n} prompts of {name!r} were compared, {least} are asked for"
+        yield Objection("n_below_policy", message)
+
+
+def _audited(contrast: ContrastReport) -> Sequence[AuditedBattery]:
+    """Return the batteries of which nothing but the audit speaks: their margin is that of its bound."""
+    if contrast.evidence == "matched":
+        return ()
+    found = detail(contrast, Audit)
+    return () if found is None else found.batteries
 
 
 def margins(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
@@ -103,6 +120,17 @@ def margins(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objecti
         for contrast in _screened(run.report):
             for endpoint in contrast.endpoints:
                 yield from _margin(contrast, endpoint, policy.max_margin)
+            for battery in _audited(contrast):
+                yield from _audited_margin(contrast, battery, policy.max_margin)
+
+
+def _audited_margin(contrast: ContrastReport, battery: AuditedBattery, limit: float) -> Iterator[Objection]:
+    where = f"{_name(contrast)}: {battery.battery} (audited)"
+    if battery.margin is None:
+        yield Objection("margin_unknown", f"{where} was not judged by a margin")
+    elif battery.margin > limit:
+        message = f"{where} was judged by the margin {battery.margin:g}, at most {limit:g} is allowed"
+        yield Objection("margin_too_wide", message)
 
 
 def _margin(contrast: ContrastReport, endpoint: EndpointReport, limit: float) -> Iterator[Objection]:

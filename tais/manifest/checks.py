@@ -48,6 +48,7 @@ def check(manifest: Manifest, document: Document) -> None:
     _check_contrasts(manifest, document)
     _check_batteries(manifest, document)
     _check_sequential(manifest, document)
+    _check_acceptance(manifest, document)
     arms = (*manifest.arms.values(), *manifest.judges.values())
     for key, path in KEY_CHECKS.items():
         if any(getattr(arm, key) is not None for arm in arms):
@@ -188,6 +189,19 @@ def _check_sequential(manifest: Manifest, document: Document) -> None:
     if not any(manifest.stops_early(name) for name in manifest.arms):
         what = "no arm could stop early: each is a reference, a control, imported or audited whole"
         remedy = "Leave out sequential, or screen an arm that has no other role"
+        raise ManifestError(what, place=place, remedy=remedy)
+
+
+def _check_acceptance(manifest: Manifest, document: Document) -> None:
+    """Refuse a least acceptance where nothing that is screened can be accepted."""
+    if manifest.rules.min_acceptance is None:
+        return
+    screened = [manifest.arms[c.candidate] for c in manifest.contrasts if c.role is Role.screen]
+    without = next((arm for arm in screened if arm.speculative_config is None), None)
+    if without is not None:
+        what = f"min_acceptance counts accepted tokens, and arm {show(without.name)} gives no such counts"
+        place = document.place(("rules", "min_acceptance"))
+        remedy = "Leave it out, or screen only arms with a speculative_config"
         raise ManifestError(what, place=place, remedy=remedy)
 
 

@@ -50,6 +50,7 @@ NAME = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$"
 """What can name a screen, an arm, a judge or a battery: each may become the name of a file."""
 
 Text = Annotated[str, StringConstraints(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Role(StrEnum):
@@ -98,6 +99,13 @@ class Rules(Strict):
     """risk_ratio: the rate of outcomes that are not as expected may change by the factor 1 + margin."""
     accept_evidence: tuple[Literal["teacher_forced"], ...] = ()
     """Kinds of evidence beside matched outputs on which a pass may stand."""
+    max_invalid: float = Field(0.05, ge=0, lt=1)
+    """Largest share of invalid answers, per arm and endpoint, beside which an endpoint may pass."""
+    min_treatment: float = Field(0.1, ge=0.1, le=1)
+    """Least share of a speculating arm's answers that must hold an accepted token; at least 20 answers."""
+    min_acceptance: Share | tuple[Share, ...] | None = None
+    """Least acceptance of drafted tokens, where the token before was accepted: at every position, or a list
+    for the first positions of a draft."""
     sequential: Sequential | None = None
     """Early stop; None answers every item. A whole number stands for that many looks."""
 

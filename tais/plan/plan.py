@@ -15,6 +15,7 @@ from tais.manifest.model import Manifest
 from tais.plan.batteries import MissingBattery, load_batteries
 from tais.plan.judges import check_judges
 from tais.plan.lock import build_lock
+from tais.plan.vocabulary import check_vocabularies
 from tais.plan.waivers import check_waivers
 from tais.rundir.lock_model import Lock
 
@@ -74,6 +75,7 @@ def make_plan(manifest: str | Path | Manifest, limit: int | None = None, *, inco
         refs = tuple(
             ref.model_copy(update={"limit": min(limit, ref.limit) if ref.limit else limit}) for ref in refs
         )
+    check_vocabularies(manifest)
     batteries, missing = load_batteries(refs, path.parent, incomplete=incomplete)
     if not missing:
         check_judges(manifest, batteries, path)

@@ -16,7 +16,9 @@ from tais.report.wording import (
     ROLES,
     change,
     contrast_name,
+    cut_words,
     interval_words,
+    invalid_words,
     is_ratio,
     margin_alone,
     number,
@@ -146,7 +148,7 @@ def _criteria(group: str, endpoint: EndpointReport) -> Iterator[_Case]:
             _difference(endpoint),
         ),
         (f"|h| below {endpoint.h_cutoff:g}", [r for r in deciding if r.code in _EFFECT], _effect(endpoint)),
-        ("evidence is complete", rest, f"{endpoint.clusters} prompts, {endpoint.invalid} invalid"),
+        ("evidence is complete", rest, _evidence(endpoint)),
     ]
     if endpoint.cohens_h is None:
         parts.pop(1)
@@ -166,6 +168,13 @@ def _shown(group: str, endpoint: EndpointReport, shown: SensitivityReport) -> _C
     verdict = Verdict.passed if shown.shown_by or shown.waived else Verdict.inconclusive
     name = f"{endpoint.scorer}: shown able to fail"
     return _Case(endpoint.key.label, group, name, verdict, shown_words(shown))
+
+
+def _evidence(endpoint: EndpointReport) -> str:
+    said = f"{endpoint.clusters} prompts, {endpoint.invalid} invalid"
+    if endpoint.reference_cut is None and endpoint.candidate_cut is None:
+        return said
+    return f"{said} ({invalid_words(endpoint)}), cut off at the limit of their length {cut_words(endpoint)}"
 
 
 def _difference(endpoint: EndpointReport) -> str:

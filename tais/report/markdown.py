@@ -19,13 +19,16 @@ from tais.report.tables.categories import category_tables
 from tais.report.tables.people import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
 from tais.report.tables.scorers import scorer_tables
 from tais.report.tables.sweep import sweep_tables
+from tais.report.tables.treatment import treatment_tables
 from tais.report.wording import (
     NONE,
     ROLES,
     change,
     contrast_name,
+    cut_words,
     endpoint_name,
     interval_words,
+    invalid_words,
     number,
     percent,
     screens_first,
@@ -96,7 +99,7 @@ def _sections(report: Report) -> Iterator[str]:
         [_contrast_row(c) for c in report.contrasts],
     )
     yield _endpoints(report)
-    more = (sweep_tables, category_tables, audit_tables, scorer_tables)
+    more = (sweep_tables, category_tables, treatment_tables, audit_tables, scorer_tables)
     for found in (table for tables in more for table in tables(report)):
         if not found.folded:
             cells = [[escaped(cell, _MESSAGE) for cell in row] for row in found.rows]
@@ -168,6 +171,8 @@ def _endpoints(report: Report) -> str:
         "difference",
         "interval",
         "h",
+        "invalid",
+        "cut off",
         "shown able to fail by",
     )
     rows = [
@@ -181,6 +186,8 @@ def _endpoints(report: Report) -> str:
             change(endpoint),
             escaped(interval_words(endpoint.tost)) if endpoint.tost else NONE,
             number(endpoint.cohens_h),
+            invalid_words(endpoint),
+            cut_words(endpoint),
             escaped(shown_words(endpoint.sensitivity)),
         ]
         for contrast in report.contrasts

@@ -21,9 +21,11 @@ __all__ = [
     "VERDICTS",
     "change",
     "contrast_name",
+    "cut_words",
     "endpoint_name",
     "interval_points",
     "interval_words",
+    "invalid_words",
     "is_ratio",
     "margin_alone",
     "margin_words",
@@ -186,6 +188,20 @@ def shown_words(shown: SensitivityReport | None) -> str:
     return f"{by}; {share(shown.minimum_leak)} of opposite answers would move it by its margin"
 
 
+def invalid_words(endpoint: EndpointReport) -> str:
+    """Return how many answers of each arm are invalid; of an older report, of both together."""
+    if endpoint.reference_invalid is None or endpoint.candidate_invalid is None:
+        return f"{endpoint.invalid:,}"
+    return f"{endpoint.reference_invalid:,} / {endpoint.candidate_invalid:,}"
+
+
+def cut_words(endpoint: EndpointReport) -> str:
+    """Return how many answers of each arm were cut at the limit of their length."""
+    if endpoint.reference_cut is None or endpoint.candidate_cut is None:
+        return NONE
+    return f"{endpoint.reference_cut:,} / {endpoint.candidate_cut:,}"
+
+
 def treatment_words(contrast: ContrastReport) -> str:
     """Return what speculation was asked for and what ran."""
     t = contrast.treatment
@@ -196,4 +212,7 @@ def treatment_words(contrast: ContrastReport) -> str:
     if t.draft_tokens is None:
         return f"{said}; the engine counts no drafts"
     accepted = f"{t.accepted_tokens or 0:,} of {t.draft_tokens:,} drafted tokens accepted"
-    return f"{said}; {accepted} ({percent(t.acceptance_rate)})"
+    told = f"{said}; {accepted} ({percent(t.acceptance_rate)})"
+    if t.answers is None or t.answers_accepted is None:
+        return told
+    return f"{told}, in {t.answers_accepted:,} of {t.answers:,} answers"

@@ -64,10 +64,14 @@ _SCORES = pa.schema(
         # Row by row, as many per row as the division by the length of `given` says.
         pa.field("top_tokens", pa.list_(pa.int32()), nullable=False),
         pa.field("top_scores", pa.list_(pa.float32()), nullable=False),
+        # Of an answer that is scored to its end; not in parts that older versions wrote.
+        pa.field("asked", pa.int32()),
+        pa.field("end", pa.string()),
     ]
 )
 _KEY = ("arm", "battery", "item_id", "repeat", "first")
 _ALL = "*"
+_SHOWN_ENDS = ("token", "stop", "limit", "appended")
 
 
 class AuditKey(NamedTuple):
@@ -143,6 +147,8 @@ def audit_writer(folder: Path, fits: Callable[[TokenScores], bool | None]) -> Ta
             "given": scores.given,
             "top_tokens": scores.top_tokens.ravel(),
             "top_scores": scores.top_scores.ravel(),
+            "asked": len(scores.request.answer) - scores.request.first,
+            "end": scores.request.end,
         }
 
     return TableWriter(folder, _SCORES, row)
@@ -169,6 +175,10 @@ class Scored:
     top_tokens: NDArray[np.int32]
     top_scores: NDArray[np.float32]
     """Both of shape (n, k)."""
+    whole: bool = False
+    """Whether it is an answer scored to its end, the end itself with it."""
+    no_room: bool = False
+    """Whether no answer to this prompt could be."""
 
     @property
     def sample(self) -> SampleKey:
@@ -178,6 +188,9 @@ class Scored:
     @property
     def margins(self) -> NDArray[np.float32]:
         """How far each token given lies below the best, shape (n,); 0 is best, alone or tied."""
+        if not len(self.given):
+            # Nothing was scored, and how many were best is not known either.
+            return np.zeros(0, dtype=np.float32)
         found: NDArray[np.float32] = np.maximum(self.top_scores[:, 0] - self.given, 0)
         return found
 
@@ -193,6 +206,8 @@ def read_scores(folder: Path) -> Iterator[Scored]:
     for batch in read_batches(folder, batch_size=1024):
         keys = zip(*(batch.column(name).to_pylist() for name in _KEY), strict=True)
         fits = batch.column("prompt_fits").to_pylist()
+        ends = batch.column("end").to_pylist() if "end" in batch.schema.names else [None] * len(batch)
+        asked = batch.column("asked").to_pylist() if "asked" in batch.schema.names else [None] * len(batch)
         for index, key in enumerate(keys):
             given = _values(batch, "given", index)
             tokens, scores = (_values(batch, name, index) for name in ("top_tokens", "top_scores"))
@@ -201,7 +216,8 @@ def read_scores(folder: Path) -> Iterator[Scored]:
             shape = (len(given), len(tokens) // max(1, len(given)))
             own = _values(batch, "tokens", index)
             top = tokens.reshape(shape), scores.reshape(shape)
-            yield Scored(AuditKey(*key), fits[index], own, given, *top)
+            whole = ends[index] in _SHOWN_ENDS and asked[index] == len(given)
+            yield Scored(AuditKey(*key), fits[index], own, given, *top, whole, ends[index] == "no_room")
 
 
 def _values(batch: pa.RecordBatch, name: str, index: int) -> NDArray[Any]:

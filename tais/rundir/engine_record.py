@@ -67,7 +67,15 @@ class EngineRecord(Open):
     @property
     def refusal_onset(self) -> list[int]:
         """Tokens that open a refusal."""
-        found = self.resolved.get("refusal_onset")
+        return self._tokens("refusal_onset")
+
+    @property
+    def end_tokens(self) -> list[int]:
+        """Tokens that end an answer; of an audit's stack."""
+        return self._tokens("end_tokens")
+
+    def _tokens(self, key: str) -> list[int]:
+        found = self.resolved.get(key)
         return [token for token in found if isinstance(token, int)] if isinstance(found, list) else []
 
     @property

@@ -58,6 +58,8 @@ SCHEMA = pa.schema(
         pa.field("step_drafted", pa.list_(pa.int16())),
         pa.field("step_accepted", pa.list_(pa.int16())),
         pa.field("seconds", pa.float32()),
+        # Not in parts that older versions wrote.
+        pa.field("parts", pa.string()),
     ]
 )
 
@@ -65,6 +67,7 @@ Entry = TypeVar("Entry")
 
 _PART = re.compile(r"part-(\d{5})\.parquet")
 _COUNTERS = b"tais.counters"
+_PARTS = "parts"
 
 
 def part_files(arm_dir: Path) -> list[Path]:
@@ -114,6 +117,7 @@ def _row(sample: Sample) -> dict[str, object]:
         "step_drafted": sample.step_drafted,
         "step_accepted": sample.step_accepted,
         "seconds": sample.seconds,
+        "parts": sample.parts,
     }
 
 
@@ -202,13 +206,21 @@ def read_batches(
     for path in part_files(arm_dir):
         try:
             with pq.ParquetFile(path) as file:
-                yield from file.iter_batches(batch_size=batch_size, columns=columns and list(columns))
+                for batch in file.iter_batches(batch_size=batch_size, columns=columns and list(columns)):
+                    yield _with_parts(batch, columns)
         except (pa.ArrowException, OSError) as error:
             raise StoreError(
                 f"this part cannot be read ({first_line(error)})",
                 place=Place(file=str(path)),
                 remedy="Remove it and continue with --resume: its samples are then generated again",
             ) from error
+
+
+def _with_parts(batch: pa.RecordBatch, columns: Sequence[str] | None) -> pa.RecordBatch:
+    """Return a batch with the column that parts of older versions lack, where it is asked for."""
+    if _PARTS in (columns or ()) and _PARTS not in batch.schema.names:
+        return batch.append_column(_PARTS, pa.nulls(len(batch), pa.string()))
+    return batch
 
 
 def stored_keys(arm_dir: Path) -> set[SampleKey]:

@@ -134,8 +134,16 @@ class AuditPlanner:
             "arms_dir": self.run.arms,
             "top": self._top(name),
             "total": work.count(dict.fromkeys(wanted)),
+            "to_the_end": self._to_the_end(reference),
         }
         return TeacherForcingJob.model_validate(dict(self.make_job(arm, folder)) | own)
+
+    def _to_the_end(self, reference: str) -> tuple[str, ...]:
+        """Return the arms that nothing else is known of: an answer of theirs that stops short must show."""
+        if self.lock.sampling.temperature > 0:
+            return ()
+        audited = (fixed for c, fixed in self._audited() if c.reference == reference)
+        return tuple(fixed.candidate for fixed in audited if fixed.audit == "only")
 
     def _top(self, stack: str) -> int:
         sampling = self.lock.sampling
@@ -176,18 +184,19 @@ class _Work:
             return [(reference, WHOLE, 0, None), (candidate, WHOLE, 0, None)]
         if fixed.audit == "full":
             return [(reference, WHOLE, 0, None), *self._unlike(reference, candidate)]
-        found = self.diverging(fixed)
-        if not found:
+        found = self.goes_on(fixed, candidate)
+        own = self.goes_on(fixed, reference)
+        diverging = dict.fromkeys(key for key, _ in (*found, *own))
+        if not diverging:
             return []
-        diverging = dict.fromkeys(key for _, key, _ in found)
         control = dict.fromkeys([*list(diverging)[:_CONTROL_DIVERGING], *self._first_keys()])
         kept = list(control)[: max(_CONTROL, min(len(diverging), _CONTROL_DIVERGING))]
         whole: list[Entry] = [(reference, key, 0, None) for key in kept]
         scored = {key for _, key, _, _ in whole}
         return [
             *whole,
-            *((candidate, key, at, 1) for _, key, at in found),
-            *((reference, key, at, 1) for _, key, at in found if key not in scored),
+            *((candidate, key, at, 1) for key, at in found),
+            *((reference, key, at, 1) for key, at in own if key not in scored),
         ]
 
     def _unlike(self, reference: str, candidate: str) -> Iterator[Entry]:
@@ -212,6 +221,15 @@ class _Work:
             SampleKey(battery.name, str(item), 0)
             for battery in self.lock.batteries
             for item in self.items.of(battery.name).ids[:per_battery]
+        ]
+
+    def goes_on(self, fixed: LockedContrast, arm: str) -> list[tuple[SampleKey, int]]:
+        """Return sample and position of an arm's own token at every first difference."""
+        side = "reference" if arm == fixed.reference else "candidate"
+        return [
+            (SampleKey(d.battery, d.item_id, d.repeat), d.position)
+            for d in self.divergences(fixed)
+            if d.unit == "token" and d.ends != side
         ]
 
     def diverging(self, fixed: LockedContrast) -> list[tuple[str, SampleKey, int]]:

@@ -7,7 +7,7 @@ from typing import SupportsFloat
 
 from tais.stats.proportions import Interval
 
-__all__ = ["points", "tidy", "tidy_interval", "tidy_values"]
+__all__ = ["percent", "points", "tidy", "tidy_interval", "tidy_values"]
 
 
 def tidy(value: float) -> float:
@@ -23,6 +23,11 @@ def tidy_interval(bounds: tuple[SupportsFloat, SupportsFloat]) -> Interval:
 def tidy_values(values: Mapping[str, object]) -> dict[str, object]:
     """Round the floats among named values."""
     return {key: tidy(x) if isinstance(x, float) else x for key, x in values.items()}
+
+
+def percent(value: float) -> str:
+    """Format a share in percent."""
+    return f"{100 * value:.4g} %"
 
 
 def points(value: float) -> str:

@@ -7,18 +7,25 @@ and the dtype explain.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 
-from tais.manifest.model import Rules
+from tais.manifest.model import Role, Rules
 from tais.stats.draft_pull import draft_pull
 from tais.stats.proportions import wilson
 from tais.stats.rounding_band import share_upper_bound
 from tais.stats.tidy import points, tidy, tidy_interval, tidy_values
 from tais.verdict.details import written
 from tais.verdict.details.audit import Audit, AuditedBattery, DivergingToken, DraftPull, Planted, ScoredTokens
-from tais.verdict.evidence import Attribution, AuditCounts, AuditEvidence, BatteryAudit, ContrastEvidence
+from tais.verdict.evidence import (
+    Attribution,
+    AuditCounts,
+    AuditEvidence,
+    BatteryAudit,
+    ContrastEvidence,
+    Divergence,
+)
 from tais.verdict.planted import weigh_planted
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
@@ -39,8 +46,9 @@ def weigh_audit(contrast: ContrastEvidence, rules: Rules) -> list[Weighed]:
     audit = contrast.audit
     weighed = [*_lossy(contrast), *weigh_law(contrast, rules)]
     if audit is None:
-        return weighed
-    weighed += _structural(contrast, audit)
+        return [*weighed, *_unaudited(contrast)]
+    weighed += _structural(contrast, audit.attributions)
+    weighed += _unexplained(contrast, audit.attributions, audit.left_out)
     weighed += [(Verdict.passed, r) for r in _notes(audit)]
     if contrast.evidence == "teacher_forced":
         weighed += _bounds(audit, rules)
@@ -48,15 +56,42 @@ def weigh_audit(contrast: ContrastEvidence, rules: Rules) -> list[Weighed]:
     return weighed
 
 
-def _of(audit: AuditEvidence, *causes: str) -> list[Attribution]:
-    return [a for a in audit.attributions if a.cause in causes]
+def _of(attributions: Sequence[Attribution], *causes: str) -> list[Attribution]:
+    return [a for a in attributions if a.cause in causes]
+
+
+def _claims(contrast: ContrastEvidence) -> bool:
+    """Whether a divergence is held against a contrast; a calibration is judged by TOST alone."""
+    return contrast.lossless and contrast.role is not Role.calibration
+
+
+def _unaudited(contrast: ContrastEvidence) -> Iterator[Weighed]:
+    """Hold the divergences that no stack scored against a claim that there are none."""
+    if not (contrast.greedy and _claims(contrast)) or contrast.role is not Role.screen:
+        return
+    found = [_unscored(d) for d in contrast.divergences]
+    differing = sum(x.n - x.identical for x in contrast.identity)
+    yield from _structural(contrast, found)
+    yield from _unexplained(contrast, found, max(0, differing - len(found)))
+
+
+def _unscored(d: Divergence) -> Attribution:
+    return Attribution(
+        d.battery,
+        d.item_id,
+        d.repeat,
+        position=d.position,
+        cause=d.unscored_cause,
+        token=d.candidate_token,
+        proposed=d.proposed,
+    )
 
 
 def _lossy(contrast: ContrastEvidence) -> Iterator[Weighed]:
     """A rule that is meant to let other tokens through must be seen to do so."""
     if not contrast.lossy_by_design or not contrast.greedy:
         return
-    if contrast.audit is not None and _of(contrast.audit, "structural", "unconfirmed"):
+    if contrast.audit is not None and _of(contrast.audit.attributions, "structural", "unconfirmed"):
         return
     message = (
         "a speculative arm is meant to be lossy (its rule, or lossless: false), and no token is there that "
@@ -65,27 +100,55 @@ def _lossy(contrast: ContrastEvidence) -> Iterator[Weighed]:
     yield Verdict.inconclusive, reason("lossy_treatment_not_shown", message)
 
 
-def _structural(contrast: ContrastEvidence, audit: AuditEvidence) -> Iterator[Weighed]:
-    found = _of(audit, "structural", "length")
+def _structural(contrast: ContrastEvidence, attributions: Sequence[Attribution]) -> Iterator[Weighed]:
+    found, claims = _of(attributions, "structural", "length"), _claims(contrast)
     if found:
-        first = found[0]
-        message = (
-            f"structural divergence: {len(found)} tokens that the target would not have chosen, first "
-            f"{_place(first)}: {_said(first)}"
-        )
-        claims = contrast.lossless
+        first, lengths = found[0], len(_of(found, "length"))
+        counted = [
+            f"{len(found) - lengths} tokens that the target would not have chosen"
+            if len(found) > lengths
+            else "",
+            f"{lengths} answers of another length" if lengths else "",
+        ]
+        said = " and ".join(filter(None, counted))
+        message = f"structural divergence: {said}, first {_place(first)}: {_said(first)}"
         why = (reason if claims else note)(
             "structural_divergence",
             message,
             tokens=len(found),
+            lengths=lengths,
             first=[_token(a).model_dump() for a in found[:_NAMED]],
         )
         yield Verdict.failed if claims else Verdict.passed, why
-    texts = _of(audit, "text")
+    texts = _of(attributions, "text")
     if texts:
-        message = f"{len(texts)} answers have the same tokens and another text, first {_place(texts[0])}"
-        allowed = Verdict.inconclusive if contrast.lossless else Verdict.passed
+        message = (
+            f"{len(texts)} answers have the same tokens and say something else, first {_place(texts[0])}"
+        )
+        allowed = Verdict.inconclusive if claims else Verdict.passed
         yield allowed, reason("text_divergence", message, answers=len(texts))
+
+
+def _unexplained(
+    contrast: ContrastEvidence, attributions: Sequence[Attribution], left_out: int
+) -> Iterator[Weighed]:
+    """Say what has no cause: a claim to be lossless cannot pass beside it."""
+    caps = _claims(contrast) and contrast.role is Role.screen
+    allowed = Verdict.inconclusive if caps else Verdict.passed
+    beside = ", so the claim to be lossless is not shown" if caps else ""
+    unknown = len(_of(attributions, "unknown"))
+    if unknown:
+        message = f"{unknown} divergences have no cause: they could not be scored{beside}"
+        yield (
+            allowed,
+            (reason if caps else note)("divergences_unexplained", message, divergences=unknown),
+        )
+    if left_out:
+        message = f"{left_out} divergences were not looked at{beside}"
+        yield (
+            allowed,
+            (reason if caps else note)("divergences_left_out", message, divergences=left_out),
+        )
 
 
 def _place(found: Attribution) -> str:
@@ -109,15 +172,12 @@ def _notes(audit: AuditEvidence) -> Iterator[Reason]:
         )
         yield note("divergences_explained", message, tie=causes["tie"], numerical=causes["numerical"])
     if causes["unconfirmed"]:
-        first = _of(audit, "unconfirmed")[0]
+        first = _of(audit.attributions, "unconfirmed")[0]
         message = (
             f"{causes['unconfirmed']} tokens lie outside the numerical band of {audit.band:.3g} and no "
             f"float32 check confirms or clears them, first {_place(first)}: reported, decides nothing"
         )
         yield note("divergences_unconfirmed", message, tokens=causes["unconfirmed"])
-    if causes["unknown"]:
-        message = f"{causes['unknown']} divergences have no cause: they could not be scored"
-        yield note("divergences_unexplained", message, divergences=causes["unknown"])
     if audit.candidate.tokens:
         message = f"{_best_choices(audit.candidate)}; of the reference's own, {_best_choices(audit.control)}"
         yield note("conformance", message, tokens=audit.candidate.tokens, misses=audit.candidate.misses)
@@ -130,8 +190,6 @@ def _notes(audit: AuditEvidence) -> Iterator[Reason]:
         yield note("draft_pull", message, **pull.model_dump())
     if audit.unavailable:
         yield note("audit_incomplete", f"not everything could be scored: {audit.unavailable}")
-    if audit.left_out:
-        yield note("divergences_left_out", f"{audit.left_out} divergences were not looked at")
 
 
 def _best_choices(counts: AuditCounts) -> str:
@@ -149,17 +207,34 @@ def _bounds(audit: AuditEvidence, rules: Rules) -> Iterator[Weighed]:
     message = f"at most {points(tokens)} of {audit.candidate.tokens} tokens are not the target's"
     yield Verdict.passed, note("leak_bounded", message, bound=tidy(tokens))
     for battery in audit.batteries:
-        bound = share_upper_bound(battery.items_beyond, battery.items, 1 - rules.alpha)
-        values = {"battery": battery.battery, "items": battery.items, "bound": tidy(bound)}
-        said = (
-            f"{battery.battery}: at most {points(bound)} of answers hold a token that is not the target's "
-            f"({battery.items_beyond} of {battery.items} seen)"
-        )
-        if bound <= rules.margin:
-            yield Verdict.passed, note("difference_bounded", said, **values)
-        else:
-            message = f"{said}, more than the margin of {points(rules.margin)}"
-            yield Verdict.inconclusive, reason("difference_not_bounded", message, **values)
+        yield _bounded(battery, rules)
+
+
+def _bounded(battery: BatteryAudit, rules: Rules) -> Weighed:
+    """Hold a battery's answers, all that were planned, against its margin."""
+    bound, margin = _battery_bound(battery, rules), _margin(battery, rules)
+    values = {**asdict(battery), "margin": margin, "bound": tidy(bound)}
+    said = (
+        f"{battery.battery}: at most {points(bound)} of answers are not the target's to the end "
+        f"({battery.items} planned, {battery.items_beyond} with a token that it would not have chosen, "
+        f"{battery.unscored} not scored to their end)"
+    )
+    if battery.planned_out:
+        said += f"; {battery.planned_out} more were planned out: their context has no room for an answer"
+    if battery.items and bound <= margin:
+        return Verdict.passed, note("difference_bounded", said, **values)
+    message = f"{said}, more than the margin of {points(margin)}"
+    return Verdict.inconclusive, reason("difference_not_bounded", message, **values)
+
+
+def _margin(battery: BatteryAudit, rules: Rules) -> float:
+    return rules.margin if battery.margin is None else battery.margin
+
+
+def _battery_bound(battery: BatteryAudit, rules: Rules) -> float:
+    if not battery.items:
+        return 1.0
+    return share_upper_bound(battery.items_beyond + battery.unscored, battery.items, 1 - rules.alpha)
 
 
 def _pull(audit: AuditEvidence) -> DraftPull | None:
@@ -212,7 +287,7 @@ def audit_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, object]
         causes=dict(sorted(causes.items())),
         downstream=audit.downstream,
         draft_pull=_pull(audit),
-        batteries=tuple(_battery(battery, rules) for battery in audit.batteries if battery.items),
+        batteries=tuple(_battery(b, rules) for b in audit.batteries if b.items or b.planned_out),
         attributions=tuple(_token(a) for a in shown),
         attributions_left_out=audit.left_out + len(audit.attributions) - len(shown),
         prompts_differ=audit.prompts_differ,
@@ -223,5 +298,5 @@ def audit_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, object]
 
 
 def _battery(battery: BatteryAudit, rules: Rules) -> AuditedBattery:
-    bound = share_upper_bound(battery.items_beyond, battery.items, 1 - rules.alpha)
-    return AuditedBattery(**asdict(battery), bound=tidy(bound))
+    figures = {**asdict(battery), "margin": _margin(battery, rules)}
+    return AuditedBattery(**figures, bound=tidy(_battery_bound(battery, rules)))

@@ -11,8 +11,8 @@ from tais.stats.regions import Setting
 from tais.stats.tidy import tidy, tidy_interval
 from tais.verdict.categories import category_details
 from tais.verdict.details import LISTED_ITEMS, written
-from tais.verdict.details.endpoint import Bootstrap, Flips, Intervals, Invalid, Null, Unmatched, UnpairedTost
-from tais.verdict.endpoint_notes import cluster_votes, invalid_p
+from tais.verdict.details.endpoint import Bootstrap, Flips, Intervals, Invalid, Null, UnpairedTost
+from tais.verdict.endpoint_notes import cluster_votes, invalid_p, unmatched
 from tais.verdict.evidence import EndpointEvidence
 
 __all__ = ["binary_details"]
@@ -26,7 +26,7 @@ def binary_details(
     mid_p = float(mcnemar(down, up))
     p, before, after = invalid_p(endpoint, folded)
     details = written(
-        Unmatched(reference_only=endpoint.reference_only, candidate_only=endpoint.candidate_only),
+        unmatched(endpoint),
         Invalid(reference=before, candidate=after, mcnemar_p=tidy(p)),
         Flips(
             safe_to_unsafe=folded.rows[1],

@@ -13,8 +13,8 @@ from tais.stats.regions import Setting
 from tais.stats.tidy import tidy, tidy_interval
 from tais.verdict.categories import category_details
 from tais.verdict.details import written
-from tais.verdict.details.endpoint import Bootstrap, Invalid, Unmatched
-from tais.verdict.endpoint_notes import unmatched_reasons
+from tais.verdict.details.endpoint import Bootstrap, Invalid
+from tais.verdict.endpoint_notes import unmatched, unmatched_reasons
 from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.reasons import POWERS, tost_report, why_failed, why_not_passed, why_passed
 from tais.verdict.report import EndpointReport, Reason, Verdict
@@ -93,7 +93,7 @@ def _details(endpoint: EndpointEvidence, folded: Folded, setting: Setting) -> di
     d = cohens_d(folded.difference)
     return {
         **written(
-            Unmatched(reference_only=endpoint.reference_only, candidate_only=endpoint.candidate_only),
+            unmatched(endpoint),
             Invalid(
                 reference=int(endpoint.reference_invalid.sum()),
                 candidate=int(endpoint.candidate_invalid.sum()),

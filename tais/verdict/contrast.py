@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from tais.errors import TaisError
-from tais.manifest.model import Role, Rules
+from tais.manifest.model import Rules
 from tais.stats.proportions import wilson
 from tais.stats.tidy import tidy, tidy_interval, tidy_values
 from tais.verdict.audit import audit_details, weigh_audit
@@ -20,11 +20,11 @@ from tais.verdict.report import (
     EndpointReport,
     IdentityReport,
     Reason,
-    TreatmentReport,
     Verdict,
 )
+from tais.verdict.treatment import fold_treatment
 
-__all__ = ["build_contrast", "finding_reason", "fold_identity", "fold_treatment", "worst"]
+__all__ = ["build_contrast", "finding_reason", "fold_identity", "worst"]
 
 _RANK = {Verdict.passed: 0, Verdict.inconclusive: 1, Verdict.failed: 2}
 
@@ -59,7 +59,7 @@ def build_contrast(
     details
         Further statistics by name.
     """
-    treatment, weighed = fold_treatment(contrast)
+    treatment, weighed = fold_treatment(contrast, rules)
     weighed += _evidence(contrast, rules)
     weighed += [finding_reason(f, lossless=contrast.lossless) for f in contrast.findings]
     weighed += weigh_audit(contrast, rules)
@@ -159,64 +159,8 @@ def fold_identity(contrast: ContrastEvidence) -> IdentityReport:
                 candidate_token=x.candidate_token,
                 reference_margin=x.reference_margin,
                 candidate_margin=x.candidate_margin,
+                part=x.part,
             )
             for x in contrast.divergences
         ),
     )
-
-
-def fold_treatment(contrast: ContrastEvidence) -> tuple[TreatmentReport, list[Weighed]]:
-    """Check that the candidate got the speculation that it asked for, and no other.
-
-    Returns
-    -------
-    report
-        `applied` is None where no speculation was asked for, or where the engine counts no drafts.
-    weighed
-        Reasons; in a `screen` contrast a treatment that was not shown to be applied excludes a pass.
-    """
-    t = contrast.treatment
-    applied, why = _applied(contrast)
-    rate = None
-    if t.draft_tokens and t.accepted_tokens is not None:
-        rate = tidy(t.accepted_tokens / t.draft_tokens)
-    report = TreatmentReport(
-        requested=t.requested,
-        resolved=t.resolved,
-        drafts=t.drafts,
-        draft_tokens=t.draft_tokens,
-        accepted_tokens=t.accepted_tokens,
-        acceptance_rate=rate,
-        accepted_per_position=t.accepted_per_position,
-        applied=applied,
-    )
-    if why is None:
-        return report, []
-    # Other roles do not screen a treatment: what they lack there is worth a word and decides nothing.
-    if contrast.role is Role.screen:
-        return report, [(Verdict.inconclusive, why)]
-    return report, [(Verdict.passed, why.model_copy(update={"severity": "note"}))]
-
-
-def _applied(contrast: ContrastEvidence) -> tuple[bool | None, Reason | None]:
-    t = contrast.treatment
-    values: dict[str, object] = {
-        "requested": t.requested,
-        "resolved": t.resolved,
-        "draft_tokens": t.draft_tokens,
-    }
-    if t.requested is None:
-        if t.resolved in (None, "unknown") and not t.draft_tokens:
-            return None, None
-        message = f"no speculation was asked for, yet the engine ran {t.resolved or 'drafts'}"
-        return None, reason("treatment_not_requested", message, **values)
-    if t.resolved not in (t.requested, "unknown"):
-        message = f"treatment not applied: {t.requested} was asked for, the engine resolved to {t.resolved}"
-        return False, reason("treatment_not_applied", message, **values)
-    if t.draft_tokens == 0:
-        message = f"treatment not applied: {t.requested} was asked for and drafted no token"
-        return False, reason("treatment_not_applied", message, **values)
-    if t.draft_tokens is None:
-        message = f"treatment not shown: {t.requested} was asked for and the engine counts no drafts"
-        return None, reason("treatment_not_shown", message, **values)
-    return True, None

@@ -161,7 +161,7 @@ class Stop:
 def up_to(endpoint: EndpointEvidence, look: int) -> EndpointEvidence:
     """Return the rows that are in at a look, as an endpoint of their own.
 
-    What belongs to later looks and only one arm has was not asked for: it is not missing.
+    What belongs to later looks and not both arms have was not asked for: it is not missing.
     """
     looks = endpoint.looks
     assert looks is not None
@@ -177,6 +177,9 @@ def up_to(endpoint: EndpointEvidence, look: int) -> EndpointEvidence:
         groups=None if endpoint.groups is None else endpoint.groups[rows],
         reference_only=sum(looks.reference_only[:look]),
         candidate_only=sum(looks.candidate_only[:look]),
+        unanswered=sum(looks.unanswered[:look]),
+        reference_cut=None if endpoint.reference_cut is None else endpoint.reference_cut[rows],
+        candidate_cut=None if endpoint.candidate_cut is None else endpoint.candidate_cut[rows],
         looks=None,
     )
 

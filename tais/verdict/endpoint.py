@@ -15,8 +15,8 @@ from tais.stats.sequential import Look
 from tais.verdict.binary import judge_binary
 from tais.verdict.continuous import judge_continuous
 from tais.verdict.details import written
-from tais.verdict.details.endpoint import Unmatched
 from tais.verdict.early_stop import LookRule, Stop, endpoint_notes, rule_at, undecided, up_to
+from tais.verdict.endpoint_notes import answer_counts, block_invalid, unmatched
 from tais.verdict.endpoint_table import check_endpoint, fold
 from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.flips import UNDECIDED, FlipTest, flip_test
@@ -72,8 +72,8 @@ def judge_endpoint(
     setting = endpoint_setting(endpoint, rules, role, family)
     missing = check_endpoint(endpoint)
     if len(endpoint.reference) == 0:
-        unmatched = _unmatched(endpoint).model_dump()
-        why = reason("no_items", "no item was answered by both arms", **unmatched)
+        left = unmatched(endpoint).model_dump()
+        why = reason("no_items", "no item was answered by both arms", **left)
         return EndpointResult(_without_statistics(endpoint, setting, why), None, setting)
     if missing:
         why = reason("nan_scores", f"{missing} of {len(endpoint.reference)} rows have no score", rows=missing)
@@ -81,10 +81,14 @@ def judge_endpoint(
     folded = fold(endpoint)
     notes = _notes(endpoint, folded)
     if endpoint.kind == "continuous":
-        judged = judge_continuous(endpoint, folded, setting, notes)
-        return EndpointResult(judged, folded, setting, flip_test(endpoint, folded))
-    report, setting = judge_binary(endpoint, folded, rules, setting, discordance, notes, look)
-    test = flip_test(endpoint, folded) if look is None else look.flip_test(endpoint, folded)
+        report, test = judge_continuous(endpoint, folded, setting, notes), flip_test(endpoint, folded)
+    else:
+        report, setting = judge_binary(endpoint, folded, rules, setting, discordance, notes, look)
+        test = flip_test(endpoint, folded) if look is None else look.flip_test(endpoint, folded)
+    report = report.model_copy(update=answer_counts(endpoint))
+    # A calibration is judged by TOST alone; what it repeats of the reference counts in the screen itself.
+    if role is not Role.calibration:
+        report = block_invalid(report, len(endpoint.reference), rules.max_invalid)
     return EndpointResult(report, folded, setting, test)
 
 
@@ -182,10 +186,6 @@ def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role, famil
     )
 
 
-def _unmatched(endpoint: EndpointEvidence) -> Unmatched:
-    return Unmatched(reference_only=endpoint.reference_only, candidate_only=endpoint.candidate_only)
-
-
 def _notes(endpoint: EndpointEvidence, folded: Folded) -> list[Reason]:
     notes = []
     if folded.clustered:
@@ -210,6 +210,7 @@ def _without_statistics(endpoint: EndpointEvidence, setting: Setting, why: Reaso
         n=len(endpoint.reference),
         clusters=len(set(endpoint.clusters.tolist())),
         invalid=int(invalid.sum()),
+        **answer_counts(endpoint),
         reference_rate=None,
         candidate_rate=None,
         reference_wilson=None,
@@ -223,5 +224,5 @@ def _without_statistics(endpoint: EndpointEvidence, setting: Setting, why: Reaso
         mcnemar_p=None,
         verdict=Verdict.inconclusive,
         reasons=(why,),
-        details=written(_unmatched(endpoint)),
+        details=written(unmatched(endpoint)),
     )

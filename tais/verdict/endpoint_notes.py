@@ -10,12 +10,22 @@ from tais.stats.null import CalibratedNull
 from tais.stats.paired import PairedTable, mcnemar
 from tais.stats.ratio import difference_margin
 from tais.stats.regions import Setting, mean_regions
-from tais.stats.tidy import points
+from tais.stats.tidy import percent, points
+from tais.verdict.details.endpoint import Unmatched
 from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.reasons import note, reason
-from tais.verdict.report import Reason
+from tais.verdict.report import EndpointReport, Reason, Verdict
 
-__all__ = ["binary_notes", "cluster_votes", "invalid_p", "null_notes", "unmatched_reasons"]
+__all__ = [
+    "answer_counts",
+    "binary_notes",
+    "block_invalid",
+    "cluster_votes",
+    "invalid_p",
+    "null_notes",
+    "unmatched",
+    "unmatched_reasons",
+]
 
 
 def null_notes(folded: Folded, h: float, null: CalibratedNull | None) -> list[Reason]:
@@ -47,19 +57,68 @@ def unmatched_reasons(
 ) -> tuple[bool, list[Reason]]:
     """Count the rows that only one arm has, and say whether they could overturn a pass.
 
-    Each may hide a flip either way; a pass stands only where it survives all of them flipping one way.
+    What was asked and neither arm has counts alike. Each may hide a flip either way; a pass stands only where
+    it survives all of them flipping one way.
     """
-    missing = endpoint.reference_only + endpoint.candidate_only
+    missing = endpoint.reference_only + endpoint.candidate_only + endpoint.unanswered
     if not missing:
         return False, []
     blocks = not _survives(endpoint, folded, setting, missing)
     outcome = "they could hide a failure" if blocks else "flips in all of them would still pass"
     message = (
         f"{endpoint.reference_only} rows only in the reference and {endpoint.candidate_only} only in the "
-        f"candidate were not compared: {outcome}"
+        f"candidate were not compared, and {endpoint.unanswered} that were asked are in neither: {outcome}"
     )
-    values = {"reference_only": endpoint.reference_only, "candidate_only": endpoint.candidate_only}
+    values = unmatched(endpoint).model_dump()
     return blocks, [(reason if blocks else note)("unmatched_items", message, **values)]
+
+
+def unmatched(endpoint: EndpointEvidence) -> Unmatched:
+    """Return the rows that were not compared."""
+    return Unmatched(
+        reference_only=endpoint.reference_only,
+        candidate_only=endpoint.candidate_only,
+        unanswered=endpoint.unanswered,
+    )
+
+
+def answer_counts(endpoint: EndpointEvidence) -> dict[str, int | None]:
+    """Return how many answers of each arm are invalid, and how many were cut at the limit of their length."""
+    cut = (None if x is None else int(x.sum()) for x in (endpoint.reference_cut, endpoint.candidate_cut))
+    return {
+        "reference_invalid": int(endpoint.reference_invalid.sum()),
+        "candidate_invalid": int(endpoint.candidate_invalid.sum()),
+        **dict(zip(("reference_cut", "candidate_cut"), cut, strict=True)),
+    }
+
+
+def block_invalid(report: EndpointReport, n: int, most: float) -> EndpointReport:
+    """Take back a pass where too many answers of one arm are invalid; a fail stays what it is.
+
+    Parameters
+    ----------
+    report
+        A judged endpoint, with its counts.
+    n
+        Answers of each arm.
+    most
+        Largest share of one arm.
+    """
+    sides = (("reference", report.reference_invalid or 0), ("candidate", report.candidate_invalid or 0))
+    many = [f"{count} of {n} in the {side}" for side, count in sides if n and count > most * n]
+    if not many:
+        return report
+    message = (
+        f"too many answers are invalid (empty, cut off or unread): {' and '.join(many)}, {percent(most)} may"
+    )
+    values = {"n": n, "max_invalid": most} | dict(sides)
+    if report.verdict is Verdict.failed:
+        return report.model_copy(
+            update={"reasons": (*report.reasons, note("too_many_invalid", message, **values))}
+        )
+    kept = [r for r in report.reasons if report.verdict is not Verdict.passed or r.severity == "note"]
+    why = reason("too_many_invalid", message, **values)
+    return report.model_copy(update={"verdict": Verdict.inconclusive, "reasons": (why, *kept)})
 
 
 def _survives(endpoint: EndpointEvidence, folded: Folded, setting: Setting, missing: int) -> bool:

@@ -69,6 +69,8 @@ class LookEvidence:
     candidate_only: tuple[int, ...]
     endpoints: int = 1
     """Endpoints that are screened in all, fixed before the first answer: a fail stops at alpha over it."""
+    unanswered: tuple[int, ...] = ()
+    """Rows of each look's block that neither has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,11 @@ class EndpointEvidence:
     reference_only: int = 0
     candidate_only: int = 0
     """Rows that only one arm has: counted and reported, never dropped in silence."""
+    unanswered: int = 0
+    """Rows that were asked and neither arm has."""
+    reference_cut: NDArray[np.bool_] | None = None
+    candidate_cut: NDArray[np.bool_] | None = None
+    """Answers that ended at the limit of their length, shape (n,); None where nobody counted."""
     margin: float | None = None
     """The battery's own margin; None takes the rules'."""
     looks: LookEvidence | None = None
@@ -167,9 +174,18 @@ class Divergence:
     proposed: Literal["prefill", "draft", "correction", "bonus"] | None = None
     """How the candidate came by its token; None where its engine does not tell."""
     same_tokens: bool = False
-    """Whether the tokens are the same and the text alone differs."""
+    """Whether the tokens are the same and the text, or another part of the answer, alone differs."""
+    part: str = "text"
+    """The part of the answer that differs first; see :data:`tais.common.parts.PARTS`."""
+    ends: Literal["reference", "candidate"] | None = None
+    """The arm whose answer ends where the other goes on; None where none does."""
     downstream: int = 0
     """Tokens of the candidate after this one: they follow from it, and are not looked at one by one."""
+
+    @property
+    def unscored_cause(self) -> Cause:
+        """Its cause where no stack says anything of the tokens."""
+        return "text" if self.same_tokens else "unknown" if self.ends is None else "length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +197,18 @@ class IdentityCounts:
     identical: int
     """Equal token ids (equal bytes where an arm has no ids)."""
     identical_text: int
+
+
+@dataclass(frozen=True, slots=True)
+class LengthAcceptance:
+    """Drafted and accepted tokens of answers to prompts of one length."""
+
+    least: int
+    below: int | None
+    """Tokens of the prompt, in [least, below); None for no bound."""
+    answers: int
+    draft_tokens: int
+    accepted_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +224,13 @@ class TreatmentEvidence:
     accepted_tokens: int | None
     """Counts over all samples; None where the engine gives none."""
     accepted_per_position: tuple[int, ...] = ()
+    tried_per_position: tuple[int, ...] = ()
+    """Drafted tokens at each position whose predecessor was accepted."""
+    answers: int | None = None
+    """Answers of the arm."""
+    answers_accepted: int | None = None
+    """Of them, those with an accepted token; None where an engine gives no counts per request."""
+    by_length: tuple[LengthAcceptance, ...] = ()
 
 
 Cause = Literal["tie", "numerical", "structural", "unconfirmed", "length", "text", "unknown"]
@@ -253,9 +288,15 @@ class BatteryAudit:
 
     battery: str
     items: int
-    """Distinct items with a scored answer."""
+    """Distinct items with a scored answer. Without the reference's own answers: distinct prompts planned."""
     items_beyond: int
     """Of them, those with a token below the best by more than the band."""
+    unscored: int = 0
+    """Of those planned, and not among those beyond: missing, empty, cut by the context, of another prompt."""
+    planned_out: int = 0
+    """Distinct prompts that are not among those planned: the context has no room for their answers."""
+    margin: float | None = None
+    """The battery's own margin; None takes the rules'."""
 
 
 @dataclass(frozen=True, slots=True)

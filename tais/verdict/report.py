@@ -70,6 +70,8 @@ class DivergenceReport(Frozen):
     candidate_token: int | None
     reference_margin: float | None
     candidate_margin: float | None
+    part: str = "text"
+    """The part of the answer that differs first: its text, or what was said beside it (`tool_calls`, ...)."""
 
 
 class BatteryIdentityReport(Frozen):
@@ -92,6 +94,27 @@ class IdentityReport(Frozen):
     first_divergences: tuple[DivergenceReport, ...] = ()
 
 
+class PositionReport(Frozen):
+    """Tokens at one place in the draft, counted where the token before them was accepted."""
+
+    tried: int
+    accepted: int
+    rate: float | None
+    wilson: Interval | None
+
+
+class LengthReport(Frozen):
+    """Drafts of answers to prompts of one length."""
+
+    least: int
+    below: int | None
+    """Tokens of the prompt, in [least, below); None for no bound."""
+    answers: int
+    draft_tokens: int
+    accepted_tokens: int
+    acceptance_rate: float | None
+
+
 class TreatmentReport(Frozen):
     """Whether the arm got the treatment that it asked for."""
 
@@ -102,8 +125,13 @@ class TreatmentReport(Frozen):
     accepted_tokens: int | None
     acceptance_rate: float | None
     accepted_per_position: tuple[int, ...] = ()
+    answers: int | None = None
+    answers_accepted: int | None = None
+    """Answers with an accepted token; None where an engine gives no counts per request."""
+    by_position: tuple[PositionReport, ...] = ()
+    by_prompt_length: tuple[LengthReport, ...] = ()
     applied: bool | None
-    """None when the arm asked for no speculation."""
+    """Whether enough of the answers hold an accepted token. None when the arm asked for no speculation."""
 
 
 class PairedTableReport(Frozen):
@@ -162,6 +190,12 @@ class EndpointReport(Frozen):
     n: int
     clusters: int
     invalid: int
+    """Answers that are invalid in at least one arm."""
+    reference_invalid: int | None = None
+    candidate_invalid: int | None = None
+    reference_cut: int | None = None
+    candidate_cut: int | None = None
+    """Answers of each arm that ended at the limit of their length; None where nobody counted."""
     reference_rate: float | None
     candidate_rate: float | None
     reference_wilson: Interval | None

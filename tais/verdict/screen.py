@@ -80,7 +80,7 @@ def _judge(
     rules: Rules,
     calibration: Calibration,
     stops: Mapping[str, Stop | None],
-) -> list[_Judged]:
+) -> list[Judged]:
     """Judge every endpoint by its own rule, then weigh the fails of the screened ones among each other."""
     family = sum(len(c.endpoints) for c in contrasts if c.role is Role.screen)
     judged = [(c, _alone(c, rules, calibration, stops.get(c.candidate), family)) for c in contrasts]

@@ -88,6 +88,8 @@ class TeacherForcingJob(StoringJob):
     """Spans that the worklist stands for."""
     optional: bool
     """Whether the run goes on where this fails."""
+    to_the_end: tuple[str, ...] = ()
+    """Arms whose answers are scored to their end, the end itself with them."""
 
 
 class TimingJob(_Job):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tais.common.machine import describe_environment
 from tais.engines import create_teacher
-from tais.records import SampleKey, ScoreRequest, TokenScores
+from tais.records import Request, SampleKey, ScoreRequest, TokenScores
 from tais.rundir.audits import AuditKey, audit_writer, read_worklist, stored_audits
 from tais.rundir.items import read_requests
 from tais.rundir.layout import ENGINE
 from tais.rundir.samples import exclusive, read_batches
+from tais.worker.answer_ends import AnswerEnds
 from tais.worker.protocol import Events, TeacherForcingJob
 from tais.worker.work import StoringWork
 
@@ -47,13 +48,15 @@ class TeacherForcingRun(StoringWork[TokenScores]):
             return
         environment = describe_environment()
         resolved = self.teacher.start_forcing(self.arm, self.sampling.temperature, job.top)
+        self.ends = AnswerEnds(self.teacher, self.sampling)
+        resolved = {**resolved, "end_tokens": list(self.ends.tokens)}
         self.record(folder / ENGINE, {"resolved": resolved, "environment": environment})
         self.writer = audit_writer(folder, self._fits)
         self._digests: dict[AuditKey, str] = {}
         self.enter("score")
         for scores in self.teacher.force(self._requests(done)):
             if scores is not None:
-                self._take(scores)
+                self._take(self.ends.best(scores))
             self.keep_pace()
         self.keep_finished()
         self.enter("close")
@@ -80,9 +83,15 @@ class TeacherForcingRun(StoringWork[TokenScores]):
                 key = SampleKey(answer.battery, answer.item_id, answer.repeat)
                 for first, count in spans.of(key):
                     if answer.token_ids and AuditKey(arm, *key, first) not in done:
-                        last = None if count is None else first + count
                         self._digests[AuditKey(arm, *key, first)] = answer.prompt_digest
-                        yield ScoreRequest(by_key[key], answer.token_ids[:last], first, arm)
+                        yield self._request(by_key[key], answer.token_ids, first, count, arm)
+
+    def _request(
+        self, request: Request, answer: Sequence[int], first: int, count: int | None, arm: str
+    ) -> ScoreRequest:
+        if arm in self.asked.to_the_end and (count is None or first >= len(answer)):
+            return self.ends.request(request, answer, first, arm)
+        return ScoreRequest(request, answer[: None if count is None else first + count], first, arm)
 
 
 def _answers(arm_dir: Path) -> Iterator[_Answer]:

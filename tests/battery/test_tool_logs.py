@@ -53,7 +53,8 @@ def test_inspect_archives_become_outputs(tmp_path: Path) -> None:
     assert list(read_outputs(path)) == [
         ImportedOutput("1", "A", repeat=0, finish_reason="length"),
         ImportedOutput("1", "C", repeat=1, finish_reason="length"),
-        ImportedOutput("2", "B", repeat=0, finish_reason="length"),
+        # Reasoning is part of what was said, beside the text.
+        ImportedOutput("2", "B", repeat=0, finish_reason="length", parts='{"reasoning":"hm"}'),
     ]
 
 
@@ -61,6 +62,22 @@ def test_inspect_json_logs_are_read_too(tmp_path: Path) -> None:
     path = tmp_path / "log.json"
     path.write_text(json.dumps({"version": 2, "eval": {}, "samples": [sample(1, "A")]}))
     assert [output.text for output in read_outputs(path)] == ["A"]
+
+
+def test_what_a_log_says_outside_the_text_is_kept(tmp_path: Path) -> None:
+    thought = [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "B"}]
+    called = sample(2, None)
+    called["output"]["choices"][0]["message"]["tool_calls"] = [{"id": "x", "function": "f", "arguments": {}}]
+    log = eval_log(tmp_path / "log.eval", [sample(1, thought), called])
+    assert [(o.text, o.parts) for o in read_outputs(log)] == [
+        ("B", '{"reasoning":"hm"}'),
+        ("", '{"tool_calls":[{"arguments":{},"function":"f"}]}'),
+    ]
+
+
+def test_an_answer_that_a_harness_did_not_get_is_empty(tmp_path: Path) -> None:
+    log = lm_eval(tmp_path / "samples.jsonl", [logged(1, "B"), logged(2, None)])
+    assert [o.text for o in read_outputs(log)] == ["B", ""]
 
 
 def test_a_log_is_a_battery_with_its_chats(tmp_path: Path) -> None:

@@ -45,6 +45,19 @@ def test_a_defect_is_refused_with_file_and_line(defect: str, what: str, line: st
     assert f"{defect}.jsonl{line}" in str(caught.value)
 
 
+def test_a_null_text_is_an_empty_answer_and_other_parts_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "outputs.jsonl"
+    rows: list[dict[str, object]] = [
+        {"item_id": "a", "text": None, "finish_reason": "content_filter"},
+        {"item_id": "b", "text": None, "refusal": "no"},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert list(read_outputs(path)) == [
+        ImportedOutput("a", "", finish_reason="content_filter"),
+        ImportedOutput("b", "", parts='{"refusal":"no"}'),
+    ]
+
+
 def test_lone_surrogates_and_nul_are_kept() -> None:
     (output,) = read_outputs(ASSETS / "surrogate_and_nul.jsonl")
     assert output.text == "x\ud800y\0z"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tais.analysis.arm_table import Telemetry
 from tais.analysis.first_difference import first_difference
+from tais.analysis.telemetry import Telemetry
 from tais.common.files import store_error, write_atomic
 from tais.errors import StoreError
 from tais.records import Counters, Sample, SampleKey
@@ -40,6 +42,20 @@ def test_an_unfinished_part_is_no_part_and_is_removed(tmp_path: Path) -> None:
     assert part_files(tmp_path) == []
     PartWriter(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_of_an_older_version_read_as_answers_that_say_nothing_beside_their_text(tmp_path: Path) -> None:
+    writer = PartWriter(tmp_path)
+    writer.add(sample("a"))
+    writer.add(replace(sample("b"), parts='{"refusal":"no"}'))
+    new = writer.flush(None)
+    assert new is not None
+    table = pq.read_table(new)
+    (batch,) = read_batches(tmp_path, ("item_id", "parts"))
+    assert batch.column("parts").to_pylist() == [None, '{"refusal":"no"}']
+    pq.write_table(table.drop_columns("parts"), new)
+    (batch,) = read_batches(tmp_path, ("item_id", "parts"))
+    assert batch.column("parts").to_pylist() == [None, None]
 
 
 def test_counters_are_deltas_that_add_up_over_parts(tmp_path: Path) -> None:
@@ -88,10 +104,20 @@ def test_accepted_tokens_per_position_count_the_steps_that_reached_it() -> None:
     telemetry = Telemetry()
     steps = pa.array([[3, 3, 0], None, [2]], pa.list_(pa.int16()))
     taken = pa.array([[3, 1, 0], None, [0]], pa.list_(pa.int16()))
-    telemetry.add(steps, taken)
+    ids = pa.array([[1] * 9, [1], [1] * 2], pa.list_(pa.int32()))
+    lengths = pa.array([127, None, 128], pa.int32())
+    names = ["token_ids", "step_drafted", "step_accepted", "prompt_tokens"]
+    telemetry.add(pa.RecordBatch.from_arrays([ids, steps, taken, lengths], names=names))
     found = telemetry.evidence("ngram", "ngram", Path("unused"))
     assert (found.drafts, found.draft_tokens, found.accepted_tokens) == (3, 8, 4)
     assert found.accepted_per_position == (2, 1, 1)
+    # The first position of three drafts, the second after two acceptances, the third after one.
+    assert found.tried_per_position == (3, 2, 1)
+    assert (found.answers, found.answers_accepted) == (3, 1)
+    assert [(x.least, x.below, x.answers, x.draft_tokens, x.accepted_tokens) for x in found.by_length] == [
+        (0, 128, 1, 6, 4),
+        (128, 512, 1, 2, 0),
+    ]
 
 
 def test_the_ledger_shows_a_removed_line(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tais.common.text import printable
 from tais.report.tables.categories import category_tables
 from tais.report.tables.people import flip_rows, intro, rater_rows
 from tais.report.tables.scorers import scorer_tables
-from tais.report.wording import NONE, change, interval_words, is_ratio
+from tais.report.wording import NONE, change, cut_words, interval_words, invalid_words, is_ratio
 from tais.verdict.report import (
     AdjudicationReport,
     ContrastReport,
@@ -157,7 +157,8 @@ def _identity(contrast: ContrastReport) -> str:
     said = f"{identity.identical} of {identity.n} ({identity.rate:.2%})"
     if identity.first_divergences:
         first = min(identity.first_divergences, key=lambda d: d.position)
-        said += f", earliest difference at {first.unit} {first.position} of {_shown(first.item_id)}"
+        part = "" if first.part == "text" else f"{_shown(first.part)}, "
+        said += f", earliest difference at {part}{first.unit} {first.position} of {_shown(first.item_id)}"
     return said
 
 
@@ -169,12 +170,25 @@ def _treatment(contrast: ContrastReport) -> str:
     if treatment.draft_tokens is not None:
         rate = "" if treatment.acceptance_rate is None else f" ({treatment.acceptance_rate:.1%})"
         said += f"; {treatment.draft_tokens} tokens drafted, {treatment.accepted_tokens} accepted{rate}"
+        if treatment.answers is not None and treatment.answers_accepted is not None:
+            said += f", in {treatment.answers_accepted} of {treatment.answers} answers"
     return said
 
 
 def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
     table = Table(box=SIMPLE, pad_edge=True, show_edge=False)
-    for name in ("battery", "n", "reference", "candidate", "difference", "interval", "h", "verdict"):
+    for name in (
+        "battery",
+        "n",
+        "reference",
+        "candidate",
+        "difference",
+        "interval",
+        "h",
+        "invalid",
+        "cut",
+        "verdict",
+    ):
         table.add_column(name, justify="left" if name in ("battery", "verdict") else "right")
     for endpoint in endpoints:
         table.add_row(
@@ -185,6 +199,8 @@ def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
             change(endpoint) if is_ratio(endpoint) else _points(endpoint.difference),
             interval_words(endpoint.tost) if is_ratio(endpoint) else _interval(endpoint.tost),
             "-" if endpoint.cohens_h is None else f"{endpoint.cohens_h:+.3f}",
+            invalid_words(endpoint),
+            cut_words(endpoint),
             Text(endpoint.verdict.value, style=_STYLE[endpoint.verdict]),
         )
     return table

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tais.common.parts import render_parts
 from tais.engines.base import EngineRefusal, PlantedFault
 from tais.manifest.model import Arm, Sampling
 from tais.records import Counters, Request, Sample
@@ -28,6 +29,10 @@ _OPTIONS = {
     "template": "plain",
     "batch": 16,
     "drafts": True,
+    # So many tokens follow the last one of the text, as behind a stop string that an engine missed.
+    "runs_on": 0,
+    # Calls of a tool in the place of an answer, and what a server says beside one.
+    "parts": None,
     "fail_at": None,
     "failure": "crash",
     # A file: the failure happens only while it is there.
@@ -50,6 +55,7 @@ _OPTIONS = {
 
 _ANSWER = "Sure, here is what you asked for: {}."
 _REFUSAL = "I'm sorry, but I can't help with that ({})."
+_MORE = ord("+")
 
 
 def _fraction(*parts: object) -> float:
@@ -153,12 +159,14 @@ class FakeEngine:
             text += " (as sampled)"
         ids = list(text.encode("utf-8", "surrogatepass"))[: sampling.max_tokens]
         drafted, accepted = self._steps(len(ids), request)
+        text = "" if self.options["parts"] else self._detokenised(ids, request)
+        ids += [_MORE] * int(self.options["runs_on"])
         return Sample(
             key=request.key,
             prompt_digest=hashlib.sha256(prompt).hexdigest(),
             prompt_tokens=len(prompt),
             token_ids=ids,
-            text=self._detokenised(ids, request),
+            text=text,
             finish_reason="stop" if len(ids) < sampling.max_tokens else "length",
             top1_logprobs=[-0.1] * len(ids),
             top2_logprobs=[-2.5] * len(ids),
@@ -166,6 +174,7 @@ class FakeEngine:
             step_drafted=drafted,
             step_accepted=accepted,
             seconds=float(self.options["delay"]),
+            parts=render_parts(self.options["parts"]) if self.options["parts"] else None,
         )
 
     def _detokenised(self, ids: list[int], request: Request) -> str:

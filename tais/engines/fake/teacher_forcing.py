@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from tais.engines.base import EngineRefusal
 from tais.engines.fake.engine import FakeEngine
 from tais.manifest.model import Arm, Sampling
-from tais.records import ScoreRequest, TokenScores
+from tais.records import Request, ScoreRequest, TokenScores
 
 __all__ = ["FakeTeacher"]
 
 _BEST = 20.0
+# No byte of any text.
+_END = 0
 
 
 class FakeTeacher(FakeEngine):
@@ -33,6 +35,18 @@ class FakeTeacher(FakeEngine):
                 self.margin = float(self.options["margin_float32"])
         return resolved
 
+    def end_tokens(self) -> Sequence[int]:
+        """Return the byte that this stack puts behind its own answers, if asked."""
+        return (_END,)
+
+    def text_of(self, answer: Sequence[int]) -> str | None:
+        """Return the bytes as text."""
+        return bytes(answer).decode("utf-8", "replace")
+
+    def room(self, request: Request) -> int | None:
+        """Return what ``context`` leaves behind a prompt."""
+        return int(self.options["context"]) - len(self._prompt(request))
+
     def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Score one request after the other."""
         unbroken = "TAIS_FAKE_UNBROKEN" in os.environ
@@ -47,9 +61,9 @@ class FakeTeacher(FakeEngine):
         given = np.full(n, _BEST, dtype=np.float32)
         best = np.array(request.answer[request.first :], dtype=np.int32)
         for position, token in enumerate(request.answer):
-            expected = own[position] if position < len(own) else None
+            expected = own[position] if position < len(own) else _END
             if token != expected:
-                if position >= request.first and expected is not None:
+                if position >= request.first:
                     given[position - request.first] -= self.margin
                     best[position - request.first] = expected
                 break

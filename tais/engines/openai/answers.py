@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import JsonValue, TypeAdapter
+
+from tais.common.parts import render_parts
 from tais.engines.openai.http import Malformed
 
-__all__ = ["Answer", "Row", "read_answer", "read_echo", "read_ids", "read_prompt_scores"]
+__all__ = ["Answer", "Row", "read_answer", "read_echo", "read_ids", "read_message", "read_prompt_scores"]
 
 _TOKEN_ID = re.compile(r"token_id:(\d+)")
 _REASONS = {
@@ -23,6 +26,7 @@ _REASONS = {
 # The server broke an answer off for reasons of its own: no answer.
 _BROKEN_OFF = {"abort", "error", "cancelled"}
 _LARGEST_ID = 1 << 31
+_PARTS: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 
 Row = tuple[float, list[tuple[int, float]]]
 """Score of the token given, and tokens with scores in descending order; -1 for a token without an id."""
@@ -44,6 +48,8 @@ class Answer:
     """Best token other than the one given."""
     drafted: list[int] | None
     accepted: list[int] | None
+    parts: str | None = None
+    """What stands outside the content; see :func:`tais.common.parts.render_parts`."""
 
 
 def read_answer(value: object, *, chat: bool) -> Answer:
@@ -57,13 +63,14 @@ def read_answer(value: object, *, chat: bool) -> Answer:
     choice = _choice(value)
     assert isinstance(value, dict), "what has a choice is a mapping"
     text: object
+    parts: str | None
     if chat:
         message = choice.get("message")
         if not isinstance(message, dict):
             raise Malformed("its answer has no message")
-        text = message.get("content") or ""
+        text, parts = read_message(message)
     else:
-        text = choice.get("text")
+        text, parts = choice.get("text"), None
     if not isinstance(text, str):
         raise Malformed("its answer has no text")
     reason = choice.get("finish_reason")
@@ -95,7 +102,56 @@ def read_answer(value: object, *, chat: bool) -> Answer:
         other=other,
         drafted=drafted,
         accepted=accepted,
+        parts=parts,
     )
+
+
+def read_message(message: Mapping[str, object]) -> tuple[str, str | None]:
+    """Return the text of an assistant's message, and what it says outside of it.
+
+    A content of null is an empty text. Of a list of content the texts are joined.
+
+    Raises
+    ------
+    Malformed
+        Where the content is neither, or a part is no JSON.
+    """
+    content = message.get("content")
+    said: dict[str, object] = {
+        "tool_calls": message.get("tool_calls") or message.get("function_call"),
+        "refusal": message.get("refusal"),
+        "reasoning": message.get("reasoning") or message.get("reasoning_content"),
+    }
+    if isinstance(content, list):
+        content, beside = _listed_content(content)
+        # A refusal in the list stands for one beside it.
+        said = beside | {key: value for key, value in said.items() if value}
+    elif content is not None and not isinstance(content, str):
+        raise Malformed("its answer has no text")
+    try:
+        return content or "", render_parts(_PARTS.validate_python(said))
+    except ValueError as error:
+        raise Malformed("a part of its answer is no JSON") from error
+
+
+def _listed_content(content: Sequence[object]) -> tuple[str, dict[str, object]]:
+    """Return the text of a list of content, and what else is in it by name."""
+    text, beside = "", dict[str, object]()
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(part, str):
+            text += part
+        elif not isinstance(part, dict):
+            raise Malformed("its answer has no text")
+        elif kind in ("text", "output_text") and isinstance(part.get("text"), str):
+            text += part["text"]
+        elif kind in ("refusal", "reasoning") and isinstance(told := part.get(kind, part.get("text")), str):
+            beside[kind] = f"{beside.get(kind, '')}{told}"
+        else:
+            others = beside.setdefault("content_parts", [])
+            assert isinstance(others, list), "nothing else is put there"
+            others.append(part)
+    return text, beside
 
 
 def _choice(value: object) -> dict[str, object]:

@@ -280,6 +280,7 @@ class OpenaiEngine:
             step_drafted=answer.drafted,
             step_accepted=answer.accepted,
             seconds=seconds,
+            parts=answer.parts,
         )
 
     def counters(self) -> Counters | None:

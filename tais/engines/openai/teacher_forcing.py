@@ -13,7 +13,7 @@ from tais.engines.openai.answers import Row, read_echo, read_prompt_scores
 from tais.engines.openai.engine import OpenaiEngine
 from tais.engines.prompts import prompt_digest
 from tais.manifest.model import Arm
-from tais.records import ScoreRequest, TokenScores
+from tais.records import Request, ScoreRequest, TokenScores
 
 __all__ = ["OpenaiTeacher"]
 
@@ -79,6 +79,25 @@ class OpenaiTeacher(OpenaiEngine):
             "enable_prefix_caching": False,
             "max_num_batched_tokens": max(chunk, int(serve.get("max_num_seqs", 0))),
         }
+
+    def end_tokens(self) -> Sequence[int]:
+        """Return the end token of the arm's tokenizer; none without one, as a server does not tell it."""
+        if self.renderer is None or self.renderer.tokenizer.eos_token_id is None:
+            return ()
+        return (int(self.renderer.tokenizer.eos_token_id),)
+
+    def text_of(self, answer: Sequence[int]) -> str | None:
+        """Return tokens as text, where the arm names a tokenizer."""
+        if self.renderer is None:
+            return None
+        return str(self.renderer.tokenizer.decode(list(answer), skip_special_tokens=True))
+
+    def room(self, request: Request) -> int | None:
+        """Return what the context leaves behind a prompt, and the server's own token."""
+        if self.limit is None:
+            return None
+        ids = self._run(self.prompt_ids(request))
+        return None if ids is None else self.limit - 1 - len(ids)
 
     def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Keep as many requests under way as the arm says, and yield scores as they finish."""

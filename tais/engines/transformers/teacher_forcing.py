@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tais.engines.prompts import prompt_digest
 from tais.engines.transformers.engine import TransformersEngine
 from tais.manifest.model import Arm
-from tais.records import ScoreRequest, TokenScores
+from tais.records import Request, ScoreRequest, TokenScores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +37,19 @@ class TransformersTeacher(TransformersEngine):
         self.rows = max(1, _SCORES_AT_ONCE // vocabulary)
         self.keeps = "logits_to_keep" in inspect.signature(self.model.forward).parameters
         return resolved
+
+    def end_tokens(self) -> Sequence[int]:
+        """Return the tokens at which generation ends; see :class:`tais.engines.base.Teacher`."""
+        own = self.tokenizer.eos_token_id
+        return sorted(self.ends, key=lambda token: (token != own, token))
+
+    def text_of(self, answer: Sequence[int]) -> str | None:
+        """Return tokens as text, special ones left out."""
+        return str(self.tokenizer.decode(list(answer), skip_special_tokens=True))
+
+    def room(self, request: Request) -> int | None:
+        """Return what the context leaves behind a prompt."""
+        return self.limit - len(self.render(request))
 
     def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Score batch by batch, in the order given."""

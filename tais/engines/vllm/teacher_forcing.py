@@ -8,7 +8,7 @@ Never asked of a speculating engine, where the drafter may overwrite the states 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from tais.engines.refusal_onset import onset_tokens
 from tais.engines.tokenizer import vocabulary_size
 from tais.engines.vllm.engine import VllmEngine, preload
 from tais.manifest.model import Arm
-from tais.records import ScoreRequest, TokenScores
+from tais.records import Request, ScoreRequest, TokenScores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,6 +74,23 @@ class VllmTeacher(VllmEngine):
             return None if logits is None else logits.float() / temperature
 
         runner.compute_logits = cooled
+
+    def end_tokens(self) -> Sequence[int]:
+        """Return the tokens that end an answer: the tokenizer's own, and those of the model's settings."""
+        config = self.llm.llm_engine.vllm_config.model_config.try_get_generation_config()
+        found = config.get("eos_token_id")
+        listed = found if isinstance(found, list) else [found]
+        known = (self.tokenizer.eos_token_id, *listed)
+        return list(dict.fromkeys(token for token in known if isinstance(token, int)))
+
+    def text_of(self, answer: Sequence[int]) -> str | None:
+        """Return tokens as text, special ones left out."""
+        return str(self.tokenizer.decode(list(answer), skip_special_tokens=True))
+
+    def room(self, request: Request) -> int | None:
+        """Return what the context leaves behind a prompt, and vLLM's own token."""
+        limit = self.llm.llm_engine.vllm_config.model_config.max_model_len
+        return int(limit) - 1 - len(self._render(request))
 
     def force(self, requests: Iterable[ScoreRequest]) -> Iterator[TokenScores | None]:
         """Keep the engine's queue full and yield scores as they finish."""

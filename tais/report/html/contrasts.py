@@ -14,8 +14,10 @@ from tais.report.wording import (
     ROLES,
     change,
     contrast_name,
+    cut_words,
     endpoint_name,
     interval_words,
+    invalid_words,
     margin_words,
     number,
     p_value,
@@ -43,6 +45,7 @@ ENDPOINT_COLUMNS = (
     "null of |h|",
     "p (McNemar)",
     "invalid",
+    "cut off",
     "shown able to fail by",
 )
 
@@ -129,7 +132,8 @@ def _endpoint(e: EndpointReport, one_sided: bool) -> EndpointView:
             p_value(e.mcnemar_p),
             "" if e.adjusted_p is None else f"adjusted, exact: {p_value(e.adjusted_p)}",
         ),
-        Cell(f"{e.invalid:,}"),
+        Cell(invalid_words(e)),
+        Cell(cut_words(e)),
         _shown(e),
     )
     return EndpointView(one_line(endpoint_name(e)), e.verdict, cells, e.reasons, detail_rows(e.details))

@@ -28,6 +28,7 @@ from tais.report.tables.cost import cost_tables
 from tais.report.tables.people import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
 from tais.report.tables.scorers import scorer_tables
 from tais.report.tables.sweep import sweep_tables
+from tais.report.tables.treatment import treatment_tables
 from tais.report.wording import screens_first
 from tais.verdict.report import AdjudicationReport, Report, Verdict
 
@@ -43,6 +44,7 @@ _SECTIONS = {
     "figures": "Figures",
     "sweep": "Sweep",
     "contrasts": "Contrasts",
+    "drafts": "Drafts",
     "audit": "Audit",
     "scorers": "Scorers and judges",
     "items": "Items",
@@ -102,11 +104,13 @@ def _views(report: Report) -> dict[str, object]:
     ]
     opinions = scorer_tables(report)
     audits = audit_tables(report)
+    drafts = treatment_tables(report)
     costs = cost_tables(report)
     sweeps = sweep_tables(report)
     may_lack = (
         ("figures", plots),
         ("sweep", sweeps),
+        ("drafts", drafts),
         ("audit", audits),
         ("scorers", opinions),
         ("people", report.adjudication),
@@ -122,6 +126,7 @@ def _views(report: Report) -> dict[str, object]:
         "sections": [(key, title) for key, title in _SECTIONS.items() if key not in absent],
         "contrasts": contrast_views(report),
         "endpoint_columns": ENDPOINT_COLUMNS,
+        "drafts": drafts,
         "audits": audits,
         "sweeps": sweeps,
         "categories": category_tables(report),

@@ -47,7 +47,16 @@ def audit_tables(report: Report) -> list[WordTable]:
         ),
         WordTable(
             "Answers with a token that is not the target's",
-            ("contrast", "battery", "answers", "with such a token", "share at most"),
+            (
+                "contrast",
+                "battery",
+                "answers",
+                "with such a token",
+                "not scored to their end",
+                "planned out",
+                "share at most",
+                "margin",
+            ),
             tuple(_bounds(report)),
         ),
         WordTable(
@@ -151,7 +160,10 @@ def _bounds(report: Report) -> Iterator[tuple[str, ...]]:
                 _said(battery.battery),
                 _count(battery.items),
                 _count(battery.items_beyond),
+                _count(battery.unscored),
+                _count(battery.planned_out),
                 percent(battery.bound, 2),
+                percent(battery.margin, 2),
             )
 
 

@@ -73,7 +73,9 @@ _TREATMENT: Mapping[str, Code] = {
 }
 
 _AUDIT: Mapping[str, Code] = {
-    "structural_divergence": _Fails("A token that the target would not have chosen.", _TOKENS),
+    "structural_divergence": _Fails(
+        "A token that the target would not have chosen, or another length.", _TOKENS
+    ),
     "law_drift": _Fails("Misses add up beyond every honest control.", _TOKENS),
     "law_excludes_tokens": _Fails("Sampled tokens are impossible under the target's law.", _TOKENS),
     "law_not_followed": _Fails("Sampled tokens drift from the target's law.", _TOKENS),
@@ -96,7 +98,10 @@ _AUDIT: Mapping[str, Code] = {
     "divergences_unexplained": _Blocks(
         "Divergences have no known cause, which caps a claim to be lossless.", "Audit them: audit: true"
     ),
-    "divergences_left_out": _Note("More divergences than were looked at.", ""),
+    "divergences_left_out": _Blocks(
+        "More divergences than were looked at, which caps a claim to be lossless.",
+        "Say lossless: false, or ask fewer items",
+    ),
     "audit_incomplete": _Note("Not everything could be scored.", "Read why in the message"),
     "conformance": _Note("How many tokens score best under the reference stack.", ""),
     "draft_pull": _Note("How many diverging tokens are the draft's own choice.", ""),

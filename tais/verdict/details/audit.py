@@ -53,8 +53,14 @@ class AuditedBattery(Lenient):
 
     battery: str | None = None
     items: int = 0
+    """With a scored answer; without the reference's own answers: distinct prompts planned."""
     items_beyond: int = 0
+    unscored: int = 0
+    """Of those planned: not scored to their end."""
+    planned_out: int = 0
+    margin: Number | None = None
     bound: Number | None = None
+    """Of the share that is beyond or unscored."""
 
 
 class DivergingToken(Lenient):

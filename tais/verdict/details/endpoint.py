@@ -24,10 +24,11 @@ __all__ = [
 
 
 class Unmatched(Lenient):
-    """Rows that only one arm has."""
+    """Rows that only one arm has, or that were asked and neither has."""
 
     reference_only: int = 0
     candidate_only: int = 0
+    unanswered: int = 0
 
 
 class Invalid(Lenient):
