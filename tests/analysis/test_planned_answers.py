@@ -46,7 +46,7 @@ def closed(made: FakeTeacher, answer: Sequence[int], sampling: Sampling) -> tupl
 
 
 def beyond(scores: TokenScores) -> list[int]:
-    return np.flatnonzero(scores.top_scores[:, 0] - scores.given > BAND).tolist()
+    return [int(place) for place in np.flatnonzero(scores.top_scores[:, 0] - scores.given > BAND)]
 
 
 def test_an_end_that_is_missing_is_put_behind_the_answer_and_scored() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from pydantic import JsonValue
 
 from tais.common.parts import differing_part, read_parts, render_parts
 
@@ -15,7 +16,7 @@ def test_an_answer_without_parts_has_none() -> None:
 
 
 def test_ids_of_calls_say_nothing_and_arguments_stay_as_written() -> None:
-    calls = [
+    calls: list[dict[str, JsonValue]] = [
         {"id": name, "index": 0, "type": "function", "function": {"arguments": '{"a": 1}'}} for name in "xy"
     ]
     first, second = (render_parts({"tool_calls": [call]}) for call in calls)
@@ -36,9 +37,9 @@ def test_ids_of_calls_say_nothing_and_arguments_stay_as_written() -> None:
         ({"reasoning": "r"}, "tool_calls"),
     ],
 )
-def test_the_first_part_that_differs_is_named(candidate: dict[str, object], part: str | None) -> None:
+def test_the_first_part_that_differs_is_named(candidate: dict[str, JsonValue], part: str | None) -> None:
     reference = render_parts({"tool_calls": [{"name": "a"}], "reasoning": "r"})
-    found = differing_part(reference, render_parts(candidate))  # type: ignore[arg-type]
+    found = differing_part(reference, render_parts(candidate))
     assert (None if found is None else found[0]) == part
 
 

@@ -11,9 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tais.common.parts import read_parts
 from tais.engines.base import EngineRefusal, ServerFailure
-from tais.engines.openai.answers import read_answer, read_echo, read_message, read_prompt_scores
+from tais.engines.openai.answers import read_answer, read_echo, read_prompt_scores
 from tais.engines.openai.dialect import longest, read_counters
 from tais.engines.openai.engine import OpenaiEngine
 from tais.engines.openai.http import Malformed, _retry_after, api_root
@@ -280,52 +279,6 @@ def test_a_model_that_the_server_does_not_know_is_refused() -> None:
         other = arm(server).model_copy(update={"model": "served/nodel"})
         with pytest.raises(EngineRefusal, match="it knows served/model"):
             OpenaiEngine().start(other)
-
-
-@pytest.mark.parametrize(
-    ("message", "text", "parts"),
-    [
-        ({"content": "hi"}, "hi", {}),
-        ({"content": None}, "", {}),
-        ({}, "", {}),
-        ({"content": None, "refusal": "no"}, "", {"refusal": "no"}),
-        ({"content": "a", "reasoning_content": "why"}, "a", {"reasoning": "why"}),
-        ({"content": "a", "reasoning": "why"}, "a", {"reasoning": "why"}),
-        (
-            {
-                "content": [
-                    {"type": "text", "text": "a"},
-                    {"type": "text", "text": "b"},
-                    {"type": "refusal", "refusal": "c"},
-                ]
-            },
-            "ab",
-            {"refusal": "c"},
-        ),
-        (
-            {"content": [{"type": "image_url", "image_url": "x"}]},
-            "",
-            {"content_parts": [{"type": "image_url", "image_url": "x"}]},
-        ),
-        (
-            {"content": None, "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]},
-            "",
-            {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]},
-        ),
-    ],
-)
-def test_all_that_a_message_says_is_the_answer(
-    message: dict[str, Any], text: str, parts: dict[str, Any]
-) -> None:
-    told, rendered = read_message(message)
-    assert told == text
-    assert read_parts(rendered) == parts
-
-
-@pytest.mark.parametrize("content", [5, {"text": "a"}, [5]])
-def test_a_content_of_another_kind_is_no_answer(content: object) -> None:
-    with pytest.raises(Malformed, match="no text"):
-        read_message({"content": content})
 
 
 def test_nobody_at_the_address_is_said_so() -> None:
