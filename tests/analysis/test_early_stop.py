@@ -77,7 +77,11 @@ def test_identical_arms_stop_early_with_a_pass(early: Screen, tais: Tais) -> Non
         "kind": "obrien_fleming",
         "looks": 3,
         "arms": ["spec"],
-        "batteries": {"mine": {"clusters": [60, 120, 180], "early": True}},
+        # Counts of each stratum, and the endpoints that a fail at a look is weighed among.
+        "batteries": {
+            "mine": {"clusters": [60, 120, 180], "early": True, "strata": {"refuse": [60, 120, 180]}}
+        },
+        "endpoints": 1,
     }
     [contrast] = report["contrasts"]
     found = contrast["details"]["sequential"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tais.rundir.items import Items, StoredItem, write_rows
-from tais.rundir.looks import LookPlan, counts_within, look_numbers, planned_counts
+from tais.rundir.looks import LookPlan, Stratum, counts_within, look_numbers, planned_counts
 
 EXPECTS = ["refuse"] * 12 + ["answer"] * 40
 
@@ -38,7 +38,7 @@ def test_items_know_their_stratum_and_their_category(items: Items) -> None:
 
 def test_each_stratum_brings_its_planned_share_to_every_look(items: Items) -> None:
     planned = {"refuse": planned_counts(6, 4), "answer": planned_counts(40, 4)}
-    by_stratum = {("mine", name): counts for name, counts in planned.items()}
+    by_stratum: dict[Stratum, tuple[int, ...]] = {("mine", name): counts for name, counts in planned.items()}
     plan = LookPlan("pocock", 4, ("spec",), by_stratum, {"mine": True}, 7)
     numbers = look_numbers(plan, items)
     own = items.of("mine", split=True)
