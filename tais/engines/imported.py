@@ -10,7 +10,7 @@ from tais.engines.base import EngineRefusal
 from tais.engines.imported_outputs import ImportedOutput, read_outputs
 from tais.manifest.model import Arm, Sampling
 from tais.records import Counters, Request, Sample, SampleKey
-from tais.rundir.probes import is_probe
+from tais.manifest.probe_names import is_probe
 
 __all__ = ["ImportEngine"]
 

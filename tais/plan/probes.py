@@ -18,7 +18,7 @@ from tais.manifest.model import Manifest, Role
 from tais.records import Message
 from tais.rundir.items import StoredItem, write_rows
 from tais.rundir.lock_model import LockedProbes
-from tais.rundir.probes import PROBE_BATTERY, PROBE_PREFIX, Polarity
+from tais.manifest.probe_names import PROBE_BATTERY, PROBE_PREFIX, Polarity
 
 if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery

@@ -16,7 +16,7 @@ from tais.common.models import Frozen, Open
 from tais.manifest.expanded_sweep import Swept
 from tais.manifest.model import NAME, Role, Rules, Sampling
 from tais.manifest.rules_version import FIRST_RULES, RULES_VERSION
-from tais.rundir.probes import Polarity
+from tais.manifest.probe_names import Polarity
 
 __all__ = [
     "BatteryLooks",

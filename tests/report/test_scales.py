@@ -28,9 +28,8 @@ RATIO = TostReport(
 
 def judged_by_ratio(**changes: Any) -> EndpointReport:
     """Unsafe rates of 4 % and 4.2 %: their ratio is 1.05."""
-    return endpoint(
-        **{"reference_rate": 0.96, "candidate_rate": 0.958, "difference": -0.002, "tost": RATIO} | changes
-    )
+    rates: dict[str, Any] = {"reference_rate": 0.96, "candidate_rate": 0.958, "difference": -0.002}
+    return endpoint(**{**rates, "tost": RATIO, **changes})
 
 
 def one(found: EndpointReport) -> Report:

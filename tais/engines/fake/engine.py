@@ -16,7 +16,7 @@ from tais.common.parts import render_parts
 from tais.engines.base import EngineRefusal, PlantedFault
 from tais.manifest.model import Arm, Sampling
 from tais.records import Counters, Request, Sample
-from tais.rundir.probes import is_probe, probe_expectation
+from tais.manifest.probe_names import is_probe, probe_expectation
 
 __all__ = ["FakeEngine"]
 
