@@ -112,7 +112,7 @@ def test_the_decision_writes_the_scale() -> None:
 
 
 def test_an_open_ratio_names_the_items_that_decide() -> None:
-    made = decide(screen(evidence(counts(960, 8, 8, 24)), margin_scale="risk_ratio", margin=0.25))
+    made = decide(screen(evidence(counts(956, 12, 12, 20)), margin_scale="risk_ratio", margin=0.25))
     why = next(r for r in made.contrasts[0].endpoints[0].reasons if r.code == "interval_crosses_margin")
     few, many = why.values["needed_80"], why.values["needed_90"]
     assert isinstance(few, int)
