@@ -9,8 +9,8 @@ from tais.common.files import sha256_file
 from tais.engines.base import EngineRefusal
 from tais.engines.imported_outputs import ImportedOutput, read_outputs
 from tais.manifest.model import Arm, Sampling
+from tais.manifest.reserved import is_probe
 from tais.records import Counters, Request, Sample, SampleKey
-from tais.rundir.probes import is_probe
 
 __all__ = ["ImportEngine"]
 

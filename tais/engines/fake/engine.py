@@ -15,8 +15,8 @@ from pathlib import Path
 from tais.common.parts import render_parts
 from tais.engines.base import EngineRefusal, PlantedFault
 from tais.manifest.model import Arm, Sampling
+from tais.manifest.reserved import is_probe, probe_expectation
 from tais.records import Counters, Request, Sample
-from tais.rundir.probes import is_probe, probe_expectation
 
 __all__ = ["FakeEngine"]
 
