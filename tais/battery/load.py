@@ -19,7 +19,7 @@ from tais.common.document import dotted
 from tais.common.template import MissingColumn, as_text, check_template, lookup
 from tais.errors import ManifestError, MissingData, Place
 from tais.manifest.model import BatteryRef
-from tais.manifest.probe_names import is_probe
+from tais.manifest.reserved import is_probe
 from tais.records import Message
 from tais.scorers import ScorerBase, find_scorer, scorer_label, scorer_spec
 from tais.scorers.base import BadExpect

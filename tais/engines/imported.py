@@ -9,7 +9,7 @@ from tais.common.files import sha256_file
 from tais.engines.base import EngineRefusal
 from tais.engines.imported_outputs import ImportedOutput, read_outputs
 from tais.manifest.model import Arm, Sampling
-from tais.manifest.probe_names import is_probe
+from tais.manifest.reserved import is_probe
 from tais.records import Counters, Request, Sample, SampleKey
 
 __all__ = ["ImportEngine"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tais.common.files import json_digest, store_error, write_atomic
 from tais.manifest.model import Manifest, Role
-from tais.manifest.probe_names import PROBE_BATTERY, PROBE_PREFIX, Polarity
+from tais.manifest.reserved import PROBE_BATTERY, PROBE_PREFIX, Polarity
 from tais.records import Message
 from tais.rundir.items import StoredItem, write_rows
 from tais.rundir.lock_model import LockedProbes

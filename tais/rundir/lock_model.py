@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, JsonValue, StringConstraints, model_valid
 from tais.common.models import Frozen, Open
 from tais.manifest.expanded_sweep import Swept
 from tais.manifest.model import NAME, Role, Rules, Sampling
-from tais.manifest.probe_names import Polarity
+from tais.manifest.reserved import Polarity
 from tais.manifest.rules_version import FIRST_RULES, RULES_VERSION
 
 __all__ = [

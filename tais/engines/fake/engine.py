@@ -15,7 +15,7 @@ from pathlib import Path
 from tais.common.parts import render_parts
 from tais.engines.base import EngineRefusal, PlantedFault
 from tais.manifest.model import Arm, Sampling
-from tais.manifest.probe_names import is_probe, probe_expectation
+from tais.manifest.reserved import is_probe, probe_expectation
 from tais.records import Counters, Request, Sample
 
 __all__ = ["FakeEngine"]
