@@ -43,8 +43,8 @@ def test_a_name_never_breaks_its_table() -> None:
     text = render_markdown(report(contrast(endpoints=(endpoint("a|b\n| c"),))))
     rows = [line for line in text.splitlines() if line.startswith("| spec |")]
     assert len(rows) == 1
-    # Ten columns, the last of which says what shows the endpoint able to fail.
-    assert len(re.findall(r"(?<!\\)\|", rows[0])) == 11
+    # Twelve columns, among them invalid and cut answers and what shows the endpoint able to fail.
+    assert len(re.findall(r"(?<!\\)\|", rows[0])) == 13
 
 
 @settings(deadline=None, max_examples=50)
