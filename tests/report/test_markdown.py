@@ -43,11 +43,7 @@ def test_a_name_never_breaks_its_table() -> None:
     text = render_markdown(report(contrast(endpoints=(endpoint("a|b\n| c"),))))
     rows = [line for line in text.splitlines() if line.startswith("| spec |")]
     assert len(rows) == 1
-<<<<<<< HEAD
-    # Twelve columns, the last of which says what shows the endpoint able to fail.
-=======
     # Twelve columns, among them invalid and cut answers and what shows the endpoint able to fail.
->>>>>>> p4
     assert len(re.findall(r"(?<!\\)\|", rows[0])) == 13
 
 
