@@ -52,6 +52,7 @@ def looked(
 
 
 def judged(*endpoints: EndpointEvidence, **rules: Any) -> Report:
+    """Decide one contrast. It may pass; the screen cannot, as nothing shows its endpoints able to fail."""
     own = Rules(**({"h_cutoff": 1.0} | rules))
     return decide(ScreenEvidence("s", own, (contrast(*endpoints, tokens_per_answer=10.0),)))
 
@@ -68,7 +69,7 @@ def test_no_flips_pass_at_the_first_look_that_can() -> None:
     """0.94^60 = 0.024 is above the level of look 1 (0.0007), 0.94^120 = 0.0006 below 0.016 of look 2."""
     report = judged(looked({}, stop=2))
     found = own(report)
-    assert report.verdict is Verdict.passed
+    assert report.contrasts[0].verdict is Verdict.passed
     assert (found.n, found.clusters) == (120, 120)
     assert codes(found) == ["equivalent"]
     assert found.tost is not None
@@ -105,7 +106,7 @@ def test_a_better_candidate_passes_where_only_worse_counts() -> None:
     better = looked(dict.fromkeys(range(0, 60, 2), 1.0), stop=1)
     assert judged(better).verdict is Verdict.failed
     report = judged(better, hypothesis="non_inferiority")
-    assert report.verdict is Verdict.passed
+    assert report.contrasts[0].verdict is Verdict.passed
     assert codes(own(report)) == ["not_inferior"]
 
 
@@ -133,7 +134,7 @@ def test_what_another_endpoint_stopped_is_undecided() -> None:
 def test_an_endpoint_that_is_seen_at_the_end_alone_forbids_an_early_pass() -> None:
     quick, hidden = looked({}), looked({}, battery="judged", early=False)
     report = judged(quick, hidden)
-    assert report.verdict is Verdict.passed
+    assert report.contrasts[0].verdict is Verdict.passed
     assert [e.n for e in report.contrasts[0].endpoints] == [120, 180]
     assert own(report, 1).tost is not None
     assert own(report, 1).tost.alpha == 0.05  # type: ignore[union-attr]
