@@ -13,7 +13,7 @@ from tais.stats.paired import PairedTable
 from tais.stats.sequential import Boundary, Look
 from tais.verdict.details import detail
 from tais.verdict.details.contrast import ContrastLooks
-from tais.verdict.details.endpoint import EndpointLooks
+from tais.verdict.details.endpoint import EndpointLooks, Unmatched
 from tais.verdict.early_stop import rule_at, up_to
 from tais.verdict.evidence import EndpointEvidence, LookEvidence, ScreenEvidence
 from tais.verdict.report import EndpointReport, Report, Verdict
@@ -90,7 +90,8 @@ def test_no_flips_pass_at_the_first_look_that_can() -> None:
     assert "stopped_early" in codes(report.contrasts[0], "note")
     # What was not asked is not missing.
     assert "unmatched_items" not in codes(found) + codes(found, "note")
-    assert found.details["unmatched"] == {"reference_only": 0, "candidate_only": 0}
+    unmatched = detail(found, Unmatched)
+    assert unmatched == Unmatched(reference_only=0, candidate_only=0, unanswered=0)
 
 
 def test_a_candidate_that_is_worse_fails_early() -> None:
