@@ -165,6 +165,6 @@ def plan(
     floor = zero_discordance_floor(rules.margin, rules.alpha, exact=rules.exact)
     print_outlook(outlook(planned, last_run(out / planned.manifest.name)), floor)
     if probes is not None:
-        save_probes(planned, probes, say)
+        save_probes(planned.lock, probes, say)
     found = rates_for(planned, out, rates, say if calibrate else None, calibrate_items)
     print_cost(planned, found, workers, shards)

@@ -18,11 +18,10 @@ from tais.manifest.model import Manifest, Role
 from tais.manifest.reserved import PROBE_BATTERY, PROBE_PREFIX, Polarity
 from tais.records import Message
 from tais.rundir.items import StoredItem, write_rows
-from tais.rundir.lock_model import LockedProbes
+from tais.rundir.lock_model import Lock, LockedProbes
 
 if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery
-    from tais.plan.plan import Plan
 
 __all__ = ["PROBES", "plan_probes", "probe_items", "save_probes", "write_probes"]
 
@@ -102,14 +101,14 @@ def write_probes(path: Path, expect: Polarity) -> None:
     write_rows(path, [probe_items(expect)])
 
 
-def save_probes(plan: Plan, path: Path, note: Callable[[str], None]) -> None:
+def save_probes(lock: Lock, path: Path, note: Callable[[str], None]) -> None:
     """Write the questions as JSON lines, for stacks that TAIS cannot ask.
 
     Their answers go into the file of the import arm, each with the id of its question.
 
     Parameters
     ----------
-    plan
+    lock
         Whose references are asked.
     path
         Where to.
@@ -121,7 +120,7 @@ def save_probes(plan: Plan, path: Path, note: Callable[[str], None]) -> None:
     StoreError
         When the file cannot be written.
     """
-    probes = plan.lock.probes
+    probes = lock.probes
     if probes is None:
         note("no probes: the batteries hold both kinds of items, or none that are refused or answered")
         return
