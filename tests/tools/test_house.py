@@ -83,3 +83,14 @@ def test_without_a_contract_nothing_runs_up(tmp_path: Path) -> None:
 def test_floors_are_the_longest_chain() -> None:
     assert house.floors(house.graph([("a", "b"), ("b", "c"), ("a", "c"), ("d", "c")])) == 3
     assert house.floors(house.graph([("a", "b"), ("b", "a"), ("b", "c")])) == 2
+
+
+def test_this_house_has_no_circle_no_way_back_up_and_few_any() -> None:
+    found = house.house(ROOT)
+    assert (found["circles of modules"], found["rooms in circles"], found["imports that run back up"]) == (
+        0,
+        0,
+        0,
+    )
+    assert found["files over 450 lines"] == 0
+    assert float(found["Any per 1,000 lines"] or 99) <= 5
