@@ -61,8 +61,11 @@ def test_the_policy_of_the_page_is_one_that_the_gate_takes(tmp_path: Path) -> No
     assert rules.rules_version == RULES_VERSION
     run = verify_run(copy_run(tmp_path), [trusted_key()])
     ended = datetime.fromisoformat(str(run.report.facts.run.ended))
-    # The stored run was decided when the verdict rules had no version yet; nothing else is held against it.
-    assert [o.code for o in judge(run, rules, ended + timedelta(days=1))] == ["rules_version"]
+    # The stored run was decided when the verdict rules had no version, and endpoints no stratum that this
+    # policy could name; nothing else is held against it.
+    found = judge(run, rules, ended + timedelta(days=1))
+    assert [o.code for o in found] == ["rules_version", "battery_missing"]
+    assert "mine/refuse" in found[1].message
 
 
 def test_the_page_names_every_key_of_a_policy() -> None:
