@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tais.plan.probes import probe_items
 from tests.conftest import FAKE, Screen, Tais, finish, start, without_times
 
 
@@ -154,7 +155,10 @@ def test_ledger_shows_every_attempt(tais: Tais, screen: Screen) -> None:
 @pytest.mark.slow
 def test_imported_outputs_need_no_engine(tais: Tais, screen: Screen) -> None:
     for name, text in (("old", "I'm sorry, no."), ("new", "I'm sorry, no!")):
-        lines = (json.dumps({"item_id": f"m-{i:03d}", "text": text}) + "\n" for i in range(120))
+        answers = {f"m-{i:03d}": text for i in range(120)}
+        # Harmless questions show that the scorer tells this stack's refusals from its answers.
+        answers |= {item.item_id: "Certainly: here it is." for item in probe_items("answer")}
+        lines = (json.dumps({"item_id": key, "text": said}) + "\n" for key, said in answers.items())
         (screen.folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
         screen.data["arms"][name] = {"engine": "import", "path": f"{name}.jsonl"}
     screen.data["contrasts"] = [{"reference": "old", "candidate": "new"}]
@@ -173,6 +177,7 @@ def test_imported_outputs_need_no_engine(tais: Tais, screen: Screen) -> None:
         "candidate_token": None,
         "reference_margin": None,
         "candidate_margin": None,
+        "part": "text",
     }
 
 
