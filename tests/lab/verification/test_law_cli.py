@@ -9,11 +9,11 @@ import pytest
 
 from tests.conftest import Tais
 
-OWN = '''
-import random
-
 # Importing torch takes longer than a unit test may; `make lab` and CI run the file.
 pytestmark = pytest.mark.slow
+
+OWN = '''
+import random
 
 def token(draft, rng):
     """The shipped rule, written by a user."""
