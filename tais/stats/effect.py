@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tais.stats.paired import PairedTable, restricted_rates, tango_interval
-from tais.stats.proportions import Bounds, FloatArray
+from tais.stats.proportions import Bounds, FloatArray, wilson
 
 __all__ = ["cohens_d", "cohens_h", "cohens_h_interval"]
 
@@ -57,14 +57,27 @@ def cohens_h_interval(
 
     Notes
     -----
-    Each bound of the score interval of the difference is mapped through the arcsine at the rates that
-    are most likely under that difference, so the interval and the score test agree about zero. With
-    all n outcomes equal to 1 and no discordance the bounds are +/- 2 asin(sqrt(z^2 / (n + z^2))).
-    The concordant cells are taken at their restricted estimate, so coverage is nominal away from the
-    ceiling and conservative at it.
+    Each bound of the score interval of the difference is mapped through the arcsine at the base rate that
+    takes it farthest out: the one most likely under that difference, the ends of the base rate's Wilson
+    interval at the same confidence, and the rate at which h is smallest, if that lies between them. Mapped at
+    the most likely rate alone, a rate seen as 1 is taken for exactly 1, where h is steepest: at a true h of
+    -0.1, a rate of 0.999 and n = 1000 the interval is then wholly beyond 0.1 in 20 % of screens.
+
+    With all n outcomes equal to 1 and no discordance the bounds are at least 2 asin(sqrt(z^2 / (n + z^2))).
+    Coverage is nominal about a rate of 0.5 and conservative towards 0 and 1.
     """
     lower, upper = tango_interval(table, confidence) if difference is None else difference
-    return cohens_h(*restricted_rates(table, lower)), cohens_h(*restricted_rates(table, upper))
+    n = table.n
+    rates = wilson(table.reference_rate * n, n, confidence)
+    return _effects(table, lower, rates).min(axis=0), _effects(table, upper, rates).max(axis=0)
+
+
+def _effects(table: PairedTable, difference: FloatArray, rates: Bounds) -> FloatArray:
+    """Return h of one difference at each base rate that may be the true one, stacked in front."""
+    flattest = np.clip((1 - difference) / 2, *rates)
+    bases = np.stack(np.broadcast_arrays(*rates, flattest, restricted_rates(table, difference)[0]))
+    bases = np.clip(bases, np.maximum(-difference, 0), np.minimum(1 - difference, 1))
+    return cohens_h(bases, bases + difference)
 
 
 def cohens_d(differences: FloatArray) -> float | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tais.stats.cluster_table import Folded
 from tais.stats.null import CalibratedNull
 from tais.stats.paired import PairedTable, mcnemar
+from tais.stats.paired_means import Moments
 from tais.stats.ratio import difference_margin
 from tais.stats.regions import Setting, mean_regions
 from tais.stats.tidy import percent, points
@@ -122,11 +123,11 @@ def block_invalid(report: EndpointReport, n: int, most: float) -> EndpointReport
 
 
 def _survives(endpoint: EndpointEvidence, folded: Folded, setting: Setting, missing: int) -> bool:
-    if endpoint.kind == "continuous":
-        d = folded.difference
-        total = d.sum() + np.array([-missing, missing], np.float64)
-        squares = np.full(2, (d**2).sum() + missing)
-        return bool(np.all(mean_regions(total, squares, len(d) + missing, setting)[0]))
+    if not (setting.ratio or folded.whole):
+        d, one = folded.difference, np.array([-missing, missing], np.float64)
+        sums = (d.sum() + one, np.full(2, (d**2).sum() + missing), (d**3).sum() + one)
+        moments = Moments.of_sums(len(d) + missing, *sums)
+        return bool(np.all(mean_regions(moments, setting)[0]))
     both, down, up, neither = (float(x) for x in folded.table.cells())
     worst = PairedTable(both, np.array([down + missing, down]), np.array([up, up + missing]), neither)
     return bool(np.all(setting.test(worst).equivalent))

@@ -517,7 +517,7 @@ def test_wrapped_variants_of_one_request_are_one_cluster() -> None:
 # Scores.
 
 
-def test_scores_are_judged_by_the_paired_t_test() -> None:
+def test_scores_are_judged_by_the_score_test_of_their_mean() -> None:
     random = np.random.RandomState(0)
     reference = random.beta(8, 2, 400)
     candidate = np.clip(reference + random.normal(0, 0.02, 400), 0, 1)
@@ -527,7 +527,7 @@ def test_scores_are_judged_by_the_paired_t_test() -> None:
     assert result.table is None
     assert result.cohens_h is None
     assert result.tost is not None
-    assert result.tost.method == "paired-t"
+    assert result.tost.method == "cluster-score"
     bootstrap = detail(result, Bootstrap)
     assert bootstrap is not None
     assert bootstrap.method == "bca"
