@@ -81,7 +81,7 @@ def _pool(parts: list[EndpointEvidence], alpha: float) -> Discordance:
 
 
 def _mean_square(parts: list[EndpointEvidence], codes: NDArray[np.int64]) -> float:
-    """Sum the mean square difference of the clusters, each A/A by itself: averaging them first would hide noise."""
+    """Sum the mean squares of the clusters, each A/A by itself: averaged first, noise would hide."""
     total, times, start = np.zeros(codes.max() + 1), np.zeros(codes.max() + 1), 0
     for e in parts:
         own = codes[start : start + len(e.reference)]

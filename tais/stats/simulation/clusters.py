@@ -69,7 +69,7 @@ def _differences(
     if world == "whole prompts":
         return -(random.random_sample(shape) < loss).astype(np.float64)
     if world == "half of them":
-        return -(random.random_sample(shape) < 2 * loss) * random.binomial(rows, 0.5, shape) / rows
+        return (random.random_sample(shape) < 2 * loss) * -random.binomial(rows, 0.5, shape) / rows
     if world == "rows":
         return np.asarray(-random.binomial(rows, loss, shape) / rows)
     if world == "rates":
