@@ -24,6 +24,7 @@ from tais.verdict.details.audit import (
     Uniformity,
 )
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
+from tais.verdict.leak_bound import weigh_leak_bound
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
 
@@ -62,8 +63,12 @@ def weigh_law(contrast: ContrastEvidence, rules: Rules) -> Iterator[Weighed]:
         if contrast.lossless:
             message = "whether the tokens follow the target's law was not tested: audit: true does it"
             yield Verdict.passed, note("law_not_tested", message)
+        if contrast.evidence == "teacher_forced":
+            yield weigh_leak_bound(contrast, rules)
         return
     yield _verdict(contrast, law, rules)
+    if contrast.evidence == "teacher_forced":
+        yield weigh_leak_bound(contrast, rules)
     yield from ((Verdict.passed, found) for found in _notes(law))
 
 

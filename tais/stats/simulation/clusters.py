@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tais.errors import TaisError
 from tais.stats.paired_means import Moments
@@ -52,7 +53,7 @@ def cluster_passes(
         Where there is no such world.
     """
     random = np.random.RandomState(seed)
-    rows = random.randint(1, 2 * repeats, clusters) if unequal else np.full(clusters, repeats)
+    rows = np.asarray(random.randint(1, 2 * repeats, clusters) if unequal else np.full(clusters, repeats))
     z, passed = normal_quantile(1 - 2 * alpha), 0
     for start in range(0, screens, _BLOCK):
         shape = (min(_BLOCK, screens - start), clusters)
@@ -63,19 +64,21 @@ def cluster_passes(
 
 
 def _differences(
-    world: str, rows: FloatArray, loss: float, shape: tuple[int, int], random: np.random.RandomState
+    world: str, rows: NDArray[np.int64], loss: float, shape: tuple[int, int], random: np.random.RandomState
 ) -> FloatArray:
     """Draw cluster means of candidate minus reference, shape (screens, clusters), of mean -loss."""
     if world == "whole prompts":
         return -(random.random_sample(shape) < loss).astype(np.float64)
     if world == "half of them":
-        return (random.random_sample(shape) < 2 * loss) * -random.binomial(rows, 0.5, shape) / rows
+        lost = random.binomial(rows, 0.5, shape).astype(np.float64) / rows
+        return np.where(random.random_sample(shape) < 2 * loss, -lost, 0.0)
     if world == "rows":
         return np.asarray(-random.binomial(rows, loss, shape) / rows)
     if world == "rates":
         # The rate of each prompt lies in [loss, 1], so that all of them can fall by it.
         rate = loss + (1 - loss) * random.beta(4, 1, shape)
-        return (random.binomial(rows, rate - loss) - random.binomial(rows, rate)) / rows
+        fallen = random.binomial(rows, rate - loss).astype(np.float64)
+        return np.asarray((fallen - random.binomial(rows, rate)) / rows)
     if world == "noise and whole prompts":
         sign = np.where(random.random_sample(shape) < 0.5, 1.0, -1.0)
         noise = sign * random.binomial(rows, _NOISE, shape) / rows
