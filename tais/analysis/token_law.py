@@ -106,6 +106,7 @@ def fold_conformance(
         against=against_control(tested, control) if control is not None else None,
         left_out=left_out,
         draft="none" if drafted is None else "greedy" if greedy else "sampled",
+        dtype=engine.dtype or "unknown",
         missing=max(0, planned - tested.samples),
     )
 

@@ -1,4 +1,4 @@
-"""Sampled answers that stand alone pass only within a bound that the manifest sets."""
+"""Sampled tokens: what bounds answers that stand alone, and what an impossible token says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tais.manifest.model import Rules
-from tais.stats.conformance.conformance import Conformance
+from tais.stats.conformance.conformance import Conformance, against_control
 from tais.stats.simulation.conformance import draw, toy_pair
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
 from tais.verdict.report import Reason, Verdict
@@ -43,9 +43,11 @@ def bounded(one: ContrastEvidence, max_leak: float | None = 0.1) -> tuple[Verdic
 def test_tokens_of_the_target_pass_below_the_bound_that_the_manifest_sets() -> None:
     allowed, why = bounded(alone())
     assert allowed is Verdict.passed
-    assert 0 < why.values["bound"] < 0.1
+    bound = why.values["bound"]
+    assert isinstance(bound, float)
+    assert 0 < bound < 0.1
     # 60 tokens an answer: the bound on answers is 60 times as large, and at most all of them.
-    assert why.values["answers_bound"] == pytest.approx(min(1.0, 60 * why.values["bound"]), rel=1e-6)
+    assert why.values["answers_bound"] == pytest.approx(min(1.0, 60 * bound), rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,37 @@ def test_otherwise_sampled_answers_alone_never_pass(
     allowed, why = bounded(one, max_leak)
     assert allowed is Verdict.inconclusive
     assert said in why.message
+
+
+def impossible(candidate: int, control: int | None, dtype: str = "bfloat16") -> tuple[Verdict, Reason] | None:
+    """What so many impossible tokens say, of 10,000 tokens of each arm that follow the law otherwise."""
+    arm = Conformance(seed=0)
+    arm.update(draw(toy_pair(), 10_000, np.random.RandomState(1)))
+    one, own = (replace(arm.result(), impossible=k or 0) for k in (candidate, control))
+    if control is None:
+        law = ConformanceEvidence(one, None, None, 0, "sampled", dtype=dtype)
+    else:
+        law = ConformanceEvidence(one, own, against_control(one, own), 0, "sampled", dtype=dtype)
+    evidence = replace(contrast(lossless=True), conformance=law, greedy=False)
+    found = [w for w in weigh_law(evidence, Rules()) if w[1].code.startswith("law_excludes")]
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (1, 0), (5, 2), (6, 0), (7, 0), (40, 20), (12, 20)])
+def test_impossible_tokens_fail_only_beyond_those_of_the_reference(counts: tuple[int, int]) -> None:
+    """Equal shares of tokens: the candidate's count is binomial(total, 1/2), by scipy's exact test."""
+    from scipy.stats import binomtest
+
+    total = sum(counts)
+    p = binomtest(counts[0], total, 0.5, alternative="greater").pvalue if total else 1.0
+    found = impossible(*counts)
+    assert (found is not None) == (p < 0.01)
+    assert found is None or found[0] is Verdict.failed
+
+
+def test_without_a_control_they_fail_in_float32_and_block_elsewhere() -> None:
+    for dtype, verdict in (("float32", Verdict.failed), ("bfloat16", Verdict.inconclusive)):
+        found = impossible(1, None, dtype)
+        assert found is not None
+        assert found[0] is verdict
+    assert impossible(0, None) is None

@@ -78,6 +78,10 @@ _AUDIT: Mapping[str, Code] = {
     ),
     "law_drift": _Fails("Misses add up beyond every honest control.", _TOKENS),
     "law_excludes_tokens": _Fails("Sampled tokens are impossible under the target's law.", _TOKENS),
+    "law_excludes_some": _Blocks(
+        "Tokens are impossible under the target's law, and no control says how many rounding makes.",
+        "Run the reference, or both in float32",
+    ),
     "law_not_followed": _Fails("Sampled tokens drift from the target's law.", _TOKENS),
     "law_followed": _Note("Sampled tokens follow the target's law as far as they show.", ""),
     "law_not_tested": _Note("Whether sampled tokens follow the target's law was not tested.", "audit: true"),
