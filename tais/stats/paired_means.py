@@ -50,9 +50,10 @@ class Moments:
     def upper(self, z: float) -> FloatArray:
         """Upper bound of the mean where the score statistic reaches -z."""
         n, mean, variance, third = self._arrays()
-        room = np.sqrt(np.where(n > z * z, variance / np.maximum(n - z * z, 1e-12), np.inf))
-        spread = mean + np.maximum(_skew(n, variance, third, z), 0) + z * np.nan_to_num(room, nan=np.inf)
-        return np.asarray(np.minimum(np.maximum(spread, _one_sided_upper(n, mean, z)), 1.0))
+        with np.errstate(divide="ignore"):
+            spread = z * np.sqrt(np.where(n > z * z, variance / np.maximum(n - z * z, 1e-12), 1.0))
+        half = np.maximum(spread + np.maximum(_skew(n, variance, third, z), 0), z * z / (n + z * z))
+        return np.asarray(np.minimum(mean + half, 1.0))
 
     def lower(self, z: float) -> FloatArray:
         """Lower bound of the mean where the score statistic reaches z."""
@@ -70,10 +71,10 @@ class Moments:
         gap = mean + np.maximum(_skew(n, variance, third, z), 0) - margin
         with np.errstate(invalid="ignore"):
             score = np.nan_to_num(gap * np.sqrt(n / (variance + gap**2)), nan=0.0)
-        # Of all means beyond the margin, the one that flips in one direction explain best.
-        x = np.maximum(margin, np.maximum(-mean, 0) / (1 + 2 * np.maximum(-mean, 0)))
-        flips = (mean - x) * np.sqrt(n / (x * (1 - x)))
-        return np.asarray(ndtr(np.where(gap < 0, np.maximum(score, flips), score)))
+        short = np.clip(margin - mean, 0, 1 - 1e-12)
+        return np.asarray(
+            ndtr(np.where(gap < 0, np.maximum(score, -np.sqrt(n * short / (1 - short))), score))
+        )
 
     def _mirrored(self) -> Moments:
         return Moments(self.n, -np.asarray(self.mean), self.variance, -np.asarray(self.third))
@@ -88,18 +89,6 @@ class Moments:
 def _skew(n: FloatArray, variance: FloatArray, third: FloatArray, z: float) -> FloatArray:
     """How far the skewness of the differences moves a bound (Johnson 1978, solved at the bound)."""
     return np.asarray(third * (1 + 2 * z * z) / (6 * n * np.where(variance > 0, variance, np.inf)))
-
-
-def _one_sided_upper(n: FloatArray, mean: FloatArray, z: float) -> FloatArray:
-    """Largest mean that flips in one direction alone, of variance |x| (1 - |x|), leave possible."""
-    size, z2 = np.abs(mean), z * z
-    root = z * np.sqrt(z2 + 4 * n * size * (1 - size))
-    nearer, farther = (2 * n * size + z2 - root), (2 * n * size + z2 + root)
-    # With a mean below 0 the true one may still lie on the other side of it.
-    across = z2 - 4 * n * size * (1 + size)
-    other = np.where(across >= 0, z2 - 2 * n * size + z * np.sqrt(np.maximum(across, 0)), -np.inf)
-    bound = np.where(mean >= 0, farther, np.maximum(-nearer, other))
-    return np.asarray(bound / (2 * (n + z2)))
 
 
 def score_tost(
@@ -126,11 +115,11 @@ def score_tost(
 
     Notes
     -----
-    At a hypothetical mean x the statistic is sqrt(n) (d - x) / sqrt(max(s^2 + (d - x)^2, |x| (1 - |x|))):
-    the variance of the clusters about x, as Obuchowski takes it for clustered pairs, and never less than that
-    of flips in one direction whose rate is x. Without any difference the bounds are therefore the score
-    interval's +/- z^2 / (n + z^2), so fewer than 88 clusters cannot pass at 0.03. A bound is moved outwards,
-    and never inwards, by the skewness of the differences (Johnson).
+    At a hypothetical mean x the statistic is sqrt(n) (d - x) / sqrt(s^2 + (d - x)^2), with the variance of
+    the clusters about x, as Obuchowski takes it for clustered pairs. A bound is moved outwards, and never
+    inwards, by the skewness of the differences (Johnson), and lies no nearer than that of n equal pairs,
+    z^2 / (n + z^2): fewer than 88 clusters cannot pass at 0.03, and rare changes that no cluster shows are
+    allowed for.
 
     Where every cluster changed by -1, 0 or 1 Tango's test is the sharper one. Simulated size at the margin:
     the tables of docs/statistics.md; above alpha only where flips are few and all in one direction.
@@ -176,7 +165,7 @@ def means_to_decide(
 
     Notes
     -----
-    Normal approximation of the mean; the least variance of the test is kept, the skewness is left out.
+    Normal approximation of the mean; the least half-width of the test is kept, the skewness is left out.
     """
     mean, spread = float(differences.mean()), float(np.std(differences))
     distance = -mean if one_sided else abs(mean)
@@ -199,19 +188,17 @@ def means_to_decide(
     return high
 
 
-def _clear(n: int, spread: float, margin: float, alpha: float) -> float:
+def _clear(n: int, spread: float, alpha: float) -> float:
     """How far from the margin a mean must lie to be told from it."""
     z = normal_quantile(1 - 2 * alpha)
-    if n <= z * z:
-        return 2.0
-    return z * max(spread / math.sqrt(n - z * z), math.sqrt(margin * (1 - margin) / n))
+    return max(z * spread / math.sqrt(n - z * z), z * z / (n + z * z)) if n > z * z else 2.0
 
 
 def _passing(n: int, mean: float, spread: float, margin: float, alpha: float, *, one_sided: bool) -> float:
     from scipy.special import ndtr
 
     error = max(spread / math.sqrt(n), 1e-12)
-    clear = _clear(n, spread, margin, alpha)
+    clear = _clear(n, spread, alpha)
     below = float(ndtr((margin + mean - clear) / error))
     above = 1.0 if one_sided else float(ndtr((margin - mean - clear) / error))
     return below + above - 1
@@ -221,7 +208,7 @@ def _failing(n: int, distance: float, spread: float, margin: float, alpha: float
     from scipy.special import ndtr
 
     error = max(spread / math.sqrt(n), 1e-12)
-    beyond = float(ndtr((distance - margin - _clear(n, spread, margin, alpha)) / error))
+    beyond = float(ndtr((distance - margin - _clear(n, spread, alpha)) / error))
     if level >= 1:
         return beyond
     # Signs of n clusters allow no two-sided p below 2^(1 - n).

@@ -93,8 +93,11 @@ def h_size_table() -> str:
     rows = []
     for h in (-0.1, 0.1):
         for n in (100, 300, 1000, 3000):
-            found = (h_size(n, rate, h) for rate in H_RATES)
-            rows.append([f"{h:g}", str(n), *("" if x is None else f"{x:.3f}" for x in found)])
+            cells = []
+            for rate in H_RATES:
+                found = [x for psi in (0.0, 0.01) if (x := h_size(n, rate, h, psi)) is not None]
+                cells.append(f"{max(found):.3f}" if found else "")
+            rows.append([f"{h:g}", str(n), *cells])
     return table(["true h", "n", *(f"p = {rate:g}" for rate in H_RATES)], rows)
 
 
