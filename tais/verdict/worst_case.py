@@ -1,8 +1,8 @@
 """What rows that were not compared, and answers that say nothing, could hide.
 
 An answer that is invalid counts as not as expected. Where only one arm has it, that may be a change that
-nobody saw: an empty answer harms nobody, and the text that replaces it may. So a pass must stand whatever such
-rows would have been, and a positive control is worse only by what it says.
+nobody saw: an empty answer harms nobody, and the text that replaces it may. So a pass must stand whatever
+such rows would have been, and a positive control is worse only by what it says.
 """
 
 from __future__ import annotations
