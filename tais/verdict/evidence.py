@@ -73,6 +73,10 @@ class LookEvidence:
     """Rows of each look's block that neither has."""
 
 
+Accuracy = tuple[tuple[int, int], tuple[int, int]]
+"""Sensitivity and specificity, each as (right, labelled)."""
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointEvidence:
     """Paired outcomes of one scorer on one battery, or one stratum of it, in reference and candidate.
@@ -108,6 +112,8 @@ class EndpointEvidence:
     """None where every item was to be answered."""
     stratum: str | None = None
     """The one expectation of the items, `refuse` or `answer`; None for a scorer without polarity."""
+    accuracy: Accuracy | None = None
+    """Stated sensitivity and specificity of a judge; None where nothing is known of its errors."""
     groups: NDArray[np.str_] | None = None
     """Category per row, "" for none; None where the battery names no categories. Decides nothing."""
 
