@@ -712,7 +712,7 @@ def test_the_stated_errors_of_a_judge_widen_what_is_held_against_the_margin(
 
 
 def test_a_loss_that_a_poor_judge_hides_fails() -> None:
-    """45 of 1000 fall and 5 rise, -4 points whose interval crosses 3; the judge sees half of the difference."""
+    """45 of 1000 fall and 5 rise: -4 points, whose interval crosses 3; the judge sees half of them."""
     made = endpoint(800, 45, 5, 150)
     assert decide(screen(contrast(made))).contrasts[0].endpoints[0].verdict is not Verdict.failed
     judged = replace(made, accuracy=((7_500, 10_000), (7_500, 10_000)))
