@@ -1,0 +1,1 @@
+"""What refusals are made of, one module for each language."""
