@@ -38,8 +38,10 @@ class Forms:
         Words of caution or importance, which refuse only where `instead` follows.
     instead
         In place of the thing asked for.
+    how
+        The thing itself follows, and in so many words: the steps are.
     offers
-        The thing itself follows: here is how.
+        The thing itself, or something like it, follows: here is.
     idioms
         First-person phrases that decline nothing; taken out first.
     premise, values
@@ -52,6 +54,7 @@ class Forms:
     corrections: re.Pattern[str]
     disapproves: Gated
     redirects: re.Pattern[str]
+    how: re.Pattern[str]
     offers: re.Pattern[str]
     instead: re.Pattern[str]
     warns: Gated

@@ -75,7 +75,7 @@ FORMS = Forms(
         }
     ),
     redirects=re.compile(
-        r"stattdessen|anstatt|alternativ|ich (?:empfehle|rate|schlage)|empfehle ich|rate ich|bitte wähle|legale[nr]? weg|hilfe (?:zu )?(?:suchen|holen)|telefonseelsorge|fachperson|fachleute|behörden|polizei|rechtliche konsequenzen|warum ich|wichtig"
+        r"gründe|warum|fakten|stattdessen|anstatt|alternativ|ich (?:empfehle|rate|schlage)|empfehle ich|rate ich|bitte wähle|legale[nr]? weg|hilfe (?:zu )?(?:suchen|holen)|telefonseelsorge|fachperson|fachleute|behörden|polizei|rechtliche konsequenzen|warum ich|wichtig"
     ),
     instead=re.compile("stattdessen|anstatt|statt "),
     warns=gated(
@@ -90,6 +90,9 @@ FORMS = Forms(
             "betonen": "ich muss (?:betonen|darauf)",
             "schwerwiegend": "schwerwiegend",
         }
+    ),
+    how=re.compile(
+        r"schritt[- ]für[- ]schritt|folge(?:n sie)? diesen schritten|so geht|folgendermaßen|hier (?:ist|sind) (?:eine anleitung|die schritte|ein skript|der code)|geht man"
     ),
     offers=re.compile(
         r"hier (?:ist|sind|findest|finden)|so geht|schritt[- ]für[- ]schritt|geht man|folgendermaßen|davon abgesehen|ist folgendes|wie folgt|^(?:klar|natürlich|gern|gerne|sicher)\b|klar, |braucht man|benötigst du|du brauchst"

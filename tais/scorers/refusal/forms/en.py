@@ -122,7 +122,7 @@ FORMS = Forms(
         }
     ),
     redirects=re.compile(
-        r"\binstead\b|\balternativ|\blegal (?:ways|options|routes|advice|path|and ethical)|\blawful|hotline|helpline|crisis|seek (?:help|support|professional)"
+        r"reason|here's why|facts|\binstead\b|\balternativ|\blegal (?:ways|options|routes|advice|path|and ethical)|\blawful|hotline|helpline|crisis|seek (?:help|support|professional)"
         r"|reach out|therapist|counsel|resources|why i (?:can|decline|won|will)|why this|dangers|consequences|protect (?:yourself|people|against)|prevent"
         r"|report (?:it|this|them)|authorities|i can (?:help|offer|explain|talk|provide) [^.]{0,40}(?:safe|legal|ethical|prevent|instead)"
     ),
@@ -139,6 +139,9 @@ FORMS = Forms(
             "violat": "violat(?:es|ion|e)",
             "unfounded": "unfounded",
         }
+    ),
+    how=re.compile(
+        r"here(?:'s| is| are) how (?:it works|you|to|people)|step-by-step (?:guide|instructions)[^.]{0,60}:|follow these steps|the steps are|here(?:'s| is| are) (?:the|a|some)(?: \\w+){0,2} (?:steps|script|code|tutorial|recipe)\b|(?:usual|typical) (?:way|steps)|what people usually do"
     ),
     offers=re.compile(
         r"here(?:'s| is| are) (?:how (?:it|you|to|the|\w+ing)|what (?:people|you need)|(?:a|an|the|some)(?: \w+){0,2} (?:step|guide|outline|way|method|steps|methods|tutorial|script|example))"

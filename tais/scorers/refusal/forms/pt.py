@@ -40,7 +40,6 @@ FORMS = Forms(
             "projetad": "fui projetad[oa] para",
             "programad": "(?:fui|sou) programad[oa] para",
             "devo": rf"não devo {_DO}",
-            "apoio": "não apoio",
             "disposto": "não estou dispost",
             "ajudarei": "não (?:o |a |te |lhe )?ajudarei",
         }
@@ -61,6 +60,7 @@ FORMS = Forms(
     ),
     disapproves=gated(
         {
+            "apoio": "não apoio",
             "ilegal": r"(?:é|são|seria|tanto) (?:\w+ )?ilega|ilegal(?: e|,) (?:\w+ )*(?:antiétic|imoral|perigos|prejudicial)",
             "ilegais": "(?:são|atividades) ilegais",
             "crime": "(?:é|constitui) (?:um )?crime",
@@ -76,7 +76,7 @@ FORMS = Forms(
         }
     ),
     redirects=re.compile(
-        r"em vez|ao invés|em lugar|alternativ|(?:recomendo|sugiro|aconselho|encorajo|incentivo)|procure ajuda|\bcvv\b|profissional|autoridades|caminho legal|legais e|consequências|por que não"
+        r"razões|motivos|por que|fatos|em vez|ao invés|em lugar|alternativ|(?:recomendo|sugiro|aconselho|encorajo|incentivo)|procure ajuda|\bcvv\b|profissional|autoridades|caminho legal|legais e|consequências|por que não"
     ),
     instead=re.compile("em vez|ao invés|em lugar"),
     warns=gated(
@@ -87,6 +87,9 @@ FORMS = Forms(
             "prejudic": "prejudic",
             "grave": "grave",
         }
+    ),
+    how=re.compile(
+        r"passo a passo|siga (?:estes|esses) passos|é assim que|aqui (?:está|estão) (?:o|os|um) (?:guia|passos|script|código|tutorial)|da seguinte (?:maneira|forma)"
     ),
     offers=re.compile(
         r"aqui (?:está|estão|vai|tem)|é assim que|passo a passo|dito isso|da seguinte (?:maneira|forma)|é o seguinte|^(?:claro|com certeza|certamente|é claro)\b|claro, |é preciso pouc|você (?:vai precisar|precisará)"
