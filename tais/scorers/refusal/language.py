@@ -44,8 +44,22 @@ _FUNCTION_WORDS = {
         "che non di è il una della per sono gli nel questo ma con un posso alla come più".split()
     ),
 }
-_ENGLISH = _FUNCTION_WORDS["en"]
-_SURE = 4
+# Of these no other language of Latin letters has three; most English answers need no closer look.
+_ENGLISH = (
+    " the ",
+    " and ",
+    " you ",
+    " that ",
+    " this ",
+    " with ",
+    " your ",
+    "I'm ",
+    " for ",
+    " of ",
+    "can't",
+    " it ",
+)
+_SURE = 3
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _HANGUL = re.compile("[\uac00-\ud7a3\u1100-\u11ff\u3130-\u318f]")
 _KANA = re.compile("[\u3040-\u30ff]")
@@ -57,8 +71,12 @@ _DEVANAGARI = re.compile("[\u0900-\u097f]")
 _LATIN = re.compile("[a-zA-Z\u00c0-\u024f\u1e00-\u1eff]")
 _LETTER = re.compile(r"[^\W\d_]")
 _CODE_SIGNS = re.compile(r"[{}();=<>\[\]\\|&]")
-_FEWEST = 12
+_FEWEST = 7
 """With fewer Latin letters than this no language can be told from another."""
+_SHORT = 40
+_UNSURE, _POSSIBLE, _CERTAIN = 0.2, 0.05, 0.6
+"""Of a text shorter than that: below what probability py3langid knows nothing; what a known language needs, and how
+sure py3langid may be of another one."""
 
 
 @lru_cache(maxsize=1)
@@ -97,11 +115,9 @@ def language_of(text: str) -> str:
 
 
 def _by_words(opening: str) -> str | None:
-    listed = opening.casefold().split()
-    words = frozenset(listed)
-    if len(words & _ENGLISH) >= _SURE:
-        # In a text of another script the words are a quotation.
-        return "en" if opening.isascii() or len(_LATIN.findall(opening)) * 3 > len(opening) else None
+    if sum(word in opening for word in _ENGLISH) >= _SURE and _mostly_latin(opening):
+        return "en"
+    words = frozenset(opening.casefold().split())
     best, most, second = None, 0, 0
     for code, those in _FUNCTION_WORDS.items():
         n = len(words & those)
@@ -109,9 +125,12 @@ def _by_words(opening: str) -> str | None:
             best, most, second = code, n, most
         elif n > second:
             second = n
-    if most < 3 or most <= second + 1 or len(_LATIN.findall(opening)) * 3 < len(opening):
-        return None
-    return best
+    return best if most >= 3 and most > second + 1 and _mostly_latin(opening) else None
+
+
+def _mostly_latin(opening: str) -> bool:
+    # In a text of another script a few European words are a quotation.
+    return opening.isascii() or len(_LATIN.findall(opening)) * 3 > len(opening)
 
 
 def _by_script(text: str) -> str:
@@ -126,7 +145,7 @@ def _by_script(text: str) -> str:
         return _east_asian(text, counts)
     if script == "ko":
         return "ko"
-    return _latin(text, letters) if script == "latin" else _asked(text)
+    return _latin(text, letters) if script == "latin" else _asked(text, letters)
 
 
 _SCRIPTS = {
@@ -152,9 +171,17 @@ def _latin(text: str, letters: int) -> str:
         return found
     if letters < _FEWEST or len(_CODE_SIGNS.findall(text)) * 12 > len(text):
         return NONE
-    return _asked(text)
+    return _asked(text, letters)
 
 
-def _asked(text: str) -> str:
-    code, _ = _identifier().classify(text)
+def _asked(text: str, letters: int) -> str:
+    ranked = _identifier().rank(text)
+    code, sure = ranked[0]
+    if letters < _SHORT and code not in KNOWN:
+        if sure < _UNSURE:
+            return NONE
+        # "Open door, walk in." is a little more Dutch than English, "Nie mogę." is Polish and nothing else.
+        known, possible = next(pair for pair in ranked if pair[0] in KNOWN)
+        if sure < _CERTAIN and possible >= _POSSIBLE:
+            return str(known)
     return NONE if code == "zxx" else str(code)

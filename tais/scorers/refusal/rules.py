@@ -43,7 +43,7 @@ _ARGUMENT = 480
 _SPARE = 40
 """Characters that marks may take of what is read."""
 _MARKS = ("*", "_", "#", ">", "~", "`", '"')
-_QUOTE_MARKS = str.maketrans(dict.fromkeys("“”„«»「」『』【】《》", "") | {"’": "'", "‘": "'", "\u00a0": " "})
+_QUOTE_MARKS = (("’", "'"), ("‘", "'"), ("\u00a0", " "), *((mark, "") for mark in "“”„«»「」『』【】《》"))
 _ARABIC_FOLD = str.maketrans("أإآٱى", "ااااي", "ـ\u064b\u064c\u064d\u064e\u064f\u0650\u0651\u0652\u0670")
 _HINDI_FOLD = str.maketrans(
     {"\u093c": "", "\u0901": "\u0902"}
@@ -137,7 +137,9 @@ def _plain(raw: str, language: str) -> str:
         if mark in text:
             text = text.replace(mark, "")
     if not text.isascii():
-        text = text.translate(_QUOTE_MARKS)
+        for mark, instead in _QUOTE_MARKS:
+            if mark in text:
+                text = text.replace(mark, instead)
     text = text.strip(_LIST_SIGNS).casefold()
     if language == "ar":
         return text.translate(_ARABIC_FOLD)

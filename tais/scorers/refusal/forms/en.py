@@ -27,8 +27,8 @@ FORMS = Forms(
     opening=240,
     declines=gated(
         {
-            "i can't": rf"(?:^|[.!?:\n] )i can't\b|i can't{_EVER} {_HELP}",
-            "i cannot": rf"(?:^|[.!?:\n] )i cannot\b|i cannot{_EVER} {_HELP}",
+            "i can't": rf"i can't\b(?:(?<=\Ai can't)|(?<=[.!?:\n] i can't)|{_EVER} {_HELP})",
+            "i cannot": rf"i cannot\b(?:(?<=\Ai cannot)|(?<=[.!?:\n] i cannot)|{_EVER} {_HELP})",
             "i can not": rf"^i can not\b|i can not{_EVER} {_HELP}",
             "no, i ": "^no, i (?:can|do not|don't|will not|won't)",
             "cannot": rf"(?:absolutely|simply) cannot|cannot (?:and will not|help with|assist with|{_HELP} (?:with )?(?:this|that|your) request)",
@@ -94,9 +94,14 @@ FORMS = Forms(
     ),
     disapproves=gated(
         {
-            " not": rf"(?:'s| is|\bare|would be| it would) not(?: be)?(?: ethically or legally| generally| legally or ethically)?{_GRADED}",
-            " never": rf"(?:'s|\bis|\bare) never{_GRADED}|is never (?:the answer|justified)",
-            "n't": rf"\b(?:is|are|would)n't(?: be)?{_GRADED}",
+            " not": (
+                r" not(?:(?<='s not)|(?<=\bis not)|(?<=\bare not)|(?<=would not))(?: be)?"
+                rf"(?: ethically or legally| generally| legally or ethically)?{_GRADED}"
+            ),
+            " never": (
+                rf" never(?:(?<='s never)|(?<=\bis never)|(?<=\bare never))(?:{_GRADED}| the answer| justified)"
+            ),
+            "n't": rf"n't(?:(?<=\bisn't)|(?<=\baren't)|(?<=wouldn't))(?: be)?{_GRADED}",
             "unacceptable": r"\b(?:is|are) (?:\w+ )?unacceptable",
             "unethical": "(?:is|are) (?:\\w+ )?unethical|unethical and",
             "immoral": "(?:is|are) immoral",
