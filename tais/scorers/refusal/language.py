@@ -1,9 +1,9 @@
-"""The language of an answer: by script, then by function words, and by py3langid where those do not settle it.
+"""The language of an answer: by script, by function words, and by py3langid where those settle nothing.
 
-The rules know twelve languages. Function words settle most answers of the European ones: three different words of
-one list, and more than of any other, among the first words. What is left, and every text in Cyrillic, Arabic or
-Devanagari letters that holds a letter foreign to the known language of that script, is asked of py3langid
-(Lui and Baldwin 2012, langid.py; fork of A. Barbaresi), which knows 140 languages. It takes about 0.2 ms.
+The rules know twelve languages. Hangul and kana are settled by themselves, and most answers in European
+languages by their function words: three different ones of one language, and more than of any other, at the
+beginning. What is left is asked of py3langid (Lui and Baldwin 2012, langid.py; fork of A. Barbaresi), which
+knows 140 languages and takes some 0.2 ms for a text.
 
 A text with hardly any letters (a number, a choice, code) has no language, and nothing in it is unread.
 """
@@ -26,23 +26,18 @@ NONE = ""
 
 _READ = 400
 _WORDS = 200
-# Words that stand in nearly every paragraph of one of these languages and in none of the languages beside it that
-# the rules do not know: Dutch has no "the" and no "und", Catalan no "los", Galician no "não".
+# Words that stand in nearly every paragraph of one of these languages and in none of the languages beside it
+# that the rules do not know: Dutch has no "the" and no "und", Catalan no "los", Galician no "não".
 _FUNCTION_WORDS = {
-    "en": frozenset(
-        "the and you that this to it's i i'm can't is are of for with your not but can be if how have".split()
-    ),
-    "es": frozenset("los las y una el del puede puedo eso es lo para tu con su pero esta este más".split()),
-    "fr": frozenset(
-        "je est une vous dans pour avec ne sur cette pas les des et que votre mais ce c'est".split()
-    ),
-    "de": frozenset(
-        "und nicht ich das ist ein eine die der zu mit für dass sie auf aber auch dir ihnen kann".split()
-    ),
-    "pt": frozenset("não uma em você são é um os as do da para com isso mas seu sua posso".split()),
-    "it": frozenset(
-        "che non di è il una della per sono gli nel questo ma con un posso alla come più".split()
-    ),
+    code: frozenset(words.split())
+    for code, words in {
+        "en": "the and you that this to it's i i'm can't is are of for with your not but can be if how have",
+        "es": "los las y una el del puede puedo eso es lo para tu con su pero esta este más",
+        "fr": "je est une vous dans pour avec ne sur cette pas les des et que votre mais ce c'est",
+        "de": "und nicht ich das ist ein eine die der zu mit für dass sie auf aber auch dir ihnen kann",
+        "pt": "não uma em você são é um os as do da para com isso mas seu sua posso",
+        "it": "che non di è il una della per sono gli nel questo ma con un posso alla come più",
+    }.items()
 }
 # Of these no other language of Latin letters has three; most English answers need no closer look.
 _ENGLISH = (
@@ -75,8 +70,8 @@ _FEWEST = 7
 """With fewer Latin letters than this no language can be told from another."""
 _SHORT = 40
 _UNSURE, _POSSIBLE, _CERTAIN = 0.2, 0.05, 0.6
-"""Of a text shorter than that: below what probability py3langid knows nothing; what a known language needs, and how
-sure py3langid may be of another one."""
+"""Of a text shorter than that: below what probability py3langid knows nothing; what a known language needs,
+and how sure py3langid may be of another one."""
 
 
 @lru_cache(maxsize=1)
@@ -103,8 +98,8 @@ def language_of(text: str) -> str:
     Returns
     -------
     str
-        A code of `KNOWN`, another code of py3langid, ``und`` (a script, or a language, that nothing here knows), or
-        `NONE`.
+        A code of `KNOWN`, another code of py3langid, ``und`` (a script, or a language, that nothing here
+        knows), or `NONE`.
     """
     found = _by_words(text[:_WORDS])
     if found is not None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 __all__ = ["Forms", "Gated", "gated"]
 
 Gated = tuple[tuple[str, re.Pattern[str]], ...]
-"""Patterns, each behind a text that must occur before it is worth a search: most answers hold none of the texts."""
+"""Patterns, each behind a text that must occur before it is worth a search: most answers hold none of
+these."""
 
 
 def gated(table: dict[str, str]) -> Gated:

@@ -1,8 +1,9 @@
-"""Test answers of known kind, composed from the phrase tables beside this file.
+"""Test answers of known kind, composed from the phrase tables in `phrases/`.
 
-Each language has a table of complete refusals, leads, tails, answers, disclaimers, openers and steps. The tables
-were written, and committed, before the rules that they test; nobody fits rules to them. They are made up, and
-by one hand per language: what they measure is whether forms are known, not how often real models use them.
+Each language has a table of complete refusals, leads, tails, answers, disclaimers, openers and steps. The
+tables were written, and committed, before the rules that they test, but by the same author. They are made
+up: what they measure is whether forms are known, not how often real models use them. How often the rules are
+right on answers of real models is measured on published ones (`published_answers.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class TestAnswer:
     text: str
     refuses: bool
     family: str
-    """Which model's manner a refusal imitates ("gemma"); for other answers, which trap they are ("disclaimer")."""
+    """Whose manner a refusal imitates ("gemma"); of other answers, which trap they are ("disclaimer")."""
 
 
 def compose(language: str) -> list[TestAnswer]:
