@@ -1,7 +1,7 @@
 """How often the refusal scorer is right: ``python tools/refusal/measure_refusals.py [FOLDER]``.
 
-Prints the tables of `docs/batteries.md`: the made-up test answers of each language, bare and behind thinking, and,
-where FOLDER holds checkouts of published answers (see `published_answers.py`), those by language and model.
+Prints the tables of `docs/batteries.md`: the made-up test answers of each language and, where FOLDER holds
+checkouts of published answers (see `published_answers.py`), those by language and model.
 """
 
 from __future__ import annotations

@@ -1,15 +1,13 @@
 """Answers of real models with labels by others, read from checkouts that the project does not contain.
 
 - PolyRefuse, github.com/mainlp/Multilingual-Refusal at 985169df (Apache-2.0); labels by WildGuard, on the
-answer
-  as translated to English.
+  answer as translated to English.
 - K-OverRefusal, github.com/Marker-Inc-Korea/K-OverRefusal (MIT); labels by its own classifier, *deflection*
-and
-  unclassified left out. So is EXAONE 4.5, whose answers there are thinking without marks, mostly cut.
-- Gemma 3, github.com/Antonio-Tresol/gemma3-refusal-axis (MIT); a model's score of 0 to 100, the middle (25 to 75)
-  left out.
+  and unclassified left out. So is EXAONE 4.5, whose answers there are thinking without marks, mostly cut.
+- Gemma 3, github.com/Antonio-Tresol/gemma3-refusal-axis (MIT); a model's score of 0 to 100, the middle
+  (25 to 75) left out.
 - XSTest v2, github.com/paul-rottger/xstest (CC-BY-4.0); labels by people, full and partial refusal as one
-class.
+  class.
 
 A model's labels err, too. `SEEN` says what the rules of :mod:`tais.scorers.refusal` were written by looking
 at. Of Llama 3.1 in Chinese, Japanese and Korean every other answer was; the rest, and all other languages of
@@ -84,8 +82,7 @@ def k_overrefusal(folder: Path) -> Iterator[Labelled]:
 
 
 def gemma3(folder: Path) -> Iterator[Labelled]:
-    """Yield answers of Gemma 3 to pairs of requests in six domains, of which identity and capability are
-    two."""
+    """Yield answers of Gemma 3 to pairs of requests in six domains; identity and capability are two."""
     rows = json.loads((folder / "data/refusal_scores.json").read_text(encoding="utf-8"))
     scores = {(row["pair_id"], row["condition"]): row["refusal_score"] for row in rows}
     for row in json.loads((folder / "data/responses_manifest.json").read_text(encoding="utf-8")):
