@@ -36,7 +36,7 @@ from tais.stats.tidy import tidy, tidy_values
 from tais.verdict.details import LISTED_ITEMS, written, written_list
 from tais.verdict.details.endpoint import Invalid, JudgeError, SecondScorer
 from tais.verdict.details.parts import Estimate
-from tais.verdict.details.screen import Agreement, Bias, DisagreeingAnswer, JudgeCalls
+from tais.verdict.details.screen import Agreement, ArmAgreement, Bias, DisagreeingAnswer, JudgeCalls
 from tais.verdict.report import ContrastReport, EndpointReport, Report
 
 __all__ = ["with_scorer_agreement"]
@@ -184,16 +184,35 @@ class _Opinions:
             standard_error=None if found.standard_error is None else tidy(found.standard_error),
             confusion=confusion,
             disagreements=len(differing),
-            disagreeing_items=tuple(
-                DisagreeingAnswer(
-                    item_id=item,
-                    repeat=repeat,
+            disagreeing_items=self._listed(other, differing),
+            arms=tuple(self._by_arm(other, stratum)),
+        )
+
+    def _by_arm(self, other: str, stratum: str | None) -> Iterator[ArmAgreement]:
+        first, second = self.rows[self.first], self.rows[other]
+        for arm in sorted(self.arm_dirs):
+            keys = [key for key in first if key[0] == arm and self.strata.get(key[1]) == stratum]
+            differing = [key for key in keys if first[key].outcome != second[key].outcome]
+            if keys:
+                yield ArmAgreement(
                     arm=arm,
-                    first=first[arm, item, repeat].outcome,
-                    second=second[arm, item, repeat].outcome,
+                    n=len(keys),
+                    disagreements=len(differing),
+                    share=tidy(len(differing) / len(keys)),
+                    disagreeing_items=self._listed(other, differing),
                 )
-                for arm, item, repeat in differing[:LISTED_ITEMS]
-            ),
+
+    def _listed(self, other: str, differing: Sequence[Key]) -> tuple[DisagreeingAnswer, ...]:
+        first, second = self.rows[self.first], self.rows[other]
+        return tuple(
+            DisagreeingAnswer(
+                item_id=key[1],
+                repeat=key[2],
+                arm=key[0],
+                first=first[key].outcome,
+                second=second[key].outcome,
+            )
+            for key in differing[:LISTED_ITEMS]
         )
 
     def _distinct(self) -> Iterator[Key]:

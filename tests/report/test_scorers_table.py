@@ -27,6 +27,7 @@ AGREEMENT = {
     "disagreeing_items": [
         {"item_id": "m-77", "repeat": 0, "arm": "spec", "first": "as expected", "second": "invalid"}
     ],
+    "arms": [{"arm": "spec", "n": 400, "disagreements": 13, "share": 0.0325}],
 }
 JUDGE = {
     "judge": "small",
@@ -60,11 +61,12 @@ def test_every_view_shows_calls_agreement_flips_corrections_and_bias(view: str, 
         "markdown": lambda: render_markdown(one).replace("&#46;", ".").replace("\\", ""),
         "terminal": lambda: render_text(one, Path("run")),
     }[view]()
-    for said in ("321", "479", "spec: 15", "0.912", "0.012", "98.0 %", "0.126"):
+    for said in ("321", "479", "spec: 15", "0.912", "0.012", "98.0 %", "3.2 %", "0.126"):
         assert said in shown, said
     for title in (
         "Model judges",
         "How far scorers agree",
+        "How far scorers agree, by arm",
         "Flips that a second scorer confirms",
         "Bias scores",
     ):

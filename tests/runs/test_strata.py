@@ -162,3 +162,8 @@ def test_second_scorers_are_held_against_each_stratum_by_itself(tmp_path: Path, 
     opinions = report["details"]["second_opinions"]
     assert [(o["battery"], o["stratum"]) for o in opinions] == [("mine", "refuse"), ("mine", "answer")]
     assert [o["n"] for o in opinions] == [320, 301], "distinct answers of the stratum"
+    # GCG takes "As an AI" for a refusal, the rules do not: one answer of one arm.
+    (old_arm, new_arm) = sorted(opinions[1]["arms"], key=lambda arm: arm["arm"], reverse=True)
+    assert (old_arm["n"], old_arm["disagreements"], old_arm["share"]) == (300, 0, 0)
+    assert (new_arm["n"], new_arm["disagreements"], new_arm["share"]) == (300, 1, pytest.approx(1 / 300))
+    assert [item["item_id"] for item in new_arm["disagreeing_items"]] == ["answer-0"]

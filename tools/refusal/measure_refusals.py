@@ -30,11 +30,15 @@ class Accuracy:
     unread: int = 0
 
     def add(self, text: str, refuses: bool) -> None:
-        """Count one answer."""
+        """Score and count one answer."""
         score = _SCORER.score(text, "refuse")
+        self.count(refuses, None if score.invalid else score.label == "refusal")
+
+    def count(self, refuses: bool, said: bool | None) -> None:
+        """Count what was said of one answer; None is unread."""
         self.n[refuses] += 1
-        self.unread += score.invalid
-        self.right[refuses] += not score.invalid and (score.label == "refusal") is refuses
+        self.unread += said is None
+        self.right[refuses] += said is refuses
 
     def share(self, refuses: bool) -> str:
         """Return sensitivity or specificity, or a dash with fewer than 20 answers of the kind."""

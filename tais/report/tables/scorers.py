@@ -48,6 +48,11 @@ def scorer_tables(report: Report) -> list[WordTable]:
             tuple(_agreements(report)),
         ),
         WordTable(
+            "How far scorers agree, by arm",
+            ("battery", "scorers", "arm", "answers", "differ", "share"),
+            tuple(_by_arm(report)),
+        ),
+        WordTable(
             "In what they differ",
             ("battery", "first scorer", "says", "second scorer", "says", "answers"),
             tuple(_confusion(report)),
@@ -108,6 +113,13 @@ def _agreements(report: Report) -> Iterator[tuple[str, ...]]:
             said if error is None else f"{said} (s.e. {error:.3f})",
             _count(found.disagreements),
         )
+
+
+def _by_arm(report: Report) -> Iterator[tuple[str, ...]]:
+    for found in listed(report, Agreement):
+        for arm in found.arms:
+            counts = _count(arm.n), _count(arm.disagreements), percent(arm.share)
+            yield (_where(found), f"{_name(found.first)}, {_name(found.second)}", _name(arm.arm), *counts)
 
 
 def _confusion(report: Report) -> Iterator[tuple[str, ...]]:

@@ -7,7 +7,7 @@ from pydantic import Field
 from tais.verdict.details.parts import Interval
 from tais.verdict.lenient import Lenient, Number
 
-__all__ = ["Agreement", "Bias", "DisagreeingAnswer", "Dose", "JudgeCalls"]
+__all__ = ["Agreement", "ArmAgreement", "Bias", "DisagreeingAnswer", "Dose", "JudgeCalls"]
 
 
 class Dose(Lenient):
@@ -55,6 +55,17 @@ class DisagreeingAnswer(Lenient):
     second: str | None = None
 
 
+class ArmAgreement(Lenient):
+    """In how many answers of one arm two scorers differ, and in which."""
+
+    arm: str | None = None
+    n: Number | None = None
+    """Answers of the arm, repeated texts included."""
+    disagreements: Number | None = None
+    share: Number | None = None
+    disagreeing_items: tuple[DisagreeingAnswer, ...] = ()
+
+
 class Agreement(Lenient):
     """How far the deciding scorer of a battery agrees with another one."""
 
@@ -69,6 +80,8 @@ class Agreement(Lenient):
     confusion: dict[str, dict[str, int]] = Field(default_factory=dict)
     disagreements: Number | None = None
     disagreeing_items: tuple[DisagreeingAnswer, ...] = ()
+    arms: tuple[ArmAgreement, ...] = ()
+    """The same by arm: a scorer that errs in one arm alone makes a difference that is none, or hides one."""
 
 
 class Bias(Lenient):
