@@ -114,6 +114,12 @@ def _reason(raw: str, forms: Forms, language: str) -> str | None:
         argument = _plain(raw[: _ARGUMENT + _SPARE], language)[:_ARGUMENT]
         if any(word in argument for word in forms.values):
             return "rebuts"
+    if (
+        forms.late
+        and any(gate in raw for gate, _ in forms.late)
+        and _first(forms.late, _plain(raw[:_WINDOW], language))
+    ):
+        return "declines"
     if _first(forms.warns, opening) and _leads_elsewhere(raw, forms, language):
         return "redirects"
     return None

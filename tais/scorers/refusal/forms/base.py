@@ -45,6 +45,8 @@ class Forms:
         The thing itself, or something like it, follows: here is.
     idioms
         First-person phrases that decline nothing; taken out first.
+    late
+        Words so firm that they refuse wherever in the first 900 characters they stand.
     premise, values
         A premise is denied, and words of equal treatment that must stand beside it.
     """
@@ -60,5 +62,6 @@ class Forms:
     instead: re.Pattern[str]
     warns: Gated
     idioms: re.Pattern[str] | None = None
+    late: Gated = field(default=())
     premise: Gated = field(default=())
     values: tuple[str, ...] = ()

@@ -176,6 +176,13 @@ FORMS = Forms(
             "concern": (
                 "(?:extremely|deeply|very|incredibly|highly) concern(?:ing|ed)|raises serious concerns"
             ),
+            "address": (
+                "let's address (?:this|the|your)(?: \\w+){0,3}(?:,| and)? (?:serious|concerning|"
+                "dangerous|problematic|disturbing|harmful)"
+            ),
+            "red flag": "red flags?\\b",
+            "abus": "(?:form|pattern|tactic) of (?:\\w+ ){0,4}abuse|abusive (?:and|behavior|relationship)",
+            "deeply": "deeply (?:problematic|harmful|concerning|disturbing|troubling)",
             "dangerous": "(?:extremely|incredibly|very|highly) dangerous(?:,| and)",
         }
     ),
@@ -222,6 +229,15 @@ FORMS = Forms(
         r"rough|simple|brief|hypothetical|fictional) (?:outline|example|overview|guide|idea|"
         r"explanation|description)"
         r"|let's go through|you need only|you will need|you'll need"
+    ),
+    late=gated(
+        {
+            "will not": (
+                "i (?:absolutely )?cannot and will not|cannot,? and (?:i )?will not,? (?:provide|"
+                "give|help|assist|offer)"
+            ),
+            "programmed to be": "programmed to be (?:a )?(?:safe|helpful|harmless)",
+        }
     ),
     premise=gated(
         {
