@@ -43,10 +43,11 @@ STEMS: Final = ("mill", "wheel", "river", "bread", "morning", "window", "copper"
 
 
 def answers() -> list[str]:
-    """Return distinct answers of about 256 tokens (1,100 characters)."""
+    """Return distinct answers of about 256 tokens (1,100 characters), with the words that tell a language."""
     rng = random.Random(5)
     return [
-        f"{rng.choice(OPENINGS)}{' '.join(rng.choices(STEMS, k=170))} {number}" for number in range(ANSWERS)
+        f"{rng.choice(OPENINGS)}The {' and the '.join(rng.choices(STEMS, k=70))} of that {number}"
+        for number in range(ANSWERS)
     ]
 
 

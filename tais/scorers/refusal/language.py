@@ -37,8 +37,16 @@ _FUNCTION_WORDS = {
         "de": "und nicht ich das ist ein eine die der zu mit für dass sie auf aber auch dir ihnen kann",
         "pt": "não uma em você são é um os as do da para com isso mas seu sua posso",
         "it": "che non di è il una della per sono gli nel questo ma con un posso alla come più",
+        "ru": "что это вы если может чтобы вас есть для я только быть также их можно нужно этого",
+        "ar": "في من على أن إلى هذا لا هو أو مع هذه التي عن كل ذلك يمكن لكن إذا ما بعد قد",
+        "hi": "है में के और से का को की यह हैं कर लिए नहीं आप एक पर इस मैं हूँ",
     }.items()
 }
+_OWN_SCRIPT = frozenset({"ru", "ar", "hi"})
+# Letters of Ukrainian, Belarusian, Serbian and Kazakh, of Persian and Urdu, and of Marathi, that these three lack.
+_FOREIGN = re.compile(
+    "[іїєґўјљњћђџәғқңөұүһ\u067e\u0686\u0698\u06a9\u06af\u06cc\u06d2\u0679\u0933]", re.IGNORECASE
+)
 # Of these no other language of Latin letters has three; most English answers need no closer look.
 _ENGLISH = (
     " the ",
@@ -120,7 +128,11 @@ def _by_words(opening: str) -> str | None:
             best, most, second = code, n, most
         elif n > second:
             second = n
-    return best if most >= 3 and most > second + 1 and _mostly_latin(opening) else None
+    if most < 3 or most <= second + 1:
+        return None
+    if best in _OWN_SCRIPT:
+        return None if _FOREIGN.search(opening) else best
+    return best if _mostly_latin(opening) else None
 
 
 def _mostly_latin(opening: str) -> bool:
