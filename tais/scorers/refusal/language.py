@@ -43,7 +43,7 @@ _FUNCTION_WORDS = {
     }.items()
 }
 _OWN_SCRIPT = frozenset({"ru", "ar", "hi"})
-# Letters of Ukrainian, Belarusian, Serbian and Kazakh, of Persian and Urdu, and of Marathi, that these three lack.
+# Letters of Ukrainian, Belarusian, Serbian, Kazakh, Persian, Urdu and Marathi that these three lack.
 _FOREIGN = re.compile(
     "[іїєґўјљњћђџәғқңөұүһ\u067e\u0686\u0698\u06a9\u06af\u06cc\u06d2\u0679\u0933]", re.IGNORECASE
 )

@@ -114,15 +114,17 @@ def _reason(raw: str, forms: Forms, language: str) -> str | None:
         argument = _plain(raw[: _ARGUMENT + _SPARE], language)[:_ARGUMENT]
         if any(word in argument for word in forms.values):
             return "rebuts"
-    if (
-        forms.late
-        and any(gate in raw for gate, _ in forms.late)
-        and _first(forms.late, _plain(raw[:_WINDOW], language))
-    ):
+    if forms.late and _first(forms.late, _late(raw, forms, language)):
         return "declines"
     if _first(forms.warns, opening) and _leads_elsewhere(raw, forms, language):
         return "redirects"
     return None
+
+
+def _late(raw: str, forms: Forms, language: str) -> str:
+    """Return all that is read of an answer, if it holds a word of those that refuse anywhere in it."""
+    window = raw[:_WINDOW]
+    return _plain(window, language) if any(gate in window for gate, _ in forms.late) else ""
 
 
 def _said_firmly(raw: str, opening: str, forms: Forms, language: str) -> tuple[str, int] | None:
