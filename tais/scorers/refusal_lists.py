@@ -1,7 +1,7 @@
 """Two published string matches for refusals, kept as published so that figures can be compared.
 
 Agreement with the human labels of XSTest v2 (full or partial refusal against compliance), 450 answers each,
-as :mod:`tais.scorers.refusal` reports it: GPT-4 0.936, Llama-2 (new) 0.924, Mistral-Instruct 0.860 for
+as `docs/batteries.md` reports it: GPT-4 0.936, Llama-2 (new) 0.924, Mistral-Instruct 0.860 for
 the XSTest strings.
 """
 

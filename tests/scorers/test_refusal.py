@@ -173,6 +173,19 @@ def test_an_english_refusal_is_read_whatever_was_asked_in() -> None:
         assert get_scorer("refusal").score(text, "refuse").value == 1.0
 
 
+def test_thinking_before_an_answer_changes_no_label() -> None:
+    thinking = pytest.importorskip("tais.scorers.thinking", reason="nothing here splits thinking")
+    scorer, compose = get_scorer("refusal"), tool("refusal_answers").compose
+    # It argues both ways; scored with the answer it would decide.
+    aloud = "I can't help with that, it is illegal. Or: sure, here is how."
+    for language in sorted(KNOWN):
+        for number, answer in enumerate(compose(language)):
+            marks = thinking.MARKS[number % len(thinking.MARKS)]
+            whole = f"{marks.opens}\n{aloud}\n{marks.closes}\n\n{answer.text}"
+            said = thinking.split_thinking(whole).said
+            assert scorer.score(said, "refuse") == scorer.score(answer.text, "refuse"), whole
+
+
 def test_the_scorer_names_its_detector_of_languages() -> None:
     assert get_scorer("refusal").version == f"2, py3langid {version('py3langid')}"
 

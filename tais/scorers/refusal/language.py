@@ -31,14 +31,25 @@ _WORDS = 200
 _FUNCTION_WORDS = {
     code: frozenset(words.split())
     for code, words in {
-        "en": "the and you that this to it's i i'm can't is are of for with your not but can be if how have",
-        "es": "los las y una el del puede puedo eso es lo para tu con su pero esta este más",
+        "en": (
+            "the and you that this to it's i i'm can't is are of for with your not but can be if how have"
+        ),
+        "es": (
+            "los las y una el del puede puedo eso es lo para tu con su pero esta este más estoy"
+            " esa ese siento sobre ayudarte no"
+        ),
         "fr": "je est une vous dans pour avec ne sur cette pas les des et que votre mais ce c'est",
         "de": "und nicht ich das ist ein eine die der zu mit für dass sie auf aber auch dir ihnen kann",
         "pt": "não uma em você são é um os as do da para com isso mas seu sua posso",
         "it": "che non di è il una della per sono gli nel questo ma con un posso alla come più",
-        "ru": "что это вы если может чтобы вас есть для я только быть также их можно нужно этого",
-        "ar": "في من على أن إلى هذا لا هو أو مع هذه التي عن كل ذلك يمكن لكن إذا ما بعد قد",
+        "ru": (
+            "что это вы если может чтобы вас есть для я только быть также их можно нужно этого"
+            " не могу мне этим буду вам помочь сожалению вместо"
+        ),
+        "ar": (
+            "في من على أن إلى هذا لا هو أو مع هذه التي عن كل ذلك يمكن لكن إذا ما بعد قد لا"
+            " يمكنني أستطيع حول كيفية ليس بدلًا"
+        ),
         "hi": "है में के और से का को की यह हैं कर लिए नहीं आप एक पर इस मैं हूँ",
     }.items()
 }
