@@ -28,6 +28,7 @@ from tais.attest.statement import (
 from tais.errors import Place, UsageError, VerificationError
 from tais.rundir.layout import LOCK, LOCK_BUNDLE, REPORT, RUN_BUNDLE, TEST_BUNDLE
 from tais.rundir.lock_model import Lock
+from tais.scoring.locked_scorers import scorers_changed
 from tais.verdict.report import Report
 
 __all__ = ["VerifiedRun", "verify_run"]
@@ -118,8 +119,9 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
     }
     for name, got in ((LOCK_BUNDLE, locked), (RUN_BUNDLE, signed), (TEST_BUNDLE, result)):
         _check_statement(run_dir / name, got.statement, expected[name])
-    changed, beside = lock.rules_changed, ""
-    if recompute and changed:
+    changed = (lock.rules_changed or scorers_changed(lock)) if recompute else ""
+    beside = ""
+    if changed:
         beside = f"{changed}: authentic, not recomputed"
     elif recompute:
         from tais.attest.recompute import check_recomputed

@@ -58,8 +58,10 @@ def report(
     # Loads pyarrow, which help does without.
     from tais.analysis.analyse import recompute
     from tais.rundir.lock import read_lock
+    from tais.scoring.locked_scorers import scorers_changed
 
-    changed = read_lock(run_dir).rules_changed
+    lock = read_lock(run_dir)
+    changed = lock.rules_changed or scorers_changed(lock)
     if changed:
         say(f"note: {changed}: the verdict shown may be another than the run's own")
     decided = with_renderer(recompute(run_dir))

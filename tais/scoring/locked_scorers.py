@@ -6,7 +6,7 @@ from tais.rundir.lock_model import Lock, LockedScorer
 from tais.scorers import ScorerBase, find_scorer
 from tais.scorers.judges import Judge
 
-__all__ = ["all_scorers", "judges_of", "scorers_of", "second_scorers_of"]
+__all__ = ["all_scorers", "judges_of", "scorers_changed", "scorers_of", "second_scorers_of"]
 
 
 def judges_of(lock: Lock) -> dict[str, list[Judge]]:
@@ -34,6 +34,19 @@ def all_scorers(lock: Lock) -> dict[str, tuple[ScorerBase, ...]]:
     """Return all scorers of each battery, the one that decides first."""
     second = second_scorers_of(lock)
     return {name: (scorer, *second.get(name, ())) for name, scorer in scorers_of(lock).items()}
+
+
+def scorers_changed(lock: Lock) -> str:
+    """Return what to say where other versions of its scorers scored this run; empty where it was these."""
+    for battery in lock.batteries:
+        for locked in (battery.scorer, *battery.second_scorers):
+            here = _made(locked).version
+            if here != locked.version:
+                return (
+                    f"scorers changed: this run was scored by version {locked.version} of {locked.name}, and "
+                    f"version {here} is at hand"
+                )
+    return ""
 
 
 def _made(locked: LockedScorer) -> ScorerBase:
