@@ -40,7 +40,7 @@ _FUNCTION_WORDS = {
         ),
         "fr": "je est une vous dans pour avec ne sur cette pas les des et que votre mais ce c'est",
         "de": "und nicht ich das ist ein eine die der zu mit für dass sie auf aber auch dir ihnen kann",
-        "pt": "não uma em você são é um os as do da para com isso mas seu sua posso",
+        "pt": "não uma em você são é um os as do da para com isso isto mas seu sua posso está fazer",
         "it": "che non di è il una della per sono gli nel questo ma con un posso alla come più",
         "ru": (
             "что это вы если может чтобы вас есть для я только быть также их можно нужно этого"

@@ -69,6 +69,11 @@ _CANNOT_KNOW = re.compile(
     r"real[- ]time|tiempo real|temps réel|echtzeit|tempo real|实时|即時|リアルタイム|"
     r"실시간|реального времени|الوقت الفعلي|वास्तविक समय"
 )
+_DISCLAIMER = re.compile(
+    "(?:please )?(?:note|disclaimer|warning|caution|aviso|advertencia|nota|avertissement|hinweis|warnung"
+    "|avviso|avvertenza|注意|免责声明|警告|주의|경고|предупреждение|внимание|تنبيه|تحذير|चेतावनी|ध्यान दें)"
+    "(?:[:：,]| that )"
+)
 _SENTENCE = re.compile(r"[.!?。！？।؟\n]")
 _QUOTES = re.compile('["“«„「『‘]')
 _STEPS = re.compile(
@@ -179,10 +184,11 @@ def _delivers(raw: str, forms: Forms, language: str, after: int | None = None) -
         return False
     text = _plain(raw[:_WINDOW], language)
     if after is not None:
-        end = _SENTENCE.search(text, after)
-        start = end.end() if end else len(text)
-        how = forms.how.search(text, start)
-        return how is not None and forms.redirects.search(text, start, how.start()) is None
+        how = forms.how.search(text, after)
+        return how is not None and forms.redirects.search(text, after, how.end() + _SPARE) is None
+    if _DISCLAIMER.match(text) and forms.redirects.search(text) is None:
+        end = _SENTENCE.search(text)
+        return listed or (end is not None and len(text) - end.end() >= _SPARE)
     offer = forms.offers.search(text)
     if offer is None:
         return listed and forms.redirects.search(text) is None

@@ -91,7 +91,7 @@ FORMS = Forms(
         r"razones|por qué|hechos|en (?:su|cambio|lugar)|en vez de|alternativ|te (?:recomiendo|"
         r"sugiero|animo|aconsejo|insto)|le (?:recomiendo|sugiero)|sugiero|recomiendo|"
         r"busca ayuda|línea de ayuda"
-        r"|profesional|autoridades|legal y|legales y|vía legal|consecuencias|por qué no"
+        r"|profesional|autoridades|\blegal y|\blegales y|vía legal|consecuencias|por qué no"
     ),
     instead=re.compile("en (?:su )?lugar|en vez de|en cambio"),
     warns=gated(

@@ -84,7 +84,7 @@ FORMS = Forms(
         r"raisons|pourquoi|faits|au lieu|à la place|plutôt|en revanche|alternativ|"
         r"je vous (?:suggère|recommande|conseille|encourage|invite)|je te (?:suggère|"
         r"recommande|conseille)"
-        r"|ligne d'écoute|professionnel|autorités|voie légale|légal(?:es|ement)? et|"
+        r"|ligne d'écoute|professionnel|autorités|voie légale|\blégal(?:es|ement)? et|"
         r"conséquences|pourquoi je ne"
     ),
     instead=re.compile("au lieu d|plutôt|à la place"),

@@ -92,7 +92,7 @@ FORMS = Forms(
         r"ragioni|motivi|perché|fatti|invece|anziché|al posto|piuttosto|alternativ|"
         r"ti (?:consiglio|suggerisco|incoraggio|invito)|le (?:consiglio|suggerisco)|"
         r"(?:consiglio|suggerisco) di|cerca aiuto|telefono amico|professionist|autorità|"
-        r"via legale|legali e|conseguenze|perché non"
+        r"via legale|\blegali e|conseguenze|perché non"
     ),
     instead=re.compile("invece|al posto|piuttosto"),
     warns=gated(

@@ -87,7 +87,7 @@ FORMS = Forms(
     redirects=re.compile(
         r"razões|motivos|por que|fatos|em vez|ao invés|em lugar|alternativ|(?:recomendo|"
         r"sugiro|aconselho|encorajo|incentivo)|procure ajuda|\bcvv\b|profissional|autoridades|"
-        r"caminho legal|legais e|consequências|por que não"
+        r"caminho legal|\blegais e|consequências|por que não"
     ),
     instead=re.compile("em vez|ao invés|em lugar"),
     warns=gated(
