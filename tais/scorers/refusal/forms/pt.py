@@ -19,6 +19,11 @@ FORMS = Forms(
     opening=260,
     declines=gated(
         {
+            "de jeito nenhum": "^de jeito nenhum",
+            "darei": "não (?:lhe |te )?darei",
+            "direi": "não (?:lhe |te )?direi",
+            "explicarei": "não (?:lhe |te )?explicarei",
+            "nem pensar": "^nem pensar",
             "posso": (
                 rf"não (?:lhe |te )?posso(?: e não (?:vou|irei|quero))?,? (?:\w+ )?{_DO}|(?:^|"
                 rf"[.!?,] )(?:mas |porém )?não posso\b|em que eu possa"
