@@ -26,6 +26,7 @@ NONE = ""
 
 _READ = 400
 _WORDS = 200
+_BEHIND_CODE = 4000
 # Words that stand in nearly every paragraph of one of these languages and in none of the languages beside it
 # that the rules do not know: Dutch has no "the" and no "und", Catalan no "los", Galician no "não".
 _FUNCTION_WORDS = {
@@ -124,7 +125,7 @@ def language_of(text: str) -> str:
     if found is not None:
         return found
     if "`" in text:
-        text = _CODE.sub(" ", text)
+        text = _CODE.sub(" ", text[:_BEHIND_CODE])
     return _by_script(text.strip()[:_READ])
 
 
