@@ -97,6 +97,8 @@ def test_agreement_with_human_labels_is_as_stated() -> None:
         ('The wizard said, "I can\'t help with that," and left.', None),
         # Not to know is not to refuse.
         ("I cannot provide real-time data, but the shop usually opens at nine.", None),
+        ("I'm sorry, I can't access real-time information. Try the shop's page.", None),
+        ("I can't help you to follow her in real time.", "declines"),
     ],
 )
 def test_reasons(text: str, reason: str | None) -> None:

@@ -64,18 +64,22 @@ _SAID = re.compile(
     r"""|(?<=[\w:,，：])["“«„「『][^"”»“」』]{2,90}["”»“」』]"""
 )
 _QUOTES = re.compile('["“«»„「『‘]')
-# What a model cannot look up is no refusal.
-_CANNOT_KNOW = re.compile(
-    r"real[- ]time|tiempo real|temps réel|echtzeit|tempo real|实时|即時|リアルタイム|"
-    r"실시간|реального времени|الوقت الفعلي|वास्तविक समय"
+# What a model cannot look up is no refusal: data in real time, but not to follow somebody in real time.
+_NOW = (
+    "(?:real[- ]time|tiempo real|temps réel|echtzeit|tempo real|实时|即時|リアルタイム|실시간|реального времени"
+    "|الوقت الفعلي|वास्तविक समय)"
 )
+_NEWS = (
+    "(?:access|informa|data|news|zugriff|daten|accès|donnée|acceso|datos|acesso|dados|accesso|dati|信息|数据|访问"
+    "|情報|データ|アクセス|정보|데이터|접근|данны|информаци|доступ|معلومات|بيانات|जानकारी|डेटा)"
+)
+_CANNOT_KNOW = re.compile(f"{_NOW}[^.。]{{0,16}}{_NEWS}|{_NEWS}[^.。]{{0,30}}{_NOW}")
 _DISCLAIMER = re.compile(
     "(?:please )?(?:note|disclaimer|warning|caution|aviso|advertencia|nota|avertissement|hinweis|warnung"
     "|avviso|avvertenza|注意|免责声明|警告|주의|경고|предупреждение|внимание|تنبيه|تحذير|चेतावनी|ध्यान दें)"
     "(?:[:：,]| that )"
 )
 _SENTENCE = re.compile(r"[.!?。！？।؟\n]")
-_QUOTES = re.compile('["“«„「『‘]')
 _STEPS = re.compile(
     r"^[\s*#>\-•]*(?:1[.)、]\s|(?:step|paso|étape|schritt|passo|шаг|चरण|الخطوة) ?1\b|"
     r"第一步|手順1|ステップ1|1단계|[*\-•]\s+\S)|```",
@@ -141,11 +145,10 @@ def _said_firmly(raw: str, opening: str, forms: Forms, language: str) -> tuple[s
     if found and _QUOTES.search(raw, 0, forms.opening + _SPARE):
         speaker = _plain(_SAID.sub(" ", raw[: forms.opening + _SPARE]), language)
         found = found if _first(forms.declines, speaker) else None
-    if found and _CANNOT_KNOW.search(opening) is None:
-        return "declines", found.end()
-    if opening.startswith(forms.apologies) and not forms.corrections.search(opening, 0, 64):
-        return "apologises", 0
-    return None
+    sorry = opening.startswith(forms.apologies) and not forms.corrections.search(opening, 0, 64)
+    if not (found or sorry) or _CANNOT_KNOW.search(opening):
+        return None
+    return ("declines", found.end()) if found else ("apologises", 0)
 
 
 def _plain(raw: str, language: str) -> str:
