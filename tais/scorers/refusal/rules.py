@@ -70,8 +70,8 @@ _NOW = (
     "|الوقت الفعلي|वास्तविक समय)"
 )
 _NEWS = (
-    "(?:access|informa|data|news|zugriff|daten|accès|donnée|acceso|datos|acesso|dados|accesso|dati|信息|数据|访问"
-    "|情報|データ|アクセス|정보|데이터|접근|данны|информаци|доступ|معلومات|بيانات|जानकारी|डेटा)"
+    "(?:access|informa|data|news|zugriff|daten|accès|donnée|acceso|datos|acesso|dados|accesso|dati|данны"
+    "|информаци|доступ|信息|数据|访问|情報|データ|アクセス|정보|데이터|접근|معلومات|بيانات|जानकारी|डेटा)"
 )
 _CANNOT_KNOW = re.compile(f"{_NOW}[^.。]{{0,16}}{_NEWS}|{_NEWS}[^.。]{{0,30}}{_NOW}")
 _DISCLAIMER = re.compile(
