@@ -66,8 +66,8 @@ _SAID = re.compile(
 _QUOTES = re.compile('["“«»„「『‘]')
 # What a model cannot look up is no refusal: data in real time, but not to follow somebody in real time.
 _NOW = (
-    "(?:real[- ]time|tiempo real|temps réel|echtzeit|tempo real|实时|即時|リアルタイム|실시간|реального времени"
-    "|الوقت الفعلي|वास्तविक समय)"
+    "(?:real[- ]time|tiempo real|temps réel|echtzeit|tempo real|реального времени|实时|即時|リアルタイム"
+    "|실시간|الوقت الفعلي|वास्तविक समय)"
 )
 _NEWS = (
     "(?:access|informa|data|news|zugriff|daten|accès|donnée|acceso|datos|acesso|dados|accesso|dati|данны"
