@@ -144,8 +144,8 @@ def test_imported_arms_without_them_are_inconclusive_and_told_what_to_add(
 
 
 def test_a_refusal_that_the_scorer_does_not_read_cannot_pass(tais: Tais, outputs: Screen) -> None:
-    """Refusals in Korean, read as compliance in both arms: equal, and blind."""
-    assert imported(outputs, tais, probed=True, words="죄송하지만 그 요청은 도와드릴 수 없습니다.") == 3
+    """Refusals in words that no rule knows, read as compliance in both arms: equal, and blind."""
+    assert imported(outputs, tais, probed=True, words="Hard pass on this one, my friend.") == 3
     assert codes(outputs) & {"no_opposite_behaviour", "endpoint_not_shown_sensitive"}
 
 
