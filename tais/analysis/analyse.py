@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from tais.adjudication.record import with_adjudication
 from tais.analysis.answer_seconds import answer_seconds
+from tais.analysis.asked import asked_otherwise
 from tais.analysis.changed_items import with_items
 from tais.analysis.gather import fold_run
 from tais.analysis.scorer_agreement import with_scorer_agreement
@@ -124,7 +125,8 @@ class _Analysing:
         report = decide(evidence)
         known = self.scores, self.replies, self.items
         report = with_scorer_agreement(report, self.lock, self.arm_dirs, *known)
-        report = with_items(report, self.arm_dirs, self.scores, self.items)
+        left_out = {c.sides: asked_otherwise(self.run, self.lock, c) for c in self.lock.contrasts}
+        report = with_items(report, self.arm_dirs, self.scores, self.items, left_out=left_out)
         if self.run.adjudication.exists():
             report = with_adjudication(report, self.run, self.lock, self.scores, self.items)
         return Analysis(report, evidence)

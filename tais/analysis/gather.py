@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from tais.analysis.arm_table import ArmTable, load_arm
+from tais.analysis.asked import asked_findings, asked_otherwise, imported_findings
 from tais.analysis.attribution import fold_audit
 from tais.analysis.comparison import comparison_findings
 from tais.analysis.exchange import exchange_evidence
@@ -62,6 +65,7 @@ class _Contrast:
     endpoints: list[EndpointEvidence] = field(default_factory=list)
     drifted: Counter[str] = field(default_factory=Counter)
     drifted_items: list[str] = field(default_factory=list)
+    findings: tuple[Finding, ...] = ()
 
     def add(
         self,
@@ -128,6 +132,13 @@ def fold_run(
     for contrast in lock.contrasts:
         found = _Contrast()
         reference, candidate = (tables.of(arm) for arm in contrast.sides)
+        otherwise = asked_otherwise(run, lock, contrast)
+        if otherwise:
+            rows = [items.row(key.battery, key.item_id) * repeats + key.repeat for key in otherwise]
+            reference, candidate = (
+                table.part(~np.isin(table.keys, rows)) for table in (reference, candidate)
+            )
+        found.findings = (*asked_findings(otherwise), *imported_findings(run, lock, contrast))
         looked_at = looks if plan is not None and plan.covers(contrast) else None
         for battery in lock.batteries:
             name = battery.name
@@ -214,8 +225,9 @@ def _evidence(
         endpoints=() if only else tuple(found.endpoints),
         findings=(
             *_prompt_findings(found, contrast),
+            *found.findings,
             *speculation_findings(arm.speculative_config, engines[1]),
-            *_configuration_findings(engines, contrast),
+            *_configuration_findings(engines, lock, contrast),
             *_origin_findings(run, contrast),
             *_fault_findings(arm),
             *comparison_findings(lock, contrast),
@@ -294,9 +306,10 @@ def _fault_findings(arm: LockedArm) -> Iterator[Finding]:
 
 
 def _configuration_findings(
-    engines: tuple[EngineRecord, EngineRecord], contrast: LockedContrast
+    engines: tuple[EngineRecord, EngineRecord], lock: Lock, contrast: LockedContrast
 ) -> Iterator[Finding]:
-    if not all(engine.started for engine in engines):
+    # Of answers that exist already, this machine only read the files.
+    if not all(engine.started for engine in engines) or _all_imported(lock, contrast):
         return
     for part, what in (("resolved", "engine configuration"), ("environment", "environment")):
         sides = (engine.resolved if part == "resolved" else engine.environment for engine in engines)
@@ -311,6 +324,10 @@ def _configuration_findings(
                 values={"fields": [difference._asdict() for difference in differing[:50]]},
             )
     yield from _hardware_findings(engines, contrast)
+
+
+def _all_imported(lock: Lock, contrast: LockedContrast) -> bool:
+    return all(lock.arms[arm].engine == "import" for arm in contrast.sides)
 
 
 def _hardware_findings(

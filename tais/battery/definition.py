@@ -42,9 +42,22 @@ class Source(Strict):
     """Where the rows are: a file, or a data set on the Hugging Face hub."""
 
     path: str | None = Field(None, description="File, relative to this battery file or to TAIS_DATA.")
-    format: Literal["csv", "inspect", "json", "jsonl", "lm_eval", "parquet", "yaml"] | None = Field(
-        None, description="Taken from the file's ending when left out."
-    )
+    format: (
+        Literal[
+            "csv",
+            "harmbench",
+            "helm",
+            "inspect",
+            "jailbreakbench",
+            "json",
+            "jsonl",
+            "lm_eval",
+            "parquet",
+            "promptfoo",
+            "yaml",
+        ]
+        | None
+    ) = Field(None, description="Taken from the file's ending when left out.")
     records: str | None = Field(None, description="Key that holds the list of rows in a JSON or YAML file.")
     hub: str | None = Field(None, description="Data set on the hub: org/name.")
     revision: str | None = Field(None, description="Commit of the hub data set; empty means not pinned.")

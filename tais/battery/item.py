@@ -10,6 +10,7 @@ from typing import Any
 
 from tais.battery.choices import Options, lettered
 from tais.battery.definition import Battery, Names
+from tais.battery.rows import RENDERED
 from tais.common.template import MissingColumn, as_text, is_template, lookup, render
 from tais.records import Message
 
@@ -34,6 +35,8 @@ class Item:
     """Label for a breakdown; decides nothing."""
     clustered: bool = False
     """Whether the battery named the cluster."""
+    rendered: bool = False
+    """Whether the prompt went through a chat template already: it is asked as it stands."""
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -107,6 +110,7 @@ class ItemMaker:
             cluster=cluster or item_id,
             group=self._label(self._group, row),
             clustered=cluster is not None,
+            rendered=isinstance(prompt, str) and row.get(RENDERED) is True,
         )
 
     def _resolve(self, names: Names | None, key: str) -> str | None:

@@ -109,6 +109,7 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
     rows, origin = loader.rows(data_roots(data_dir))
     rows = _renamed(rows, battery.rename)
     items = loader.items(rows)
+    loader.notes += [*rows.notes, *_rendered_notes(items)]
     content_digest = _digest({}, items)
     loader.check_expected(len(rows.values), len(items), content_digest)
     asked = limited(items, ref.limit, loader.scorer)
@@ -155,6 +156,14 @@ def _digest(header: dict[str, Any], items: tuple[Item, ...]) -> str:
     for item in items:
         digest.update(canonical_item(item))
     return digest.hexdigest()
+
+
+def _rendered_notes(items: tuple[Item, ...]) -> Iterator[str]:
+    if rendered := sum(item.rendered for item in items):
+        yield (
+            f"{rendered} prompts went through a chat template before they were logged: they are asked as "
+            "they stand, without a template or a token of the beginning put before them"
+        )
 
 
 def _licence_notes(battery: Battery) -> Iterator[str]:

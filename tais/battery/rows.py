@@ -8,12 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from tais.battery.tool_logs import LoggedSample, inspect_samples, lm_eval_samples
+from tais.battery.logs.layouts import LAYOUTS, read_log
 from tais.common.jsonlines import (
     Row,
     _distinct,
@@ -22,10 +24,11 @@ from tais.common.jsonlines import (
     parse_json_line,
     utf8_lines,
 )
+from tais.common.rendered import is_rendered
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 
-__all__ = ["FORMATS", "Rows", "format_of", "inspect_rows", "lm_eval_rows", "read_rows"]
+__all__ = ["FORMATS", "RENDERED", "Rows", "format_of", "read_rows"]
 
 
 FORMATS = {
@@ -38,6 +41,9 @@ FORMATS = {
     ".yaml": "yaml",
     ".yml": "yaml",
 }
+
+RENDERED = "rendered_already"
+"""Column of a log's rows: whether the prompt went through a chat template before it was logged."""
 
 # Long-context prompts pass csv's default of 131,072 characters per field.
 _CSV_FIELD_LIMIT = 1 << 27
@@ -52,6 +58,8 @@ class Rows:
     """What `numbers` count: lines of the file, or rows (both 1-based)."""
     numbers: tuple[int, ...]
     values: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader of the report should know of how they were read."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -200,24 +208,38 @@ def _read_parquet(path: Path, records: str | None) -> Rows:
     return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values))
 
 
-def _read_inspect(path: Path, records: str | None) -> Rows:
-
-    return inspect_rows(path)
-
-
-def _read_lm_eval(path: Path, records: str | None) -> Rows:
-
-    return lm_eval_rows(path)
+def _read_log(path: Path, records: str | None, *, layout: str) -> Rows:
+    """Return what a log of another tool asked, as rows of a battery."""
+    numbers: list[int] = []
+    values: list[Row] = []
+    left: Counter[str] = Counter()
+    for sample in read_log(path, layout):
+        if sample.repeat:
+            continue
+        if sample.unaskable is not None:
+            left[sample.unaskable] += 1
+            continue
+        turns = sample.prompt
+        prompt = turns if turns is None or isinstance(turns, str) else [turn._asdict() for turn in turns]
+        numbers.append(sample.line or len(values) + 1)
+        told = {"id": sample.item_id, "prompt": prompt, "target": sample.target}
+        values.append({**sample.columns, **told, RENDERED: isinstance(prompt, str) and is_rendered(prompt)})
+    reasons = "; ".join(f"{count}: {reason}" for reason, count in left.most_common())
+    if not values:
+        what, remedy = f"the log asks nothing that can be asked again ({reasons})", "Name another source"
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy)
+    lines = path.suffix not in (".eval", ".json")
+    notes = (f"{left.total()} samples of the log cannot be asked again as text ({reasons})",) if left else ()
+    return Rows(str(path), "line" if lines else "row", tuple(numbers), tuple(values), notes)
 
 
 _READERS: dict[str, Callable[[Path, str | None], Rows]] = {
     "csv": _read_csv,
-    "inspect": _read_inspect,
     "json": _read_json,
     "jsonl": _read_jsonl,
-    "lm_eval": _read_lm_eval,
     "parquet": _read_parquet,
     "yaml": _read_yaml,
+    **{name: partial(_read_log, layout=name) for name in LAYOUTS},
 }
 
 
@@ -227,24 +249,3 @@ def _utf8(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         _refuse_bytes(path, raw.count(b"\n", 0, error.start) + 1, error)
-
-
-def inspect_rows(path: Path, records: str | None = None) -> Rows:
-    """Return what an Inspect log asked, as rows of a battery."""
-    return _asked(path, inspect_samples(path))
-
-
-def lm_eval_rows(path: Path, records: str | None = None) -> Rows:
-    """Return what a file of lm-evaluation-harness asked, as rows of a battery."""
-    return _asked(path, lm_eval_samples(path))
-
-
-def _asked(path: Path, samples: Iterator[LoggedSample]) -> Rows:
-    numbers: list[int] = []
-    values: list[dict[str, Any]] = []
-    for sample in samples:
-        if sample.repeat == 0:
-            numbers.append(sample.line or len(values) + 1)
-            values.append({"id": sample.item_id, "prompt": sample.prompt, "target": sample.target})
-    unit: Any = "row" if path.suffix in (".eval", ".json") else "line"
-    return Rows(str(path), unit, tuple(numbers), tuple(values))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tais.common.compressed import LONGEST_LINE, open_binary
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 
@@ -19,10 +21,14 @@ Row = dict[str, Any]
 def utf8_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield number (1-based) and text of each line that is not blank, without holding the file.
 
-    A byte order mark is taken off the first line. Raises ManifestError at the first byte that is not UTF-8.
+    A byte order mark is taken off the first line; what is compressed (``.gz``, ``.zst``) is unpacked.
+    Raises ManifestError at the first byte that is not UTF-8, and at a line of more than 256 MiB.
     """
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
+    with open_binary(path) as file:
+        for number, raw in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), start=1):
+            if len(raw) > LONGEST_LINE:
+                what = f"the line has more than {LONGEST_LINE >> 20} MiB"
+                raise ManifestError(what, place=Place(str(path), number), remedy="One object per line")
             try:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
@@ -31,8 +37,10 @@ def utf8_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, text.rstrip("\r\n")
 
 
-def parse_json(text: str) -> object:
+def parse_json(text: str | bytes, *, constants: bool = False) -> object:
     """Parse JSON in which each key stands once and every number is finite.
+
+    `constants` lets NaN and the infinities pass, as logs of other tools write them for a metric.
 
     Raises
     ------
@@ -42,7 +50,10 @@ def parse_json(text: str) -> object:
         When it is nested too deeply.
     """
     found: object = json.loads(
-        text, object_pairs_hook=_distinct, parse_constant=_no_constant, parse_float=_finite
+        text,
+        object_pairs_hook=_distinct,
+        parse_constant=float if constants else _no_constant,
+        parse_float=float if constants else _finite,
     )
     return found
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tais.common.rendered import is_rendered
 from tais.manifest.model import Arm
 from tais.records import Message, Request
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Renderer", "prompt_digest", "render", "text_after"]
+__all__ = ["Renderer", "encode_plain", "prompt_digest", "render", "text_after"]
 
 # Tokens of a prompt that decide how the first token of its answer is written (a leading space, say).
 _TAIL = 6
@@ -67,7 +68,18 @@ def render(
         )
         # transformers 5 returns a mapping where 4 returned the ids.
         return list(rendered if isinstance(rendered, list) else rendered["input_ids"])
-    return list(tokenizer.encode("\n\n".join(message.content for message in messages)))
+    return encode_plain(tokenizer, "\n\n".join(message.content for message in messages))
+
+
+def encode_plain(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Return the token ids of a text that goes through no template.
+
+    The tokenizer puts its token of the beginning in front, unless the text has it or went through a template
+    already: twice is what no model was trained on.
+    """
+    first = getattr(tokenizer, "bos_token", None)
+    rendered = is_rendered(text) or (isinstance(first, str) and bool(first) and text.startswith(first))
+    return list(tokenizer.encode(text, add_special_tokens=not rendered))
 
 
 def prompt_digest(ids: Sequence[int]) -> str:

@@ -182,8 +182,14 @@ class Arm(Strict):
     """Goes to the engine untouched."""
     speculative_config: dict[str, Any] | None = None
     """Goes to the engine untouched, but that the path of a local draft becomes absolute."""
-    path: Text | None = None
-    """Outputs of an `import` arm."""
+    path: Text | tuple[Text, ...] | None = None
+    """Outputs of an `import` arm: a file, or several; a folder stands for the files in it."""
+    format: Text | None = None
+    """Layout of an import arm's outputs; None recognises it."""
+    columns: dict[Text, Text] | None = None
+    """Of an import arm: from the keys of TAIS's own lines to the columns of a table."""
+    only: dict[Text, str] | None = None
+    """Of an import arm: which of several providers, prompts or models in one file."""
     resources: Resources | None = None
     """Decides where an arm can run, never what it computes; stands in no lock's arm."""
     chat_template: Text | None = None

@@ -67,7 +67,10 @@ class LockedArm(Frozen):
     engine_args: dict[str, JsonValue]
     speculative_config: dict[str, JsonValue] | None = None
     """As the engine gets it, but that a local draft stands as a :class:`LockedFolder` does."""
-    path: LockedFile | None = None
+    path: LockedFile | tuple[LockedFile, ...] | None = None
+    format: str | None = None
+    columns: dict[str, str] | None = None
+    only: dict[str, str] | None = None
     chat_template: LockedFile | None = None
     system_prompt: str | None = None
     fault: dict[str, JsonValue] | None = None

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from typing import TYPE_CHECKING, TypeVar
 
 from tais.common.files import canonical_json
+from tais.common.rendered import is_rendered
 from tais.engines.base import EngineRefusal
 from tais.engines.openai.answers import Answer, read_answer, read_ids
 from tais.engines.openai.dialect import VLLM, dialect_of, longest, read_counters
@@ -142,7 +143,10 @@ class OpenaiEngine:
                 raise Malformed("it gives no tokens of a prompt")
             return ids
 
-        asked = {"messages": _turns(request)} if request.chat else {"prompt": _plain(request)}
+        asked: dict[str, object] = {"messages": _turns(request)}
+        if not request.chat:
+            # A prompt that went through a template has its token of the beginning.
+            asked = {"prompt": _plain(request), "add_special_tokens": not is_rendered(_plain(request))}
         ids, _ = await self.client.post("/tokenize", {"model": self.arm.model, **asked}, read)
         return ids
 
