@@ -8,20 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tais.common.packed import open_unpacked
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 
-__all__ = ["Row", "parse_json", "parse_json_line", "utf8_lines"]
+__all__ = ["Row", "parse_json", "parse_json_line", "parse_json_value", "utf8_lines"]
 
 Row = dict[str, Any]
 
 
 def utf8_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield number (1-based) and text of each line that is not blank, without holding the file.
+    """Yield number (1-based) and text of each line that is not blank; only a packed file is held.
 
     A byte order mark is taken off the first line. Raises ManifestError at the first byte that is not UTF-8.
     """
-    with path.open("rb") as file:
+    with open_unpacked(path) as file:
         for number, raw in enumerate(file, start=1):
             try:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -55,15 +56,26 @@ def parse_json_line(text: str, path: Path, number: int) -> Row:
     ManifestError
         Not JSON, not an object, a repeated key, or NaN; with file and line.
     """
-    try:
-        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        what = f"broken JSON: {first_line(error).rstrip('.')}"
-        raise ManifestError(what, place=Place(str(path), number), remedy="One object per line") from error
+    value = parse_json_value(text, path, number)
     if not isinstance(value, dict):
         what = f"a line must be a JSON object, not {type(value).__name__}"
         raise ManifestError(what, place=Place(str(path), number), remedy="One object per line")
     return value
+
+
+def parse_json_value(text: str, path: Path, number: int) -> Any:
+    """Parse one line that must be JSON.
+
+    Raises
+    ------
+    ManifestError
+        Not JSON, a repeated key, or NaN; with file and line.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        what = f"broken JSON: {first_line(error).rstrip('.')}"
+        raise ManifestError(what, place=Place(str(path), number), remedy="One object per line") from error
 
 
 def _refuse_bytes(path: Path, line: int, error: UnicodeDecodeError) -> NoReturn:
