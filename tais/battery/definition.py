@@ -223,7 +223,7 @@ class Battery(Strict):
         parts = (own.id, own.prompt, own.expect, own.cluster, own.group)
         names = [name for part in parts for name in ((part,) if isinstance(part, str) else part or ())]
         names += [*self.rename, *(self.expect_fields or {}).values()]
-        names += [rule.column for rule in (*self.filters, *self.asserts)]
+        names += [*(rule.column for rule in self.filters), *(rule.column for rule in self.asserts)]
         names += [name for text in (self.template, self.system) for name in template_names(text or "")]
         names += [self.draw.per] if self.draw is not None and self.draw.per else []
         if self.choices is not None:

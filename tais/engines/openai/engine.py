@@ -18,7 +18,7 @@ from tais.common.files import canonical_json
 from tais.engines.base import EngineRefusal
 from tais.engines.openai.answers import Answer, read_answer, read_ids
 from tais.engines.openai.dialect import VLLM, dialect_of, longest, read_counters
-from tais.engines.prompts import Renderer, prompt_digest
+from tais.engines.prompts import Renderer, is_prefill, prompt_digest
 from tais.engines.resolved import plain_mapping, to_plain
 from tais.manifest.engine_options import OpenaiOptions, read_options, wrong_option
 from tais.manifest.model import Arm, Sampling
@@ -142,13 +142,32 @@ class OpenaiEngine:
                 raise Malformed("it gives no tokens of a prompt")
             return ids
 
-        asked = {"messages": _turns(request)} if request.chat else {"prompt": _plain(request)}
+        asked = self._conversation(request) if request.chat else {"prompt": _plain(request)}
         ids, _ = await self.client.post("/tokenize", {"model": self.arm.model, **asked}, read)
         return ids
+
+    def _conversation(self, request: Request) -> dict[str, object]:
+        """Return what a request says of its conversation, and of the template that writes it."""
+        asked: dict[str, object] = {"messages": _turns(request)}
+        if self.arm.chat_template_kwargs:
+            asked["chat_template_kwargs"] = self.arm.chat_template_kwargs
+        if is_prefill(request.messages):
+            asked |= self.dialect.continues or {}
+        return asked
+
+    def _check_prefill(self, request: Request) -> None:
+        chat = request.chat and self.options.endpoint == "chat"
+        if chat and is_prefill(request.messages) and self.dialect.continues is None:
+            raise EngineRefusal(
+                f"item {request.key.item_id!r} of battery {request.key.battery!r} ends in an assistant turn, "
+                "and this server is not known to continue one (vLLM and llama.cpp are). Give the arm a "
+                "tokenizer and endpoint: completions, or say last_assistant_turn: drop in the battery"
+            )
 
     def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
         """Refuse what the endpoint cannot take, and a prompt that leaves no room for an answer."""
         for request in requests:
+            self._check_prefill(request)
             if not request.chat and self.options.endpoint == "chat":
                 raise EngineRefusal(
                     f"battery {request.key.battery!r} asks without a chat template, which the chat endpoint "
@@ -232,7 +251,7 @@ class OpenaiEngine:
             self.options.max_tokens_name: room,
         }
         if self.options.endpoint == "chat":
-            body["messages"] = _turns(request)
+            body |= self._conversation(request)
         else:
             body["prompt"] = list(ids) if ids is not None else _plain(request)
         if sampling.top_k or self.dialect.known:
