@@ -214,6 +214,7 @@ def _evidence(
         endpoints=() if only else tuple(found.endpoints),
         findings=(
             *_prompt_findings(found, contrast, lock),
+            *_template_findings(engines, contrast),
             *speculation_findings(arm.speculative_config, engines[1]),
             *_configuration_findings(engines, contrast),
             *_origin_findings(run, contrast),
@@ -273,6 +274,15 @@ def _prompt_findings(found: _Contrast, contrast: LockedContrast, lock: Lock) -> 
         values={"items": total, "batteries": dict(found.drifted), "first": found.drifted_items},
         blocks_pass=not meant,
     )
+
+
+def _template_findings(
+    engines: tuple[EngineRecord, EngineRecord], contrast: LockedContrast
+) -> Iterator[Finding]:
+    bare = [name for name, engine in zip(contrast.sides, engines, strict=True) if engine.has_no_template]
+    if bare:
+        message = f"no chat template ({', '.join(bare)}): prompts went to the model as bare text"
+        yield Finding("no_chat_template", message, {"arms": bare})
 
 
 def _by_date(contrast: LockedContrast, lock: Lock) -> str:

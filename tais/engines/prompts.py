@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,17 @@ class Renderer:
         if arm.chat_template_date is not None and not own:
             # What a template is given goes before the clock that its environment holds.
             self.options[CLOCK] = clock_of(arm.chat_template_date)
+        self._own = own
         self._known: dict[tuple[tuple[Message, ...], bool], list[int]] = {}
+
+    def resolved(self) -> dict[str, object]:
+        """Return what writes the prompts, for engine.json: a template's digest, a class, or nothing."""
+        if self._own:
+            return {"chat_template": type(self.tokenizer).__name__}
+        text = self.template or getattr(self.tokenizer, "chat_template", None)
+        # Where there are several, the tokenizer holds them by name.
+        named = json.dumps(text, sort_keys=True) if isinstance(text, dict) else text
+        return {"chat_template": hashlib.sha256(named.encode()).hexdigest() if named else None}
 
     def __call__(self, request: Request) -> list[int]:
         """Return the prompt's token ids.
@@ -149,7 +160,7 @@ def _templated(
     ids = list(rendered if isinstance(rendered, list) else rendered["input_ids"])
     if own and prefill and not _ends_with(tokenizer, ids, messages[-1].content):
         raise EngineRefusal(
-            f"the tokenizer {type(tokenizer).__name__} leaves no assistant turn open, and this chat ends in one"
+            f"the tokenizer {type(tokenizer).__name__} cannot leave an assistant turn open, as this chat asks"
         )
     return ids
 

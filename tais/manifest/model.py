@@ -64,8 +64,8 @@ def _a_day(value: str) -> str:
 Day = Annotated[str, AfterValidator(_a_day)]
 # Arguments of whoever renders.
 _SAID_BY_TAIS = {
-    "messages", "conversation", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize",
-    "tools", "documents", "padding", "truncation", "max_length", "return_tensors", "return_dict",
+    "messages", "conversation", "chat_template", "add_generation_prompt", "continue_final_message",
+    "tokenize", "tools", "documents", "padding", "truncation", "max_length", "return_tensors", "return_dict",
     "return_assistant_tokens_mask", "tokenizer_kwargs", "strftime_now", "raise_exception",
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The day that chat templates read from their clock, fixed with the lock: runs of two days can be compared."""
+"""The day that chat templates read from their clock, fixed with the lock: days can be compared."""
 
 from __future__ import annotations
 

@@ -113,6 +113,7 @@ class OpenaiEngine:
                 "tells_its_configuration": bool(config),
             },
             "client": {"endpoint": self.options.endpoint, "token_ids": self.wants_ids},
+            **({} if self.renderer is None else {"prompts": self.renderer.resolved()}),
         }
 
     def _prepare_prompts(self) -> None:
