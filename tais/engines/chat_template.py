@@ -91,7 +91,8 @@ def find_template(arm: Arm) -> FoundTemplate:
     if text:
         return FoundTemplate("text", text, tokens)
     if any(read(name) is not None for name in _MISTRAL):
-        return FoundTemplate("own")
+        # transformers decides by the kind of model whether mistral-common reads them.
+        return FoundTemplate("own" if arm.engine == "vllm" else "unknown")
     # Of a hub's files only some may be cached, and a gguf holds its own.
     local = Path(arm.tokenizer or arm.model or "")
     whole = local.is_dir() and not any(local.glob("*.gguf"))

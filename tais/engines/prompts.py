@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,12 +99,18 @@ def renders_itself(tokenizer: PreTrainedTokenizerBase) -> bool:
     vLLM's classes for Mistral, DeepSeek and Kimi do, and transformers' for mistral-common: they have an
     ``apply_chat_template`` of their own, and most no ``chat_template``.
     """
-    kind = type(tokenizer)
-    method = getattr(kind, "apply_chat_template", None)
-    defined = next((base for base in kind.__mro__ if "apply_chat_template" in vars(base)), None)
-    # A protocol that names the method without a body, or the method of transformers, is no rendering.
-    borrowed = ("PreTrainedTokenizerBase", "TokenizerLike", "Protocol")
-    return callable(method) and defined is not None and defined.__name__ not in borrowed
+    for base in type(tokenizer).__mro__:
+        method = vars(base).get("apply_chat_template")
+        if callable(method) and not _passes_on(method):
+            # The method of transformers; and a protocol, which only names it.
+            return base.__name__ not in ("PreTrainedTokenizerBase", "TokenizerLike")
+    return False
+
+
+def _passes_on(method: Callable[..., object]) -> bool:
+    """Whether a method names no argument: vLLM 0.32 puts such a one before every tokenizer."""
+    _, *named = inspect.signature(method).parameters.values()
+    return all(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in named)
 
 
 def render(

@@ -108,12 +108,27 @@ class Closing(Own):
     closes = "</s>"
 
 
+class Pooled(Own):
+    """As vLLM puts one before every tokenizer: it passes on what it is given."""
+
+    def apply_chat_template(self, *args: Any, **kwargs: Any) -> list[int]:
+        return super().apply_chat_template(*args, **kwargs)
+
+
 def test_a_class_that_renders_by_itself_is_asked_to(
     tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
     own: Any = Own()
+    pooled: Any = Pooled()
     assert renders_itself(own)
+    assert renders_itself(pooled)
     assert not renders_itself(tokenizer)
+
+    class Pool(type(tokenizer)):  # type: ignore[misc]
+        def apply_chat_template(self, *args: Any, **kwargs: Any) -> Any:
+            return super().apply_chat_template(*args, **kwargs)
+
+    assert not renders_itself(Pool.__new__(Pool))
     assert own.decode(render(own, None, ASKED, True)) == "[user]Name a tin"
     assert own.decode(render(own, None, PREFILL, True)) == "[user]Name a tin[assistant]Soup, "
     closing: Any = Closing()

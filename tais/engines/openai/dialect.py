@@ -33,6 +33,8 @@ class Dialect:
     """What a request says to see token ids."""
     continues: Mapping[str, bool] | None = None
     """What a request says to have a last assistant turn continued; None where a server cannot."""
+    repeats_prefill: bool = False
+    """Whether a chat's answer begins with the turn that it continues."""
 
 
 VLLM = Dialect(
@@ -44,8 +46,9 @@ VLLM = Dialect(
 LLAMA_CPP = Dialect(
     known=True,
     neutral={"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_p": 0.0},
-    # It continues one unasked.
+    # It continues one unasked, and says it again before what it adds.
     continues={},
+    repeats_prefill=True,
 )
 OTHER = Dialect(asks_ids=VLLM.asks_ids)
 

@@ -285,6 +285,8 @@ class OpenaiEngine:
         # What the server read, where it tells; else what it was given.
         prompt = answer.prompt_ids if answer.prompt_ids is not None else ids
         digest = prompt_digest(prompt) if prompt is not None else _text_digest(request)
+        chat = self.options.endpoint == "chat"
+        repeated = chat and self.dialect.repeats_prefill and is_prefill(request.messages)
         return Sample(
             key=request.key,
             prompt_digest=digest,
@@ -292,7 +294,7 @@ class OpenaiEngine:
             if answer.prompt_tokens is not None or prompt is None
             else len(prompt),
             token_ids=answer.token_ids,
-            text=answer.text,
+            text=answer.text.removeprefix(request.messages[-1].content) if repeated else answer.text,
             finish_reason=answer.reason,
             top1_logprobs=answer.top1,
             top2_logprobs=answer.top2,
