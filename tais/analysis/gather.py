@@ -224,8 +224,9 @@ def _evidence(
         treatment=telemetry.evidence(*modes, run.arm(candidate)),
         endpoints=() if only else tuple(found.endpoints),
         findings=(
-            *_prompt_findings(found, contrast),
+            *_prompt_findings(found, contrast, lock),
             *found.findings,
+            *_template_findings(engines, contrast),
             *speculation_findings(arm.speculative_config, engines[1]),
             *_configuration_findings(engines, lock, contrast),
             *_origin_findings(run, contrast),
@@ -269,19 +270,41 @@ def _properties(arm: LockedArm) -> dict[str, float]:
     }
 
 
-def _prompt_findings(found: _Contrast, contrast: LockedContrast) -> Iterator[Finding]:
+def _prompt_findings(found: _Contrast, contrast: LockedContrast, lock: Lock) -> Iterator[Finding]:
     if not found.drifted:
         return
     total = sum(found.drifted.values())
     named = ", ".join(found.drifted_items)
+    said = f"{total} prompts differ in their tokens between the arms (first: {named})"
     # Where the arms are meant to have another model or template, their prompts may differ.
     keys = [key.split(".")[0] for key in contrast.differences]
-    meant = any(key in ("model", "tokenizer", "chat_template", "system_prompt") for key in keys)
+    own = ("model", "tokenizer", "chat_template", "chat_template_kwargs", "system_prompt")
+    meant = any(key in own for key in keys)
     yield Finding(
         code="prompt_drift",
-        message=f"{total} prompts differ in their tokens between the arms (first: {named})",
+        message=said + _by_date(contrast, lock),
         values={"items": total, "batteries": dict(found.drifted), "first": found.drifted_items},
         blocks_pass=not meant,
+    )
+
+
+def _template_findings(
+    engines: tuple[EngineRecord, EngineRecord], contrast: LockedContrast
+) -> Iterator[Finding]:
+    bare = [name for name, engine in zip(contrast.sides, engines, strict=True) if engine.has_no_template]
+    if bare:
+        message = f"no chat template ({', '.join(bare)}): prompts went to the model as bare text"
+        yield Finding("no_chat_template", message, {"arms": bare})
+
+
+def _by_date(contrast: LockedContrast, lock: Lock) -> str:
+    """Return the cause where templates wrote two dates, and how to avoid it; "" where they did not."""
+    there, here = (lock.arms[name].chat_template_date for name in contrast.sides)
+    if there is None or there == here:
+        return ""
+    return (
+        f": the chat template reads the clock, and chat_template_date is {there} there and "
+        f"{here or 'not said'} here. Run the candidate with chat_template_date: {there}"
     )
 
 

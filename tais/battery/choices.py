@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +18,9 @@ _LETTERS = "ABCDEFGHIJ"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options in the order shown, and the letter of the right one."""
+    """Options in the order shown, and the letters of the right ones."""
 
-    letter: str
+    letters: tuple[str, ...]
     options: tuple[tuple[str, str], ...]
     text: str
 
@@ -39,7 +40,7 @@ def lettered(choices: Choices, row: Mapping[str, Any], item_id: str | None) -> O
     Raises
     ------
     ValueError
-        Fewer than two options, more than ten, or an answer that is none of them.
+        Fewer than two options, more than ten, no right one, or an answer that is none of them.
     """
     texts, right = _texts(choices, row)
     if choices.limit is not None and len(texts) > choices.limit:
@@ -51,15 +52,16 @@ def lettered(choices: Choices, row: Mapping[str, Any], item_id: str | None) -> O
         order.sort(key=lambda i: hashlib.sha256(f"{choices.seed}\0{item_id}\0{i}".encode()).digest())
     options = tuple((_LETTERS[place], texts[i]) for place, i in enumerate(order))
     lines = (render(choices.line, {"letter": letter, "option": option}) for letter, option in options)
-    return Options(_LETTERS[order.index(right)], options, "\n".join(lines))
+    letters = tuple(sorted(_LETTERS[order.index(index)] for index in right))
+    return Options(letters, options, "\n".join(lines))
 
 
-def _texts(choices: Choices, row: Mapping[str, Any]) -> tuple[list[str], int]:
+def _texts(choices: Choices, row: Mapping[str, Any]) -> tuple[list[str], tuple[int, ...]]:
     if choices.correct is not None and choices.incorrect is not None:
         wrong = lookup(row, choices.incorrect)
         if isinstance(wrong, str):
             wrong = [part.strip() for part in wrong.split(choices.separator) if part.strip()]
-        return [as_text(lookup(row, choices.correct)), *dict.fromkeys(as_text(w) for w in wrong)], 0
+        return [as_text(lookup(row, choices.correct)), *dict.fromkeys(as_text(w) for w in wrong)], (0,)
     if choices.column is not None:
         listed = lookup(row, choices.column)
         if not isinstance(listed, (list, tuple)):
@@ -70,9 +72,28 @@ def _texts(choices: Choices, row: Mapping[str, Any]) -> tuple[list[str], int]:
     return texts, _right(choices, row, texts)
 
 
-def _right(choices: Choices, row: Mapping[str, Any], texts: list[str]) -> int:
+def _right(choices: Choices, row: Mapping[str, Any], texts: list[str]) -> tuple[int, ...]:
     assert choices.answer is not None, "the definition asks for an answer column"
     answer = lookup(row, choices.answer)
+    several = _several(answer)
+    if several is None:
+        return (_index(choices, row, texts, answer),)
+    if not several:
+        raise ValueError(f"column {choices.answer!r} names no right option")
+    return tuple(dict.fromkeys(_index(choices, row, texts, one) for one in several))
+
+
+def _several(answer: Any) -> list[Any] | None:
+    """Return the answers of a list, which a table holds as JSON; None where it is one answer."""
+    if isinstance(answer, str) and answer.lstrip().startswith("["):
+        try:
+            answer = json.loads(answer)
+        except ValueError:
+            return None
+    return answer if isinstance(answer, list) else None
+
+
+def _index(choices: Choices, row: Mapping[str, Any], texts: list[str], answer: Any) -> int:
     text = as_text(answer).strip()
     if choices.answer_is == "index":
         known = [str(i) for i in range(len(texts))]
@@ -87,7 +108,8 @@ def _right(choices: Choices, row: Mapping[str, Any], texts: list[str]) -> int:
     return known.index(text)
 
 
-def _limited(texts: list[str], right: int, limit: int) -> tuple[list[str], int]:
-    kept = [right, *(i for i in range(len(texts)) if i != right)][:limit]
-    kept.sort()
-    return [texts[i] for i in kept], kept.index(right)
+def _limited(texts: list[str], right: tuple[int, ...], limit: int) -> tuple[list[str], tuple[int, ...]]:
+    if len(right) >= limit:
+        raise ValueError(f"{len(right)} right options leave no wrong one among {limit}")
+    kept = sorted([*right, *(i for i in range(len(texts)) if i not in right)][:limit])
+    return [texts[i] for i in kept], tuple(kept.index(i) for i in right)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tais.battery.definition import Battery, Filter
 from tais.battery.hub import data_roots, read_hub
 from tais.battery.item import BadRow, Item, ItemMaker, canonical_item
-from tais.battery.rows import Rows, read_rows
+from tais.battery.rows import Reading, Rows, read_rows
 from tais.battery.strata import limited, repeated_words, shared_clusters, strata_of
 from tais.common.document import dotted
 from tais.common.template import MissingColumn, as_text, check_template, lookup
@@ -75,7 +75,12 @@ def load_definition(path: Path) -> tuple[Battery, Document]:
 
     document = load(path)
     battery = validate(Battery, document.data, document)
-    for key, template in (("template", battery.template), ("choices", _option_line(battery))):
+    templates = (
+        ("template", battery.template),
+        ("system", battery.system),
+        ("choices", _option_line(battery)),
+    )
+    for key, template in templates:
         try:
             check_template(template or "")
         except ValueError as error:
@@ -108,6 +113,7 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
     loader.take_scorers(ref, manifest_dir)
     rows, origin = loader.rows(data_roots(data_dir))
     rows = _renamed(rows, battery.rename)
+    loader.notes.extend(rows.notes)
     items = loader.items(rows)
     loader.notes += [*rows.notes, *_rendered_notes(items)]
     content_digest = _digest({}, items)
@@ -117,6 +123,11 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
         loader.notes.append(f"limit {ref.limit} asks for more than the {len(items)} items there are")
     if (repeated := repeated_words(asked)) is not None:
         loader.notes.append(repeated)
+    if prefilled := sum(item.messages[-1].role == "assistant" for item in asked):
+        loader.notes.append(
+            f"{prefilled} chats end in an assistant turn, which the model continues (prefill); "
+            "last_assistant_turn: drop leaves it out"
+        )
     header = {"scorer": scorer_spec(loader.scorer), "chat": battery.chat}
     return LoadedBattery(
         name=ref.name,
@@ -203,12 +214,13 @@ class _Loader:
 
     def rows(self, roots: tuple[Path, ...]) -> tuple[Rows, str]:
         source = self.battery.source
+        how = Reading(source.records, source.header, source.delimiter, self.battery.column_names)
         if source.hub is not None:
-            return read_hub(source, roots, self.place("source", "hub"))
+            return read_hub(source, roots, self.place("source", "hub"), how)
         name = source.path or ""
         for folder in (self.path.parent, *roots):
             if (folder / name).is_file():
-                return read_rows(folder / name, source.format, source.records), str(folder / name)
+                return read_rows(folder / name, source.format, how), str(folder / name)
         tried = ", ".join(str(folder / name) for folder in (self.path.parent, *roots))
         remedy = f"Looked for {tried}; TAIS_DATA may name another folder"
         raise MissingData(f"no file {name!r}", place=self.place("source", "path"), remedy=remedy)

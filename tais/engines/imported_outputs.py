@@ -26,9 +26,9 @@ from tais.battery.logs.layouts import find_layout, nearest_layouts, read_log
 from tais.battery.logs.reading import listed, mapping
 from tais.battery.logs.sample import UNREAD, LoggedSample, Turn, asked_of
 from tais.battery.rows import format_of, read_rows
-from tais.common.compressed import inner_suffix
 from tais.common.document import show, suggest
 from tais.common.jsonlines import Row, parse_json_line, utf8_lines
+from tais.common.packed import unpacked_name
 from tais.common.parts import render_parts
 from tais.common.template import MissingColumn, lookup
 from tais.errors import ManifestError, Place
@@ -38,6 +38,7 @@ from tais.manifest.outputs import OUTPUT_KEYS, OUTPUT_PARTS
 __all__ = ["Files", "read_outputs"]
 
 _OWN: Mapping[str, tuple[str, ...]] = {"TAIS's own lines": ("item_id", "text")}
+_TABLES = ("csv", "tsv", "xlsx", "parquet")
 # A table's whole numbers are text in csv.
 _COUNTED = ("repeat",)
 
@@ -93,12 +94,13 @@ def _layout_of(path: Path, arm: Arm) -> str:
     if arm.columns:
         return "table"
     if arm.format is not None:
-        return "tais" if arm.format == "jsonl" else arm.format
+        return {"jsonl": "tais", **dict.fromkeys(_TABLES, "table")}.get(arm.format, arm.format)
+    ending = unpacked_name(path).suffix.lower()
     try:
         found, keys = find_layout(path)
     except ManifestError:
         # Lines that nobody can read are told of line by line.
-        if inner_suffix(path) == ".json":
+        if ending == ".json":
             raise
         return "tais"
     except OSError as error:
@@ -106,9 +108,9 @@ def _layout_of(path: Path, arm: Arm) -> str:
         raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
     if found is not None:
         return found
-    if not keys and inner_suffix(path) in (".jsonl", ".ndjson"):
+    if not keys and ending in (".jsonl", ".ndjson"):
         return "tais"
-    if format_of(path) in ("csv", "tsv", "parquet") or inner_suffix(path) in (".csv", ".tsv", ".parquet"):
+    if format_of(path) in _TABLES:
         keys = read_rows(path).columns
         if {"item_id", "text"} <= set(keys):
             return "table"

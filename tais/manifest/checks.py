@@ -32,6 +32,8 @@ _NOT_FOR_IMPORT = (
     "speculative_config",
     "chat_template",
     "system_prompt",
+    "chat_template_kwargs",
+    "chat_template_date",
 )
 # TAIS compares and records these, so they must not be able to hide among the engine's own.
 _OF_THE_ARM = ("model", "revision", "tokenizer", "dtype", "speculative_config")

@@ -6,8 +6,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tais.common.compressed import COMPRESSED
 from tais.common.document import Document, Path_, show, suggest
+from tais.common.packed import PACKED
 from tais.common.shipped import find_battery_file, names, share
 from tais.common.validation import check_keys, validate
 from tais.errors import ManifestError, Place
@@ -22,8 +22,8 @@ _TOP_KEYS = tuple(key for key in Manifest.model_fields if key != "source")
 _ARM_KEYS = ("extends", *(key for key in Arm.model_fields if key != "name"))
 _JUDGE_KEYS = (*_ARM_KEYS, "max_tokens")
 # Files of outputs in a folder, compressed or not.
-_PLAIN = (".jsonl", ".json", ".eval", ".csv", ".tsv", ".parquet")
-_OUTPUTS = (*_PLAIN, *(f"{ending}{packed}" for ending in _PLAIN for packed in COMPRESSED))
+_PLAIN = (".jsonl", ".json", ".eval", ".csv", ".tsv", ".xlsx", ".parquet")
+_OUTPUTS = (*_PLAIN, *(f"{ending}{packed}" for ending in _PLAIN for packed in PACKED))
 _RELATIVE = "Relative paths start from the folder of the manifest"
 MAX_CHAIN = 50
 

@@ -7,7 +7,7 @@ __all__ = ["LOG_FORMATS", "OUTPUT_FORMATS", "OUTPUT_KEYS", "OUTPUT_PARTS"]
 LOG_FORMATS = ("harmbench", "helm", "inspect", "jailbreakbench", "lm_eval", "openai_batch", "promptfoo")
 """Names of the rows of :data:`tais.battery.logs.layouts.LAYOUTS`, which stands above this room."""
 
-OUTPUT_FORMATS = (*LOG_FORMATS, "csv", "json", "jsonl", "parquet", "tsv")
+OUTPUT_FORMATS = (*LOG_FORMATS, "csv", "json", "jsonl", "parquet", "tsv", "xlsx")
 
 OUTPUT_PARTS = ("tool_calls", "refusal", "reasoning")
 """What an answer says outside its text."""

@@ -94,9 +94,10 @@ def _optional(
 
 def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, JsonValue]:
     # Where an arm may run is no part of what it computes.
-    left_out = {"name", "resources"}
-    # Keys that only some arms have, so that the locks of others stay as they were before.
-    left_out |= {key for key in ("fault", "format", "columns", "only") if not getattr(arm, key)}
+    left_out = {"name", "resources"} if arm.fault else {"name", "resources", "fault"}
+    # Keys of later versions stand only where they are said, so that other locks stay as they were.
+    later = ("chat_template_kwargs", "chat_template_date", "format", "columns", "only")
+    left_out |= {key for key in later if getattr(arm, key) is None}
     fixed: dict[str, JsonValue] = arm.model_dump(mode="json", exclude=left_out)
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
         fixed[key] = _locked_model(fixed[key], arm, digests)

@@ -73,6 +73,9 @@ class LockedArm(Frozen):
     only: dict[str, str] | None = None
     chat_template: LockedFile | None = None
     system_prompt: str | None = None
+    chat_template_kwargs: dict[str, JsonValue] | None = None
+    chat_template_date: str | None = Field(None, pattern=r"^\d{4}-\d\d-\d\d$")
+    """The day that the template reads from its clock; only where it may read one."""
     fault: dict[str, JsonValue] | None = None
     max_tokens: int | None = None
     """Of a judge: its longest reply."""

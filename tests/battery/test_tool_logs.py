@@ -148,7 +148,7 @@ def test_a_damaged_member_costs_that_sample(tmp_path: Path) -> None:
 
 def test_a_log_of_bad_samples_alone_is_refused(tmp_path: Path) -> None:
     path = eval_log(tmp_path / "log.eval", [sample(1, "A", error={"message": "boom"})])
-    with pytest.raises(ManifestError, match="no sample of the file can be read .first: 1: boom"):
+    with pytest.raises(ManifestError, match=r"no sample of the file can be read \(first: 1: boom"):
         outputs(path)
 
 
@@ -169,7 +169,7 @@ def test_a_refusal_is_kept_as_a_part(tmp_path: Path) -> None:
 
 def test_what_stands_under_attachments_is_put_back(tmp_path: Path) -> None:
     link = "attachment://c0ffee"
-    more = {"attachments": {"c0ffee": "A long question"}, "input": link}
+    more: dict[str, Any] = {"attachments": {"c0ffee": "A long question"}, "input": link}
     (found,) = outputs(eval_log(tmp_path / "log.eval", [sample(1, "A", **more)]))
     assert found.prompt == "A long question"
 

@@ -26,8 +26,8 @@ from tais.battery.logs.reading import (
     text_or_none,
 )
 from tais.battery.logs.sample import Asked, LoggedSample, Trouble, Turn, asked_of, digest_of
-from tais.common.compressed import open_zip
 from tais.common.jsonlines import parse_json
+from tais.common.packed import open_zip
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 

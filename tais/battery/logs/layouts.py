@@ -17,7 +17,7 @@ from tais.battery.logs.openai_batch import batch_samples
 from tais.battery.logs.promptfoo import promptfoo_samples
 from tais.battery.logs.reading import json_lines, json_log, listed, mapping, shown
 from tais.battery.logs.sample import LoggedSample
-from tais.common.compressed import inner_suffix
+from tais.common.packed import unpacked_name
 from tais.errors import ManifestError, Place
 
 __all__ = ["LAYOUTS", "Layout", "find_layout", "nearest_layouts", "read_log"]
@@ -97,9 +97,9 @@ def find_layout(path: Path) -> tuple[str | None, tuple[str, ...]]:
 def _levels(path: Path) -> list[tuple[str, ...]]:
     """Return the keys of a file's first object, and of what lies in it: some tools file by id or by model."""
     first: object
-    if inner_suffix(path) in _LINES:
+    if unpacked_name(path).suffix.lower() in _LINES:
         first = next((row for _, row in json_lines(path)), {})
-    elif inner_suffix(path) == ".json":
+    elif unpacked_name(path).suffix.lower() == ".json":
         first = json_log(path)
         first = next(iter(first), {}) if isinstance(first, list) else first
     else:

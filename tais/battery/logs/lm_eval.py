@@ -34,7 +34,7 @@ from tais.battery.logs.reading import (
     text_or_none,
 )
 from tais.battery.logs.sample import Asked, LoggedSample, Trouble, Turn, asked_of
-from tais.common.compressed import COMPRESSED
+from tais.common.packed import unpacked_name
 from tais.errors import ManifestError, Place
 
 __all__ = ["lm_eval_samples", "task_of"]
@@ -52,8 +52,7 @@ _DIGEST = 32
 
 def task_of(path: Path) -> str:
     """Return the task of a file by its name; the name itself where it is of no known form."""
-    stem = path.with_suffix("").name if path.suffix.lower() in COMPRESSED else path.name
-    stem = stem.removesuffix(".jsonl").removesuffix(".json")
+    stem = unpacked_name(path).name.removesuffix(".jsonl").removesuffix(".json")
     return next((found[1] for name in _NAMES if (found := name.fullmatch(stem))), stem)
 
 
@@ -123,6 +122,8 @@ def _samples(row: Object, item_id: str, task: str, place: Place) -> Iterator[Log
 
 def _answers(row: Object, place: Place) -> list[str]:
     """Return the raw answers: those of the one request of a document, however they are wrapped."""
+    if "resps" not in row and "filtered_resps" not in row:
+        raise Unreadable("no resps")
     said = row.get("resps", row.get("filtered_resps"))
     if isinstance(said, str) or said is None:
         said = [said]

@@ -23,7 +23,7 @@ from tais.battery.logs.reading import (
     text_or_none,
 )
 from tais.battery.logs.sample import LoggedSample, Trouble, Turn, asked_of
-from tais.common.compressed import inner_suffix
+from tais.common.packed import unpacked_name
 from tais.errors import ManifestError, Place
 
 __all__ = ["promptfoo_samples"]
@@ -66,7 +66,7 @@ def promptfoo_samples(path: Path, only: Mapping[str, str] = {}) -> Iterator[Logg
 
 
 def _rows(path: Path) -> Iterator[tuple[int | None, Object]]:
-    if inner_suffix(path) in (".jsonl", ".ndjson"):
+    if unpacked_name(path).suffix.lower() in (".jsonl", ".ndjson"):
         yield from json_lines(path)
         return
     results = mapping(json_log(path)).get("results")

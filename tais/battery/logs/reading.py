@@ -10,8 +10,8 @@ from typing import cast
 from pydantic import JsonValue
 
 from tais.battery.logs.sample import Turn
-from tais.common.compressed import read_bounded
 from tais.common.jsonlines import parse_json, utf8_lines
+from tais.common.packed import read_bounded
 from tais.common.parts import render_parts
 from tais.common.text import first_line, one_line
 from tais.errors import ManifestError, Place

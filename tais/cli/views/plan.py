@@ -53,7 +53,13 @@ def print_plan(plan: Plan) -> None:
         console.print(_contrasts(plan))
     if plan.lock.sequential is not None:
         console.print(_looks(plan.lock, plan.lock.sequential))
-    for line in (*_too_small(plan), *_repeated(plan), *_not_looked_up(plan), *unshown_lines(plan)):
+    for line in (
+        *_too_small(plan),
+        *_repeated(plan),
+        *_not_looked_up(plan),
+        *_notes(plan),
+        *unshown_lines(plan),
+    ):
         console.print(line, style="yellow")
     roles = {contrast.role.value for contrast in plan.lock.contrasts}
     if "screen" not in roles:
@@ -94,6 +100,12 @@ def print_outlook(found: Outlook | None, floor: int) -> None:
         )
     if found.left_out:
         console.print(f"  not counted: {found.left_out} batteries of scores, whose spread is not known")
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    yield from map(printable, plan.notes)
+    for battery in plan.batteries:
+        yield from (printable(f"{battery.name}: {note}") for note in battery.notes if "chat template" in note)
 
 
 def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> None:

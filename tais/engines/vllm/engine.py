@@ -151,7 +151,7 @@ class VllmEngine:
 
     def _resolved(self) -> dict[str, object]:
         engine = self.llm.llm_engine
-        resolved = plain_mapping(engine.vllm_config)
+        resolved = {**plain_mapping(engine.vllm_config), "prompts": self._render.resolved()}
         runner = engine
         for name in ("model_executor", "driver_worker", "worker", "model_runner"):
             runner = getattr(runner, name, None)

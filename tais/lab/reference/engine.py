@@ -269,6 +269,7 @@ class ReferenceEngine:
                 "attention": str(model.config._attn_implementation),
             },
             "device": self.device,
+            "prompts": self._render.resolved(),
             "batch_size": 1 if self._one_by_one else self.batch_size,
             "antidistillation": self._steered,
             "speculative_config": self._resolved_speculation(),

@@ -122,6 +122,10 @@ _FINDINGS: Mapping[str, Code] = {
     "prompt_drift": _Blocks(
         "Prompts differ in their tokens between the arms.", "Give both the same template and tokenizer"
     ),
+    "no_chat_template": _Note(
+        "An arm has no chat template, so its prompts went as bare text.",
+        "Give it a chat_template, or say chat: false in the battery",
+    ),
     "resolved_differs": _Note(
         "The engines resolved to settings that differ in more than the manifest says.",
         "Set them in the manifest",

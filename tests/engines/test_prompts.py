@@ -1,0 +1,173 @@
+"""Conversations as token ids: templates with settings and clock, open turns, classes that render."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tais.common.foreign import hide_broken_packages
+from tais.engines.base import EngineRefusal
+from tais.engines.prompts import Renderer, render, renders_itself
+from tais.engines.tokenizer import read_tokenizer
+from tais.manifest.model import Arm
+from tais.records import Message, Request, SampleKey
+from tests.conftest import ROOT
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+pytestmark = [
+    # Imports of torch and its friends warn of each other.
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="transformers is missing"),
+]
+
+TARGET = ROOT / "models" / "demo" / "target"
+ASKED = (Message("user", "Name a tin"),)
+PREFILL = (*ASKED, Message("assistant", "Soup, "))
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerBase:
+    return read_tokenizer(Arm(name="a", engine="transformers", model=str(TARGET)))
+
+
+def written(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...], **settings: Any) -> str:
+    arm = Arm(name="a", engine="transformers", model=str(TARGET), **settings)
+    request = Request(SampleKey("mine", "i-1", 0), messages, seed=1)
+    return str(tokenizer.decode(Renderer(tokenizer, arm)(request)))
+
+
+def template(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "t.jinja"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_last_assistant_turn_is_left_open(tokenizer: PreTrainedTokenizerBase) -> None:
+    # The demo models' own template: an assistant's turn ends in <|eos|>.
+    assert written(tokenizer, ASKED) == "<|bos|><|user|>Name a tin<|assistant|>"
+    assert written(tokenizer, PREFILL) == "<|bos|><|user|>Name a tin<|assistant|>Soup, "
+    plain = render(tokenizer, None, PREFILL, False)
+    assert tokenizer.decode(plain, skip_special_tokens=True) == "Name a tin\n\nSoup, "
+
+
+def test_a_template_reads_the_arms_day_and_settings(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    text = "{{ strftime_now('%d %b %Y %H') }}, {{ mood }}: {{ messages[0].content }}"
+    own = {"chat_template": template(tmp_path, text), "chat_template_kwargs": {"mood": "calm"}}
+    assert written(tokenizer, ASKED, chat_template_date="2026-03-09", **own) == (
+        "09 Mar 2026 00, calm: Name a tin"
+    )
+
+
+def test_a_template_that_refuses_names_the_item(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    refusing = template(tmp_path, "{{ raise_exception('no such roles') }}")
+    with pytest.raises(EngineRefusal, match=r"item 'i-1' of battery 'mine': .* refuses .*: no such roles"):
+        written(tokenizer, ASKED, chat_template=refusing)
+
+
+def test_a_prompt_that_is_rendered_already_gets_no_second_first_token(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    text = "<|bos|><|user|>Hi<|assistant|>"
+    bos = tokenizer.bos_token_id
+
+    class Adding:
+        """A tokenizer that puts its first token before every text, as Llama 3's does."""
+
+        bos_token, chat_template = "<|bos|>", None
+
+        def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+            ids = list(tokenizer.encode(text, add_special_tokens=False))
+            return [bos, *ids] if add_special_tokens else ids
+
+    adding: Any = Adding()
+    assert render(adding, None, (Message("user", text),), False).count(bos) == 1
+    assert render(adding, None, (Message("user", "Hi"),), False).count(bos) == 1
+
+
+class Own:
+    """A class that renders by itself and has no template, as vLLM's for Mistral and DeepSeek."""
+
+    closes = ""
+
+    def apply_chat_template(self, messages: list[dict[str, str]], **options: object) -> list[int]:
+        said = "".join(f"[{turn['role']}]{turn['content']}" for turn in messages)
+        return [ord(letter) for letter in said + self.closes]
+
+    def decode(self, ids: list[int], skip_special_tokens: bool = False) -> str:
+        return "".join(map(chr, ids))
+
+
+class Closing(Own):
+    closes = "</s>"
+
+
+class Pooled(Own):
+    """As vLLM puts one before every tokenizer: it passes on what it is given."""
+
+    def apply_chat_template(self, *args: Any, **kwargs: Any) -> list[int]:
+        return super().apply_chat_template(*args, **kwargs)
+
+
+def test_a_class_that_renders_by_itself_is_asked_to(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    own: Any = Own()
+    pooled: Any = Pooled()
+    assert renders_itself(own)
+    assert renders_itself(pooled)
+    assert not renders_itself(tokenizer)
+
+    class Pool(type(tokenizer)):  # type: ignore[misc]
+        def apply_chat_template(self, *args: Any, **kwargs: Any) -> Any:
+            return super().apply_chat_template(*args, **kwargs)
+
+    assert not renders_itself(Pool.__new__(Pool))
+    assert own.decode(render(own, None, ASKED, True)) == "[user]Name a tin"
+    assert own.decode(render(own, None, PREFILL, True)) == "[user]Name a tin[assistant]Soup, "
+    closing: Any = Closing()
+    with pytest.raises(EngineRefusal, match="Closing cannot leave an assistant turn open"):
+        render(closing, None, PREFILL, True)
+    arm = Arm(name="a", engine="vllm", model="m", chat_template=template(tmp_path, "x"))
+    with pytest.raises(EngineRefusal, match="Own writes conversations by itself"):
+        Renderer(own, arm)
+
+
+def test_what_writes_the_prompts_is_told(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    def told(tokenizer: Any, **settings: Any) -> object:
+        arm = Arm(name="a", engine="vllm", model="m", **settings)
+        return Renderer(tokenizer, arm).resolved()["chat_template"]
+
+    class Bare:
+        chat_template = None
+
+    assert told(Own()) == "Own"
+    assert told(Bare()) is None
+    # printf x | sha256sum
+    digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    assert told(tokenizer, chat_template=template(tmp_path, "x")) == digest
+
+
+@pytest.mark.engine
+def test_vllms_mistral_tokenizer_writes_the_models_own_format(tmp_path: Path) -> None:
+    common = pytest.importorskip("mistral_common")
+    if importlib.util.find_spec("vllm") is None:
+        pytest.skip("vllm is missing")
+    hide_broken_packages()
+    from vllm.tokenizers import get_tokenizer
+
+    tekken = Path(common.__file__).parent / "data" / "tekken_240911.json"
+    (tmp_path / "tekken.json").write_bytes(tekken.read_bytes())
+    (tmp_path / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
+    (tmp_path / "consolidated.safetensors").touch()
+    found = get_tokenizer(str(tmp_path), tokenizer_mode="mistral")
+    # The format of https://docs.mistral.ai and of mistral-common's own tests for tokenizers of version 3.
+    assert found.decode(render(found, None, ASKED, True)) == "<s>[INST]Name a tin[/INST]"
+    open_turn = render(found, None, (*ASKED, Message("assistant", "Soup,")), True)
+    assert found.decode(open_turn) == "<s>[INST]Name a tin[/INST]Soup,"
