@@ -19,6 +19,7 @@ from tais.common.document import dotted
 from tais.common.template import MissingColumn, as_text, check_template, lookup
 from tais.errors import ManifestError, MissingData, Place
 from tais.manifest.model import BatteryRef
+from tais.manifest.outputs import LOG_FORMATS
 from tais.manifest.reserved import is_probe
 from tais.records import Message
 from tais.scorers import ScorerBase, find_scorer, scorer_label, scorer_spec
@@ -219,7 +220,9 @@ class _Loader:
             return read_hub(source, roots, self.place("source", "hub"), how)
         name = source.path or ""
         for folder in (self.path.parent, *roots):
-            if (folder / name).is_file():
+            # A folder is the logs of a group of tasks; no other format is one of several files.
+            is_group = source.format in LOG_FORMATS and (folder / name).is_dir()
+            if (folder / name).is_file() or is_group:
                 return read_rows(folder / name, source.format, how), str(folder / name)
         tried = ", ".join(str(folder / name) for folder in (self.path.parent, *roots))
         remedy = f"Looked for {tried}; TAIS_DATA may name another folder"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tais.battery.layouts import PROMPT, rows_of, to_row
-from tais.battery.logs.layouts import LAYOUTS, read_log
+from tais.battery.logs.layouts import LAYOUTS, find_layout, read_log
 from tais.battery.tables import Reading, Table, read_separated, read_workbook
 from tais.common.jsonlines import (
     Row,
@@ -213,11 +213,15 @@ def _read_parquet(path: Path, how: Reading) -> Rows:
 
 
 def _read_log(path: Path, how: Reading, *, layout: str) -> Rows:
-    """Return what a log of another tool asked, as rows of a battery."""
+    """Return what a log of another tool asked, as rows of a battery; of a folder, what its logs asked.
+
+    The logs of a group of tasks number their documents each from 0, so their items are named by task, too.
+    """
     numbers: list[int] = []
     values: list[Row] = []
     left: Counter[str] = Counter()
-    for sample in read_log(path, layout):
+    group = path.is_dir()
+    for sample in (sample for log in _logs(path, layout) for sample in read_log(log, layout)):
         if sample.repeat:
             continue
         if sample.unaskable is not None:
@@ -225,17 +229,32 @@ def _read_log(path: Path, how: Reading, *, layout: str) -> Rows:
             continue
         turns = sample.prompt
         prompt = turns if turns is None or isinstance(turns, str) else [turn._asdict() for turn in turns]
-        numbers.append(sample.line or len(values) + 1)
-        told = {"id": sample.item_id, "prompt": prompt, "target": sample.target}
+        numbers.append(len(values) + 1 if group else sample.line or len(values) + 1)
+        name = f"{sample.task}/{sample.item_id}" if group else sample.item_id
+        told = {"id": name, "prompt": prompt, "target": sample.target}
         values.append({**sample.columns, **told, RENDERED: isinstance(prompt, str) and is_rendered(prompt)})
     reasons = "; ".join(f"{count}: {reason}" for reason, count in left.most_common())
     if not values:
         what, remedy = f"the log asks nothing that can be asked again ({reasons})", "Name another source"
         raise ManifestError(what, place=Place(str(path)), remedy=remedy)
-    lines = path.suffix not in (".eval", ".json")
+    lines = path.suffix not in (".eval", ".json") and not group
     notes = (f"{left.total()} samples of the log cannot be asked again as text ({reasons})",) if left else ()
     return Rows(str(path), "line" if lines else "row", tuple(numbers), tuple(values), notes)
 
+
+def _logs(path: Path, layout: str) -> list[Path]:
+    """Return the logs in a folder, of one layout; a file alone is itself."""
+    if not path.is_dir():
+        return [path]
+    inside = (file for file in sorted(path.rglob("*")) if unpacked_name(file).suffix.lower() in _LOG_ENDINGS)
+    found = [file for file in inside if file.is_file() and find_layout(file)[0] == layout]
+    if not found:
+        what = f"the folder holds no log of the layout {layout}"
+        raise ManifestError(what, place=Place(str(path)), remedy="Name the folder, or the file, of the logs")
+    return found
+
+
+_LOG_ENDINGS = (".eval", ".json", ".jsonl", ".ndjson")
 
 _READERS: dict[str, Callable[[Path, Reading], Rows]] = {
     "csv": _read_csv,

@@ -167,12 +167,12 @@ def _table(path: Path, arm: Arm) -> Iterator[LoggedSample]:
     """Yield the rows of a table under the names that lines of TAIS's own have."""
     rows = read_rows(path, arm.format)
     columns = dict(arm.columns or {key: key for key in OUTPUT_KEYS if key in rows.columns})
-    for name in columns.values():
+    for name in (*columns.values(), *(arm.only or ())):
         if name not in rows.columns and name.partition(".")[0] not in rows.columns:
             what, remedy = f"no column {show(name)}", f"Columns there: {', '.join(rows.columns)}"
             raise ManifestError(what, place=Place(str(path)), remedy=remedy)
     for index, row in enumerate(rows.values):
-        if any(str(lookup(row, key)) != value for key, value in (arm.only or {}).items() if key in row):
+        if any(str(row.get(key)) != value for key, value in (arm.only or {}).items()):
             continue
         place = rows.place(index)
         yield _output(_named(row, columns, place), place)

@@ -80,7 +80,7 @@ def test_what_a_log_says_outside_the_text_is_kept(tmp_path: Path) -> None:
     log = eval_log(tmp_path / "log.eval", [sample(1, thought), called])
     assert [(o.text, o.parts) for o in outputs(log)] == [
         ("B", '{"reasoning":"hm"}'),
-        ("", '{"tool_calls":[{"arguments":{},"function":"f"}]}'),
+        ("", '{"tool_calls":[{"function":{"arguments":{},"name":"f"},"type":"function"}]}'),
     ]
 
 
@@ -259,6 +259,18 @@ def test_lm_eval_files_are_a_battery(tmp_path: Path) -> None:
     battery = load_battery(BatteryRef(name="made", path="made.yaml"), tmp_path)
     assert battery.items[0].prompt == "Question 0"
     assert [m.as_dict() for m in battery.items[1].messages] == turns
+
+
+def test_a_folder_of_logs_is_one_battery_of_many_tasks(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    for task in ("law", "art"):
+        lm_eval(
+            tmp_path / "logs" / f"samples_mmlu_{task}_2026-01-01T00-00-00.jsonl",
+            [logged(0, "A", prompt=task)],
+        )
+    (tmp_path / "logs" / "results_2026-01-01T00-00-00.json").write_text('{"results": {}}')
+    battery = made_of(tmp_path / "logs", tmp_path, "lm_eval")
+    assert [(i.id, i.prompt) for i in battery.items] == [("mmlu_art/0", "art 0"), ("mmlu_law/0", "law 0")]
 
 
 def test_a_log_likelihood_task_has_nothing_to_screen(tmp_path: Path) -> None:

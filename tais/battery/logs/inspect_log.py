@@ -216,8 +216,15 @@ def _said(message: Object) -> dict[str, object]:
     reasoning = "".join(str(part.get("reasoning") or part.get("summary") or "") for part in of["reasoning"])
     refusal = "".join(str(part.get("text", "")) for part in of["text"] if part.get("refusal"))
     others = [part for part in content if part.get("type") not in ("text", "reasoning")]
-    calls = message.get("tool_calls")
+    calls = [_call(mapping(call)) for call in listed(message.get("tool_calls"))]
     return {"tool_calls": calls, "refusal": refusal, "reasoning": reasoning, "content_parts": others}
+
+
+def _call(call: Object) -> Object:
+    """Return a call in the form of OpenAI's interface, which servers and other logs write."""
+    others = {key: value for key, value in call.items() if key not in ("function", "arguments") and value}
+    named = {"name": call.get("function"), "arguments": call.get("arguments")}
+    return {"type": "function", **others, "function": named}
 
 
 def _asked(

@@ -30,6 +30,16 @@ __all__ = ["batch_samples"]
 
 _UNTOLD = "an output of the batch interface does not tell the prompts"
 _CONTENT = ("text", "output_text", "refusal", "reasoning")
+_KNOWN = (
+    "role",
+    "name",
+    "content",
+    "tool_calls",
+    "function_call",
+    "refusal",
+    "reasoning",
+    "reasoning_content",
+)
 
 
 def batch_samples(path: Path) -> Iterator[LoggedSample]:
@@ -91,6 +101,7 @@ def _said(message: Object) -> dict[str, object]:
     content = [mapping(part) for part in listed(message.get("content"))]
     refusal = "".join(str(p.get("refusal", "")) for p in content if p.get("type") == "refusal")
     return {
+        **{key: value for key, value in message.items() if key not in _KNOWN},
         "tool_calls": message.get("tool_calls") or message.get("function_call"),
         "refusal": message.get("refusal") or refusal,
         "reasoning": message.get("reasoning") or message.get("reasoning_content"),
