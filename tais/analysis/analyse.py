@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 
 from tais.adjudication.record import with_adjudication
 from tais.analysis.answer_seconds import answer_seconds
-from tais.analysis.asked import asked_otherwise
 from tais.analysis.changed_items import with_items
 from tais.analysis.gather import fold_run
 from tais.analysis.scorer_agreement import with_scorer_agreement
 from tais.common.version import __version__
 from tais.manifest.model import Hypothesis
+from tais.rundir.asked import asked_otherwise
 from tais.rundir.engine_record import read_engine
 from tais.rundir.items import Items
 from tais.rundir.layout import SCORES, SECOND_SCORES, RunDir
@@ -125,7 +125,7 @@ class _Analysing:
         report = decide(evidence)
         known = self.scores, self.replies, self.items
         report = with_scorer_agreement(report, self.lock, self.arm_dirs, *known)
-        left_out = {c.sides: asked_otherwise(self.run, self.lock, c) for c in self.lock.contrasts}
+        left_out = {c.sides: asked_otherwise(self.run, self.lock, c.sides) for c in self.lock.contrasts}
         report = with_items(report, self.arm_dirs, self.scores, self.items, left_out=left_out)
         if self.run.adjudication.exists():
             report = with_adjudication(report, self.run, self.lock, self.scores, self.items)

@@ -124,8 +124,8 @@ def _pick(
     room: int,
     unpaired: Collection[SampleKey],
 ) -> _Picked:
-    both = paired_scores(scores, contrast.reference, contrast.candidate)
-    flipped = [key for key in _sorted(sample_keys(flipped_scores(both)), order) if key not in unpaired]
+    both = paired_scores(scores, contrast.reference, contrast.candidate, unpaired)
+    flipped = _sorted(sample_keys(flipped_scores(both)), order)
     known = set(flipped)
     first = (SampleKey(d.battery, d.item_id, d.repeat) for d in contrast.identity.first_divergences)
     diverging = [key for key in dict.fromkeys(first) if key not in known]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tais.analysis.arm_table import ArmTable, load_arm
-from tais.analysis.asked import asked_findings, asked_otherwise, imported_findings
+from tais.analysis.asked import asked_findings, imported_findings
 from tais.analysis.attribution import fold_audit
 from tais.analysis.comparison import comparison_findings
 from tais.analysis.exchange import exchange_evidence
@@ -26,6 +26,7 @@ from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.telemetry import Telemetry
 from tais.analysis.token_law import fold_conformance
 from tais.manifest.lossless import known_lossy, same_weights, why_not_lossless
+from tais.rundir.asked import asked_otherwise
 from tais.rundir.compared import compared_runs
 from tais.rundir.engine_record import EngineRecord, compare_resolved, read_engine
 from tais.rundir.items import Items
@@ -132,7 +133,7 @@ def fold_run(
     for contrast in lock.contrasts:
         found = _Contrast()
         reference, candidate = (tables.of(arm) for arm in contrast.sides)
-        otherwise = asked_otherwise(run, lock, contrast)
+        otherwise = asked_otherwise(run, lock, contrast.sides)
         if otherwise:
             rows = [items.row(key.battery, key.item_id) * repeats + key.repeat for key in otherwise]
             reference, candidate = (
