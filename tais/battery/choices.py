@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,7 @@ def _texts(choices: Choices, row: Mapping[str, Any]) -> tuple[list[str], tuple[i
 def _right(choices: Choices, row: Mapping[str, Any], texts: list[str]) -> tuple[int, ...]:
     assert choices.answer is not None, "the definition asks for an answer column"
     answer = lookup(row, choices.answer)
-    several = _several(answer)
+    several = _several(answer, _known(choices, row, texts))
     if several is None:
         return (_index(choices, row, texts, answer),)
     if not several:
@@ -83,26 +84,38 @@ def _right(choices: Choices, row: Mapping[str, Any], texts: list[str]) -> tuple[
     return tuple(dict.fromkeys(_index(choices, row, texts, one) for one in several))
 
 
-def _several(answer: Any) -> list[Any] | None:
-    """Return the answers of a list, which a table holds as JSON; None where it is one answer."""
-    if isinstance(answer, str) and answer.lstrip().startswith("["):
+def _several(answer: Any, known: list[str]) -> list[Any] | None:
+    """Return the answers of a list, or of its text: JSON, ``A, C`` or ``AC``; None of one answer."""
+    if isinstance(answer, list):
+        return answer
+    text = as_text(answer).strip()
+    if text in known:
+        return None
+    if text.startswith("["):
         try:
-            answer = json.loads(answer)
+            found = json.loads(text)
         except ValueError:
             return None
-    return answer if isinstance(answer, list) else None
+        return found if isinstance(found, list) else None
+    for parts in ([part.strip() for part in re.split("[,;|]", text)], list(text)):
+        if len(parts) > 1 and set(parts) <= set(known):
+            return parts
+    return None
 
 
-def _index(choices: Choices, row: Mapping[str, Any], texts: list[str], answer: Any) -> int:
-    text = as_text(answer).strip()
+def _known(choices: Choices, row: Mapping[str, Any], texts: Sequence[str]) -> list[str]:
+    """Return how an answer may name each option."""
     if choices.answer_is == "index":
-        known = [str(i) for i in range(len(texts))]
-    elif choices.answer_is == "letter":
-        known = list(_LETTERS[: len(texts)])
-    elif choices.answer_is == "label":
-        known = [as_text(label) for label in lookup(row, choices.labels or "")]
-    else:
-        known = texts
+        return [str(i) for i in range(len(texts))]
+    if choices.answer_is == "letter":
+        return list(_LETTERS[: len(texts)])
+    if choices.answer_is == "label":
+        return [as_text(label) for label in lookup(row, choices.labels or "")]
+    return list(texts)
+
+
+def _index(choices: Choices, row: Mapping[str, Any], texts: Sequence[str], answer: Any) -> int:
+    text, known = as_text(answer).strip(), _known(choices, row, texts)
     if text not in known:
         raise ValueError(f"the answer {answer!r} is none of {', '.join(known)}")
     return known.index(text)

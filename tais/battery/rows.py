@@ -171,9 +171,9 @@ def _below(path: Path, data: Any, records: str | None) -> Any:
 def _listed(path: Path, data: Any, how: Reading) -> Rows:
     try:
         values = rows_of(data, how.wanted)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         remedy = "Name the key that holds the rows in source.records"
-        raise ManifestError(str(error), place=Place(str(path)), remedy=remedy) from error
+        raise ManifestError(first_line(error), place=Place(str(path)), remedy=remedy) from error
     return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values))
 
 
