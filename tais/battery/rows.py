@@ -174,7 +174,16 @@ def _listed(path: Path, data: Any, how: Reading) -> Rows:
     except (ValueError, RecursionError) as error:
         remedy = "Name the key that holds the rows in source.records"
         raise ManifestError(first_line(error), place=Place(str(path)), remedy=remedy) from error
-    return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values))
+    notes = tuple(_categories(data, values))
+    return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values), notes)
+
+
+def _categories(data: Any, values: list[Row]) -> Iterator[str]:
+    """Say which keys rows were taken from: train and test of a set are keys, too."""
+    found = dict.fromkeys(str(row["category"]) for row in values if "category" in row)
+    if isinstance(data, dict) and found.keys() <= data.keys() and len(found) > 1:
+        named = ", ".join([*found][:5])
+        yield f"rows come from {len(found)} keys of the file ({named}), which column category names"
 
 
 def _read_csv(path: Path, how: Reading) -> Rows:

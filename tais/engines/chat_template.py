@@ -29,6 +29,7 @@ __all__ = [
     "TemplateRefusal",
     "clock_of",
     "find_template",
+    "renders_elsewhere",
     "served_template",
     "try_template",
     "unread_kwargs",
@@ -77,8 +78,10 @@ def find_template(arm: Arm) -> FoundTemplate:
     arm
         Local paths absolute. Of a model on a hub, files that are cached here are read, and none is fetched.
     """
-    if arm.engine in ("import", "fake") or (arm.attached and arm.tokenizer is None):
-        return FoundTemplate("unknown" if arm.attached else "own")
+    if arm.engine in ("import", "fake"):
+        return FoundTemplate("own")
+    if renders_elsewhere(arm):
+        return FoundTemplate("unknown")
     read = _reader(arm)
     config = _object(read("tokenizer_config.json"))
     tokens = {key: _token(value) for key, value in config.items() if key.endswith("_token")}
@@ -97,6 +100,11 @@ def find_template(arm: Arm) -> FoundTemplate:
     local = Path(arm.tokenizer or arm.model or "")
     whole = local.is_dir() and not any(local.glob("*.gguf"))
     return FoundTemplate("none" if whole else "unknown")
+
+
+def renders_elsewhere(arm: Arm) -> bool:
+    """Whether a server that runs already writes the prompts, by a template and a clock of its own."""
+    return arm.attached and not (arm.tokenizer and arm.engine_args.get("endpoint") == "completions")
 
 
 def _on_vllm(arm: Arm) -> Mapping[str, object] | None:

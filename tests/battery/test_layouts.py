@@ -82,6 +82,8 @@ def test_a_category_is_a_column_and_a_key_is_an_id(tmp_path: Path) -> None:
     columns = '{id: id, prompt: q, group: "{{ category }}/{{ category_2 }}"}'
     items = load(tmp_path, "nested.json", nested, columns).items
     assert [(item.id, item.group) for item in items] == [("t-1", "Home/Tools"), ("p-1", "Home/Paint")]
+    splits = load(tmp_path, "splits.json", json.dumps({"train": [TIN], "test": [DOOR]}))
+    assert splits.notes == ("rows come from 2 keys of the file (train, test), which column category names",)
 
 
 def test_a_table_without_header_takes_the_names_that_the_battery_gives(tmp_path: Path) -> None:

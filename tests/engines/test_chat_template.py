@@ -89,6 +89,14 @@ def test_an_arms_own_template_and_mode_go_before_the_models(tmp_path: Path) -> N
     assert find_template(arm(model, engine_args={"tokenizer_mode": "hf"})).text == PLAIN
 
 
+def test_a_server_that_runs_already_has_a_template_of_its_own(tmp_path: Path) -> None:
+    model = str(folder(tmp_path, chat_template__jinja=PLAIN))
+    server = {"base_url": "http://localhost:1"}
+    assert find_template(arm("m", "openai", tokenizer=model, engine_args=server)).kind == "unknown"
+    here = {**server, "endpoint": "completions"}
+    assert find_template(arm("m", "openai", tokenizer=model, engine_args=here)).text == PLAIN
+
+
 def test_a_hub_model_is_known_where_its_files_are_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
