@@ -301,8 +301,10 @@ def _template_findings(
 def _by_date(contrast: LockedContrast, lock: Lock) -> str:
     """Return the cause where templates wrote two dates, and how to avoid it; "" where they did not."""
     there, here = (lock.arms[name].chat_template_date for name in contrast.sides)
-    if there is None or there == here:
+    if there == here:
         return ""
+    if there is None:
+        return ": the chat template reads the clock, and the reference was run without a chat_template_date"
     return (
         f": the chat template reads the clock, and chat_template_date is {there} there and "
         f"{here or 'not said'} here. Run the candidate with chat_template_date: {there}"

@@ -8,11 +8,10 @@ as https://huggingface.co/docs/trl/dataset_formats names it beside ``messages``.
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from tais.battery.cells import parsed_cell
 from tais.battery.layouts import is_chat
 from tais.records import Message
 
@@ -35,7 +34,6 @@ _WORDS = ("content", "value", "text", "parts")
 # Said by a turn beside its text; what cannot be asked again must not be dropped in silence.
 _BESIDE = ("tool_calls", "function_call", "tool_call_id", "images", "audio", "image")
 _INSIDE = ("messages", "conversations", "conversation")
-_LONGEST = 1 << 20
 
 
 def as_chat(value: Any) -> Any:
@@ -43,26 +41,13 @@ def as_chat(value: Any) -> Any:
 
     A cell may hold the list, an object with it, or either as text: JSON, or as Python prints it.
     """
-    found = _parsed(value) if isinstance(value, str) else value
+    found = value
+    if isinstance(value, str):
+        # Most prompts are no chats: only those that name a speaker are looked into.
+        found = parsed_cell(value) if any(name in value for name in _SPEAKER) else None
     if isinstance(found, Mapping):
         found = next((found[name] for name in _INSIDE if is_chat(found.get(name))), None)
     return found if is_chat(found) else value
-
-
-def _parsed(text: str) -> Any:
-    """Return what a text holds that begins like a list or an object; None for other texts."""
-    start = text.lstrip()[:1]
-    if start not in ("[", "{") or len(text) > _LONGEST or not any(name in text for name in _SPEAKER):
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        # pandas writes a column of lists this way. Literals only: nothing is run.
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None
 
 
 def to_message(turn: Any) -> Message:

@@ -18,6 +18,7 @@ __all__ = [
     "Draw",
     "Expected",
     "Filter",
+    "Melt",
     "Shot",
     "Source",
     "battery_schema",
@@ -42,7 +43,9 @@ Literal_ = str | int | float | bool | None
 class Source(Strict):
     """Where the rows are: a file, or a data set on the Hugging Face hub."""
 
-    path: str | None = Field(None, description="File, relative to this battery file or to TAIS_DATA.")
+    path: str | None = Field(
+        None, description="File, or several by *, relative to this battery file or to TAIS_DATA."
+    )
     format: (
         Literal[
             "csv",
@@ -114,6 +117,14 @@ class Columns(Strict):
     expect: Names | None = None
     cluster: Names | None = Field(None, description="Items that share a label are not independent.")
     group: Names | None = Field(None, description="Label for a breakdown; decides nothing.")
+
+
+class Melt(Strict):
+    """Columns that stand side by side, one prompt each: every one gives a row of its own."""
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    name: str = Field("variable", description="New column with the name of the one that was taken.")
+    value: str = Field("prompt", description="New column with what stood in it.")
 
 
 class Filter(Strict):
@@ -197,6 +208,7 @@ class Battery(Strict):
     rename: dict[str, str] = Field(
         {}, description="Columns of one edition of the source to the names used here, where they occur."
     )
+    melt: Melt | None = None
     columns: Columns = Columns()
     template: str | None = Field(
         None, description="Prompt from columns: {{ name }}, {{# name }}..{{/ name }}."
@@ -238,7 +250,11 @@ class Battery(Strict):
         own = self.columns
         parts = (own.id, own.prompt, own.expect, own.cluster, own.group)
         names = [name for part in parts for name in ((part,) if isinstance(part, str) else part or ())]
-        names += [*self.rename, *(self.expect_fields or {}).values()]
+        names += [
+            *self.rename,
+            *(self.melt.columns if self.melt is not None else ()),
+            *(self.expect_fields or {}).values(),
+        ]
         names += [*(rule.column for rule in self.filters), *(rule.column for rule in self.asserts)]
         names += [name for text in (self.template, self.system) for name in template_names(text or "")]
         names += [self.draw.per] if self.draw is not None and self.draw.per else []

@@ -12,7 +12,7 @@ from tais.battery.rows import ENDINGS, Reading, Rows, read_rows
 from tais.common.text import first_line
 from tais.errors import ManifestError, MissingData, Place
 
-__all__ = ["data_roots", "find_local", "read_hub"]
+__all__ = ["data_roots", "find_local", "joined", "read_hub"]
 
 DATA_VARIABLE = "TAIS_DATA"
 
@@ -46,7 +46,7 @@ def read_hub(
     """
     files = find_local(source, roots)
     if files:
-        return _joined(files, source, how), f"{source.hub} from {', '.join(str(f) for f in files)}"
+        return joined(files, source, how), f"{source.hub} from {', '.join(str(f) for f in files)}"
     parts = [_through_datasets(source, config, roots, place) for config in source.configs]
     values = tuple(row for part in parts for row in part)
     if not values:
@@ -99,13 +99,19 @@ def _stem_files(folder: Path, stem: str) -> tuple[Path, ...]:
     return ()
 
 
-def _joined(files: tuple[Path, ...], source: Source, how: Reading | None) -> Rows:
+def joined(files: Sequence[Path], source: Source, how: Reading | None) -> Rows:
+    """Return the rows of several files of one source; of a path with ``*``, each with its ``file``."""
     parts = [read_rows(file, source.format, how) for file in files]
     if len(parts) == 1:
         return parts[0]
-    values = tuple(row for part in parts for row in part.values)
+    if source.path is not None:
+        named = zip(files, parts, strict=True)
+        values = tuple({"file": file.stem, **row} for file, part in named for row in part.values)
+    else:
+        values = tuple(row for part in parts for row in part.values)
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
-    return Rows(f"{source.hub}", "row", tuple(range(1, len(values) + 1)), values, notes)
+    where = source.hub or source.path or ""
+    return Rows(where, "row", tuple(range(1, len(values) + 1)), values, notes)
 
 
 def _through_datasets(

@@ -163,7 +163,10 @@ class ItemMaker:
     def _system(self, row: Mapping[str, object]) -> str | None:
         """Return the system prompt of a row; None where there is none."""
         system = self._battery.system
-        return render(system, row) or None if system is not None and is_template(system) else system
+        if system is None or not is_template(system):
+            return system
+        made = render(system, row)
+        return made if made.strip() else None
 
     def _turns(self, prompt: list[Any]) -> tuple[Message, ...]:
         try:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tais.battery.definition import Battery, Filter
-from tais.battery.hub import data_roots, read_hub
+from tais.battery.definition import Battery, Filter, Melt
+from tais.battery.hub import data_roots, joined, read_hub
 from tais.battery.item import BadRow, Item, ItemMaker, canonical_item
 from tais.battery.rows import Reading, Rows, read_rows
 from tais.battery.strata import limited, repeated_words, shared_clusters, strata_of
@@ -113,12 +113,13 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
     loader = _Loader(path, battery, document)
     loader.take_scorers(ref, manifest_dir)
     rows, origin = loader.rows(data_roots(data_dir))
-    rows = _renamed(rows, battery.rename)
+    found = len(rows.values)
+    rows = _melted(_renamed(rows, battery.rename), battery.melt)
     loader.notes.extend(rows.notes)
     items = loader.items(rows)
     loader.notes += [*rows.notes, *_rendered_notes(items)]
     content_digest = _digest({}, items)
-    loader.check_expected(len(rows.values), len(items), content_digest)
+    loader.check_expected(found, len(items), content_digest)
     asked = limited(items, ref.limit, loader.scorer)
     if ref.limit is not None and ref.limit > len(items):
         loader.notes.append(f"limit {ref.limit} asks for more than the {len(items)} items there are")
@@ -224,6 +225,9 @@ class _Loader:
             is_group = source.format in LOG_FORMATS and (folder / name).is_dir()
             if (folder / name).is_file() or is_group:
                 return read_rows(folder / name, source.format, how), str(folder / name)
+            several = "*" in name and not Path(name).is_absolute()
+            if files := sorted(file for file in folder.glob(name) if file.is_file()) if several else []:
+                return joined(files, source, how), str(folder / name)
         tried = ", ".join(str(folder / name) for folder in (self.path.parent, *roots))
         remedy = f"Looked for {tried}; TAIS_DATA may name another folder"
         raise MissingData(f"no file {name!r}", place=self.place("source", "path"), remedy=remedy)
@@ -344,6 +348,19 @@ def _renamed(rows: Rows, names: dict[str, str]) -> Rows:
         return rows
     values = tuple({names.get(key, key): value for key, value in row.items()} for row in rows.values)
     return replace(rows, values=values)
+
+
+def _melted(rows: Rows, melt: Melt | None) -> Rows:
+    """Return one row for each of the columns that stand side by side; those without a text give none."""
+    if melt is None:
+        return rows
+    made = [
+        (number, {**row, melt.name: column, melt.value: row[column]})
+        for number, row in zip(rows.numbers, rows.values, strict=True)
+        for column in melt.columns
+        if as_text(row.get(column)).strip()
+    ]
+    return replace(rows, numbers=tuple(n for n, _ in made), values=tuple(row for _, row in made))
 
 
 def _keeps(condition: Filter, row: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -177,10 +177,19 @@ def _below(path: Path, data: Any, records: str | None) -> Any:
 def _listed(path: Path, data: Any, how: Reading) -> Rows:
     try:
         values = rows_of(data, how.wanted)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         remedy = "Name the key that holds the rows in source.records"
-        raise ManifestError(str(error), place=Place(str(path)), remedy=remedy) from error
-    return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values))
+        raise ManifestError(first_line(error), place=Place(str(path)), remedy=remedy) from error
+    notes = tuple(_categories(data, values))
+    return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values), notes)
+
+
+def _categories(data: Any, values: list[Row]) -> Iterator[str]:
+    """Say which keys rows were taken from: train and test of a set are keys, too."""
+    found = dict.fromkeys(str(row["category"]) for row in values if "category" in row)
+    if isinstance(data, dict) and found.keys() <= data.keys() and len(found) > 1:
+        named = ", ".join([*found][:5])
+        yield f"rows come from {len(found)} keys of the file ({named}), which column category names"
 
 
 def _read_csv(path: Path, how: Reading) -> Rows:

@@ -29,6 +29,7 @@ __all__ = [
     "TemplateRefusal",
     "clock_of",
     "find_template",
+    "renders_elsewhere",
     "served_template",
     "try_template",
     "unread_kwargs",
@@ -44,7 +45,9 @@ _GENERATION = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
 _NAMES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
 # Tokenizers of mistral-common, which render by themselves.
 _MISTRAL = ("tekken.json", "tokenizer.model.v3", "tokenizer.model.v7")
-_OWN_MODES = re.compile(r"mistral|deepseek_v\d+|kimi_audio")
+# Of vLLM 0.32: tokenizer modes that write conversations without a template, and the models that choose one.
+_OWN_MODES = re.compile(r"mistral|deepseek_v\d+|kimi_\w+|inkling|cohere")
+_OWN_MODELS = re.compile(r"(DeepseekV32|DeepseekV4\d*|MoonshotKimia|KimiK3|Inkling)For\w+")
 
 
 class TemplateRefusal(Exception):
@@ -75,35 +78,56 @@ def find_template(arm: Arm) -> FoundTemplate:
     arm
         Local paths absolute. Of a model on a hub, files that are cached here are read, and none is fetched.
     """
-    if arm.engine in ("import", "fake") or (arm.attached and arm.tokenizer is None):
-        return FoundTemplate("unknown" if arm.attached else "own")
+    if arm.engine in ("import", "fake"):
+        return FoundTemplate("own")
+    if renders_elsewhere(arm):
+        return FoundTemplate("unknown")
     read = _reader(arm)
     config = _object(read("tokenizer_config.json"))
     tokens = {key: _token(value) for key, value in config.items() if key.endswith("_token")}
     if arm.chat_template is not None:
         return FoundTemplate("text", Path(arm.chat_template).read_text(encoding="utf-8"), tokens)
-    if _OWN_MODES.fullmatch(str(arm.engine_args.get("tokenizer_mode", ""))):
+    if _vllm_renders(arm, _object(read("config.json"))):
         return FoundTemplate("own")
     plain = read("chat_template.jinja")
     text = plain or _default(_object(read("chat_template.json"))) or _default(config)
-    if arm.engine == "vllm" and _is_mistral(arm):
-        return FoundTemplate("own")
     if text:
         return FoundTemplate("text", text, tokens)
     if any(read(name) is not None for name in _MISTRAL):
         # transformers decides by the kind of model whether mistral-common reads them.
-        return FoundTemplate("own" if arm.engine == "vllm" else "unknown")
+        return FoundTemplate("own" if _on_vllm(arm) is not None else "unknown")
     # Of a hub's files only some may be cached, and a gguf holds its own.
     local = Path(arm.tokenizer or arm.model or "")
     whole = local.is_dir() and not any(local.glob("*.gguf"))
     return FoundTemplate("none" if whole else "unknown")
 
 
-def _is_mistral(arm: Arm) -> bool:
-    """Whether vLLM's ``tokenizer_mode: auto`` takes mistral-common: both of its files lie in the folder."""
-    folder = Path(arm.model or "")
-    chosen = arm.tokenizer is not None or arm.engine_args.get("tokenizer_mode", "auto") != "auto"
-    return not chosen and (folder / "tekken.json").is_file() and any(folder.glob("consolidated*.safetensors"))
+def renders_elsewhere(arm: Arm) -> bool:
+    """Whether a server that runs already writes the prompts, by a template and a clock of its own."""
+    return arm.attached and not (arm.tokenizer and arm.engine_args.get("endpoint") == "completions")
+
+
+def _on_vllm(arm: Arm) -> Mapping[str, object] | None:
+    """Return the arguments of vLLM where it runs the arm, in process or as its server; None elsewhere."""
+    serve = arm.engine_args.get("serve")
+    given = arm.engine_args if arm.engine == "vllm" else serve if isinstance(serve, dict) else None
+    return None if given is None else {str(key).replace("-", "_"): value for key, value in given.items()}
+
+
+def _vllm_renders(arm: Arm, config: Mapping[str, object]) -> bool:
+    """Whether vLLM writes an arm's conversations without a template, by its mode or by what auto takes."""
+    given = _on_vllm(arm)
+    if given is None:
+        return False
+    mode = str(given.get("tokenizer_mode", "auto"))
+    if mode != "auto":
+        return _OWN_MODES.fullmatch(mode) is not None
+    listed = config.get("architectures")
+    if any(_OWN_MODELS.fullmatch(str(name)) for name in (listed if isinstance(listed, list) else ())):
+        return True
+    folder = Path(arm.tokenizer or arm.model or "")
+    files = ("tekken.json", "tokenizer.model.v*")
+    return any(folder.glob("consolidated*.safetensors")) and any(any(folder.glob(name)) for name in files)
 
 
 def _reader(arm: Arm) -> Callable[[str], str | None]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from tais.engines.chat_template import find_template
+from tais.engines.chat_template import find_template, renders_elsewhere
 from tais.manifest.model import Arm, Manifest
 from tais.rundir.lock_model import Lock, LockedArm, plain
 
@@ -43,18 +43,13 @@ def with_days(manifest: Manifest) -> tuple[Manifest, frozenset[str]]:
 
 
 def _dated(arm: ArmT, manifest: Manifest, found: set[str]) -> ArmT:
-    if arm.chat_template_date is not None or arm.engine in ("import", "fake") or _renders_elsewhere(arm):
+    if arm.chat_template_date is not None or arm.engine in ("import", "fake") or renders_elsewhere(arm):
         return arm
     if not find_template(arm).reads_clock:
         return arm
     if manifest.chat_template_date is None:
         found.add(arm.name)
     return arm.model_copy(update={"chat_template_date": manifest.chat_template_date or day_of_the_lock()})
-
-
-def _renders_elsewhere(arm: Arm) -> bool:
-    """Whether a server that runs already writes the prompts, by a clock of its own."""
-    return arm.attached and not (arm.tokenizer and arm.engine_args.get("endpoint") == "completions")
 
 
 def on_days(

@@ -82,6 +82,8 @@ def test_a_category_is_a_column_and_a_key_is_an_id(tmp_path: Path) -> None:
     columns = '{id: id, prompt: q, group: "{{ category }}/{{ category_2 }}"}'
     items = load(tmp_path, "nested.json", nested, columns).items
     assert [(item.id, item.group) for item in items] == [("t-1", "Home/Tools"), ("p-1", "Home/Paint")]
+    splits = load(tmp_path, "splits.json", json.dumps({"train": [TIN], "test": [DOOR]}))
+    assert splits.notes == ("rows come from 2 keys of the file (train, test), which column category names",)
 
 
 def test_a_table_without_header_takes_the_names_that_the_battery_gives(tmp_path: Path) -> None:
@@ -198,16 +200,46 @@ def test_a_system_prompt_comes_from_a_column(tmp_path: Path) -> None:
         load(tmp_path, "s.jsonl", rows, system="{{# as }}")
 
 
-@pytest.mark.parametrize("right", [["A", "C"], '["A", "C"]', ["C", "A"]])
-def test_several_options_may_be_right(right: object, tmp_path: Path) -> None:
-    rows = json.dumps([{"question": "Which are tools?", "options": ["saw", "soup", "axe"], "right": right}])
-    (tmp_path / "q.json").write_text(rows)
-    (tmp_path / "made.yaml").write_text(
-        "name: made\nlicense: own\nscorer: choice\nsource: {path: q.json}\n"
-        'template: "{{ question }}"\nchoices: {column: options, answer: right, answer_is: letter}\n'
+def choice(folder: Path, rows: str, answer_is: str = "letter", file: str = "q.json") -> Item:
+    (folder / file).write_text(rows)
+    (folder / "made.yaml").write_text(
+        f"name: made\nlicense: own\nscorer: choice\nsource: {{path: {file}}}\n"
+        'template: "{{ question }}\\n{{ choices }}"\n'
+        f"choices: {{column: options, answer: right, answer_is: {answer_is}}}\n"
     )
-    item = _items(tmp_path)[0]
-    assert item.expect == {"letter": ["A", "C"], "options": {"A": "saw", "B": "soup", "C": "axe"}}
+    return _items(folder)[0]
+
+
+@pytest.mark.parametrize("right", [["A", "B"], '["A", "B"]', ["B", "A"], "A, B", "A;B", "AB", "BA"])
+def test_several_options_may_be_right(right: object, tmp_path: Path) -> None:
+    rows = json.dumps([{"question": "Which are tools?", "options": ["saw", "axe", "soup"], "right": right}])
+    options = {"A": "saw", "B": "axe", "C": "soup"}
+    assert choice(tmp_path, rows).expect == {"letter": ["A", "B"], "options": options}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["saw", "soup"],
+        ["A. saw", "B. soup"],
+        ["(A) saw", "(B) soup"],
+        {"A": "saw", "B": "soup"},
+        '["saw", "soup"]',
+        "['saw', 'soup']",
+    ],
+)
+def test_options_are_lettered_once(options: object, tmp_path: Path) -> None:
+    item = choice(tmp_path, json.dumps([{"question": "Which is a tool?", "options": options, "right": "A"}]))
+    assert item.prompt == "Which is a tool?\nA) saw\nB) soup"
+    assert item.expect == {"letter": "A", "options": {"A": "saw", "B": "soup"}}
+    rows = json.dumps([{"question": "Which is a tool?", "options": options, "right": "A. saw"}])
+    assert choice(tmp_path, rows, "text").expect == item.expect
+
+
+@pytest.mark.parametrize("options", ["saw or soup", {"x": "saw"}, 3])
+def test_what_lists_no_options_is_refused(options: object, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="column 'options' holds no list of options"):
+        choice(tmp_path, json.dumps([{"question": "?", "options": options, "right": "A"}]))
 
 
 def _items(folder: Path) -> list[Item]:

@@ -64,6 +64,8 @@ FOUND: list[tuple[dict[str, str], str, str]] = [
     ),
     ({"tekken__json": "{}"}, "own", ""),
     ({"tekken__json": "{}", "consolidated__safetensors": "", "chat_template__jinja": PLAIN}, "own", ""),
+    ({"config__json": '{"architectures": ["DeepseekV32ForCausalLM"]}'}, "own", ""),
+    ({"tokenizer__model__v3": "", "consolidated__safetensors": "", "chat_template__jinja": PLAIN}, "own", ""),
     ({"weights__gguf": ""}, "unknown", ""),
     ({"tokenizer_config__json": "[broken"}, "none", ""),
 ]
@@ -82,6 +84,17 @@ def test_an_arms_own_template_and_mode_go_before_the_models(tmp_path: Path) -> N
     (tmp_path / "own.jinja").write_text(DATED)
     assert find_template(arm(model, chat_template=str(tmp_path / "own.jinja"))).text == DATED
     assert find_template(arm(model, engine_args={"tokenizer_mode": "deepseek_v32"})).kind == "own"
+    served = {"engine_args": {"serve": {"tokenizer-mode": "mistral"}}}
+    assert find_template(arm(model, "openai", **served)).kind == "own"
+    assert find_template(arm(model, engine_args={"tokenizer_mode": "hf"})).text == PLAIN
+
+
+def test_a_server_that_runs_already_has_a_template_of_its_own(tmp_path: Path) -> None:
+    model = str(folder(tmp_path, chat_template__jinja=PLAIN))
+    server = {"base_url": "http://localhost:1"}
+    assert find_template(arm("m", "openai", tokenizer=model, engine_args=server)).kind == "unknown"
+    here = {**server, "endpoint": "completions"}
+    assert find_template(arm("m", "openai", tokenizer=model, engine_args=here)).text == PLAIN
 
 
 def test_a_hub_model_is_known_where_its_files_are_cached(
@@ -140,7 +153,7 @@ def test_a_server_gets_the_template_with_its_date_written_out(tmp_path: Path) ->
         """{% set d = "09 Mar 2026" if strftime_now is defined %}{{ "00\\"" }}"""
     )
     model = folder(tmp_path, chat_template__jinja=text)
-    served = {"engine_args": {"serve": {}}}
+    served: dict[str, Any] = {"engine_args": {"serve": {}}}
     assert served_template(arm(model, "openai", **served)) is None
     dated = served_template(arm(model, "openai", chat_template_date="2026-03-09", **served))
     assert dated is not None

@@ -1,4 +1,4 @@
-"""A chat that ends in an assistant turn, on every engine that runs a model here."""
+"""An open assistant turn under a template with a clock and settings, on every engine that runs here."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 
 
+# Reads the clock to the second, and a setting; an assistant's turn is closed.
+TEMPLATE = (
+    "<|bos|><|user|>{{ strftime_now('%d %b %Y %H:%M:%S') }} {{ mood }}"
+    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}"
+    "{% if m.role == 'assistant' %}<|eos|>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
 def test_every_engine_continues_the_same_turn_with_the_same_tokens(tais: Tais, tmp_path: Path) -> None:
     turns = [
         {"role": "user", "content": "Give me a recipe for a cake"},
@@ -34,7 +43,10 @@ def test_every_engine_continues_the_same_turn_with_the_same_tokens(tais: Tais, t
         "name: open\nsource: {path: items.jsonl}\ncolumns: {id: id, prompt: prompt}\nexpect: answer\n"
         "scorer: refusal\nlicense: own\n"
     )
-    arms = {name: {"model": TARGET, "dtype": "float32", **arm} for name, arm in ARMS.items()}
+    (tmp_path / "t.jinja").write_text(TEMPLATE)
+    common = {"model": TARGET, "dtype": "float32", "chat_template": "t.jinja"}
+    said = {"chat_template_kwargs": {"mood": "calm"}}
+    arms = {name: {**common, **said, **arm} for name, arm in ARMS.items()}
     manifest = {"name": "open", "record": True, "arms": arms, "contrasts": []}
     manifest |= {"batteries": [{"name": "open", "path": "b.yaml"}], "sampling": {"max_tokens": 12}}
     with (tmp_path / "m.yaml").open("w") as file:

@@ -253,7 +253,8 @@ class ReferenceEngine:
         return list(self._render(request))
 
     def _prompt(self, text: str) -> list[int]:
-        return render(self.tokenizer, self._render.template, (Message("user", text),), True)
+        own = self._render
+        return render(self.tokenizer, own.template, (Message("user", text),), True, own.options)
 
     def _completion(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
