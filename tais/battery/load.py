@@ -117,7 +117,7 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
     rows = _melted(_renamed(rows, battery.rename), battery.melt)
     loader.notes.extend(rows.notes)
     items = loader.items(rows)
-    loader.notes += [*rows.notes, *_rendered_notes(items)]
+    loader.notes.extend(_rendered_notes(items))
     content_digest = _digest({}, items)
     loader.check_expected(found, len(items), content_digest)
     asked = limited(items, ref.limit, loader.scorer)
@@ -221,7 +221,7 @@ class _Loader:
             return read_hub(source, roots, self.place("source", "hub"), how)
         name = source.path or ""
         for folder in (self.path.parent, *roots):
-            # A folder is the logs of a group of tasks; no other format is one of several files.
+            # A folder holds the logs of a group of tasks.
             is_group = source.format in LOG_FORMATS and (folder / name).is_dir()
             if (folder / name).is_file() or is_group:
                 return read_rows(folder / name, source.format, how), str(folder / name)
