@@ -53,6 +53,11 @@ def imported_findings(run: RunDir, lock: Lock, contrast: LockedContrast) -> Iter
         found = _object(read_engine(run.arm(arm)).resolved.get("imported"))
         words = dict(_WORDS) | ({"asked_unknown": _UNKNOWN} if len(imported) == 1 else {})
         said = list(_said(_object(found.get("kinds")), words))
+        passed = read_engine(run.arm(arm)).resolved.get("passed_over")
+        if isinstance(passed, list) and passed:
+            said.append(
+                f"{len(passed)} files are of no layout that TAIS knows and were not read (first: {passed[0]})"
+            )
         if by_content := found.get("by_content"):
             said.append(f"{by_content} answers were found by what was asked, as their ids are not the items'")
         if said:

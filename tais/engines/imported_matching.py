@@ -30,6 +30,19 @@ class Match(NamedTuple):
     """Whether it was found by what was asked and not by its id."""
 
 
+class _Claim(NamedTuple):
+    """Who a request's place goes to."""
+
+    strength: tuple[int, int]
+    fit: Fit
+    task: str | None
+
+
+_NOBODY = _Claim((9, 9), "other", None)
+
+_STRENGTH: Mapping[Fit, int] = {"same": 3, "rendered": 3, "unknown": 2, "within": 1, "other": 0}
+
+
 class Matcher:
     """The requests that an import arm can answer.
 
@@ -46,11 +59,15 @@ class Matcher:
         self._requests = {request.key: request for request in requests}
         self._batteries = sorted({key.battery for key in self._requests})
         self._by_content: Mapping[tuple[str, int], list[SampleKey]] = self._digests(requests)
-        self._taken: set[SampleKey] = set()
+        self._claims: dict[SampleKey, _Claim] = {}
+        self._tied: dict[SampleKey, str | None] = {}
+        # By content, the first of equal questions answers.
+        self._moved: dict[SampleKey, tuple[str | None, str]] = {}
         for output in outputs:
             found = self._by_id(output)
-            if found is not None and found.fit in AS_ASKED:
-                self._taken.add(found.key)
+            if found is not None:
+                self._claim(found, output)
+        self._settle()
 
     @staticmethod
     def _digests(requests: Sequence[Request]) -> Mapping[tuple[str, int], list[SampleKey]]:
@@ -69,14 +86,39 @@ class Matcher:
             When the item's id is in several batteries and the output does not say which it means.
         """
         found = self._by_id(output)
+        if found is not None and self._claims[found.key] != _claim_of(found, output):
+            # The place of an answer that fits better stays its own.
+            found = None
         if found is not None and found.fit in AS_ASKED:
             return found
         keys = self._by_content.get((output.asked.prompt or "", output.repeat), [])
-        free = [key for key in keys if key not in self._taken]
+        free = [key for key in keys if key not in self._claims or self._claims[key].fit not in AS_ASKED]
         if len(free) == 1 and (output.battery is None or free[0].battery == output.battery):
-            return Match(free[0], "same", by_content=True)
-        # The place of an answer that was asked what the item asks stays its own.
-        return None if found is not None and found.key in self._taken else found
+            own = output.task, output.item_id
+            first = self._moved.setdefault(free[0], own) == own
+            return Match(free[0], "same", by_content=True) if first else None
+        # Where another answer was found by content, this one has no place.
+        return None if found is not None and found.key in self._moved else found
+
+    def _claim(self, found: Match, output: LoggedSample) -> None:
+        """Note which output an item's place goes to: the one that fits best, then the one of its task."""
+        claim, known = _claim_of(found, output), self._claims.get(found.key)
+        if known is None or claim.strength > known.strength:
+            self._claims[found.key] = claim
+            self._tied.pop(found.key, None)
+        elif claim.strength == known.strength and claim.task != known.task:
+            self._tied[found.key] = claim.task
+
+    def _settle(self) -> None:
+        """Refuse two equally good answers to one item; of those that do not fit, none answers it."""
+        for key, task in self._tied.items():
+            known = self._claims[key]
+            if known.fit in AS_ASKED:
+                raise EngineRefusal(
+                    f"item {key.item_id!r} of battery {key.battery!r} is answered twice, by the tasks "
+                    f"{known.task!r} and {task!r}. Give the logs of one run"
+                )
+            self._claims[key] = _NOBODY
 
     def _by_id(self, output: LoggedSample) -> Match | None:
         batteries = self._batteries if output.battery is None else [output.battery]
@@ -93,6 +135,9 @@ class Matcher:
         task = output.task or ""
         named = [match for match in told if task == match.key.battery]
         named = named or [match for match in told if task.endswith(f"_{match.key.battery}")]
+        if not named and all(match.fit == "other" for match in told):
+            # A task that none of the batteries asks.
+            return []
         if len(named or told) > 1:
             batteries = ", ".join(match.key.battery for match in told)
             raise EngineRefusal(
@@ -100,6 +145,12 @@ class Matcher:
                 "`battery`, or a task of that name"
             )
         return named or told
+
+
+def _claim_of(match: Match, output: LoggedSample) -> _Claim:
+    battery, task = match.key.battery, output.task or ""
+    named = 2 if task == battery else 1 if task.endswith(f"_{battery}") else 0
+    return _Claim((_STRENGTH[match.fit], named), match.fit, output.task)
 
 
 def fit_of(request: Request, output: LoggedSample) -> Fit:

@@ -38,7 +38,7 @@ from tais.manifest.outputs import OUTPUT_KEYS, OUTPUT_PARTS
 __all__ = ["Files", "read_outputs"]
 
 _OWN: Mapping[str, tuple[str, ...]] = {"TAIS's own lines": ("item_id", "text")}
-_TABLES = ("csv", "tsv", "xlsx", "parquet")
+_TABLES = ("csv", "tsv", "xlsx", "parquet", "json")
 # A table's whole numbers are text in csv.
 _COUNTED = ("repeat",)
 
@@ -108,14 +108,14 @@ def _layout_of(path: Path, arm: Arm) -> str:
         raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
     if found is not None:
         return found
-    if not keys and ending in (".jsonl", ".ndjson"):
+    if not keys and format_of(path) not in _TABLES and ending != ".json":
         return "tais"
-    if format_of(path) in _TABLES:
+    if format_of(path) in _TABLES and ending != ".json":
         keys = read_rows(path).columns
         if {"item_id", "text"} <= set(keys):
             return "table"
     elif {"item_id", "text"} & set(keys):
-        return "tais"
+        return "table" if ending == ".json" else "tais"
     what = f"this file is of no layout that TAIS knows; {nearest_layouts(keys, _OWN)}"
     remedy = "Say which columns hold what: columns: {item_id: ..., text: ...}"
     raise ManifestError(what, place=Place(str(path)), remedy=remedy)

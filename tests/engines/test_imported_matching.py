@@ -81,3 +81,27 @@ def test_an_answer_that_fits_by_id_keeps_its_place() -> None:
     matcher = Matcher(asked, [copy, own])
     assert matcher.of(copy) is None
     assert matcher.of(own) == Match(SampleKey("law", "0", 0), "same")
+
+
+def test_of_many_tasks_with_one_id_the_one_that_was_asked_answers() -> None:
+    tasks = [("mmlu_art", "A bird?"), ("mmlu_law", "A fish?"), ("mmlu_sea", "A whale?")]
+    found = [logged("0", prompt, task=task) for task, prompt in tasks]
+    matcher = Matcher([request("0", "A fish?")], found)
+    assert [matcher.of(output) is not None for output in found] == [False, True, False]
+    # Where none was, the task of the battery's name stands for it, and no other.
+    matcher = Matcher([request("0", "A tree?")], found)
+    assert [matcher.of(output) for output in found] == [None, Match(SampleKey("law", "0", 0), "other"), None]
+
+
+def test_two_runs_of_one_task_are_no_arm() -> None:
+    found = [logged("0", "A fish?", task=task) for task in ("fish_v1", "fish_v2")]
+    with pytest.raises(EngineRefusal, match="answered twice, by the tasks 'fish_v1' and 'fish_v2'"):
+        Matcher([request("0", "A fish?")], found)
+
+
+def test_of_two_answers_with_the_question_of_one_item_the_first_is_taken() -> None:
+    found = [logged("7", "A fish?"), logged("8", "A fish?"), logged("0", "A bird?")]
+    matcher = Matcher([request("0", "A fish?")], found)
+    answers = [matcher.of(output) for output in found]
+    assert answers[0] == Match(SampleKey("law", "0", 0), "same", by_content=True)
+    assert answers[1:] == [None, None]

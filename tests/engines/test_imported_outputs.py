@@ -103,6 +103,25 @@ def test_a_table_is_read_by_the_columns_that_the_arm_names(name: str, tmp_path: 
     assert [o.text for o in outputs(path, columns=COLUMNS, only={"who": "y"})] == ["No"]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("own.json", '[{"item_id": "1", "text": "Yes"}]'),
+        ("own.txt", '{"item_id": "1", "text": "Yes"}\n'),
+        ("own.csv", "item_id,text\n1,Yes\n"),
+    ],
+)
+def test_keys_of_tais_are_known_in_every_kind_of_file(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    assert [(o.item_id, o.text) for o in outputs(tmp_path / name)] == [("1", "Yes")]
+
+
+def test_a_log_of_lines_may_be_called_json(tmp_path: Path) -> None:
+    rows = [{"doc_id": n, "arguments": [["Q", {}]], "resps": [["A"]], "target": "A"} for n in (0, 1)]
+    (tmp_path / "samples_x.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [o.task for o in outputs(tmp_path / "samples_x.json")] == ["x", "x"]
+
+
 def test_a_column_that_the_table_lacks_is_named(tmp_path: Path) -> None:
     path = packed(tmp_path / "t.csv", b"Index,answer\n0,Yes\n")
     with pytest.raises(ManifestError, match=r"no column 'reply'\. Columns there: Index, answer"):

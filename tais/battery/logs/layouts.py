@@ -22,7 +22,7 @@ from tais.errors import ManifestError, Place
 
 __all__ = ["LAYOUTS", "Layout", "find_layout", "nearest_layouts", "read_log"]
 
-_LINES = (".jsonl", ".ndjson")
+_TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".txt")
 _SHOWN_KEYS = 8
 
 
@@ -96,20 +96,27 @@ def find_layout(path: Path) -> tuple[str | None, tuple[str, ...]]:
 
 def _levels(path: Path) -> list[tuple[str, ...]]:
     """Return the keys of a file's first object, and of what lies in it: some tools file by id or by model."""
-    first: object
-    if unpacked_name(path).suffix.lower() in _LINES:
-        first = next((row for _, row in json_lines(path)), {})
-    elif unpacked_name(path).suffix.lower() == ".json":
-        first = json_log(path)
-        first = next(iter(first), {}) if isinstance(first, list) else first
-    else:
+    ending = unpacked_name(path).suffix.lower()
+    if ending in _TABLES:
         return []
+    first = _whole(path) if ending == ".json" else next((row for _, row in json_lines(path)), {})
+    first = next(iter(first), {}) if isinstance(first, list) else first
     levels = [tuple(mapping(first))]
     for entry in islice(mapping(first).values(), 3):
         inner = next(iter(listed(entry)), None) if isinstance(entry, list) else entry
         deeper = next(iter(mapping(inner).values()), None)
         levels += [tuple(mapping(inner)), tuple(mapping(deeper))]
     return levels
+
+
+def _whole(path: Path) -> object:
+    try:
+        return json_log(path)
+    except ManifestError:
+        # Some call a file of lines .json.
+        if (first := next((row for _, row in json_lines(path)), None)) is not None:
+            return first
+        raise
 
 
 def nearest_layouts(keys: tuple[str, ...], own: Mapping[str, tuple[str, ...]]) -> str:
