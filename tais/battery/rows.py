@@ -247,8 +247,14 @@ def _read_log(path: Path, how: Reading, *, layout: str) -> Rows:
         what, remedy = f"the log asks nothing that can be asked again ({reasons})", "Name another source"
         raise ManifestError(what, place=Place(str(path)), remedy=remedy)
     lines = path.suffix not in (".eval", ".json") and not group
-    notes = (f"{left.total()} samples of the log cannot be asked again as text ({reasons})",) if left else ()
-    return Rows(str(path), "line" if lines else "row", tuple(numbers), tuple(values), notes)
+    notes = [f"{left.total()} samples of the log cannot be asked again as text ({reasons})"] if left else []
+    plain = sum(isinstance(row["prompt"], str) and not row[RENDERED] for row in values)
+    if layout == "lm_eval" and plain:
+        notes.append(
+            f"{plain} prompts were logged as plain text: the log does not say whether a chat template was put "
+            "around them; chat: false asks them without one"
+        )
+    return Rows(str(path), "line" if lines else "row", tuple(numbers), tuple(values), tuple(notes))
 
 
 def _logs(path: Path, layout: str) -> list[Path]:
