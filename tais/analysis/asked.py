@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+import numpy as np
 from pydantic import JsonValue
 
+from tais.analysis.arm_table import ArmTable
 from tais.records import SampleKey
 from tais.rundir.engine_record import read_engine
+from tais.rundir.items import Items
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import Lock, LockedContrast
 from tais.verdict.evidence import Finding
 
-__all__ = ["asked_findings", "imported_findings"]
+__all__ = ["asked_findings", "imported_findings", "without"]
 
 _NAMED = 5
 
@@ -30,6 +33,14 @@ _WORDS = {
     "asked_other": "were asked in other words than the item's",
 }
 _UNKNOWN = "come without what was asked, so that nothing shows that it is what the other arm was asked"
+
+
+def without(table: ArmTable, otherwise: Collection[SampleKey], items: Items, repeats: int) -> ArmTable:
+    """Return the samples of an arm but those that are no pair."""
+    if not otherwise:
+        return table
+    rows = [items.row(key.battery, key.item_id) * repeats + key.repeat for key in otherwise]
+    return table.part(~np.isin(table.keys, rows))
 
 
 def asked_findings(otherwise: Mapping[SampleKey, str]) -> Iterator[Finding]:

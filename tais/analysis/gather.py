@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from tais.analysis.arm_table import ArmTable, load_arm
-from tais.analysis.asked import asked_findings, imported_findings
+from tais.analysis.asked import asked_findings, imported_findings, without
 from tais.analysis.attribution import fold_audit
 from tais.analysis.comparison import comparison_findings
 from tais.analysis.exchange import exchange_evidence
@@ -134,11 +132,7 @@ def fold_run(
         found = _Contrast()
         reference, candidate = (tables.of(arm) for arm in contrast.sides)
         otherwise = asked_otherwise(run, lock, contrast.sides)
-        if otherwise:
-            rows = [items.row(key.battery, key.item_id) * repeats + key.repeat for key in otherwise]
-            reference, candidate = (
-                table.part(~np.isin(table.keys, rows)) for table in (reference, candidate)
-            )
+        reference, candidate = (without(table, otherwise, items, repeats) for table in (reference, candidate))
         found.findings = (*asked_findings(otherwise), *imported_findings(run, lock, contrast))
         looked_at = looks if plan is not None and plan.covers(contrast) else None
         for battery in lock.batteries:

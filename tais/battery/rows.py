@@ -251,7 +251,7 @@ def _read_log(path: Path, how: Reading, *, layout: str) -> Rows:
     plain = sum(isinstance(row["prompt"], str) and not row[RENDERED] for row in values)
     if layout == "lm_eval" and plain:
         notes.append(
-            f"{plain} prompts were logged as plain text: the log does not say whether a chat template was put "
+            f"{plain} prompts were logged as plain text: the log does not say whether a chat template stood "
             "around them; chat: false asks them without one"
         )
     return Rows(str(path), "line" if lines else "row", tuple(numbers), tuple(values), tuple(notes))
