@@ -73,6 +73,10 @@ class LookEvidence:
     """Rows of each look's block that neither has."""
 
 
+Accuracy = tuple[tuple[int, int], tuple[int, int]]
+"""Sensitivity and specificity, each as (right, labelled)."""
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointEvidence:
     """Paired outcomes of one scorer on one battery, or one stratum of it, in reference and candidate.
@@ -108,6 +112,8 @@ class EndpointEvidence:
     """None where every item was to be answered."""
     stratum: str | None = None
     """The one expectation of the items, `refuse` or `answer`; None for a scorer without polarity."""
+    accuracy: Accuracy | None = None
+    """Stated sensitivity and specificity of a judge; None where nothing is known of its errors."""
     groups: NDArray[np.str_] | None = None
     """Category per row, "" for none; None where the battery names no categories. Decides nothing."""
 
@@ -352,6 +358,10 @@ class ConformanceEvidence:
     """Tokens of the candidate whose law is not known, or that lie at the edge of a cut."""
     draft: Literal["none", "greedy", "sampled"]
     """What is known of the draft: nothing, its best token, its law."""
+    dtype: str = "float32"
+    """Of the arm that drew the tokens."""
+    missing: int = 0
+    """Answers that were planned, and of which no token was tested."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,7 @@ def test_the_stop_is_that_of_the_boundary_walked_by_hand(kind: str) -> None:
 def test_the_whole_decision_keeps_the_error_rate_of_a_wrong_pass() -> None:
     """Candidates that are worse by exactly the margin, h left out: at most alpha of them pass."""
     random = np.random.RandomState(3)
-    planned, screens, passed = (50, 100, 150, 200), 600, 0
+    planned, screens, passed = (50, 100, 150, 200), 200, 0
     at = np.searchsorted(planned, np.arange(200), "right") + 1
     looks = LookEvidence("obrien_fleming", planned, True, at, (0,) * 4, (0,) * 4)
     for _ in range(screens):
@@ -277,7 +277,7 @@ def test_the_whole_decision_keeps_the_error_rate_of_a_wrong_pass() -> None:
             passed += stop.state is Look.passed
         else:
             passed += own(judged(one, h_cutoff=2.0)).verdict is Verdict.passed
-    # Three standard deviations of a rate of 0.05 over 600 screens.
+    # Three standard deviations of a rate of 0.05 over 200 screens.
     assert passed / screens <= 0.05 + 3 * (0.05 * 0.95 / screens) ** 0.5
 
 
