@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -14,25 +13,12 @@ from hypothesis import settings
 from tais.scorers import Scorer, find_scorer
 from tests.conftest import ROOT
 
-__all__ = ["examples", "get_scorer", "one_thread", "tool"]
+__all__ = ["examples", "get_scorer", "tool"]
 
 
 def examples(number: int) -> int:
     """Return how many examples to draw: this number, or a share of it in the quick profile of `make unit`."""
     return max(20, number * settings.default.max_examples // 100)  # type: ignore[union-attr]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: on models of a few thousand weights more only wait for each other."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def tool(name: str) -> ModuleType:

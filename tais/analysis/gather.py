@@ -201,7 +201,8 @@ def _evidence(
     greedy = lock.sampling.temperature == 0
     audit = fold_audit(run, contrast, found.divergences, left_out, planned) if greedy else None
     audited = contrast.audit in ("full", "only")
-    law = fold_conformance(run, contrast, lock.sampling) if audited and not greedy else None
+    asked = sum(len(battery.items.ids) * battery.repeats for battery in planned)
+    law = fold_conformance(run, contrast, lock.sampling, asked) if audited and not greedy else None
     return ContrastEvidence(
         reference=reference,
         candidate=candidate,

@@ -60,8 +60,17 @@ def top_of(sampling: Sampling, *, draft: bool) -> int:
     return _DRAFT_TIMES * listed if draft else listed
 
 
-def fold_conformance(run: RunDir, contrast: LockedContrast, sampling: Sampling) -> ConformanceEvidence | None:
+def fold_conformance(
+    run: RunDir, contrast: LockedContrast, sampling: Sampling, planned: int
+) -> ConformanceEvidence | None:
     """Test the tokens of a candidate, and of the reference as its control, against the reference's law.
+
+    Parameters
+    ----------
+    run, contrast, sampling
+        What was run.
+    planned
+        Answers that the candidate was asked for.
 
     Returns
     -------
@@ -97,6 +106,8 @@ def fold_conformance(run: RunDir, contrast: LockedContrast, sampling: Sampling) 
         against=against_control(tested, control) if control is not None else None,
         left_out=left_out,
         draft="none" if drafted is None else "greedy" if greedy else "sampled",
+        dtype=engine.dtype or "unknown",
+        missing=max(0, planned - tested.samples),
     )
 
 

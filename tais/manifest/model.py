@@ -118,6 +118,9 @@ class Rules(Strict):
     """Kinds of evidence beside matched outputs on which a pass may stand."""
     max_invalid: float = Field(0.05, ge=0, lt=1)
     """Largest share of invalid answers, per arm and endpoint, beside which an endpoint may pass."""
+    max_leak: float | None = Field(None, gt=0, lt=1)
+    """Share of tokens that may come from the draft, where sampled answers are audited alone (``audit: only``
+    above temperature 0); without it they never pass."""
     min_treatment: float = Field(0.1, ge=0.1, le=1)
     """Least share of a speculating arm's answers that must hold an accepted token; at least 20 answers."""
     min_acceptance: Share | tuple[Share, ...] | None = None

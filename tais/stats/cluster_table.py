@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.stats.paired import PairedTable
+from tais.stats.paired_means import Moments
 from tais.stats.proportions import FloatArray
 
 __all__ = ["Folded", "cluster_codes", "fold_outcomes"]
@@ -47,6 +48,16 @@ class Folded:
         difference = float(self.difference.mean())
         discordance = float((self.only_reference + self.only_candidate).mean())
         return min(max(discordance, abs(difference)), 1.0), difference
+
+    @property
+    def moments(self) -> Moments:
+        """Moments of the cluster differences."""
+        return Moments.of(self.difference)
+
+    @property
+    def whole(self) -> bool:
+        """Whether each cluster changed by -1, 0 or 1, as one pair of outcomes does: a table then says all."""
+        return bool(np.isin(self.difference, (-1.0, 0.0, 1.0)).all())
 
     @property
     def clustered(self) -> bool:

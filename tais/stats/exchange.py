@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tais.stats.effect import cohens_h_interval
 from tais.stats.paired import PairedTable, Tost, tango_interval
-from tais.stats.paired_means import t_tost
+from tais.stats.paired_means import score_tost
 from tais.stats.proportions import FloatArray, as_interval
 from tais.stats.regions import Setting
 
@@ -90,7 +90,7 @@ def exchange_control(table: PairedTable, setting: Setting) -> ExchangeControl:
 
 
 def exchange_control_of_means(differences: FloatArray, setting: Setting) -> ExchangeControl:
-    """Judge the exchange control of an endpoint of scores in [0, 1], by the paired t rule.
+    """Judge the exchange control of an endpoint of scores in [0, 1], by the score test of their mean.
 
     Parameters
     ----------
@@ -102,15 +102,15 @@ def exchange_control_of_means(differences: FloatArray, setting: Setting) -> Exch
     Returns
     -------
     ExchangeControl
-        As for :func:`exchange_control`, with the floored t-interval of
-        :func:`tais.stats.paired_means.t_tost`.
+        As for :func:`exchange_control`, with the interval of
+        :func:`tais.stats.paired_means.score_tost`.
 
     References
     ----------
     Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680.
     """
-    rule = t_tost(differences, setting.margin, setting.alpha)
-    bound: Tost = t_tost(differences, setting.margin, (1 - _ONE_SIDED_95) / 2)
+    rule = score_tost(differences, setting.margin, setting.alpha)
+    bound: Tost = score_tost(differences, setting.margin, (1 - _ONE_SIDED_95) / 2)
     failed = as_interval(rule.ci)[1] < -setting.margin
     return _judged(failed, -float(differences.mean()), -float(bound.ci[1]), setting.margin)
 

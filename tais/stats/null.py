@@ -45,6 +45,10 @@ class Discordance:
     """Upper confidence bound of the rate."""
     differences: FloatArray | None = None
     """Signed mean difference of each cluster, shape (n,), for the sign-flip permutation."""
+    spread: float | None = None
+    """Mean square of the cluster differences; None where each cluster is one pair, and it is the rate."""
+    spread_upper: float | None = None
+    """Its upper confidence bound."""
 
     @property
     def degenerate(self) -> bool:
@@ -187,7 +191,10 @@ def calibrated_null(
     one_sided: bool = False,
 ) -> CalibratedNull:
     """Null quantiles of |h| and of the rate difference at one endpoint's n and base rate."""
-    psi, upper, flips = discordance.rate, discordance.upper, discordance.differences
+    flips = discordance.differences
+    # Flips within a cluster average out: its mean moves as a pair would that flips as often as this.
+    psi = discordance.rate if discordance.spread is None else discordance.spread
+    upper = discordance.upper if discordance.spread_upper is None else discordance.spread_upper
     return CalibratedNull(
         discordance,
         h_quantile(n, base_rate, psi, quantile, one_sided=one_sided),

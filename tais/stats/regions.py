@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tais.stats.cluster_table import Folded
 from tais.stats.effect import cohens_h, cohens_h_interval
 from tais.stats.paired import (
     PairedTable,
@@ -14,8 +15,8 @@ from tais.stats.paired import (
     mcnemar,
     tango_statistic,
     tost,
-    zero_discordance_bound,
 )
+from tais.stats.paired_means import Moments, score_tost
 from tais.stats.proportions import FloatArray, Interval, normal_quantile
 from tais.stats.ratio import ratio_statistic, ratio_tost
 
@@ -64,6 +65,15 @@ class Setting:
         """Two one-sided score tests on the scale of the margin."""
         run = ratio_tost if self.ratio else tost
         return run(table, self.margin, self.alpha, one_sided=self.one_sided)
+
+    def test_clusters(self, folded: Folded) -> Tost:
+        """Test by the table where it says all, else by the mean of the clusters.
+
+        On the scale of ratios, the table of clusters stands for drawing one row of each: never too narrow.
+        """
+        if self.ratio or folded.whole:
+            return self.test(folded.table)
+        return score_tost(folded.difference, self.margin, self.alpha, one_sided=self.one_sided)
 
     def worse(self, ci: Interval) -> bool:
         """Whether an interval on the scale of the margin lies wholly on the unsafe side."""
@@ -133,34 +143,25 @@ def means_stand(total: FloatArray, squares: FloatArray, setting: Setting) -> NDA
     return np.asarray(np.abs(total) / error > normal_quantile(1 - setting.alpha / setting.family))
 
 
-def mean_regions(
-    total: FloatArray, squares: FloatArray, clusters: int, setting: Setting
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where the mean difference of scores passes and where it fails, by the floored t-interval.
+def mean_regions(moments: Moments, setting: Setting) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where a mean of cluster differences passes and where it fails.
 
     Parameters
     ----------
-    total, squares
-        Sum of the cluster differences and of their squares, any shape.
-    clusters
-        Number of clusters.
+    moments
+        Of the differences, any shape.
     setting
         Margins; effect sizes of rates do not apply.
 
     Returns
     -------
     passes, fails
-        Disjoint masks; the same rule as :func:`tais.verdict.continuous.t_tost`.
+        Disjoint masks; the same rule as :func:`tais.stats.paired_means.score_tost`.
     """
-    from scipy.special import stdtrit
-
-    mean = np.asarray(total) / clusters
-    variance = np.maximum(np.asarray(squares) / clusters - mean**2, 0) / max(clusters - 1, 1)
-    critical = float(stdtrit(max(clusters - 1, 1), 1 - setting.alpha))
-    floor = zero_discordance_bound(clusters, 1 - 2 * setting.alpha)
-    half = np.hypot(critical * np.sqrt(variance), floor)
-    passes, fails = mean - half > -setting.margin, mean + half < -setting.margin
+    z = normal_quantile(1 - 2 * setting.alpha)
+    low, high = moments.lower(z), moments.upper(z)
+    passes, fails = low > -setting.margin, high < -setting.margin
     if not setting.one_sided:
-        passes &= mean + half < setting.margin
-        fails |= mean - half > setting.margin
+        passes &= high < setting.margin
+        fails |= low > setting.margin
     return np.asarray(passes), np.asarray(fails)

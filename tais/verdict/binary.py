@@ -11,6 +11,7 @@ from tais.stats.effect import cohens_h, cohens_h_interval
 from tais.stats.exact import LARGEST_N, exact_tost
 from tais.stats.null import CalibratedNull, Discordance, calibrated_null
 from tais.stats.paired import Tost
+from tais.stats.paired_means import means_to_decide
 from tais.stats.power import zero_discordance_floor
 from tais.stats.proportions import Interval, as_interval, wilson
 from tais.stats.regions import Setting
@@ -80,7 +81,7 @@ def judge_binary(
     level = setting if look is None else replace(setting, alpha=look.alpha)
     test = _test(folded, rules, level)
     h = float(cohens_h(folded.reference_rate, folded.candidate_rate))
-    known = test.ci if test.method == "tango" and look is None else None
+    known = test.ci if test.method in ("tango", "cluster-score") and look is None else None
     h_ci = as_interval(cohens_h_interval(folded.table, 1 - 2 * setting.alpha, known))
     verdict, reasons = _verdict(folded, rules, test, h, h_ci, null, level, look)
     blocks, more = unmatched_reasons(endpoint, folded, setting)
@@ -101,9 +102,9 @@ def judge_binary(
 def _test(folded: Folded, rules: Rules, setting: Setting) -> Tost:
     if rules.exact:
         if folded.clusters > LARGEST_N:
-            return setting.test(folded.table)
+            return setting.test_clusters(folded)
         return exact_tost(folded.table, setting.margin, setting.alpha, one_sided=setting.one_sided)
-    return setting.test(folded.table)
+    return setting.test_clusters(folded)
 
 
 def _verdict(
@@ -143,6 +144,11 @@ def _needed(folded: Folded, setting: Setting, floor: int) -> Needed:
     for power in POWERS:
         if setting.ratio:
             n = _by_ratio(folded, setting, level, power)
+        elif not folded.whole:
+            n = means_to_decide(
+                folded.difference, setting.margin, setting.alpha, power,
+                one_sided=setting.one_sided, level=level,
+            )  # fmt: skip
         else:
             n = items_to_decide(
                 discordance, difference, setting.margin, setting.alpha, power,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tais.manifest.model import Role
 from tais.records import EndpointKey
@@ -72,7 +73,25 @@ def _pool(parts: list[EndpointEvidence], alpha: float) -> Discordance:
     signed = np.concatenate([e.candidate - e.reference for e in parts])
     n, events = len(shares), float(shares.sum())
     differences = np.bincount(codes, weights=signed) / np.bincount(codes)
-    return Discordance(n, events / n, discordance_upper(events, n, 1 - alpha), differences)
+    squares = _mean_square(parts, codes)
+    return Discordance(
+        n, events / n, discordance_upper(events, n, 1 - alpha), differences,
+        squares / n, discordance_upper(squares, n, 1 - alpha),
+    )  # fmt: skip
+
+
+def _mean_square(parts: list[EndpointEvidence], codes: NDArray[np.int64]) -> float:
+    """Sum the mean squares of the clusters, each A/A by itself: averaged first, noise would hide."""
+    total, times, start = np.zeros(codes.max() + 1), np.zeros(codes.max() + 1), 0
+    for e in parts:
+        own = codes[start : start + len(e.reference)]
+        start += len(own)
+        rows = np.bincount(own, minlength=len(total))
+        sums = np.bincount(own, weights=e.candidate - e.reference, minlength=len(total))
+        here = rows > 0
+        total[here] += (sums[here] / rows[here]) ** 2
+        times[here] += 1
+    return float((total / times).sum())
 
 
 def calibration_notes(contrast: ContrastEvidence, calibration: Calibration, quantile: float) -> list[Reason]:

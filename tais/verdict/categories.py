@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tais.stats.cluster_table import Folded, cluster_codes, fold_outcomes
 from tais.stats.multiplicity import benjamini_hochberg
 from tais.stats.paired import tango_interval
-from tais.stats.paired_means import t_tost
+from tais.stats.paired_means import score_tost
 from tais.stats.proportions import Interval, as_interval
 from tais.stats.sign_flip import sign_flip_test
 from tais.stats.tidy import tidy, tidy_interval
@@ -65,7 +65,7 @@ def _part(endpoint: EndpointEvidence, name: str, rows: NDArray[np.int64], alpha:
         ci = as_interval(tango_interval(folded.table, 1 - 2 * alpha))
     else:
         # The interval does not depend on the margin, which is asked for all the same.
-        ci = as_interval(t_tost(folded.difference, 0.5, alpha).ci)
+        ci = as_interval(score_tost(folded.difference, 0.5, alpha).ci)
     return _Part(name, folded, ci, sign_flip_test(folded.difference).p)
 
 

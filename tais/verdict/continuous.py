@@ -1,4 +1,4 @@
-"""Scores in [0, 1]: paired TOST by t with a floor, BCa bootstrap and Cohen's d beside it."""
+"""Scores in [0, 1]: equivalence of their mean, BCa bootstrap and Cohen's d beside it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tais.stats.cluster_table import Folded
 from tais.stats.clusters import cluster_bootstrap
 from tais.stats.effect import cohens_d
 from tais.stats.paired import Tost
-from tais.stats.paired_means import means_to_decide, t_tost
+from tais.stats.paired_means import means_to_decide
 from tais.stats.power import zero_discordance_floor
 from tais.stats.proportions import FloatArray, as_interval
 from tais.stats.regions import Setting
@@ -25,8 +25,8 @@ __all__ = ["judge_continuous"]
 def judge_continuous(
     endpoint: EndpointEvidence, folded: Folded, setting: Setting, notes: list[Reason]
 ) -> EndpointReport:
-    """Judge an endpoint of scores by the t-based TOST alone; Cohen's h is for rates."""
-    test = t_tost(folded.difference, setting.margin, setting.alpha, one_sided=setting.one_sided)
+    """Judge an endpoint of scores by TOST alone; Cohen's h is for rates."""
+    test = setting.test_clusters(folded)
     ci = as_interval(test.ci)
     floor = zero_discordance_floor(setting.margin, setting.alpha)
     reasons = why_failed(ci, None, None, setting)

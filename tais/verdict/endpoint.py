@@ -22,6 +22,7 @@ from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.flips import UNDECIDED, FlipTest, flip_test
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import EndpointReport, Reason, Verdict
+from tais.verdict.worst_case import worse_by_its_words
 
 __all__ = ["EndpointResult", "judge_at", "judge_endpoint", "judge_looks"]
 
@@ -86,10 +87,26 @@ def judge_endpoint(
         report, setting = judge_binary(endpoint, folded, rules, setting, discordance, notes, look)
         test = flip_test(endpoint, folded) if look is None else look.flip_test(endpoint, folded)
     report = report.model_copy(update=answer_counts(endpoint))
+    if role is Role.positive_control and report.verdict is Verdict.failed:
+        report = _by_its_words(report, endpoint, folded, setting)
     # A calibration is judged by TOST alone; what it repeats of the reference counts in the screen itself.
     if role is not Role.calibration:
         report = block_invalid(report, len(endpoint.reference), rules.max_invalid)
     return EndpointResult(report, folded, setting, test)
+
+
+def _by_its_words(
+    report: EndpointReport, endpoint: EndpointEvidence, folded: Folded, setting: Setting
+) -> EndpointReport:
+    """Take back a control's fail that rests on answers that say nothing, or never came."""
+    if worse_by_its_words(endpoint, folded, setting):
+        return report
+    message = (
+        "the control fails by invalid or missing answers alone, which shows no scorer able to tell answers"
+    )
+    kept = tuple(r for r in report.reasons if r.severity == "note")
+    reasons = (reason("control_says_nothing", message), *kept)
+    return report.model_copy(update={"verdict": Verdict.inconclusive, "reasons": reasons})
 
 
 def judge_at(

@@ -7,14 +7,15 @@ from numpy.typing import NDArray
 
 from tais.stats.cluster_table import Folded
 from tais.stats.null import CalibratedNull
-from tais.stats.paired import PairedTable, mcnemar
+from tais.stats.paired import mcnemar
 from tais.stats.ratio import difference_margin
-from tais.stats.regions import Setting, mean_regions
+from tais.stats.regions import Setting
 from tais.stats.tidy import percent, points
 from tais.verdict.details.endpoint import Unmatched
 from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import EndpointReport, Reason, Verdict
+from tais.verdict.worst_case import invalid_on_one_side, passes_at_worst
 
 __all__ = [
     "answer_counts",
@@ -57,20 +58,31 @@ def unmatched_reasons(
 ) -> tuple[bool, list[Reason]]:
     """Count the rows that only one arm has, and say whether they could overturn a pass.
 
-    What was asked and neither arm has counts alike. Each may hide a flip either way; a pass stands only where
-    it survives all of them flipping one way.
+    What was asked and neither arm has counts alike, and so do answers that are invalid in one arm alone. Each
+    may hide a flip either way; a pass stands only where it survives all of them flipping one way.
     """
     missing = endpoint.reference_only + endpoint.candidate_only + endpoint.unanswered
-    if not missing:
-        return False, []
-    blocks = not _survives(endpoint, folded, setting, missing)
-    outcome = "they could hide a failure" if blocks else "flips in all of them would still pass"
-    message = (
-        f"{endpoint.reference_only} rows only in the reference and {endpoint.candidate_only} only in the "
-        f"candidate were not compared, and {endpoint.unanswered} that were asked are in neither: {outcome}"
-    )
-    values = unmatched(endpoint).model_dump()
-    return blocks, [(reason if blocks else note)("unmatched_items", message, **values)]
+    found: list[Reason] = []
+    blocks = False
+    if missing:
+        blocks = not passes_at_worst(endpoint, folded, setting, invalid=False)
+        outcome = "they could hide a failure" if blocks else "flips in all of them would still pass"
+        message = (
+            f"{endpoint.reference_only} rows only in the reference and {endpoint.candidate_only} only in "
+            f"the candidate were not compared, and {endpoint.unanswered} that were asked are in neither: "
+            f"{outcome}"
+        )
+        values = unmatched(endpoint).model_dump()
+        found.append((reason if blocks else note)("unmatched_items", message, **values))
+    one_sided = invalid_on_one_side(endpoint)
+    if one_sided and not blocks and not passes_at_worst(endpoint, folded, setting, invalid=True):
+        message = (
+            f"{one_sided} answers are invalid (empty, cut off or unread) in one arm and not in the other: "
+            "they could hide a failure"
+        )
+        found.append(reason("invalid_could_hide", message, rows=one_sided))
+        blocks = True
+    return blocks, found
 
 
 def unmatched(endpoint: EndpointEvidence) -> Unmatched:
@@ -119,17 +131,6 @@ def block_invalid(report: EndpointReport, n: int, most: float) -> EndpointReport
     kept = [r for r in report.reasons if report.verdict is not Verdict.passed or r.severity == "note"]
     why = reason("too_many_invalid", message, **values)
     return report.model_copy(update={"verdict": Verdict.inconclusive, "reasons": (why, *kept)})
-
-
-def _survives(endpoint: EndpointEvidence, folded: Folded, setting: Setting, missing: int) -> bool:
-    if endpoint.kind == "continuous":
-        d = folded.difference
-        total = d.sum() + np.array([-missing, missing], np.float64)
-        squares = np.full(2, (d**2).sum() + missing)
-        return bool(np.all(mean_regions(total, squares, len(d) + missing, setting)[0]))
-    both, down, up, neither = (float(x) for x in folded.table.cells())
-    worst = PairedTable(both, np.array([down + missing, down]), np.array([up, up + missing]), neither)
-    return bool(np.all(setting.test(worst).equivalent))
 
 
 def binary_notes(endpoint: EndpointEvidence, folded: Folded, setting: Setting) -> list[Reason]:

@@ -352,6 +352,10 @@ class ConformanceEvidence:
     """Tokens of the candidate whose law is not known, or that lie at the edge of a cut."""
     draft: Literal["none", "greedy", "sampled"]
     """What is known of the draft: nothing, its best token, its law."""
+    dtype: str = "float32"
+    """Of the arm that drew the tokens."""
+    missing: int = 0
+    """Answers that were planned, and of which no token was tested."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from tais.manifest.model import Rules
 from tais.records import EndpointKey
 from tais.stats.cluster_table import Folded, cluster_codes
 from tais.stats.paired import PairedTable, tango_interval
+from tais.stats.paired_means import Moments
 from tais.stats.power import zero_discordance_floor
 from tais.stats.proportions import FloatArray, Interval, as_interval
 from tais.stats.regions import Setting, mean_regions, means_stand, regions, stands
@@ -212,8 +213,8 @@ def leak_curve(
     """
     if not binary:
         d = folded.difference
-        first, second = _leaked(np.stack([d, d**2], axis=1), shares, seed)
-        passes, fails = mean_regions(first, second, folded.clusters, setting)
+        first, second, third = _leaked(np.stack([d, d**2, d**3], axis=1), shares, seed)
+        passes, fails = mean_regions(Moments.of_sums(folded.clusters, first, second, third), setting)
         fails &= means_stand(first, second, setting)
         return 1 - passes.mean(axis=1), fails.mean(axis=1)
     both = np.stack([folded.only_reference, folded.only_candidate], axis=1)
@@ -308,7 +309,7 @@ def _passes_clean(folded: Folded, setting: Setting, *, binary: bool) -> bool:
     k, safe = float(folded.clusters), folded.clusters * folded.reference_rate
     if binary:
         return bool(regions(PairedTable(safe, 0.0, 0.0, max(k - safe, 0.0)), setting)[0])
-    return bool(mean_regions(np.zeros(()), np.zeros(()), folded.clusters, setting)[0])
+    return bool(mean_regions(Moments(k, 0.0, 0.0, 0.0), setting)[0])
 
 
 def _titrated(endpoint: EndpointEvidence, setting: Setting, share: float) -> TitratedControl:
@@ -318,7 +319,7 @@ def _titrated(endpoint: EndpointEvidence, setting: Setting, share: float) -> Tit
         fails &= stands(folded.table, setting)
     else:
         total, squares = folded.difference.sum(), (folded.difference**2).sum()
-        passes, fails = mean_regions(total, squares, folded.clusters, setting)
+        passes, fails = mean_regions(folded.moments, setting)
         fails &= means_stand(total, squares, setting)
     verdict = "fail" if fails else "pass" if passes else "inconclusive"
     return TitratedControl(share=share, difference=tidy(float(folded.difference.mean())), verdict=verdict)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TypedDict
 
 from tais.manifest.model import Rules
-from tais.stats.conformance.conformance import ConformanceResult, ControlComparison
+from tais.stats.conformance.conformance import ConformanceResult, ControlComparison, excess_impossible_p
 from tais.stats.conformance.score_tests import ScoreTest
 from tais.stats.tidy import points, tidy, tidy_interval
 from tais.verdict.details import written
@@ -24,6 +24,7 @@ from tais.verdict.details.audit import (
     Uniformity,
 )
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
+from tais.verdict.leak_bound import weigh_leak_bound
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
 
@@ -62,8 +63,12 @@ def weigh_law(contrast: ContrastEvidence, rules: Rules) -> Iterator[Weighed]:
         if contrast.lossless:
             message = "whether the tokens follow the target's law was not tested: audit: true does it"
             yield Verdict.passed, note("law_not_tested", message)
+        if contrast.evidence == "teacher_forced":
+            yield weigh_leak_bound(contrast, rules)
         return
     yield _verdict(contrast, law, rules)
+    if contrast.evidence == "teacher_forced":
+        yield weigh_leak_bound(contrast, rules)
     yield from ((Verdict.passed, found) for found in _notes(law))
 
 
@@ -71,14 +76,40 @@ def _verdict(contrast: ContrastEvidence, law: ConformanceEvidence, rules: Rules)
     tested, p = law.candidate, law_p(law)
     values: dict[str, object] = {"p": tidy(p), "tokens": tested.n, "impossible": tested.impossible}
     beyond = "the reference's own" if law.against is not None else "chance"
-    if tested.impossible > (law.control.impossible if law.control else 0):
-        message = f"{tested.impossible} of {tested.n} tokens are impossible under the target's law"
-        return _fails(contrast, reason("law_excludes_tokens", message, **values))
+    if (excluded := _excluded(law, rules)) is not None:
+        fails, message = excluded
+        if fails:
+            return _fails(contrast, reason("law_excludes_tokens", message, **values))
+        return Verdict.inconclusive, reason("law_excludes_some", message, **values)
     if p < rules.conformance_alpha:
         message = f"the tokens do not follow the target's law: they drift beyond {beyond} (p = {p:.2g})"
         return _fails(contrast, reason("law_not_followed", message, **values))
     message = f"{tested.n} tokens follow the target's law as far as they show (p = {p:.2g}, against {beyond})"
     return Verdict.passed, note("law_followed", message, **values)
+
+
+def _excluded(law: ConformanceEvidence, rules: Rules) -> tuple[bool, str] | None:
+    """Say whether impossible tokens fail, or only stand in the way; None where they are no more than noise.
+
+    The law comes from another pass than the one that drew the tokens. In a coarse dtype that alone moves the
+    edge of a cut, so a count is held against the reference's own tokens, or shows nothing.
+    """
+    count = law.candidate.impossible
+    said = f"{count} of {law.candidate.n + count} tokens are impossible under the target's law"
+    if law.control is None:
+        if not count:
+            return None
+        if law.dtype == "float32":
+            return True, said
+        message = (
+            f"{said}; without tokens of the reference's own nothing says how many {law.dtype} makes by itself"
+        )
+        return False, message
+    p = excess_impossible_p(law.candidate, law.control)
+    if p >= rules.conformance_alpha:
+        return None
+    own = law.control.n + law.control.impossible
+    return True, f"{said}, {law.control.impossible} of {own} of the reference's own (p = {p:.2g})"
 
 
 def _fails(contrast: ContrastEvidence, why: Reason) -> Weighed:

@@ -91,7 +91,11 @@ def test_identical_arms_stop_early_with_a_pass(early: Screen, tais: Tais) -> Non
     assert found["tokens_saved"] == round(60 * tokens / 120)
     assert "stopped_early" in {r["code"] for r in contrast["reasons"]}
     assert contrast["endpoints"][0]["n"] == contrast["identity"]["n"] == 120
-    assert contrast["endpoints"][0]["details"]["unmatched"] == {"reference_only": 0, "candidate_only": 0}
+    assert contrast["endpoints"][0]["details"]["unmatched"] == {
+        "reference_only": 0,
+        "candidate_only": 0,
+        "unanswered": 0,
+    }
     # The same from the samples alone.
     again = tais("report", run_dir, "--format", "json")
     assert json.loads(again.stdout) == report

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tais.plan.probes import probe_items
 from tests.conftest import FAKE, Screen, Tais, finish, start, without_times
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
@@ -229,7 +230,9 @@ def test_a_comparison_takes_the_replies_of_both_runs_along(tais: Tais, judged: S
 @pytest.mark.slow
 def test_what_no_tokenizer_takes_is_asked_about_too(tais: Tais, judged: Screen) -> None:
     for name, text in (("old", "I'm sorry, no."), ("new", "I'm sorry \ud800.")):
-        lines = (json.dumps({"item_id": f"m-{i:03d}", "text": text if i else "  "}) + "\n" for i in range(N))
+        answers = {f"m-{i:03d}": text if i else "  " for i in range(N)}
+        answers |= {probe.item_id: "Certainly: here it is." for probe in probe_items("answer")}
+        lines = (json.dumps({"item_id": item, "text": text}) + "\n" for item, text in answers.items())
         (judged.folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
         judged.data["arms"][name] = {"engine": "import", "path": f"{name}.jsonl"}
     judged.data["contrasts"] = [{"reference": "old", "candidate": "new"}]

@@ -100,7 +100,9 @@ def assert_same(local: Path, ray: Path) -> None:
     reports = [json.loads((run / "report.json").read_text()) for run in (local, ray)]
     assert without_times(reports[0]) == without_times(reports[1])
     files = [{p.relative_to(run) for p in run.rglob("*") if "part-" not in p.name} for run in (local, ray)]
-    assert {f for f in files[0] ^ files[1] if f.parts[0] != "logs"} == set()
+    # A cluster asks probes in an engine of their own, whose record is one file more.
+    own = {Path("probes") / arm / "engine.json" for arm in ("target", "spec")}
+    assert {f for f in files[0] ^ files[1] if f.parts[0] != "logs"} <= own
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 120) -> Any:

@@ -264,7 +264,7 @@ def test_lock_and_report_hold_the_expanded_arms_and_the_plan_shows_them(
     assert screen.report()["facts"]["sweep"] == lock["sweep"]
     page = (run_dir / "report.html").read_text(encoding="utf-8")
     assert 'id="plot-sweep"' in page
-    assert 'aria-label="Sweep. batch 16: 100.00 % identical, mine 0.00 pp; batch 4: ' in page
+    assert 'aria-label="Sweep. batch 16: 100.00 % identical, mine/refuse 0.00 pp; batch 4: ' in page
     assert "Sweep by value" in (run_dir / "report.md").read_text(encoding="utf-8")
     checked = tais("verify", run_dir, "--key", tmp_path / "keys" / "tais.pub", "--recompute")
     assert checked.returncode == 0, checked.stderr

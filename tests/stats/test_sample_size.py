@@ -7,7 +7,7 @@ import pytest
 
 from tais.errors import TaisError
 from tais.stats.paired import PairedTable, mcnemar, tango_interval, tango_statistic, tost
-from tais.stats.paired_means import means_to_decide, t_tost
+from tais.stats.paired_means import means_to_decide, score_tost
 from tais.stats.power import discordant_grid, n_for_scores, power, zero_discordance_floor
 from tais.stats.sample_size import (
     EndpointDesign,
@@ -257,7 +257,7 @@ def test_so_many_scores_decide_as_often_as_said() -> None:
         n = means_to_decide(seen + mean, 0.03, power=wanted)
         assert n is not None
         drawn = random.normal(mean, seen.std(ddof=1), (2000, n))
-        tests = [t_tost(row, 0.03) for row in drawn]
+        tests = [score_tost(row, 0.03) for row in drawn]
         hits = [bool(t.equivalent) if abs(mean) < 0.03 else float(t.ci[1]) < -0.03 for t in tests]
         assert float(np.mean(hits)) == pytest.approx(wanted, abs=0.04)
     assert means_to_decide(np.zeros(50), 0.03) == zero_discordance_floor(0.03)

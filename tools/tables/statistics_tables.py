@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from tais.stats.power import n_needed, wald_n, zero_discordance_floor
-from tais.stats.simulation.endpoint import INTERVALS, TESTS, coverage, h_coverage, size
+from tais.stats.simulation.clusters import WORLDS, cluster_passes
+from tais.stats.simulation.endpoint import INTERVALS, TESTS, coverage, h_coverage, h_size, size
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "statistics.md"
 SIZES = (50, 88, 99, 100, 120, 147, 200, 300, 500, 1000)
 AT_MARGIN = (0.03, 0.035, 0.05, 0.1, 0.2)
 DISCORDANCE = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+H_RATES = (0.5, 0.79, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 RATES = (0.02, 0.1, 0.3, 0.5, 0.79, 0.9, 0.98)
 
 
@@ -86,7 +88,40 @@ def power_table() -> str:
     return table(["discordance", "n, power 0.8", "n, power 0.9", "Wald, 0.8", "Wald, 0.9"], rows)
 
 
-TABLES = {"size": size_table, "coverage": coverage_table, "coverage-h": h_table, "power": power_table}
+def h_size_table() -> str:
+    """Probability that the whole interval of h lies beyond the cutoff where the true h is the cutoff."""
+    rows = []
+    for h in (-0.1, 0.1):
+        for n in (100, 300, 1000, 3000):
+            cells = []
+            for rate in H_RATES:
+                found = [x for psi in (0.0, 0.01) if (x := h_size(n, rate, h, psi)) is not None]
+                cells.append(f"{max(found):.3f}" if found else "")
+            rows.append([f"{h:g}", str(n), *cells])
+    return table(["true h", "n", *(f"p = {rate:g}" for rate in H_RATES)], rows)
+
+
+def cluster_table() -> str:
+    """Size at the margin, and power between equal stacks, of prompts with 8 rows and with 1 to 15."""
+    rows = []
+    cases = [(20, 0.2), (50, 0.1), (100, 0.03), (200, 0.03), (500, 0.03), (1000, 0.03)]
+    for clusters, margin in cases:
+        for unequal in (False, True):
+            sizes = [f"{cluster_passes(w, clusters, margin, margin, unequal=unequal):.3f}" for w in WORLDS]
+            power = cluster_passes("rates", clusters, 0.0, margin, unequal=unequal)
+            many = "1 to 15" if unequal else "8"
+            rows.append([str(clusters), many, f"{100 * margin:g} pp", *sizes, f"{power:.3f}"])
+    return table(["prompts", "rows each", "margin", *WORLDS, "equal stacks pass"], rows)
+
+
+TABLES = {
+    "size": size_table,
+    "coverage": coverage_table,
+    "coverage-h": h_table,
+    "power": power_table,
+    "h-size": h_size_table,
+    "clusters": cluster_table,
+}
 
 
 def regenerate(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:

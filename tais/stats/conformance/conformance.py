@@ -21,7 +21,7 @@ from tais.stats.conformance.pit import Pit, Uniformity, uniformity
 from tais.stats.conformance.score_tests import Drift, ScoreTest, cell_scores, excess_tests, score_tests
 from tais.stats.proportions import FloatArray
 
-__all__ = ["Conformance", "ConformanceResult", "ControlComparison", "against_control"]
+__all__ = ["Conformance", "ConformanceResult", "ControlComparison", "against_control", "excess_impossible_p"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +164,27 @@ class Conformance:
             leak=self._leak.estimate(confidence, power) if drafted else None,
             e_value=self._process.value() if drafted else None,
         )
+
+
+def excess_impossible_p(candidate: ConformanceResult, control: ConformanceResult) -> float:
+    """P-value that the candidate has no more impossible tokens than the control, by its share of all tokens.
+
+    Notes
+    -----
+    Exact: given the impossible tokens of both, those of the candidate are binomial with its share of all
+    tokens where both arms have one rate. Without any it is 1.
+
+    References
+    ----------
+    Przyborowski, Wilenski (1940), Biometrika 31, 313-323.
+    """
+    from scipy.special import bdtrc
+
+    ours, theirs = candidate.n + candidate.impossible, control.n + control.impossible
+    total = candidate.impossible + control.impossible
+    if not candidate.impossible:
+        return 1.0
+    return float(bdtrc(candidate.impossible - 1, total, ours / (ours + theirs)))
 
 
 def against_control(candidate: ConformanceResult, control: ConformanceResult) -> ControlComparison:

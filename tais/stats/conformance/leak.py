@@ -66,6 +66,8 @@ class LeakEstimate:
     """Profile-likelihood interval, two-sided, by default 95 %."""
     upper: float
     """One-sided upper bound at the same confidence."""
+    upper_clustered: float | None
+    """The same with the likelihood ratio rescaled as for `ci_clustered`, never less; None for one answer."""
     ci_clustered: Interval | None
     """The interval with the likelihood ratio rescaled by the sandwich variance over prompts; None for fewer
     than two prompts."""
@@ -155,6 +157,9 @@ class Leak:
             e=e,
             ci=_profile(step, e, two_sided),
             upper=_profile(step, e, one_sided)[1],
+            upper_clustered=None
+            if inflation is None
+            else _profile(step, e, one_sided * max(inflation, 1.0))[1],
             ci_clustered=None if inflation is None else _profile(step, e, two_sided * inflation),
             lr_p=math.erfc(math.sqrt(ratio / 2)) / 2 if ratio > 0 else 1.0,
             score_z=z,

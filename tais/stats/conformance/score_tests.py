@@ -16,7 +16,7 @@ import numpy as np
 from tais.errors import TaisError
 from tais.stats.conformance.laws import IntArray
 from tais.stats.multiplicity import holm
-from tais.stats.proportions import FloatArray
+from tais.stats.proportions import FloatArray, normal_quantile
 
 __all__ = ["CLIP", "Drift", "ScoreTest", "cell_ratios", "cell_scores", "excess_tests", "score_tests"]
 
@@ -63,6 +63,13 @@ class ScoreTest:
     p_holm: float
     """Adjusted for all scores of the same run."""
     drift: Drift = field(repr=False)
+
+    @property
+    def detectable(self) -> float | None:
+        """Mean drift per token that a two-sided test at 5 % finds with power 0.9; None without variance."""
+        if not (self.n and self.drift.variance > 0):
+            return None
+        return (normal_quantile(0.95) + normal_quantile(0.8)) * math.sqrt(self.drift.variance) / self.n
 
 
 def cell_ratios(p: FloatArray, q: FloatArray) -> FloatArray:

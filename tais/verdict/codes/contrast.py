@@ -78,10 +78,19 @@ _AUDIT: Mapping[str, Code] = {
     ),
     "law_drift": _Fails("Misses add up beyond every honest control.", _TOKENS),
     "law_excludes_tokens": _Fails("Sampled tokens are impossible under the target's law.", _TOKENS),
+    "law_excludes_some": _Blocks(
+        "Tokens are impossible under the target's law, and no control says how many rounding makes.",
+        "Run the reference, or both in float32",
+    ),
     "law_not_followed": _Fails("Sampled tokens drift from the target's law.", _TOKENS),
     "law_followed": _Note("Sampled tokens follow the target's law as far as they show.", ""),
     "law_not_tested": _Note("Whether sampled tokens follow the target's law was not tested.", "audit: true"),
     "sampled_answers": _Note("Answers are sampled, so no two are expected to be the same.", ""),
+    "leak_within_bound": _Note("The draft drew a smaller share of tokens than rules.max_leak.", ""),
+    "leak_not_bounded": _Blocks(
+        "Sampled answers stand alone, and the draft's share of their tokens is not below rules.max_leak.",
+        "Set rules.max_leak, audit more answers, or run the reference and compare answers",
+    ),
     "draft_leak": _Note("Bounds on the share of tokens that the draft drew.", ""),
     "tokens_left_out": _Note("Tokens whose law is not known were left out.", ""),
     "text_divergence": _Blocks(

@@ -61,6 +61,14 @@ ENDPOINT_CODES: Mapping[str, Code] = {
         "Rows that only one arm has were not compared, and they could hide a failure.",
         "Resume the run, or import what is missing",
     ),
+    "invalid_could_hide": _Blocks(
+        "Answers that are empty, cut off or unread in one arm alone could hide a failure.",
+        "Raise max_tokens, mend the scorer or the server; then run again",
+    ),
+    "control_says_nothing": _Blocks(
+        "A positive control fails by invalid or missing answers alone.",
+        "Take a control that answers in words that the scorer reads",
+    ),
     "too_many_invalid": _Blocks(
         "More answers are empty, broken off, unreadable or missing than rules.max_invalid lets pass.",
         "Raise max_tokens, mend the scorer or the server; then run again",

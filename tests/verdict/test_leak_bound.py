@@ -1,0 +1,104 @@
+"""Sampled tokens: what bounds answers that stand alone, and what an impossible token says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tais.manifest.model import Rules
+from tais.stats.conformance.conformance import Conformance, against_control
+from tais.stats.simulation.conformance import draw, toy_pair
+from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
+from tais.verdict.report import Reason, Verdict
+from tais.verdict.token_law import weigh_law
+from tests.stats.made import contrast
+
+
+def alone(tokens: int = 6000, answers: int = 100, *, law: bool = True, **changes: Any) -> ContrastEvidence:
+    """Draw tokens of the target's own law, a draft beside them, in so many answers."""
+    laws = draw(toy_pair(), tokens, np.random.RandomState(0))
+    answer = np.arange(tokens) // (tokens // answers)
+    laws = replace(laws, cluster=answer, sample=np.zeros(tokens, np.int64))
+    arm = Conformance(seed=0)
+    arm.update(laws if law else replace(laws, draft_logprobs=None))
+    found = ConformanceEvidence(arm.result(), None, None, 0, "sampled" if law else "none", **changes)
+    return replace(
+        contrast(),
+        conformance=found,
+        greedy=False,
+        evidence="teacher_forced",
+        tokens_per_answer=tokens / answers,
+    )
+
+
+def bounded(one: ContrastEvidence, max_leak: float | None = 0.1) -> tuple[Verdict, Reason]:
+    codes = ("leak_within_bound", "leak_not_bounded")
+    (found,) = [w for w in weigh_law(one, Rules(max_leak=max_leak)) if w[1].code in codes]
+    return found
+
+
+def test_tokens_of_the_target_pass_below_the_bound_that_the_manifest_sets() -> None:
+    allowed, why = bounded(alone())
+    assert allowed is Verdict.passed
+    bound = why.values["bound"]
+    assert isinstance(bound, float)
+    assert 0 < bound < 0.1
+    # 60 tokens an answer: the bound on answers is 60 times as large, and at most all of them.
+    assert why.values["answers_bound"] == pytest.approx(min(1.0, 60 * bound), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("one", "max_leak", "said"),
+    [
+        (alone(), None, "max_leak does not say"),
+        (alone(), 0.001, "not below max_leak"),
+        (alone(answers=40), 0.1, "too few"),
+        (alone(law=False), 0.1, "a mean drift per token would have shown"),
+        (replace(alone(), conformance=None), 0.1, "no token was held"),
+        # As many answers again never came: half of all tokens may be anything.
+        (alone(missing=100), 0.1, "not below max_leak"),
+    ],
+)
+def test_otherwise_sampled_answers_alone_never_pass(
+    one: ContrastEvidence, max_leak: float | None, said: str
+) -> None:
+    allowed, why = bounded(one, max_leak)
+    assert allowed is Verdict.inconclusive
+    assert said in why.message
+
+
+def impossible(candidate: int, control: int | None, dtype: str = "bfloat16") -> tuple[Verdict, Reason] | None:
+    """What so many impossible tokens say, of 10,000 tokens of each arm that follow the law otherwise."""
+    arm = Conformance(seed=0)
+    arm.update(draw(toy_pair(), 10_000, np.random.RandomState(1)))
+    one, own = (replace(arm.result(), impossible=k or 0) for k in (candidate, control))
+    if control is None:
+        law = ConformanceEvidence(one, None, None, 0, "sampled", dtype=dtype)
+    else:
+        law = ConformanceEvidence(one, own, against_control(one, own), 0, "sampled", dtype=dtype)
+    evidence = replace(contrast(lossless=True), conformance=law, greedy=False)
+    found = [w for w in weigh_law(evidence, Rules()) if w[1].code.startswith("law_excludes")]
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (1, 0), (5, 2), (6, 0), (7, 0), (40, 20), (12, 20)])
+def test_impossible_tokens_fail_only_beyond_those_of_the_reference(counts: tuple[int, int]) -> None:
+    """Equal shares of tokens: the candidate's count is binomial(total, 1/2), by scipy's exact test."""
+    from scipy.stats import binomtest
+
+    total = sum(counts)
+    p = binomtest(counts[0], total, 0.5, alternative="greater").pvalue if total else 1.0
+    found = impossible(*counts)
+    assert (found is not None) == (p < 0.01)
+    assert found is None or found[0] is Verdict.failed
+
+
+def test_without_a_control_they_fail_in_float32_and_block_elsewhere() -> None:
+    for dtype, verdict in (("float32", Verdict.failed), ("bfloat16", Verdict.inconclusive)):
+        found = impossible(1, None, dtype)
+        assert found is not None
+        assert found[0] is verdict
+    assert impossible(0, None) is None
