@@ -135,9 +135,11 @@ def _table(path: Path, lines: Sequence[tuple[int, list[str]]], how: Reading) -> 
 def _has_header(first: list[str], how: Reading) -> bool:
     if how.header is not None:
         return how.header is True
-    numbered = [str(index) for index in range(len(first))]
+    # A battery that asks for no column which a table without header has, means one with a header.
+    numbered = _numbered(len(first))
     named = {name for name in how.wanted if not name.isdecimal()}.intersection(first)
-    return not how.wanted or bool(named) or first == numbered or all(map(_like_a_name, first))
+    meant = how.wanted.intersection(numbered) and not named and first != numbered
+    return not meant or all(map(_like_a_name, first))
 
 
 def _like_a_name(cell: str) -> bool:
@@ -150,6 +152,11 @@ def _names(path: Path, width: int, how: Reading) -> list[str]:
             what = f"source.header names {len(how.header)} columns, the first line has {width}"
             raise ManifestError(what, place=Place(str(path), 1), remedy="Name each column once, in order")
         return list(how.header)
+    return _numbered(width)
+
+
+def _numbered(width: int) -> list[str]:
+    """Return the names of columns that have none."""
     return [PROMPT] if width == 1 else [str(index) for index in range(width)]
 
 

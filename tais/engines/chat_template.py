@@ -224,8 +224,6 @@ def try_template(found: FoundTemplate, arm: Arm, messages: Sequence[Message]) ->
     TemplateRefusal
         When the template raises an exception of its own. Other faults are for the engine's renderer to say.
     """
-    from jinja2 import TemplateError
-
     if found.kind != "text":
         return ""
     day = {} if arm.chat_template_date is None else {CLOCK: clock_of(arm.chat_template_date)}
@@ -235,8 +233,10 @@ def try_template(found: FoundTemplate, arm: Arm, messages: Sequence[Message]) ->
         # With the ending of a chat that is answered: a turn to continue is cut out of the same text.
         prompt = messages[-1].role != "assistant"
         return _compiled(found.text).render(messages=turns, add_generation_prompt=prompt, tools=None, **given)
-    # A sandbox lets through whatever the template's operations raise.
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError):
+    except TemplateRefusal:
+        raise
+    # A sandbox lets through whatever a template's operations raise; the engine's own renderer says it.
+    except Exception:
         return ""
 
 

@@ -99,6 +99,8 @@ def test_a_guessed_missing_header_is_said_and_a_misspelt_column_is_no_guess(tmp_
     assert any("source.header" in note for note in load(tmp_path, "h.csv", f"{TIN}\n{DOOR}\n").notes)
     with pytest.raises(ManifestError, match="no column 'promt'"):
         load(tmp_path, "p.csv", f"prompt\n{TIN}\n", "{prompt: promt}")
+    with pytest.raises(ManifestError, match=r"Columns there: What was asked\?, And why\?"):
+        load(tmp_path, "p.csv", f"What was asked?,And why?\n{TIN},so\n")
 
 
 def test_quotes_that_do_not_pair_are_text_in_a_tsv_alone(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def template(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_last_assistant_turn_is_left_open(tokenizer: PreTrainedTokenizerBase) -> None:
     # The demo models' own template: an assistant's turn ends in <|eos|>.
     assert written(tokenizer, ASKED) == "<|bos|><|user|>Name a tin<|assistant|>"
@@ -55,6 +56,7 @@ def test_a_last_assistant_turn_is_left_open(tokenizer: PreTrainedTokenizerBase) 
     assert tokenizer.decode(plain, skip_special_tokens=True) == "Name a tin\n\nSoup, "
 
 
+@pytest.mark.slow
 def test_a_template_reads_the_arms_day_and_settings(
     tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
@@ -65,17 +67,15 @@ def test_a_template_reads_the_arms_day_and_settings(
     )
 
 
+@pytest.mark.slow
 def test_a_template_that_refuses_names_the_item(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
     refusing = template(tmp_path, "{{ raise_exception('no such roles') }}")
     with pytest.raises(EngineRefusal, match=r"item 'i-1' of battery 'mine': .* refuses .*: no such roles"):
         written(tokenizer, ASKED, chat_template=refusing)
 
 
-def test_a_prompt_that_is_rendered_already_gets_no_second_first_token(
-    tokenizer: PreTrainedTokenizerBase,
-) -> None:
-    text = "<|bos|><|user|>Hi<|assistant|>"
-    bos = tokenizer.bos_token_id
+def test_a_prompt_that_is_rendered_already_gets_no_second_first_token() -> None:
+    bos = 1
 
     class Adding:
         """A tokenizer that puts its first token before every text, as Llama 3's does."""
@@ -83,11 +83,12 @@ def test_a_prompt_that_is_rendered_already_gets_no_second_first_token(
         bos_token, chat_template = "<|bos|>", None
 
         def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
-            ids = list(tokenizer.encode(text, add_special_tokens=False))
+            ids = [bos] * text.count("<|bos|>") + [2]
             return [bos, *ids] if add_special_tokens else ids
 
     adding: Any = Adding()
-    assert render(adding, None, (Message("user", text),), False).count(bos) == 1
+    rendered = "<|bos|><|user|>Hi<|assistant|>"
+    assert render(adding, None, (Message("user", rendered),), False).count(bos) == 1
     assert render(adding, None, (Message("user", "Hi"),), False).count(bos) == 1
 
 
@@ -115,20 +116,11 @@ class Pooled(Own):
         return super().apply_chat_template(*args, **kwargs)
 
 
-def test_a_class_that_renders_by_itself_is_asked_to(
-    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
-) -> None:
+def test_a_class_that_renders_by_itself_is_asked_to(tmp_path: Path) -> None:
     own: Any = Own()
     pooled: Any = Pooled()
     assert renders_itself(own)
     assert renders_itself(pooled)
-    assert not renders_itself(tokenizer)
-
-    class Pool(type(tokenizer)):  # type: ignore[misc]
-        def apply_chat_template(self, *args: Any, **kwargs: Any) -> Any:
-            return super().apply_chat_template(*args, **kwargs)
-
-    assert not renders_itself(Pool.__new__(Pool))
     assert own.decode(render(own, None, ASKED, True)) == "[user]Name a tin"
     assert own.decode(render(own, None, PREFILL, True)) == "[user]Name a tin[assistant]Soup, "
     closing: Any = Closing()
@@ -139,19 +131,41 @@ def test_a_class_that_renders_by_itself_is_asked_to(
         Renderer(own, arm)
 
 
-def test_what_writes_the_prompts_is_told(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+class Bare:
+    """A tokenizer without a template."""
+
+    chat_template = None
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(letter) for letter in text]
+
+
+def test_what_writes_the_prompts_is_told(tmp_path: Path) -> None:
     def told(tokenizer: Any, **settings: Any) -> object:
         arm = Arm(name="a", engine="vllm", model="m", **settings)
         return Renderer(tokenizer, arm).resolved()["chat_template"]
-
-    class Bare:
-        chat_template = None
 
     assert told(Own()) == "Own"
     assert told(Bare()) is None
     # printf x | sha256sum
     digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
-    assert told(tokenizer, chat_template=template(tmp_path, "x")) == digest
+    assert told(Bare(), chat_template=template(tmp_path, "x")) == digest
+
+
+def test_without_a_template_turns_are_joined_by_blank_lines() -> None:
+    bare: Any = Bare()
+    assert "".join(map(chr, render(bare, None, PREFILL, True))) == "Name a tin\n\nSoup, "
+
+
+@pytest.mark.slow
+def test_transformers_own_classes_are_known_behind_what_passes_on(tokenizer: PreTrainedTokenizerBase) -> None:
+    assert not renders_itself(tokenizer)
+
+    class Pool(type(tokenizer)):  # type: ignore[misc]
+        def apply_chat_template(self, *args: Any, **kwargs: Any) -> Any:
+            return super().apply_chat_template(*args, **kwargs)
+
+    assert not renders_itself(Pool.__new__(Pool))
 
 
 @pytest.mark.engine
