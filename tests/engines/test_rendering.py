@@ -90,6 +90,9 @@ def test_a_prompt_that_is_rendered_already_gets_no_second_first_token() -> None:
     rendered = "<|bos|><|user|>Hi<|assistant|>"
     assert render(adding, None, (Message("user", rendered),), False).count(bos) == 1
     assert render(adding, None, (Message("user", "Hi"),), False).count(bos) == 1
+    # Templates without a token of the beginning, as ChatML: it was not before them when they were logged.
+    chatml = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    assert render(adding, None, (Message("user", chatml),), False).count(bos) == 0
 
 
 class Own:
