@@ -15,6 +15,7 @@ from tais.manifest.load import load_manifest
 from tais.manifest.model import Manifest
 from tais.plan.batteries import MissingBattery, load_batteries
 from tais.plan.days import on_days, with_days
+from tais.plan.imports import check_imports
 from tais.plan.judges import check_judges
 from tais.plan.lock import build_lock
 from tais.plan.templates import check_templates, template_notes
@@ -93,6 +94,7 @@ def make_plan(manifest: str | Path | Manifest, limit: int | None = None, *, inco
         check_judges(manifest, batteries, path)
         check_waivers(manifest, batteries, path)
     manifest, undated = with_days(manifest)
+    check_imports(manifest)
     batteries = check_templates(manifest, batteries, path)
     lock = build_lock(manifest, sha256_file(path), batteries, limit)
     notes = tuple(template_notes(manifest))

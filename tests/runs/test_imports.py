@@ -104,6 +104,15 @@ def test_one_bad_sample_of_a_hundred_costs_that_sample(tmp_path: Path, tais: Tai
     assert "new: 1 answers ended in an error (first: 0, reset)" in said(contrast, "imported_answers")
 
 
+def test_a_file_of_an_unknown_layout_is_refused_before_any_arm_starts(tmp_path: Path, tais: Tais) -> None:
+    log(tmp_path / "old.json", [choice_sample(k, [0, 1, 2, 3], True) for k in range(2)])
+    (tmp_path / "new.json").write_text('{"answers": ["Yes"]}')
+    done = tais("run", screen(tmp_path, "old", "new"), "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "seen: answers; the nearest that TAIS knows" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_corrected_target_is_no_pair(tmp_path: Path, tais: Tais) -> None:
     samples = [choice_sample(k, [0, 1, 2, 3], True) for k in range(20)]
     log(tmp_path / "old.json", samples)
