@@ -31,6 +31,7 @@ __all__ = [
     "Finding",
     "IdentityCounts",
     "LookEvidence",
+    "PlantedLeak",
     "PlantedTokens",
     "ScreenEvidence",
     "TreatmentEvidence",
@@ -307,11 +308,23 @@ class BatteryAudit:
 
 @dataclass(frozen=True, slots=True)
 class PlantedTokens:
-    """Control answers in which one token was replaced by the runner-up."""
+    """Control answers in which one token was replaced by another."""
 
     answers: int
     flagged: int
     """Of them, those whose planted token lies below the best by more than the band."""
+    choice: Literal["runner_up", "draft"] = "runner_up"
+    """Whose choice was planted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedLeak:
+    """Sampled answers of which a share of tokens was drawn from the draft's law anew."""
+
+    share: float
+    trials: int
+    flagged: int
+    """Of them, those that the bound on the leak would not have let pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +375,8 @@ class ConformanceEvidence:
     """Of the arm that drew the tokens."""
     missing: int = 0
     """Answers that were planned, and of which no token was tested."""
+    planted: PlantedLeak | None = None
+    """None where the answers do not stand alone, where no draft has a law, or no share was named."""
 
 
 @dataclass(frozen=True, slots=True)
