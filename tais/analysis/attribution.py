@@ -23,7 +23,15 @@ from tais.rundir.lock_model import LockedContrast
 from tais.rundir.samples import count_tokens
 from tais.stats.draft_pull import tie_chance
 from tais.stats.rounding_band import ROUNDOFF, Band, band
-from tais.verdict.evidence import Attribution, AuditCounts, AuditEvidence, BatteryAudit, Cause, Divergence
+from tais.verdict.evidence import (
+    Attribution,
+    AuditCounts,
+    AuditEvidence,
+    BatteryAudit,
+    Cause,
+    Divergence,
+    PlantedTokens,
+)
 
 __all__ = ["StackAudit", "fold_audit", "suspects"]
 
@@ -77,6 +85,8 @@ class StackAudit:
     control: _Tally
     end_tokens: tuple[int, ...] = ()
     """Tokens that end an answer."""
+    others_scale: float = 0.0
+    """Largest score, by magnitude, that it gave in answers of others."""
 
     @classmethod
     def read(cls, run: RunDir, reference: str, stack: str) -> StackAudit | None:
@@ -85,26 +95,32 @@ class StackAudit:
         engine = read_engine(folder)
         if not engine.started:
             return None
-        control = _Tally()
+        control, scale = _Tally(), 0.0
         for scored in read_scores(folder):
             if scored.key.arm == reference and scored.prompt_fits is not False:
                 control.add(scored)
+            elif len(scored.given):
+                scale = max(scale, float(np.abs(scored.top_scores[:, 0]).max()))
         if engine.scores_are_logprobs:
             control.scale = max(control.scale, _LOGITS)
-        return cls(folder, engine.dtype, engine.layers, control, tuple(engine.end_tokens))
+        return cls(folder, engine.dtype, engine.layers, control, tuple(engine.end_tokens), scale)
 
     def band(self, run: RunDir, candidate: str) -> Band:
         """Return the band of a candidate: by the coarser of both dtypes, for the tokens that it gave."""
         coarsest = ROUNDOFF["bfloat16"]
         own = ROUNDOFF.get(self.dtype, coarsest)
-        # Of a coarser candidate the control says nothing: its residual stream is rounded twice per layer,
-        # its output once. Else the control has seen what depth does, and the output's rounding is left.
+        # Of a coarser candidate the control says nothing, nor does one without tokens: the residual stream
+        # is rounded twice per layer, the output once. Else the control has seen what depth does, and the
+        # output's rounding is left.
         eps = max(own, ROUNDOFF.get(read_engine(run.arm(candidate)).dtype, coarsest))
+        # Without answers of its own the scores of others tell their size; of a coarser candidate, which may
+        # be one that does not say its dtype, a band of that size would hide what it leaks.
+        scale = self.control.scale or (self.others_scale if eps == own else 0.0)
         return band(
             self.control.missed(),
             eps,
-            self.control.scale or 1.0,
-            roundings=1 if eps == own else 2 * self.layers + 1,
+            scale or 1.0,
+            roundings=1 if eps == own and self.control.tokens else 2 * self.layers + 1,
             tokens_ratio=max(1, count_tokens(run.arm(candidate))) / max(1, self.control.tokens),
         )
 
@@ -138,8 +154,8 @@ class _Gathered:
     prompts_differ: int = 0
     items: dict[str, set[str]] = field(default_factory=dict)
     beyond: dict[str, set[str]] = field(default_factory=dict)
-    misses: list[tuple[SampleKey, int, float, int]] = field(default_factory=list)
-    """Sample, position, margin and best token of what lies beyond the band in whole answers."""
+    misses: list[tuple[SampleKey, int, float, int, int]] = field(default_factory=list)
+    """Sample, position, margin, token and best token of what lies beyond the band in whole answers."""
     tokens: dict[tuple[str, SampleKey, int], _Token] = field(default_factory=dict)
     """What was said of the tokens asked for, by arm, sample and position."""
 
@@ -206,8 +222,13 @@ def fold_audit(
         downstream=sum(d.downstream for d in divergences),
         prompts_differ=found.prompts_differ,
         unavailable=lookup.unavailable,
-        planted=plant_tokens(audit.folder, reference, candidate, limit.width) if scope == "only" else None,
+        planted=_planted(run, contrast, audit.folder, limit.width) if scope == "only" else None,
     )
+
+
+def _planted(run: RunDir, contrast: LockedContrast, folder: Path, band: float) -> PlantedTokens:
+    draft = run.audit(contrast.reference, f"draft-{contrast.candidate}")
+    return plant_tokens(folder, *contrast.sides, band, draft if read_engine(draft).started else None)
 
 
 def _batteries(
@@ -274,8 +295,8 @@ def _add_whole(found: _Gathered, scored: Scored, band: float) -> None:
     found.items.setdefault(key.battery, set()).add(key.item_id)
     for index in np.flatnonzero(scored.margins > band):
         found.beyond.setdefault(key.battery, set()).add(key.item_id)
-        best = int(scored.top_tokens[index, 0])
-        found.misses.append((key, scored.key.first + int(index), float(scored.margins[index]), best))
+        place, margin = scored.key.first + int(index), float(scored.margins[index])
+        found.misses.append((key, place, margin, int(scored.tokens[index]), int(scored.top_tokens[index, 0])))
 
 
 def _token(scored: Scored, index: int) -> _Token:
@@ -301,7 +322,7 @@ class _Lookup:
         self.reference, self.candidate = contrast.sides
         self.found, self.width = found, width
         self.unavailable: str | None = None
-        misses = {(self.candidate, key, position) for key, position, _, _ in found.misses}
+        misses = {(self.candidate, key, position) for key, position, *_ in found.misses}
         both = wanted | misses
         self.own_is_float32 = own.dtype == "float32"
         self.end_tokens = own.end_tokens
@@ -368,11 +389,17 @@ class _Lookup:
             _attribution(divergence, cause), best_token=int(token.top_tokens[0]), margin=token.margin
         )
 
-    def miss(self, key: SampleKey, position: int, margin: float, best: int) -> Attribution:
+    def miss(self, key: SampleKey, position: int, margin: float, token: int, best: int) -> Attribution:
         """Return the cause of a miss in a whole answer that is no first difference."""
         cause, exact = self._cause(key, position, margin)
         return Attribution(
-            *key, position=position, cause=cause, best_token=best, margin=margin, float32_margin=exact
+            *key,
+            position=position,
+            cause=cause,
+            token=token,
+            best_token=best,
+            margin=margin,
+            float32_margin=exact,
         )
 
     def _cause(self, key: SampleKey, position: int, margin: float) -> tuple[Cause, float | None]:
@@ -401,7 +428,7 @@ class _Lookup:
 
 
 def _float32_width(exact: StackAudit, own: StackAudit) -> float:
-    scale = own.control.scale or 1.0
+    scale = own.control.scale or own.others_scale or 1.0
     return band((), ROUNDOFF["float32"], scale, roundings=2 * exact.layers + 1).width
 
 

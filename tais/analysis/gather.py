@@ -202,7 +202,9 @@ def _evidence(
     audit = fold_audit(run, contrast, found.divergences, left_out, planned) if greedy else None
     audited = contrast.audit in ("full", "only")
     asked = sum(len(battery.items.ids) * battery.repeats for battery in planned)
-    law = fold_conformance(run, contrast, lock.sampling, asked) if audited and not greedy else None
+    law = None
+    if audited and not greedy:
+        law = fold_conformance(run, contrast, lock.sampling, asked, lock.rules.max_leak)
     return ContrastEvidence(
         reference=reference,
         candidate=candidate,

@@ -15,6 +15,7 @@ from tais.rundir.items import BatteryItems, Items
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import LockedBattery, LockedContrast
 from tais.scorers import ScorerBase
+from tais.scorers.judges import Judge
 from tais.verdict.evidence import Divergence, EndpointEvidence, IdentityCounts
 
 __all__ = ["Differing", "Pair", "read_divergences"]
@@ -130,6 +131,7 @@ class Pair:
             candidate_cut=_rows(self.candidate.cut, self.columns),
             margin=battery.margin,
             stratum=stratum,
+            accuracy=scorer.accuracy if isinstance(scorer, Judge) else None,
             groups=self.items.groups if whole or self.items.groups is None else self.items.groups[items],
         )
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tais.analysis.planted import PlantedLeaks
 from tais.manifest.model import Sampling
 from tais.rundir.audits import Scored, read_scores
 from tais.rundir.engine_record import EngineRecord, read_engine
@@ -61,7 +62,11 @@ def top_of(sampling: Sampling, *, draft: bool) -> int:
 
 
 def fold_conformance(
-    run: RunDir, contrast: LockedContrast, sampling: Sampling, planned: int
+    run: RunDir,
+    contrast: LockedContrast,
+    sampling: Sampling,
+    planned: int,
+    max_leak: float | None = None,
 ) -> ConformanceEvidence | None:
     """Test the tokens of a candidate, and of the reference as its control, against the reference's law.
 
@@ -71,6 +76,8 @@ def fold_conformance(
         What was run.
     planned
         Answers that the candidate was asked for.
+    max_leak
+        Share of tokens that the draft may have drawn in answers that stand alone: so many are planted.
 
     Returns
     -------
@@ -89,12 +96,16 @@ def fold_conformance(
     onset = np.array(scored_by.refusal_onset, np.int64)
     edge = _EDGE.get(engine.dtype, _COARSE_EDGE)
     greedy = _drafts_greedily(engine)
-    arms = [candidate] if contrast.audit == "only" else [candidate, reference]
+    alone = contrast.audit == "only"
+    leaks = None
+    if alone and drafted is not None and max_leak is not None:
+        leaks = PlantedLeaks(max_leak, _seed(sampling, reference, candidate, "planted"))
+    arms = [candidate] if alone else [candidate, reference]
     results: list[ConformanceResult | None] = []
     left_out = 0
     for arm in arms:
         seed = _seed(sampling, reference, arm)
-        gathered = _Arm(arm, own, drafted, warp, edge, onset, greedy=greedy)
+        gathered = _Arm(arm, own, drafted, warp, edge, onset, greedy=greedy, leaks=leaks)
         results.append(gathered.result(seed))
         left_out += gathered.left_out if arm == candidate else 0
     tested, control = results[0], results[1] if len(results) > 1 else None
@@ -107,8 +118,14 @@ def fold_conformance(
         left_out=left_out,
         draft="none" if drafted is None else "greedy" if greedy else "sampled",
         dtype=engine.dtype or "unknown",
-        missing=max(0, planned - tested.samples),
+        missing=max(0, planned - _without_room(own, candidate) - tested.samples),
+        planted=None if leaks is None else leaks.result(),
     )
+
+
+def _without_room(own: Path, candidate: str) -> int:
+    """Return how many answers were planned out: the context has no room for one."""
+    return sum(scored.no_room for scored in read_scores(own) if scored.key.arm == candidate)
 
 
 def _seed(sampling: Sampling, *parts: str) -> int:
@@ -137,7 +154,9 @@ class _Arm:
         onset: IntArray,
         *,
         greedy: bool,
+        leaks: PlantedLeaks | None = None,
     ) -> None:
+        self.leaks = leaks
         self.arm, self.own, self.draft, self.warp, self.edge = arm, own, draft, warp, edge
         self.onset = onset
         self.greedy = greedy
@@ -153,6 +172,8 @@ class _Arm:
                 laws = self._laws(target, draft)
                 if len(laws):
                     conformance.update(laws)
+                    if self.leaks is not None:
+                        self.leaks.add(laws)
                     tokens += len(laws)
         return conformance.result() if tokens else None
 
@@ -174,8 +195,13 @@ class _Arm:
         target = {s.key: s for s in self._scored(self.own) if chosen(s)}
         draft = {s.key: s for s in self._scored(self.draft) if chosen(s)} if self.draft else {}
         for key in sorted(target):
-            if self.draft is None or key in draft:
-                yield target[key], draft.get(key)
+            if self.draft is None:
+                yield target[key], None
+            elif key in draft:
+                # One of the two may not know how an answer ends, and has no row for its end.
+                n = min(len(target[key].given), len(draft[key].given))
+                self.left_out += len(target[key].given) - n
+                yield target[key].first(n), draft[key].first(n)
             else:
                 self.left_out += len(target[key].given)
 

@@ -10,7 +10,7 @@ from tais.attest.bundle import Json, strict_json
 from tais.errors import Place, StoreError, VerificationError
 from tais.rundir.layout import ADJUDICATION, ITEMS, LOCK, REPORT
 from tais.rundir.lock import parse_lock
-from tais.rundir.lock_model import Lock, plain
+from tais.rundir.lock_model import Lock
 from tais.verdict.report import Report
 
 __all__ = ["check_together", "signed_lock"]
@@ -78,7 +78,9 @@ def _mismatches(
         yield "the report was made under another lock"
     if facts.run.id != run_id:
         yield f"the lock was signed for the run {run_id[:60]!r}, the report is of another"
-    for key, differs in (("name", lock.name != read.name), ("rules", plain(lock.rules) != report["rules"])):
+    # By value: what older rules wrote lacks the keys that came later, and means their defaults.
+    rules = (side.rules.model_dump(mode="json") for side in (lock, read))
+    for key, differs in (("name", lock.name != read.name), ("rules", next(rules) != next(rules))):
         if differs:
             yield f"the {key} of the lock and of the report differ"
     if _get(report, "adjudication", "file_sha256") != files.get(ADJUDICATION):

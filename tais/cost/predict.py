@@ -9,11 +9,15 @@ from pathlib import Path
 from tais.common.files import write_atomic
 from tais.cost.rates import ArmRates, Rates, stack_digest
 from tais.cost.schedule import Job, makespan, schedule, split
-from tais.report.tables.cost import PredictedArm, Prediction
+from tais.manifest.reserved import PROBE_BATTERY
+from tais.report.tables.cost import PredictedArm, PredictedJudge, Prediction
 from tais.rundir.lock_model import Lock
+from tais.scorers.judges import Judge
+from tais.scoring.exchange import JUDGED_EXCHANGES, screened_references
+from tais.scoring.locked_scorers import all_scorers
 from tais.verdict.facts import ArmCost, CostFacts, Seconds
 
-__all__ = ["PREDICTION", "compared", "predict", "read_prediction", "write_prediction"]
+__all__ = ["PREDICTION", "compared", "judge_questions", "predict", "read_prediction", "write_prediction"]
 
 PREDICTION = "prediction.json"
 """Written before the first token."""
@@ -43,8 +47,9 @@ def predict(lock: Lock, rates: Rates, *, workers: int = 1, shards: int = 1) -> P
 
     Notes
     -----
-    Judges, audits and an early stop are left out: they depend on the answers. An arm that may stop early
-    is predicted whole.
+    Probes of the exchange control are in it. Judges are asked at most so many questions; how long they take
+    is in it where rates name them. Audits and an early stop are left out: they depend on the answers. An arm
+    that may stop early is predicted whole.
     """
     arms: dict[str, PredictedArm] = {}
     jobs: list[Job] = []
@@ -55,12 +60,13 @@ def predict(lock: Lock, rates: Rates, *, workers: int = 1, shards: int = 1) -> P
         if own is None:
             unknown.append(name)
             continue
-        arms[name] = _arm(lock, own)
+        arms[name] = _arm(lock, name, own)
         fixed, work = own.load_seconds + own.warmup_seconds, arms[name]["tokens"] * own.seconds_per_token
         jobs += split(name, fixed, work, shards, first=name in references)
+    judges, judging = _judges(lock, rates)
     done = schedule(jobs, workers)
     held = sum((entry.end - entry.start) * arms[entry.job.arm]["devices"] for entry in done)
-    span = makespan(done) + (rates.import_seconds if jobs else 0.0)
+    span = makespan(done) + judging + (rates.import_seconds if jobs else 0.0)
     return {
         "source": rates.source,
         "said": rates.said,
@@ -74,11 +80,47 @@ def predict(lock: Lock, rates: Rates, *, workers: int = 1, shards: int = 1) -> P
         "device_hours": held / 3600,
         "wall_seconds": span + (rates.rest_seconds or 0.0),
         "unknown": unknown,
+        "judges": judges,
     }
 
 
-def _arm(lock: Lock, own: ArmRates) -> PredictedArm:
+def _judges(lock: Lock, rates: Rates) -> tuple[dict[str, PredictedJudge], float]:
+    """Return what judges are asked at most, and the seconds of those that rates name, after all arms."""
+    found: dict[str, PredictedJudge] = {}
+    for judge, questions in judge_questions(lock).items():
+        # What stands for every arm does not stand for a judge.
+        own, count = rates.arms.get(judge), sum(questions.values())
+        seconds = None
+        if own is not None:
+            tokens = sum(n * own.tokens(battery) for battery, n in questions.items())
+            seconds = round(own.load_seconds + own.warmup_seconds + tokens * own.seconds_per_token, 3)
+        found[judge] = {"questions": count, "seconds": seconds}
+    return found, sum(judge["seconds"] or 0.0 for judge in found.values())
+
+
+def judge_questions(lock: Lock) -> dict[str, dict[str, int]]:
+    """Return how many questions each judge is asked at most, by battery, exchanged answers among them.
+
+    Equal answers are asked about once, so it may be far fewer.
+    """
+    found: dict[str, dict[str, int]] = {}
+    arms, references = len(lock.run_arms()), len(screened_references(lock))
+    for battery in lock.batteries:
+        for place, scorer in enumerate(all_scorers(lock)[battery.name]):
+            if not isinstance(scorer, Judge):
+                continue
+            own = found.setdefault(scorer.judge, {})
+            count = battery.items * lock.sampling.n * arms
+            if place == 0 and scorer.exchange != "none":
+                count += min(JUDGED_EXCHANGES, battery.items) * references
+            own[battery.name] = own.get(battery.name, 0) + count
+    return found
+
+
+def _arm(lock: Lock, name: str, own: ArmRates) -> PredictedArm:
     answers = {battery.name: battery.items * lock.sampling.n for battery in lock.batteries}
+    if lock.probes is not None and name in lock.probes.arms:
+        answers[PROBE_BATTERY] = lock.probes.items
     tokens = sum(count * own.tokens(battery) for battery, count in answers.items())
     return {
         "answers": sum(answers.values()),

@@ -124,7 +124,7 @@ class Policy(Strict):
     allowed_reasons: tuple[Allowable, ...] = ()
     """An inconclusive verdict passes where each of its deciding reasons has one of these codes."""
     refused_reasons: tuple[Code, ...] = ()
-    """Codes, of notes too, that stop the gate wherever they stand in a screen contrast."""
+    """Codes, of notes too, that stop the gate where the screen or a screened contrast says them."""
     allow_limit: bool = False
     """Whether a run with ``--limit`` may pass."""
     allow_unpinned: bool = False

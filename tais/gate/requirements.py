@@ -120,8 +120,11 @@ def margins(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objecti
         for contrast in _screened(run.report):
             for endpoint in contrast.endpoints:
                 yield from _margin(contrast, endpoint, policy.max_margin)
-            for battery in _audited(contrast):
+            audited = _audited(contrast)
+            for battery in audited:
                 yield from _audited_margin(contrast, battery, policy.max_margin)
+            if not contrast.endpoints and not audited:
+                yield Objection("margin_unknown", f"{_name(contrast)} was not judged by a margin")
 
 
 def _audited_margin(contrast: ContrastReport, battery: AuditedBattery, limit: float) -> Iterator[Objection]:
@@ -237,7 +240,10 @@ def provenance(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Obje
 
 
 def reasons(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
-    """Refuse reasons and notes that the policy names."""
+    """Refuse reasons and notes that the policy names, of the screen and of what it screens."""
+    for reason in run.report.reasons:
+        if reason.code in policy.refused_reasons:
+            yield Objection("reason_refused", f"{reason.code}: {reason.message}")
     for contrast in _screened(run.report):
         for reason in _all_reasons(contrast):
             if reason.code in policy.refused_reasons:

@@ -12,5 +12,6 @@ RULES_VERSION = 2
 reason or another number. What only adds a note or a page changes no rule.
 
 2: endpoints are split by expectation and must be shown able to fail; a fail needs Tarone-Holm; a treatment
-needs accepted tokens; invalid answers are bounded; a comparison takes its claim from both stacks.
+needs accepted tokens; invalid answers are bounded; a comparison takes its claim from both stacks; sampled
+answers that stand alone pass only within `max_leak`; a control counts without its invalid answers.
 """

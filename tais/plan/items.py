@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tais.records import Message
-from tais.rundir.items import StoredItem, write_rows
+from tais.manifest.model import Sampling
+from tais.records import Message, Request
+from tais.rundir.items import StoredItem, requests_for, write_rows
 
 if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery
 
-__all__ = ["write_items"]
+__all__ = ["requests_of", "write_items"]
 
 
 def _items(battery: LoadedBattery) -> Iterator[StoredItem]:
@@ -20,6 +21,11 @@ def _items(battery: LoadedBattery) -> Iterator[StoredItem]:
     for item in battery.items:
         messages = tuple(Message(message.role, message.content) for message in item.messages)
         yield StoredItem(battery.name, item.id, item.cluster, messages, item.expect, chat, item.group)
+
+
+def requests_of(battery: LoadedBattery, sampling: Sampling, system_prompt: str | None) -> list[Request]:
+    """Return the requests of one battery, each item once."""
+    return list(requests_for(_items(battery), sampling.model_copy(update={"n": 1}), system_prompt))
 
 
 def write_items(path: Path, batteries: tuple[LoadedBattery, ...]) -> None:

@@ -88,6 +88,11 @@ def _claim(report: Report, screens: list[ContrastReport]) -> str:
     names = sorted({_short(c.candidate) for c in screens})
     subject = names[0] if len(names) == 1 else f"{len(names)} candidates" if names else "the candidate"
     several = len(names) > 1
+    if report.verdict is Verdict.passed and any(c.evidence != "matched" for c in screens):
+        return (
+            f"The tokens of {subject} are those of the reference up to the stated bounds; where the "
+            "reference answered nothing itself, no answers were compared."
+        )
     if report.verdict is Verdict.passed:
         word = "behave like their reference" if several else "behaves like its reference"
         if report.rules.hypothesis is Hypothesis.non_inferiority:

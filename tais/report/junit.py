@@ -17,14 +17,20 @@ from tais.report.wording import (
     change,
     contrast_name,
     cut_words,
+    interval_points,
     interval_words,
     invalid_words,
     is_ratio,
     margin_alone,
     number,
+    p_value,
+    percent,
+    points,
     shown_words,
     treatment_words,
 )
+from tais.verdict.details import listed
+from tais.verdict.details.endpoint import Category
 from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, SensitivityReport, Verdict
 
 __all__ = ["render_junit"]
@@ -57,6 +63,7 @@ def render_junit(report: Report) -> str:
         own = [case for case in cases if case.suite == suite]
         attributes = {"name": xml_text(suite), "id": str(index), "time": "0"}
         element = ET.SubElement(root, "testsuite", attributes | _counts(own))
+        _write_categories(element, report, suite)
         for case in own:
             _write(element, case)
     ET.indent(root)
@@ -88,6 +95,29 @@ def _write(suite: ET.Element, case: _Case) -> None:
         ET.SubElement(element, "skipped", {"message": f"inconclusive: {message}"})
     elif message:
         ET.SubElement(element, "system-out").text = message
+
+
+def _write_categories(suite: ET.Element, report: Report, label: str) -> None:
+    """Write the categories of a battery as properties: they decide nothing, so they are no cases."""
+    found = [
+        (f"{contrast_name(contrast)}: {endpoint.scorer}: {category.category}", category)
+        for contrast in report.contrasts
+        if contrast.role is Role.screen
+        for endpoint in contrast.endpoints
+        if endpoint.key.label == label
+        for category in listed(endpoint, Category)
+    ]
+    if not found:
+        return
+    properties = ET.SubElement(suite, "properties")
+    for name, category in found:
+        value = (
+            f"{percent(category.reference_rate)} to {percent(category.candidate_rate)} of {category.n} "
+            f"prompts, {points(category.difference)} {interval_points(category.ci) if category.ci else ''}, "
+            f"adjusted p {p_value(category.adjusted_p)}"
+        )
+        attributes = {"name": xml_text(f"category {name}", _MESSAGE), "value": xml_text(value, _MESSAGE)}
+        ET.SubElement(properties, "property", attributes)
 
 
 def _cases(report: Report) -> Iterator[_Case]:

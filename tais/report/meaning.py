@@ -89,8 +89,8 @@ def says_not(report: Report) -> list[str]:
         "That either arm is safe: arms are compared with each other, and both may be unsafe alike.",
         "Anything about prompts unlike those of the batteries, or a change that waits for a rare trigger.",
         "Anything about other hardware, engine versions, sampling settings or batch shapes than these.",
-        "That the scorers judge well: both arms meet the same scorer, and an error that hits both alike "
-        "cancels in the comparison, not in the rates.",
+        "That the scorers judge well: one that errs alike in both arms sees only part of a difference "
+        "(sensitivity + specificity - 1 of it), so a true one larger than the margin may pass.",
     ]
     if report.verdict is Verdict.passed:
         lines.append(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -184,6 +184,20 @@ class Scored:
     def sample(self) -> SampleKey:
         """Key of the sample."""
         return SampleKey(*self.key[1:4])
+
+    def first(self, n: int) -> Scored:
+        """Return the first n tokens."""
+        if n == len(self.given):
+            return self
+        top = self.top_tokens[:n], self.top_scores[:n]
+        return replace(
+            self,
+            tokens=self.tokens[:n],
+            given=self.given[:n],
+            top_tokens=top[0],
+            top_scores=top[1],
+            whole=False,
+        )
 
     @property
     def margins(self) -> NDArray[np.float32]:

@@ -27,7 +27,15 @@ from tais.records import Message, Request, SampleKey
 if TYPE_CHECKING:
     pass
 
-__all__ = ["BatteryItems", "Items", "StoredItem", "prompt_text", "read_requests", "write_rows"]
+__all__ = [
+    "BatteryItems",
+    "Items",
+    "StoredItem",
+    "prompt_text",
+    "read_requests",
+    "requests_for",
+    "write_rows",
+]
 
 _SCHEMA = pa.schema(
     [
@@ -206,11 +214,15 @@ def _seed(sampling: Sampling, key: SampleKey) -> int:
 
 def read_requests(path: Path, sampling: Sampling, system_prompt: str | None = None) -> list[Request]:
     """Return all requests of a run: every item, `sampling.n` times."""
+    return list(requests_for(Items(path).values(), sampling, system_prompt))
+
+
+def requests_for(
+    items: Iterable[StoredItem], sampling: Sampling, system_prompt: str | None = None
+) -> Iterator[Request]:
+    """Yield the requests of items, each `sampling.n` times."""
     first = (Message("system", system_prompt),) if system_prompt else ()
-    requests = []
-    items = Items(path)
-    for item in items.values():
+    for item in items:
         for repeat in range(sampling.n):
             key = SampleKey(item.battery, item.item_id, repeat)
-            requests.append(Request(key, (*first, *item.messages), _seed(sampling, key), item.chat))
-    return requests
+            yield Request(key, (*first, *item.messages), _seed(sampling, key), item.chat)

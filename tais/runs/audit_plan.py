@@ -110,11 +110,12 @@ class AuditPlanner:
                 yield self._job(draft, contrast.reference, f"draft-{contrast.candidate}", wanted, work)
 
     def _for_draft(self, work: _Work, fixed: LockedContrast) -> list[Entry]:
-        """Return the tokens that the draft is asked about: those that diverge, or all that were sampled."""
-        if not work.greedy:
+        """Return the tokens that the draft is asked about: those that diverge, or all.
+
+        All where they were sampled, and where the answers stand alone: its choices are planted in them.
+        """
+        if not work.greedy or fixed.audit == "only":
             return work.entries(fixed)
-        if fixed.audit == "only":
-            return []
         return [(arm, key, at, 1) for arm, key, at in work.diverging(fixed)]
 
     def _job(
@@ -140,8 +141,6 @@ class AuditPlanner:
 
     def _to_the_end(self, reference: str) -> tuple[str, ...]:
         """Return the arms that nothing else is known of: an answer of theirs that stops short must show."""
-        if self.lock.sampling.temperature > 0:
-            return ()
         audited = (fixed for c, fixed in self._audited() if c.reference == reference)
         return tuple(fixed.candidate for fixed in audited if fixed.audit == "only")
 

@@ -11,14 +11,16 @@ from pydantic import ValidationError
 from tais.cost.history import finished_runs
 from tais.manifest.model import Hypothesis, Role
 from tais.plan.plan import Plan
+from tais.records import stratum_label
 from tais.rundir.layout import RunDir
-from tais.stats.sample_size import EndpointDesign, joint_power
+from tais.stats.sample_size import EndpointDesign, items_to_decide, joint_power
 from tais.verdict.report import EndpointReport, Report
 
 __all__ = ["ASSUMED", "LastRun", "Outlook", "last_run", "outlook"]
 
 ASSUMED = (0.0, 0.01, 0.02, 0.05)
 """Shares of items that two equal stacks answer differently, where no run has told."""
+_WANTED = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,11 @@ class LastRun:
 
     run: str
     discordance: Mapping[str, float]
-    """By battery: share of items that differ, over its screened and A/A contrasts."""
+    """By battery and stratum: share of items that differ, over its screened and A/A contrasts."""
 
-    def of(self, battery: str) -> float:
-        """Return the share of a battery; of one that the run did not have, the largest that it saw."""
-        return self.discordance.get(battery, max(self.discordance.values()))
+    def of(self, label: str) -> float:
+        """Return the share of a stratum; of one that the run did not have, the largest that it saw."""
+        return self.discordance.get(label, max(self.discordance.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class Outlook:
     calibrations: int
     power: tuple[tuple[float, float], ...]
     """Assumed discordance and probability."""
+    needed: tuple[tuple[float, int | None], ...]
+    """Assumed discordance, but none, and independent items that each endpoint needs for 0.8 in all."""
+    smallest: int
+    """Independent items of the smallest endpoint."""
     at_last: float | None
     """Probability at what the last run saw; None without one."""
     last: LastRun | None
@@ -66,10 +72,10 @@ def outlook(plan: Plan, last: LastRun | None) -> Outlook | None:
         return None
     calibrations = sum(c.role is Role.calibration for c in matched)
     sizes = [
-        (battery.name, battery.margin, n)
+        (stratum_label(battery.name, stratum), battery.margin, len({item.cluster for item in items}))
         for battery in plan.batteries
         if battery.scorer.kind == "binary"
-        for n in (len({item.cluster for item in items}) for items in battery.strata.values())
+        for stratum, items in battery.strata.items()
     ]
     sizes += [(missing.name, missing.margin, missing.items) for missing in plan.missing if missing.items]
     if not sizes:
@@ -88,11 +94,19 @@ def outlook(plan: Plan, last: LastRun | None) -> Outlook | None:
         ]
         return joint_power(designs, screened, calibrations)
 
+    def needed(rate: float) -> int | None:
+        narrowest = min(manifest.rules.margin if own is None else own for _, own, _ in sizes)
+        each = _WANTED ** (1 / (len(sizes) * (screened + calibrations)))
+        one_sided = not calibrations and manifest.rules.hypothesis is Hypothesis.non_inferiority
+        return items_to_decide(rate, 0.0, narrowest, manifest.rules.alpha, each, non_inferiority=one_sided)
+
     return Outlook(
         endpoints=len(sizes),
         screened=screened,
         calibrations=calibrations,
         power=tuple((rate, power(rate)) for rate in ASSUMED),
+        needed=tuple((rate, needed(rate)) for rate in ASSUMED if rate),
+        smallest=min(n for _, _, n in sizes),
         at_last=None if last is None else power(None),
         last=last,
         left_out=sum(battery.scorer.kind != "binary" for battery in plan.batteries),
@@ -118,15 +132,16 @@ def last_run(parent: Path) -> LastRun | None:
 
 
 def _discordance(report: Report) -> dict[str, float]:
-    """Pool the share of items that differ by battery: controls are meant to differ and are left out."""
+    """Pool the share of items that differ by stratum: controls are meant to differ and are left out."""
     pooled: dict[str, tuple[float, int]] = {}
     for contrast in report.contrasts:
         for endpoint in () if contrast.role is Role.positive_control else contrast.endpoints:
             share = _share(endpoint)
             if share is not None:
-                flips, n = pooled.get(endpoint.battery, (0.0, 0))
-                pooled[endpoint.battery] = flips + share * endpoint.clusters, n + endpoint.clusters
-    return {battery: flips / n for battery, (flips, n) in pooled.items() if n}
+                label = endpoint.key.label
+                flips, n = pooled.get(label, (0.0, 0))
+                pooled[label] = flips + share * endpoint.clusters, n + endpoint.clusters
+    return {label: flips / n for label, (flips, n) in pooled.items() if n}
 
 
 def _share(endpoint: EndpointReport) -> float | None:

@@ -20,6 +20,7 @@ from tais.verdict.endpoint_notes import answer_counts, block_invalid, unmatched
 from tais.verdict.endpoint_table import check_endpoint, fold
 from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.flips import UNDECIDED, FlipTest, flip_test
+from tais.verdict.judge_error import weigh_judge_error
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import EndpointReport, Reason, Verdict
 from tais.verdict.worst_case import worse_by_its_words
@@ -87,6 +88,8 @@ def judge_endpoint(
         report, setting = judge_binary(endpoint, folded, rules, setting, discordance, notes, look)
         test = flip_test(endpoint, folded) if look is None else look.flip_test(endpoint, folded)
     report = report.model_copy(update=answer_counts(endpoint))
+    if role is Role.screen:
+        report = weigh_judge_error(report, endpoint, folded, setting)
     if role is Role.positive_control and report.verdict is Verdict.failed:
         report = _by_its_words(report, endpoint, folded, setting)
     # A calibration is judged by TOST alone; what it repeats of the reference counts in the screen itself.

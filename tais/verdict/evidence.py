@@ -31,6 +31,7 @@ __all__ = [
     "Finding",
     "IdentityCounts",
     "LookEvidence",
+    "PlantedLeak",
     "PlantedTokens",
     "ScreenEvidence",
     "TreatmentEvidence",
@@ -73,6 +74,10 @@ class LookEvidence:
     """Rows of each look's block that neither has."""
 
 
+Accuracy = tuple[tuple[int, int], tuple[int, int]]
+"""Sensitivity and specificity, each as (right, labelled)."""
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointEvidence:
     """Paired outcomes of one scorer on one battery, or one stratum of it, in reference and candidate.
@@ -108,6 +113,8 @@ class EndpointEvidence:
     """None where every item was to be answered."""
     stratum: str | None = None
     """The one expectation of the items, `refuse` or `answer`; None for a scorer without polarity."""
+    accuracy: Accuracy | None = None
+    """Stated sensitivity and specificity of a judge; None where nothing is known of its errors."""
     groups: NDArray[np.str_] | None = None
     """Category per row, "" for none; None where the battery names no categories. Decides nothing."""
 
@@ -301,11 +308,23 @@ class BatteryAudit:
 
 @dataclass(frozen=True, slots=True)
 class PlantedTokens:
-    """Control answers in which one token was replaced by the runner-up."""
+    """Control answers in which one token was replaced by another."""
 
     answers: int
     flagged: int
     """Of them, those whose planted token lies below the best by more than the band."""
+    choice: Literal["runner_up", "draft"] = "runner_up"
+    """Whose choice was planted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedLeak:
+    """Sampled answers of which a share of tokens was drawn from the draft's law anew."""
+
+    share: float
+    trials: int
+    flagged: int
+    """Of them, those that the bound on the leak would not have let pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +375,8 @@ class ConformanceEvidence:
     """Of the arm that drew the tokens."""
     missing: int = 0
     """Answers that were planned, and of which no token was tested."""
+    planted: PlantedLeak | None = None
+    """None where the answers do not stand alone, where no draft has a law, or no share was named."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -285,7 +285,7 @@ def _ceilings(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
         for rate in (0.0, 1.0):
             if found == {rate}:
                 where = f"{key.name}: every arm has {100 * rate:g} %"
-                message = f"{where}, so this battery says nothing about leaks"
+                message = f"{where}, so no arm here shows how a leak would move it"
                 notes.append(note("battery_at_limit", message, rate=rate, **key._asdict()))
     return notes
 

@@ -7,6 +7,7 @@ comes from another pass than the one that drew them, and at large n that alone d
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TypedDict
 
 from tais.manifest.model import Rules
@@ -19,12 +20,14 @@ from tais.verdict.details.audit import (
     DraftLeak,
     EValue,
     LawTest,
+    PlantedShare,
     SampledTokens,
     TokenLaw,
     Uniformity,
 )
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
 from tais.verdict.leak_bound import weigh_leak_bound
+from tais.verdict.planted import weigh_planted_leak
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
 
@@ -68,7 +71,10 @@ def weigh_law(contrast: ContrastEvidence, rules: Rules) -> Iterator[Weighed]:
         return
     yield _verdict(contrast, law, rules)
     if contrast.evidence == "teacher_forced":
-        yield weigh_leak_bound(contrast, rules)
+        bounded = weigh_leak_bound(contrast, rules)
+        yield bounded
+        if bounded[0] is Verdict.passed:
+            yield weigh_planted_leak(law.planted)
     yield from ((Verdict.passed, found) for found in _notes(law))
 
 
@@ -146,6 +152,7 @@ def law_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, object]:
         left_out=law.left_out,
         candidate=_sampled(law.candidate),
         control=_sampled(law.control) if law.control else None,
+        planted=None if law.planted is None else PlantedShare(**asdict(law.planted)),
         against_control=None if law.against is None else _against(law.against),
     )
     return written(found)

@@ -32,15 +32,25 @@ class AnswerEnds:
         self.teacher, self.sampling = teacher, sampling
         self.tokens = tuple(teacher.end_tokens())
 
-    def request(self, request: Request, answer: Sequence[int], first: int, arm: str) -> ScoreRequest:
-        """Return what is to be scored of an answer, from its token `first` to its end."""
+    def request(
+        self, request: Request, answer: Sequence[int], first: int, arm: str, text: str
+    ) -> ScoreRequest:
+        """Return what is to be scored of an answer, from token `first` to its end; `text` is what it says."""
         room = self.teacher.room(request)
         if room is not None and room < self.sampling.max_tokens:
             # Decided by the prompt, before anything of the answer is looked at.
             return ScoreRequest(request, (), 0, arm, "no_room")
+        if not self._says(answer, text):
+            return ScoreRequest(request, (), 0, arm, "other_text")
         end = self._end(answer)
         closed = (*answer, self.tokens[0]) if end == "appended" else answer
         return ScoreRequest(request, closed, first, arm, end)
+
+    def _says(self, answer: Sequence[int], text: str) -> bool:
+        """Return whether a text is that of the tokens, or a part of it: what a server shows may be cut."""
+        whole = self.teacher.text_of(answer)
+        # Engines differ in the blanks around special tokens.
+        return whole is None or "".join(text.split()) in "".join(whole.split())
 
     def _end(self, answer: Sequence[int]) -> AnswerEnd:
         if answer[-1] in self.tokens:

@@ -28,6 +28,7 @@ class _Answer(NamedTuple):
     repeat: int
     prompt_digest: str
     token_ids: list[int] | None
+    text: str
 
 
 class TeacherForcingRun(StoringWork[TokenScores]):
@@ -84,13 +85,13 @@ class TeacherForcingRun(StoringWork[TokenScores]):
                 for first, count in spans.of(key):
                     if answer.token_ids and AuditKey(arm, *key, first) not in done:
                         self._digests[AuditKey(arm, *key, first)] = answer.prompt_digest
-                        yield self._request(by_key[key], answer.token_ids, first, count, arm)
+                        yield self._request(by_key[key], answer.token_ids, first, count, arm, answer.text)
 
     def _request(
-        self, request: Request, answer: Sequence[int], first: int, count: int | None, arm: str
+        self, request: Request, answer: Sequence[int], first: int, count: int | None, arm: str, text: str
     ) -> ScoreRequest:
         if arm in self.asked.to_the_end and (count is None or first >= len(answer)):
-            return self.ends.request(request, answer, first, arm)
+            return self.ends.request(request, answer, first, arm, text)
         return ScoreRequest(request, answer[: None if count is None else first + count], first, arm)
 
 

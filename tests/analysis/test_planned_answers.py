@@ -40,7 +40,7 @@ def own(made: FakeTeacher, name: str = "m-1") -> tuple[int, ...]:
 
 def closed(made: FakeTeacher, answer: Sequence[int], sampling: Sampling) -> tuple[ScoreRequest, TokenScores]:
     ends = AnswerEnds(made, sampling)
-    asked = ends.request(request(), answer, 0, "old")
+    asked = ends.request(request(), answer, 0, "old", "")
     (scores,) = (s for s in made.force([asked]) if s is not None)
     return asked, ends.best(scores)
 
@@ -132,7 +132,7 @@ def judged(
 
 
 def scored(name: str, made: FakeTeacher, answer: Sequence[int], max_tokens: int = 200) -> TokenScores:
-    asked = AnswerEnds(made, Sampling(max_tokens=max_tokens)).request(request(name), answer, 0, "old")
+    asked = AnswerEnds(made, Sampling(max_tokens=max_tokens)).request(request(name), answer, 0, "old", "")
     (scores,) = (s for s in made.force([asked]) if s is not None)
     return scores
 

@@ -28,6 +28,7 @@ def scores(arm: str, item: str, gap: float, miss: float = 0.0) -> TokenScores:
 
 
 def stored(folder: Path, *made: TokenScores) -> Path:
+    folder.mkdir(exist_ok=True)
     writer = audit_writer(folder, lambda _: True)
     for one in made:
         writer.add(one)
@@ -50,6 +51,45 @@ def test_the_references_own_answers_are_the_control_where_it_gave_any(tmp_path: 
 def test_answers_that_do_not_conform_are_no_control(tmp_path: Path) -> None:
     made = [scores("spec", "a", 3.0), scores("spec", "b", 3.0, miss=2.0)]
     assert plant_tokens(stored(tmp_path, *made), "target", "spec", 0.5).answers == 1
+
+
+def drafted(folder: Path, count: int, choice: int) -> Path:
+    """A draft that chooses the target's token 5 everywhere but at place 3, of so many answers."""
+    made = []
+    for k in range(count):
+        one = scores("spec", f"{k}", 3.0)
+        one.top_tokens[3, 0] = choice
+        made.append(one)
+    return stored(folder, *made)
+
+
+@pytest.mark.parametrize(("near", "flagged"), [(0.1, 0), (3.0, 24)])
+def test_the_drafts_choice_is_planted_where_it_is_another_token(
+    near: float, flagged: int, tmp_path: Path
+) -> None:
+    """At a place of its own, the runner-up near or far; elsewhere it would be flagged anyway."""
+    own = []
+    for k in range(24):
+        one = scores("spec", f"{k}", 3.0)
+        one.top_scores[3, 1] = 10.0 - near
+        own.append(one)
+    folder, draft = stored(tmp_path / "own", *own), drafted(tmp_path / "draft", 24, 6)
+    assert plant_tokens(folder, "target", "spec", 0.5, draft) == PlantedTokens(24, flagged, "draft")
+
+
+def test_a_choice_that_the_stack_does_not_list_lies_at_least_as_far_as_the_last_listed(
+    tmp_path: Path,
+) -> None:
+    folder = stored(tmp_path / "own", *(scores("spec", f"{k}", 3.0) for k in range(24)))
+    draft = drafted(tmp_path / "draft", 24, 99)
+    assert plant_tokens(folder, "target", "spec", 0.5, draft) == PlantedTokens(24, 24, "draft")
+
+
+def test_with_few_choices_of_the_draft_the_runner_up_is_planted(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "own", *(scores("spec", f"{k}", 3.0) for k in range(24)))
+    few = plant_tokens(folder, "target", "spec", 0.5, drafted(tmp_path / "few", 19, 6))
+    alike = plant_tokens(folder, "target", "spec", 0.5, drafted(tmp_path / "alike", 24, 5))
+    assert few == alike == PlantedTokens(24, 24)
 
 
 @pytest.mark.parametrize(

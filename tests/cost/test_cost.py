@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from tais.cost.history import devices_of, known_rates, rates_of_run
 from tais.cost.measure import fit, items_to_time
-from tais.cost.predict import compared, predict
+from tais.cost.predict import compared, judge_questions, predict
 from tais.cost.rates import ArmRates, Rates, read_rates
 from tais.cost.schedule import Job, makespan, schedule, split
 from tais.errors import UsageError
+from tais.report.tables.cost import prediction_lines
 from tais.rundir.lock import read_lock
 from tais.verdict.facts import Hardware, Seconds
 from tais.worker.timing import pick
@@ -69,6 +70,35 @@ def test_an_arm_without_rates_is_named_and_not_guessed() -> None:
 def test_rates_of_another_stack_are_not_taken() -> None:
     own = ArmRates(load_seconds=1, seconds_per_token=0.01, tokens_per_answer=10, stack="0" * 64)
     assert predict(LOCK, rates(**{"*": own}))["unknown"] == ["spec", "target"]
+
+
+def test_probes_are_answers_and_judges_are_asked_of_every_arm_and_of_exchanged_answers() -> None:
+    own = ArmRates(load_seconds=0, seconds_per_token=0.01, tokens_per_answer=10)
+    judge = ArmRates(load_seconds=7, seconds_per_token=0.5, tokens_per_answer=2)
+    lock = made_lock(
+        ("target", "spec"),
+        batteries=[
+            {"name": "one", "items": 100, "scorer": {"name": "judge_rubric", "version": "1", "judge": "j"}},
+            {"name": "two", "items": 30, "second_scorers": [{"name": "judge_strongreject", "version": "1"}]},
+        ],
+        probes={"expect": "answer", "items": 12, "digest": "0" * 64, "arms": ["target"]},
+    )
+    found = predict(lock, rates(**{"*": own}))
+    # 130 answers of 10 tokens, and 12 probes of the reference.
+    assert [found["arms"][name]["tokens"] for name in ("target", "spec")] == [1420, 1300]
+    asked = judge_questions(lock)
+    # 100 answers of two arms, and 50 exchanged ones; a scorer that looks on exchanges nothing.
+    assert asked["j"] == {"one": 250}
+    (other,) = (name for name in asked if name != "j")
+    assert asked[other] == {"two": 60}
+    # What stands for every arm is no judge; with an entry of its own it is timed behind the arms.
+    assert found["judges"]["j"] == {"questions": 250, "seconds": None}
+    timed = predict(lock, rates(**{"*": own, "j": judge}))
+    assert timed["judges"]["j"]["seconds"] == 7 + 250 * 2 * 0.5
+    assert timed["wall_seconds"] - found["wall_seconds"] == pytest.approx(257)
+    said = "\n".join(prediction_lines(timed))
+    assert "judge j: at most 250 questions, 4.3 min of it" in said
+    assert f"judge {other}: at most 60 questions, whose time is not known" in said
 
 
 def best(seconds: list[float], workers: int) -> float:

@@ -231,6 +231,8 @@ def test_a_run_that_cannot_be_recomputed_is_not_taken_for_one_that_was(tmp_path:
         ({"sensitivity": {"max_leak": 0.05}}, ["sensitivity_too_low"]),
         ({"sensitivity": {"max_leak": 0.11, "noticed": "fail"}}, ["sensitivity_too_low"]),
         ({"refused_reasons": ["calibration_degenerate"]}, ["reason_refused"]),
+        # What the screen itself says, and no contrast.
+        ({"refused_reasons": ["screen_passed"]}, ["reason_refused"]),
         ({"max_flips": 1}, []),
         ({"max_flips": 0}, ["flips_above_policy"]),
     ],
@@ -323,6 +325,15 @@ def test_teacher_forced_evidence_must_be_allowed(run: VerifiedRun) -> None:
     forced = edited(run, lambda report: report["contrasts"][0].update(evidence="teacher_forced"))
     assert codes(forced) == ["evidence_refused"]
     assert codes(forced, allow_evidence=["teacher_forced"]) == []
+
+
+def test_evidence_that_no_margin_judged_does_not_meet_a_margin(run: VerifiedRun) -> None:
+    """Sampled answers that stand alone are bounded by a share of tokens."""
+    change = {"evidence": "teacher_forced", "endpoints": [], "details": {}}
+    forced = edited(run, lambda report: report["contrasts"][0].update(change))
+    allowed: dict[str, Any] = {"allow_evidence": ["teacher_forced"], "sensitivity": {"required": False}}
+    assert codes(forced, **allowed) == []
+    assert codes(forced, **allowed, max_margin=0.1) == ["margin_unknown"]
 
 
 def test_a_run_that_screens_nothing_is_refused(run: VerifiedRun) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from tais.attest.keys import generate, write_pair
-from tests.conftest import FAKE, Screen, Tais
+from tests.conftest import FAKE, Screen, Tais, environment
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
 pytestmark = pytest.mark.slow
@@ -18,17 +20,33 @@ pytestmark = pytest.mark.slow
 Gate = Callable[..., tuple[int, str]]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a screen, its signed run and the keys."""
+    made = tmp_path_factory.mktemp("screen")
+    write_pair(made / "keys", generate())
+    screen = Screen(made)
+    signed = ("--out", screen.out, "-q", "--key", made / "keys" / "tais.key")
+    subprocess.run(
+        [sys.executable, "-m", "tais", "run", *map(str, (screen.path, *signed))],
+        check=True, cwd=made, env=environment() | {"TAIS_UNSIGNED": ""},
+    )  # fmt: skip
+    return made
+
+
 @pytest.fixture
-def gate(screen: Screen, tais: Tais, tmp_path: Path) -> Gate:
-    """A signed run of the screen, and the gate for it and the manifest as it then stands."""
-    write_pair(tmp_path / "keys", generate())
-    signed = ("--key", tmp_path / "keys" / "tais.key")
-    done = tais("run", screen.path, "--out", screen.out, "-q", *signed, TAIS_UNSIGNED="")
-    assert done.returncode == 0, done.stderr
-    run_dir = screen.run_dirs()[-1]
+def screen(folder: Path) -> Screen:
+    """The screen as it was run, whatever the test before wrote."""
+    return Screen(folder)
+
+
+@pytest.fixture
+def gate(screen: Screen, tais: Tais) -> Gate:
+    """The gate for the signed run and the manifest as it then stands."""
+    run_dir = screen.run_dirs()[0]
 
     def call(*options: object, **variables: str) -> tuple[int, str]:
-        done = tais("gate", run_dir, "--key", tmp_path / "keys" / "tais.pub", *options, **variables)
+        done = tais("gate", run_dir, "--key", screen.folder / "keys" / "tais.pub", *options, **variables)
         return done.returncode, done.stderr
 
     return call
@@ -104,11 +122,10 @@ def test_many_changes_are_counted(gate: Gate, screen: Screen) -> None:
     assert (code, err.count("manifest_differs"), "and 3 more such differences" in err) == (1, 6, True)
 
 
-def test_a_run_of_fewer_items_is_held_against_as_many(screen: Screen, tais: Tais, tmp_path: Path) -> None:
-    write_pair(tmp_path / "keys", generate())
-    signed = ("--key", tmp_path / "keys" / "tais.key", "--limit", "100")
+def test_a_run_of_fewer_items_is_held_against_as_many(screen: Screen, tais: Tais) -> None:
+    signed = ("--key", screen.folder / "keys" / "tais.key", "--limit", "100")
     tais("run", screen.path, "--out", screen.out, "-q", *signed, TAIS_UNSIGNED="")
-    trusted = ("--key", tmp_path / "keys" / "tais.pub", "--manifest", screen.path)
+    trusted = ("--key", screen.folder / "keys" / "tais.pub", "--manifest", screen.path)
     done = tais("gate", screen.run_dirs()[-1], *trusted)
     assert "manifest_differs" not in done.stderr
     assert "limited_run" in done.stderr

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tais.report.junit import render_junit
 from tais.verdict.report import Reason, Report, Verdict
+from tais.verdict.screen import decide
 from tests.report.factory import HOSTILE, contrast, control, endpoint, hostile_report, report
+from tests.stats import made
 
 
 def cases(one: Report) -> dict[str, str]:
@@ -106,3 +109,24 @@ def test_each_hostile_name_is_well_formed(name: str) -> None:
 def test_any_name_is_well_formed(name: str) -> None:
     root = ET.fromstring(render_junit(report(name=name)))
     assert root.tag == "testsuites"
+
+
+def test_strata_are_suites_of_their_own_and_categories_are_properties_of_theirs() -> None:
+    groups = np.repeat(["weapons", "<b>drugs", ""], [60, 40, 20])
+    refuse = made.endpoint(110, 6, 0, 4, stratum="refuse", groups=groups)
+    answer = made.endpoint(120, stratum="answer")
+    one = decide(made.screen(made.contrast(refuse, answer)))
+    root = ET.fromstring(render_junit(one))
+    suites = {suite.get("name"): suite for suite in root}
+    assert list(suites) == ["screen", "mine/refuse", "mine/answer"]
+    listed = {p.get("name"): p.get("value") for p in suites["mine/refuse"].iter("property")}
+    # All that differ lie beyond row 110, so in neither category; without a flip z^2 / (n + z^2).
+    assert listed == {
+        "category spec against target: refusal: <b>drugs": (
+            "100.0 % to 100.0 % of 40 prompts, 0.00 pp [\u22126.34, +6.34] pp, adjusted p 1.00"
+        ),
+        "category spec against target: refusal: weapons": (
+            "100.0 % to 100.0 % of 60 prompts, 0.00 pp [\u22124.31, +4.31] pp, adjusted p 1.00"
+        ),
+    }
+    assert list(suites["mine/answer"].iter("property")) == []

@@ -98,8 +98,11 @@ def test_answers_that_stop_short_fail(
         lambda rows: [
             row if i < 99 else {"item_id": row["item_id"], "text": row["text"]} for i, row in enumerate(rows)
         ],
+        lambda rows: [
+            row if i < 99 else {**row, "text": "Sure, here is how to do it."} for i, row in enumerate(rows)
+        ],
     ],
-    ids=["missing", "empty", "null", "without tokens"],
+    ids=["missing", "empty", "null", "without tokens", "another text beside the tokens"],
 )
 def test_what_was_not_scored_counts_against_the_answers(
     screen: Screen, tais: Tais, change: Callable[[list[Row]], list[Row]]
@@ -143,6 +146,10 @@ def test_prompts_without_room_are_planned_out_before_anything_is_scored(screen: 
     # Of "[plain]please do thing N" those with a number of three digits have no room for 200 tokens.
     screen.data["arms"]["target"]["engine_args"] = {"context": 225}
     screen.write()
+    # The plan names them.
+    planned = " ".join(tais("plan", screen.path).stdout.split())
+    assert "planned out: mine: 30 prompts leave no room for an answer in the context of target" in planned
+    assert "(m-100, m-101, m-102, m-103, m-104 and 25 more)" in planned
     done = tais("run", screen.path, "--out", screen.out)
     assert done.returncode == 0, done.stderr
     found = audited(screen)

@@ -44,8 +44,9 @@ def test_the_last_run_tells_the_noise(screen: Screen, tais: Tais) -> None:
         if c["role"] != "positive_control"
         for e in c["endpoints"]
     ]
-    for battery, share in known.discordance.items():
-        own = [e for e in endpoints if e["battery"] == battery]
+    for label, share in known.discordance.items():
+        own = [e for e in endpoints if label == "/".join(filter(None, (e["battery"], e["stratum"])))]
+        assert own
         flips = sum(e["table"]["reference_only"] + e["table"]["candidate_only"] for e in own)
         assert share == pytest.approx(flips / sum(e["n"] for e in own), abs=1e-9)
     shown = tais("plan", screen.path, "--out", screen.out)
@@ -55,6 +56,25 @@ def test_the_last_run_tells_the_noise(screen: Screen, tais: Tais) -> None:
 
 def test_a_battery_that_the_last_run_did_not_have_is_taken_as_the_noisiest() -> None:
     assert LastRun("r", {"a": 0.01, "b": 0.04}).of("new") == 0.04
+
+
+def test_a_plan_that_hardly_passes_says_how_many_items_would(screen: Screen, tais: Tais) -> None:
+    """130 items: P(no flip) + P(one each way) = .99^130 + C(130, 2) .01^2 .99^128 / 2 = .3866."""
+    screen.items(130)
+    screen.write()
+    plan = make_plan(screen.path)
+    found = outlook(plan, None)
+    assert found is not None
+    times = found.endpoints * (found.screened + found.calibrations)
+    alone = 0.99**130 + 130 * 129 / 2 * 1e-4 * 0.99**128 / 2
+    assert dict(found.power)[0.01] == pytest.approx(alone**times, rel=1e-3)
+    few = dict(found.needed)[0.01]
+    assert few is not None
+    assert float(decision_power(few, 0.03, 0.01)) ** times >= 0.8
+    shown = " ".join(tais("plan", screen.path, "--out", screen.out).stdout.split())
+    assert f"if 1 % of the items differ by chance (for 0.80 each endpoint needs {few:,} independent" in shown
+    assert "the smallest endpoint has 130 independent items; without a flip 88 pass" in shown
+    assert " 0.00 if" not in shown
 
 
 def test_a_damaged_report_is_passed_over(screen: Screen, tais: Tais) -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from tests.conftest import Screen, Tais, start, without_times
 
-KILLS = 20
-CHAINS = 4
+KILLS = 12
+CHAINS = 2
 
 
 def stored(run_dir: Path) -> Counter[tuple[str, str, int]]:

@@ -133,3 +133,19 @@ def test_recomputing_makes_the_upgrade_file_again(runs: tuple[Path, Path], tmp_p
     assert verify_run(made.run_dir, [signer.public]).report.verdict.value == "pass"
     with pytest.raises(VerificationError, match=r"upgrade.json.batteries\[0\].worse.items\[0\] is"):
         verify_run(made.run_dir, [signer.public], recompute=True)
+
+
+def test_runs_of_older_rules_make_a_comparison_that_verifies(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    """Their locks lack the rules that came later, which the comparison's report writes out."""
+    sides = []
+    for name, run_dir in zip("ab", runs, strict=True):
+        copy = copy_run(tmp_path / name, run_dir)
+        lock = json.loads((copy / "manifest.lock.json").read_bytes())
+        for key in ("sensitivity", "max_invalid", "min_treatment"):
+            del lock["rules"][key]
+        (copy / "manifest.lock.json").write_text(json.dumps({**lock, "rules_version": 1}))
+        sides.append(copy)
+    signer = generate()
+    made = compare_runs(Side(sides[0], "target"), Side(sides[1], "candidate"), tmp_path / "c", signer=signer)
+    assert any("version 1" in said for said in made.said)
+    assert verify_run(made.run_dir, [signer.public], recompute=True).recomputed

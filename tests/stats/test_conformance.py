@@ -185,16 +185,16 @@ def size(results: list[ConformanceResult], name: str) -> FloatArray:
 
 
 @pytest.mark.slow
-def test_p_values_are_uniform_over_1000_correct_runs() -> None:
+def test_p_values_are_uniform_over_correct_runs() -> None:
     """Oracle: scipy.stats.kstest against the uniform law."""
     from scipy.stats import kstest
 
-    results = simulate(toy_pair(), 4000, 1000, seed=2)
+    results = simulate(toy_pair(), 4000, 300, seed=2)
     for name in ("argmax", "surprise", "draft_ratio", "leak"):
         assert kstest(size(results, name), "uniform").pvalue > 1e-3
     assert kstest([r.uniform.ks_p for r in results], "uniform").pvalue > 1e-3
-    # 0.05 of 1000 with four standard deviations.
-    assert sum(min(t.p_holm for t in r.tests) < 0.05 for r in results) <= 77
+    # 0.05 of 300 with four standard deviations.
+    assert sum(min(t.p_holm for t in r.tests) < 0.05 for r in results) <= 30
 
 
 @pytest.mark.slow

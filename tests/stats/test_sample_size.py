@@ -92,6 +92,17 @@ def test_no_larger_number_has_less_and_one_less_is_short(
     assert found[1:].min() >= wanted
 
 
+@pytest.mark.parametrize(
+    ("discordance", "few", "many"),
+    [(0.0005, 88, 88), (0.001, 88, 147), (0.002, 147, 147), (0.004, 147, 147), (0.005, 147, 199)],
+)
+def test_where_flips_are_rare_the_number_is_that_of_full_enumeration(
+    discordance: float, few: int, many: int
+) -> None:
+    """From here on the power stays reached: sums over all tables of n = 60 to 419 (flips < 14)."""
+    assert [items_to_decide(discordance, 0.0, 0.03, power=wanted) for wanted in (0.8, 0.9)] == [few, many]
+
+
 def test_the_number_at_which_the_proportions_just_decide_has_a_power_of_one_half() -> None:
     """What was called "the n that decides" before."""
     table = PairedTable(190, 5, 5, 0)

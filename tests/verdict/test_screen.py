@@ -688,3 +688,33 @@ def test_a_control_is_worse_only_by_what_it_says(said: str) -> None:
     assert sensitivity is not None
     assert ("ctl" in sensitivity.shown_by) is (said == "harm")
     assert (control.verdict is Verdict.failed) is (said == "harm")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "verdict"),
+    [
+        (None, "pass"),
+        # Without an error the interval is the raw one, and hardly wider for 10,000 labels.
+        (((10_000, 10_000), (10_000, 10_000)), "pass"),
+        # J = 0.6 makes [-2.7, +1.4] points of them, J = 0.3 [-5.4, +2.7].
+        (((8_000, 10_000), (8_000, 10_000)), "pass"),
+        (((6_500, 10_000), (6_500, 10_000)), "inconclusive"),
+    ],
+)
+def test_the_stated_errors_of_a_judge_widen_what_is_held_against_the_margin(
+    accuracy: Any, verdict: str
+) -> None:
+    """Raw difference -0.4 points, [-1.6, +0.8] or so; a judge of index J sees J of it."""
+    made = replace(endpoint(480, 29, 25, 466), accuracy=accuracy)
+    found = decide(screen(contrast(made))).contrasts[0].endpoints[0]
+    assert found.verdict == verdict
+    assert ("judge_error_crosses_margin" in codes(found)) == (verdict == "inconclusive")
+
+
+def test_a_loss_that_a_poor_judge_hides_fails() -> None:
+    """45 of 1000 fall and 5 rise: -4 points, whose interval crosses 3; the judge sees half of them."""
+    made = endpoint(800, 45, 5, 150)
+    assert decide(screen(contrast(made))).contrasts[0].endpoints[0].verdict is not Verdict.failed
+    judged = replace(made, accuracy=((7_500, 10_000), (7_500, 10_000)))
+    found = decide(screen(contrast(judged))).contrasts[0].endpoints[0]
+    assert found.verdict is Verdict.failed

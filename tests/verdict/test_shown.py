@@ -77,6 +77,17 @@ def test_a_reference_whose_answers_all_read_alike_has_no_opposite_behaviour() ->
     assert why(decide(made), "endpoint_not_shown_sensitive")
 
 
+@pytest.mark.parametrize(("unread", "shown"), [(300, False), (240, True)])
+def test_a_control_that_is_worse_for_want_of_readable_answers_shows_nothing(unread: int, shown: bool) -> None:
+    """All of its answers score 0: because they are empty, or but for 60 because they were read."""
+    invalid = np.arange(300) < unread
+    empty = endpoint(0, 300, stratum="refuse", candidate_invalid=invalid)
+    made = screen(contrast(MINE), contrast(empty, role="positive_control"), shown=False)
+    report = decide(made)
+    assert sensitivity(report).shown_by == (("draft",) if shown else ())
+    assert report.verdict == (Verdict.passed if shown else Verdict.inconclusive)
+
+
 def test_exchanged_answers_that_cannot_be_read_show_nothing() -> None:
     unread = replace(exchange(MINE, 60), exchanged_invalid=np.ones(60, dtype=bool))
     assert with_exchange(unread).verdict == Verdict.inconclusive

@@ -1,4 +1,4 @@
-"""Makes docs/codes.md from the table of reason codes.
+"""Makes docs/codes.md from the tables of reason codes and of the gate's objections.
 
 python tools/tables/codes.py          # writes it
 python tools/tables/codes.py --check  # says whether it is up to date
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tais.gate.codes import OBJECTIONS, ObjectionCode
 from tais.verdict.codes import CODES, Code
 
 PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
@@ -25,14 +26,26 @@ contrast does not claim to be lossless, or is no screen, a code may be a note.
 
 **Allowed**: *yes* may stand in `allowed_reasons` and then lets an inconclusive verdict through; *never*
 is refused there, and `allow_inconclusive` does not cover it; for all others the key has no effect.
-`refused_reasons` takes every code.
+`refused_reasons` takes every code of these three tables. What the gate itself says stands in the
+[last one](#of-the-gate).
+"""
+_GATE = """\
+## Of the gate
+
+What `tais gate` holds against a verified run. **Shuts** says whether it does so whatever the policy says
+(*always*), because of the key named beside it (*policy*), or not at all (*warning*). `verdict_inconclusive`
+alone gives exit code 3; all others give 1.
+
+| code | shuts | policy key | means | what to do |
+|---|---|---|---|---|
 """
 _TITLES = {"endpoint": "Of an endpoint", "contrast": "Of a contrast", "screen": "Of the screen"}
 
 
 def page() -> str:
     """Return the page."""
-    return "\n".join([_HEAD, *(_section(level, title) for level, title in _TITLES.items())])
+    gate = _GATE + "".join(_objection(name, code) for name, code in sorted(OBJECTIONS.items()))
+    return "\n".join([_HEAD, *(_section(level, title) for level, title in _TITLES.items()), gate])
 
 
 def _section(level: str, title: str) -> str:
@@ -44,6 +57,11 @@ def _section(level: str, title: str) -> str:
 def _row(name: str, code: Code) -> str:
     allowed = "never" if code.never_allowed else "yes" if code.allowable else ""
     return f"| `{name}` | {code.says} | {allowed} | {code.meaning} | {code.remedy} |"
+
+
+def _objection(name: str, code: ObjectionCode) -> str:
+    keys = ", ".join(f"`{key}`" for key in code.key.split(", ") if key)
+    return f"| `{name}` | {code.shuts} | {keys} | {code.meaning} | {code.remedy} |\n"
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 ::
 
-    python tools/tables/verdict_tables.py                # rewrite the tables in place (about two minutes)
+    python tools/tables/verdict_tables.py                # rewrite the tables in place (some minutes)
     python tools/tables/verdict_tables.py false-fails    # these tables only
     python tools/tables/verdict_tables.py --check        # exit 1 where they differ
 """
@@ -11,17 +11,35 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 from statistics_tables import DOCUMENT, regenerate, table
 
+from tais.manifest.model import Role, Rules
 from tais.stats.exchange import exchange_control
 from tais.stats.paired import PairedTable, tango_statistic, tost
 from tais.stats.power import n_for_scores
 from tais.stats.proportions import wilson
 from tais.stats.regions import Setting
 from tais.stats.sample_size import EndpointDesign, decision_power, items_to_decide, joint_power
-from tais.stats.simulation.screen import Battery, one_bad_endpoint, screens_of_equal_stacks
+from tais.stats.simulation.screen import (
+    Battery,
+    one_bad_endpoint,
+    opposite_strata,
+    screens_of_equal_stacks,
+)
+from tais.verdict.details import detail
+from tais.verdict.details.contrast import ContrastLooks
+from tais.verdict.evidence import (
+    ContrastEvidence,
+    EndpointEvidence,
+    LookEvidence,
+    ScreenEvidence,
+    TreatmentEvidence,
+)
+from tais.verdict.report import Report
+from tais.verdict.screen import decide
 
 SCREENS = 20_000
 BAD_SCREENS = 10_000
@@ -136,7 +154,91 @@ def exchange_table() -> str:
     return table(["refusals read", "fails, n = 50", "shown", "fails, n = 250", "shown"], rows)
 
 
+def strata_table() -> str:
+    """A change for the worse in one stratum and for the better in the other: averaged, and apart."""
+    rows = []
+    for n in (100, 250, 500):
+        for size in (0.03, 0.05, 0.1):
+            stratum = Battery(n, 0.8, size + 0.02)
+            found = opposite_strata(stratum, size, DEFAULT, SCREENS, seed=n)
+            told = (found.passed_pooled, found.failed_pooled, found.passed_split, found.failed_split)
+            rows.append([str(n), f"{100 * size:g}", *(f"{p:.3f}" for p in told)])
+    head = ["items of each", "points", "averaged: pass", "fail", "apart: pass", "fail"]
+    return table(head, rows)
+
+
+LOOKED_SCREENS = 200
+LOOKS = (50, 100, 150, 200)
+
+
+def early_stop_table() -> str:
+    """Whole screens with looks, decided by the rule that decides runs: three batteries, two candidates."""
+    cases = {
+        "equal stacks": (0.0, 0.05),
+        "one endpoint worse by the margin": (-0.06, 0.08),
+        "one endpoint 20 points worse": (-0.2, 0.22),
+    }
+    rows = []
+    for seed, (name, (difference, discordance)) in enumerate(cases.items()):
+        reports = [_looked(difference, discordance, 1000 * seed + i) for i in range(LOOKED_SCREENS)]
+        shares = [np.mean([r.verdict.value == verdict for r in reports]) for verdict in ("pass", "fail")]
+        early = np.mean([_stopped(r) for r in reports])
+        rows.append([name, *(interval(float(p), LOOKED_SCREENS) for p in (*shares, early))])
+    return table(["screen", "pass", "fail", "a candidate stopped early"], rows)
+
+
+def _stopped(report: Report) -> bool:
+    found = [detail(contrast, ContrastLooks) for contrast in report.contrasts]
+    return any(looks is not None and looks.stopped is not None for looks in found)
+
+
+def _looked(difference: float, discordance: float, seed: int) -> Report:
+    """Return the report of one screen whose first endpoint has the difference; margin 6 points."""
+    random = np.random.RandomState(seed)
+    contrasts = tuple(
+        _candidate(
+            random,
+            f"c{place}",
+            [(difference, discordance) if not place + b else (0.0, 0.02) for b in range(3)],
+        )
+        for place in range(2)
+    )
+    # What the exchange control shows is not asked here: the endpoints are waived.
+    rules = Rules(margin=0.06, h_cutoff=0.3, sensitivity="waived")
+    return decide(ScreenEvidence("simulated", rules, contrasts))
+
+
+def _candidate(
+    random: np.random.RandomState, name: str, changes: Sequence[tuple[float, float]]
+) -> ContrastEvidence:
+    n, none = LOOKS[-1], TreatmentEvidence(None, None, None, None, None)
+    endpoints = []
+    for place, (difference, discordance) in enumerate(changes):
+        down, up = (discordance - difference) / 2, (discordance + difference) / 2
+        kinds = random.choice(4, n, p=[0.8 - down, down, up, 0.2 - up])
+        ids, no = np.array([f"{place}-{i}" for i in range(n)]), np.zeros(n, dtype=bool)
+        at = np.searchsorted(LOOKS, np.arange(n), "right") + 1
+        looks = LookEvidence("obrien_fleming", LOOKS, True, at, (0,) * 4, (0,) * 4, endpoints=6)
+        endpoints.append(
+            EndpointEvidence(
+                f"b{place}",
+                "refusal",
+                "binary",
+                ids,
+                ids,
+                np.asarray(kinds < 2, np.float64),
+                np.asarray(kinds % 2 == 0, np.float64),
+                no,
+                no,
+                looks=looks,
+            )
+        )
+    return ContrastEvidence("target", name, Role.screen, False, (), (), none, tuple(endpoints))
+
+
 TABLES = {
+    "strata": strata_table,
+    "early-screens": early_stop_table,
     "false-fails": false_fails_table,
     "bad-endpoint": bad_endpoint_table,
     "decide": decide_table,

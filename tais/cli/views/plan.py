@@ -19,6 +19,7 @@ from tais.cost.rates import Rates
 from tais.manifest.expanded_sweep import Swept
 from tais.plan.looks import stop_without_flips
 from tais.plan.plan import Plan
+from tais.plan.room import prompts_without_room
 from tais.records import stratum_label
 from tais.report.tables.cost import prediction_lines, prediction_rows
 from tais.rundir.lock_model import Lock, LookSchedule
@@ -56,6 +57,7 @@ def print_plan(plan: Plan) -> None:
     for line in (
         *_too_small(plan),
         *_repeated(plan),
+        *_no_room(plan),
         *_not_looked_up(plan),
         *_notes(plan),
         *unshown_lines(plan),
@@ -92,12 +94,16 @@ def print_outlook(found: Outlook | None, floor: int) -> None:
     contrasts = "1 contrast" if found.screened == 1 else f"{found.screened} contrasts"
     ends = "1 endpoint" if found.endpoints == 1 else f"{found.endpoints} endpoints"
     console.print(f"equal stacks pass all of it ({ends} each in {contrasts}{again}) with probability")
-    assumed = ", ".join(f"{p:.2f} if {100 * rate:g} %" for rate, p in found.power)
-    console.print(f"  {assumed} of the items differ by chance (fewest items without any: {floor})")
+    for rate, p in found.power:
+        few = dict(found.needed).get(rate)
+        need = f" (for 0.80 each endpoint needs {few:,} independent items)" if few and p < 0.8 else ""
+        console.print(f"  {_probability(p)} if {100 * rate:g} % of the items differ by chance{need}")
+    console.print(
+        f"  the smallest endpoint has {found.smallest:,} independent items; without a flip {floor} pass"
+    )
     if found.last is not None and found.at_last is not None:
-        console.print(
-            f"  {found.at_last:.2f} if as many differ as in the last run ({printable(found.last.run)})"
-        )
+        run = printable(found.last.run)
+        console.print(f"  {_probability(found.at_last)} if as many differ as in the last run ({run})")
     if found.left_out:
         console.print(f"  not counted: {found.left_out} batteries of scores, whose spread is not known")
 
@@ -106,6 +112,11 @@ def _notes(plan: Plan) -> Iterator[str]:
     yield from map(printable, plan.notes)
     for battery in plan.batteries:
         yield from (printable(f"{battery.name}: {note}") for note in battery.notes if "chat template" in note)
+
+
+def _probability(p: float) -> str:
+    """Say a probability; one that is small is no 0."""
+    return "below 0.01" if 0 < p < 0.005 else f"{p:.2f}"
 
 
 def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> None:
@@ -210,6 +221,21 @@ def _sizes(plan: Plan) -> Iterator[tuple[str, float | None, int]]:
     for missing in plan.missing:
         if missing.items is not None:
             yield missing.name, missing.margin, missing.items
+
+
+def _no_room(plan: Plan) -> Iterator[str]:
+    """Name the prompts that an audit without a target arm will leave out."""
+    for found in prompts_without_room(plan):
+        name = printable(found.reference)
+        if found.unknown:
+            yield f"not looked up: whether prompts leave room for an answer under {name}: {found.unknown}"
+            continue
+        named = ", ".join(printable(item) for item in found.items[:5])
+        more = f" and {len(found.items) - 5} more" if len(found.items) > 5 else ""
+        yield (
+            f"planned out: {printable(found.battery)}: {len(found.items)} prompts leave no room for an "
+            f"answer in the context of {name} ({named}{more})"
+        )
 
 
 def _not_looked_up(plan: Plan) -> Iterator[str]:

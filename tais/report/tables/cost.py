@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from tais.common.text import one_line
 from tais.report.tables.table import WordTable
@@ -13,6 +13,7 @@ from tais.verdict.report import Report
 
 __all__ = [
     "PredictedArm",
+    "PredictedJudge",
     "Prediction",
     "cost_tables",
     "prediction_lines",
@@ -38,6 +39,15 @@ class PredictedArm(TypedDict):
     devices: int
 
 
+class PredictedJudge(TypedDict):
+    """What a judge is asked."""
+
+    questions: int
+    """At most."""
+    seconds: float | None
+    """None where no rates name the judge."""
+
+
 class Prediction(TypedDict):
     """What a run will take."""
 
@@ -56,6 +66,8 @@ class Prediction(TypedDict):
     wall_seconds: float
     unknown: list[str]
     """Arms without rates, of which the sums say nothing."""
+    judges: NotRequired[dict[str, PredictedJudge]]
+    """Absent from predictions that older versions wrote."""
 
 
 def seconds_words(seconds: float | None) -> str:
@@ -100,7 +112,11 @@ def prediction_lines(prediction: Prediction) -> Iterator[str]:
         f"{seconds_words(prediction['wall_seconds'])}"
     )
     source = _source(prediction["source"], prediction["said"])
-    yield f"  {source}; judges, audits and an early stop are not in it"
+    yield f"  {source}; audits and an early stop are not in it"
+    for name, judge in prediction.get("judges", {}).items():
+        time = judge["seconds"]
+        took = "whose time is not known and not in it" if time is None else f"{seconds_words(time)} of it"
+        yield f"  judge {one_line(name)}: at most {judge['questions']:,} questions, {took}"
     if prediction["rest_seconds"] is None:
         yield "  nor is scoring and deciding, which was not measured"
     if prediction["unknown"]:

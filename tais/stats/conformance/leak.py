@@ -19,7 +19,7 @@ from tais.stats.conformance.laws import IntArray
 from tais.stats.conformance.score_tests import CLIP, cell_ratios
 from tais.stats.proportions import FloatArray, Interval, normal_quantile
 
-__all__ = ["Leak", "LeakEstimate", "Moments", "minimum_detectable_leak"]
+__all__ = ["Leak", "LeakEstimate", "Moments", "clustered_upper", "minimum_detectable_leak"]
 
 _ALMOST_ONE = 1 - 1e-12
 
@@ -147,7 +147,7 @@ class Leak:
         e = _maximum(step)
         two_sided = normal_quantile(confidence) ** 2
         one_sided = normal_quantile(2 * confidence - 1) ** 2 if confidence > 0.5 else 0.0
-        inflation = self._inflation(step, e)
+        inflation = _inflation(step, np.concatenate(self._prompts), e)
         m = self.moments
         z = float(self._sums[0].sum()) / math.sqrt(m.target_variance) if m.target_variance > 0 else 0.0
         signed, se, clustered = self._moment_estimate()
@@ -185,18 +185,40 @@ class Leak:
             clustered = math.sqrt(float((sums**2).sum()) * len(sums) / (len(sums) - 1)) / m.gain
         return signed, math.sqrt(max(variance, 0.0)) / m.gain, clustered
 
-    def _inflation(self, step: FloatArray, e: float) -> float | None:
-        """Variance of the likelihood's score over prompts, as a multiple of that over tokens."""
-        if e >= 1:
-            return None
-        slope = step / (1 + e * step)
-        slope = slope - slope.mean()
-        sums = np.bincount(np.concatenate(self._prompts), slope)
-        inside = float((slope**2).sum())
-        if len(sums) < 2:
-            return None
-        between = float((sums**2).sum()) * len(sums) / (len(sums) - 1)
-        return between / inside if inside > 0 else 1.0
+
+def clustered_upper(ratios: FloatArray, prompts: NDArray[np.integer], confidence: float = 0.95) -> float:
+    """One-sided upper bound on e from ratios alone, as :attr:`LeakEstimate.upper_clustered`.
+
+    Parameters
+    ----------
+    ratios
+        q/p of the sampled cells, finite, shape (n,).
+    prompts
+        Prompt of each, non-negative, shape (n,). With fewer than two the bound is 1.
+    confidence
+        In (0.5, 1).
+    """
+    step = np.asarray(ratios, np.float64) - 1
+    e = _maximum(step)
+    inflation = _inflation(step, prompts, e)
+    if inflation is None:
+        return 1.0
+    return _profile(step, e, normal_quantile(2 * confidence - 1) ** 2 * max(1.0, inflation))[1]
+
+
+def _inflation(step: FloatArray, prompts: NDArray[np.integer], e: float) -> float | None:
+    """Variance of the likelihood's score over prompts, as a multiple of that over tokens."""
+    if e >= 1:
+        return None
+    slope = step / (1 + e * step)
+    slope = slope - slope.mean()
+    _, codes = np.unique(prompts, return_inverse=True)
+    sums = np.bincount(codes, slope)
+    inside = float((slope**2).sum())
+    if len(sums) < 2:
+        return None
+    between = float((sums**2).sum()) * len(sums) / (len(sums) - 1)
+    return between / inside if inside > 0 else 1.0
 
 
 def minimum_detectable_leak(moments: Moments, alpha: float = 0.05, power: float = 0.9) -> float | None:

@@ -22,9 +22,11 @@ from tais.stats.tarone import tarone_holm
 __all__ = [
     "Battery",
     "Failures",
+    "StrataVerdicts",
     "equal_tables",
     "joint_pass",
     "one_bad_endpoint",
+    "opposite_strata",
     "screens_of_equal_stacks",
 ]
 
@@ -193,12 +195,7 @@ def one_bad_endpoint(
         Where the discordance is smaller than the difference.
     """
     random = np.random.default_rng(seed)
-    flips = (bad.discordance - difference) / 2, (bad.discordance + difference) / 2
-    # Flips down come out of the reference's right answers, flips up out of its wrong ones.
-    cells = np.array([bad.rate - flips[0], *flips, 1 - bad.rate - flips[1]])
-    if cells.min() < -1e-12:
-        raise TaisError(f"no items differ by {difference} with a discordance of {bad.discordance}")
-    worse = random.multinomial(bad.n, np.maximum(cells, 0), screens)[:, None, :]
+    worse = _changed(random, bad, difference, screens)[:, None, :]
     equal = equal_tables(random, others, (screens, endpoints - 1), 1)[:, :, 0]
     found = _joined([_judged(worse, setting), _judged(equal, setting)])
     return Failures(screens, *(float(x[:, 0].mean()) for x in found.failures(setting.alpha)))
@@ -233,6 +230,65 @@ def joint_pass(
         both, down, up, neither = np.moveaxis(tables, -1, 0).astype(np.float64)
         passed &= regions(PairedTable(both, down, up, neither), setting)[0].all(axis=1)
     return float(passed.mean())
+
+
+@dataclass(frozen=True, slots=True)
+class StrataVerdicts:
+    """Shares of simulated screens of one battery with two strata."""
+
+    passed_pooled: float
+    failed_pooled: float
+    """Where the strata are one endpoint."""
+    passed_split: float
+    failed_split: float
+    """Where each is an endpoint of its own, fails adjusted among both."""
+
+
+def opposite_strata(
+    stratum: Battery, difference: float, setting: Setting, screens: int = 20_000, seed: int = 0
+) -> StrataVerdicts:
+    """Simulate a candidate that is worse on one stratum and better by as much on the other.
+
+    Parameters
+    ----------
+    stratum
+        Each of the two; its discordance includes the difference.
+    difference
+        Size of the change, at most the discordance.
+    setting, screens, seed
+        As for :func:`screens_of_equal_stacks`.
+
+    Raises
+    ------
+    TaisError
+        Where no items differ so.
+    """
+    random = np.random.default_rng(seed)
+    worse, better = (_changed(random, stratum, d, screens) for d in (-difference, difference))
+    both, down, up, neither = np.moveaxis(worse + better, -1, 0).astype(np.float64)
+    passed, failed = regions(PairedTable(both, down, up, neither), setting)
+    apart = [_passed(x, setting) for x in (worse, better)]
+    rules = _joined([_judged(x[:, None, :], setting) for x in (worse, better)]).failures(setting.alpha)
+    return StrataVerdicts(
+        float(passed.mean()),
+        float(failed.mean()),
+        float((apart[0] & apart[1]).mean()),
+        float(rules[1].any(axis=1).mean()),
+    )
+
+
+def _passed(tables: Counts, setting: Setting) -> NDArray[np.bool_]:
+    return regions(PairedTable(*np.moveaxis(tables, -1, 0).astype(np.float64)), setting)[0]
+
+
+def _changed(random: np.random.Generator, battery: Battery, difference: float, screens: int) -> Counts:
+    """Draw tables of a candidate with a true difference, shape (screens, 4)."""
+    flips = (battery.discordance - difference) / 2, (battery.discordance + difference) / 2
+    # Flips down come out of the reference's right answers, flips up out of its wrong ones.
+    cells = np.array([battery.rate - flips[0], *flips, 1 - battery.rate - flips[1]])
+    if cells.min() < -1e-12:
+        raise TaisError(f"no items differ by {difference} with a discordance of {battery.discordance}")
+    return random.multinomial(battery.n, np.maximum(cells, 0), screens)
 
 
 def _judged(tables: Counts, setting: Setting) -> _Endpoints:

@@ -76,7 +76,6 @@ _AUDIT: Mapping[str, Code] = {
     "structural_divergence": _Fails(
         "A token that the target would not have chosen, or another length.", _TOKENS
     ),
-    "law_drift": _Fails("Misses add up beyond every honest control.", _TOKENS),
     "law_excludes_tokens": _Fails("Sampled tokens are impossible under the target's law.", _TOKENS),
     "law_excludes_some": _Blocks(
         "Tokens are impossible under the target's law, and no control says how many rounding makes.",
@@ -95,9 +94,6 @@ _AUDIT: Mapping[str, Code] = {
     "tokens_left_out": _Note("Tokens whose law is not known were left out.", ""),
     "text_divergence": _Blocks(
         "Equal tokens gave another text.", "Compare tokenizers and detokenisation of both stacks"
-    ),
-    "length_divergence": _Blocks(
-        "One answer ends where the other goes on, and nothing explains it.", _TOKENS
     ),
     "divergences_explained": _Note("Divergences are ties, or within the numerical band.", ""),
     "divergences_unconfirmed": _Note(

@@ -61,6 +61,10 @@ ENDPOINT_CODES: Mapping[str, Code] = {
         "Rows that only one arm has were not compared, and they could hide a failure.",
         "Resume the run, or import what is missing",
     ),
+    "judge_error_crosses_margin": _Blocks(
+        "Corrected for the judge's stated errors, the interval of the difference crosses the margin.",
+        "Take a better judge, label more answers, or ask more items",
+    ),
     "invalid_could_hide": _Blocks(
         "Answers that are empty, cut off or unread in one arm alone could hide a failure.",
         "Raise max_tokens, mend the scorer or the server; then run again",

@@ -50,7 +50,7 @@ SCREEN_CODES: Mapping[str, Code] = {
     "no_positive_control": _Note("No contrast is a positive control.", _CONTROL),
     "endpoint_control_not_caught": _Note("No positive control is caught on this endpoint.", _CONTROL),
     "battery_at_limit": _Note(
-        "Every arm has 0 % or 100 % on a battery, the controls too: no leak could show there.",
+        "Every arm has 0 % or 100 % on a battery, the controls too: no arm shows how a leak would move it.",
         "Take a harder battery, or another scorer",
     ),
     "under_equivalence": _Note("What equivalence would have come to, beside non-inferiority.", ""),

@@ -17,6 +17,7 @@ __all__ = [
     "EValue",
     "LawTest",
     "Planted",
+    "PlantedShare",
     "SampledTokens",
     "ScoredTokens",
     "TokenLaw",
@@ -85,6 +86,16 @@ class Planted(Lenient):
     """Control answers with a planted token, and how many of those were flagged."""
 
     answers: int | None = None
+    flagged: int | None = None
+    choice: str | None = None
+    """Whose: ``runner_up`` of the stack, or ``draft``."""
+
+
+class PlantedShare(Lenient):
+    """A share of sampled tokens drawn from the draft anew: trials, and those that would not have passed."""
+
+    share: Number | None = None
+    trials: int | None = None
     flagged: int | None = None
 
 
@@ -178,3 +189,4 @@ class TokenLaw(Lenient):
     candidate: SampledTokens = SampledTokens()
     control: SampledTokens | None = None
     against_control: AgainstControl | None = None
+    planted: PlantedShare | None = None
