@@ -27,6 +27,7 @@ from tais.records import Message
 from tais.report.headline import headline
 from tais.report.tables.sweep import sweep_view
 from tais.report.wording import endpoint_name
+from tais.rundir.asked import asked_otherwise
 from tais.rundir.items import StoredItem, prompt_text
 from tais.rundir.layout import RunDir, check_finished
 from tais.rundir.lock import read_lock
@@ -293,7 +294,8 @@ class RunResult:
 
     def _flips(self, reference: str, candidate: str) -> pa.Table:
         with _readable(self._run.scores):
-            both = paired_scores(self._run.scores, reference, candidate)
+            left_out = asked_otherwise(self._run, self.lock, (reference, candidate))
+            both = paired_scores(self._run.scores, reference, candidate, left_out)
         flipped = flipped_scores(both).sort_by([(name, "ascending") for name in KEY])
         keys = sample_keys(flipped)
         left, right = (answer_texts(self._run.arm(arm), keys) for arm in (reference, candidate))

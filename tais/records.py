@@ -105,6 +105,9 @@ class Sample:
     """Wall time from the request's admission to its last token."""
     parts: str | None = None
     """What was said outside the content, as :func:`tais.common.parts.render_parts` writes it."""
+    asked: str | None = None
+    """Of an imported answer: how what was asked fits the item (`fit`, see
+    :data:`tais.engines.imported_matching.Fit`), and digests of its prompt, options and target; as JSON."""
 
 
 @dataclass(frozen=True, slots=True)

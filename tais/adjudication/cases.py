@@ -16,6 +16,7 @@ from tais.common.files import canonical_json
 from tais.errors import UsageError
 from tais.manifest.model import Role
 from tais.records import SampleKey
+from tais.rundir.asked import asked_otherwise
 from tais.rundir.items import StoredItem, prompt_text
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import Lock
@@ -121,7 +122,7 @@ def collect(
         if contrast.role is not Role.screen:
             continue
         sides = contrast.sides
-        scored = _scored(paired_scores(scores, *sides), selection)
+        scored = _scored(paired_scores(scores, *sides, asked_otherwise(run, lock, sides)), selection)
         picked = dict(_picked(scored, selection.also, secret, sides))
         texts = [answer_texts(run.arm(arm), picked) for arm in sides]
         for key, row in picked.items():

@@ -15,6 +15,7 @@ from tais.analysis.gather import fold_run
 from tais.analysis.scorer_agreement import with_scorer_agreement
 from tais.common.version import __version__
 from tais.manifest.model import Hypothesis
+from tais.rundir.asked import asked_otherwise
 from tais.rundir.engine_record import read_engine
 from tais.rundir.items import Items
 from tais.rundir.layout import SCORES, SECOND_SCORES, RunDir
@@ -124,7 +125,8 @@ class _Analysing:
         report = decide(evidence)
         known = self.scores, self.replies, self.items
         report = with_scorer_agreement(report, self.lock, self.arm_dirs, *known)
-        report = with_items(report, self.arm_dirs, self.scores, self.items)
+        left_out = {c.sides: asked_otherwise(self.run, self.lock, c.sides) for c in self.lock.contrasts}
+        report = with_items(report, self.arm_dirs, self.scores, self.items, left_out=left_out)
         if self.run.adjudication.exists():
             report = with_adjudication(report, self.run, self.lock, self.scores, self.items)
         return Analysis(report, evidence)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -68,6 +69,7 @@ def with_items(
     scores: Path,
     items: Mapping[tuple[str, str], StoredItem],
     limits: Limits | None = None,
+    left_out: Mapping[tuple[str, str], Collection[SampleKey]] = MappingProxyType({}),
 ) -> Report:
     """Return the report with the flipped and diverging items of every contrast.
 
@@ -83,6 +85,8 @@ def with_items(
         Items by (battery, item id), in the order asked.
     limits
         How much to keep.
+    left_out
+        Answers that are no pair, by reference and candidate.
 
     Returns
     -------
@@ -95,7 +99,8 @@ def with_items(
     room = limits.items
     split = {e.battery for c in report.contrasts for e in c.endpoints if e.stratum is not None}
     for index, contrast in sorted(enumerate(report.contrasts), key=lambda x: x[1].role is not Role.screen):
-        picked = _pick(contrast, scores, order, limits, room)
+        unpaired = left_out.get((contrast.reference, contrast.candidate), ())
+        picked = _pick(contrast, scores, order, limits, room, unpaired)
         kept = tuple(_items(contrast, picked, arm_dirs, items, limits, split))
         room -= len(kept)
         found[index] = contrast.model_copy(update={"items": _counted(picked, kept)})
@@ -112,9 +117,14 @@ class _Picked(NamedTuple):
 
 
 def _pick(
-    contrast: ContrastReport, scores: Path, order: Mapping[tuple[str, str], int], limits: Limits, room: int
+    contrast: ContrastReport,
+    scores: Path,
+    order: Mapping[tuple[str, str], int],
+    limits: Limits,
+    room: int,
+    unpaired: Collection[SampleKey],
 ) -> _Picked:
-    both = paired_scores(scores, contrast.reference, contrast.candidate)
+    both = paired_scores(scores, contrast.reference, contrast.candidate, unpaired)
     flipped = _sorted(sample_keys(flipped_scores(both)), order)
     known = set(flipped)
     first = (SampleKey(d.battery, d.item_id, d.repeat) for d in contrast.identity.first_divergences)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tais.analysis.arm_table import ArmTable, load_arm
+from tais.analysis.asked import asked_findings, imported_findings, without
 from tais.analysis.attribution import fold_audit
 from tais.analysis.comparison import comparison_findings
 from tais.analysis.exchange import exchange_evidence
@@ -23,6 +24,7 @@ from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.telemetry import Telemetry
 from tais.analysis.token_law import fold_conformance
 from tais.manifest.lossless import known_lossy, same_weights, why_not_lossless
+from tais.rundir.asked import asked_otherwise
 from tais.rundir.compared import compared_runs
 from tais.rundir.engine_record import EngineRecord, compare_resolved, read_engine
 from tais.rundir.items import Items
@@ -62,6 +64,7 @@ class _Contrast:
     endpoints: list[EndpointEvidence] = field(default_factory=list)
     drifted: Counter[str] = field(default_factory=Counter)
     drifted_items: list[str] = field(default_factory=list)
+    findings: tuple[Finding, ...] = ()
 
     def add(
         self,
@@ -128,6 +131,9 @@ def fold_run(
     for contrast in lock.contrasts:
         found = _Contrast()
         reference, candidate = (tables.of(arm) for arm in contrast.sides)
+        otherwise = asked_otherwise(run, lock, contrast.sides)
+        reference, candidate = (without(table, otherwise, items, repeats) for table in (reference, candidate))
+        found.findings = (*asked_findings(otherwise), *imported_findings(run, lock, contrast))
         looked_at = looks if plan is not None and plan.covers(contrast) else None
         for battery in lock.batteries:
             name = battery.name
@@ -216,9 +222,11 @@ def _evidence(
         treatment=telemetry.evidence(*modes, run.arm(candidate)),
         endpoints=() if only else tuple(found.endpoints),
         findings=(
-            *_prompt_findings(found, contrast),
+            *_prompt_findings(found, contrast, lock),
+            *found.findings,
+            *_template_findings(engines, contrast),
             *speculation_findings(arm.speculative_config, engines[1]),
-            *_configuration_findings(engines, contrast),
+            *_configuration_findings(engines, lock, contrast),
             *_origin_findings(run, contrast),
             *_fault_findings(arm),
             *comparison_findings(lock, contrast),
@@ -260,19 +268,43 @@ def _properties(arm: LockedArm) -> dict[str, float]:
     }
 
 
-def _prompt_findings(found: _Contrast, contrast: LockedContrast) -> Iterator[Finding]:
+def _prompt_findings(found: _Contrast, contrast: LockedContrast, lock: Lock) -> Iterator[Finding]:
     if not found.drifted:
         return
     total = sum(found.drifted.values())
     named = ", ".join(found.drifted_items)
+    said = f"{total} prompts differ in their tokens between the arms (first: {named})"
     # Where the arms are meant to have another model or template, their prompts may differ.
     keys = [key.split(".")[0] for key in contrast.differences]
-    meant = any(key in ("model", "tokenizer", "chat_template", "system_prompt") for key in keys)
+    own = ("model", "tokenizer", "chat_template", "chat_template_kwargs", "system_prompt")
+    meant = any(key in own for key in keys)
     yield Finding(
         code="prompt_drift",
-        message=f"{total} prompts differ in their tokens between the arms (first: {named})",
+        message=said + _by_date(contrast, lock),
         values={"items": total, "batteries": dict(found.drifted), "first": found.drifted_items},
         blocks_pass=not meant,
+    )
+
+
+def _template_findings(
+    engines: tuple[EngineRecord, EngineRecord], contrast: LockedContrast
+) -> Iterator[Finding]:
+    bare = [name for name, engine in zip(contrast.sides, engines, strict=True) if engine.has_no_template]
+    if bare:
+        message = f"no chat template ({', '.join(bare)}): prompts went to the model as bare text"
+        yield Finding("no_chat_template", message, {"arms": bare})
+
+
+def _by_date(contrast: LockedContrast, lock: Lock) -> str:
+    """Return the cause where templates wrote two dates, and how to avoid it; "" where they did not."""
+    there, here = (lock.arms[name].chat_template_date for name in contrast.sides)
+    if there == here:
+        return ""
+    if there is None:
+        return ": the chat template reads the clock, and the reference was run without a chat_template_date"
+    return (
+        f": the chat template reads the clock, and chat_template_date is {there} there and "
+        f"{here or 'not said'} here. Run the candidate with chat_template_date: {there}"
     )
 
 
@@ -297,9 +329,10 @@ def _fault_findings(arm: LockedArm) -> Iterator[Finding]:
 
 
 def _configuration_findings(
-    engines: tuple[EngineRecord, EngineRecord], contrast: LockedContrast
+    engines: tuple[EngineRecord, EngineRecord], lock: Lock, contrast: LockedContrast
 ) -> Iterator[Finding]:
-    if not all(engine.started for engine in engines):
+    # Of answers that exist already, this machine only read the files.
+    if not all(engine.started for engine in engines) or _all_imported(lock, contrast):
         return
     for part, what in (("resolved", "engine configuration"), ("environment", "environment")):
         sides = (engine.resolved if part == "resolved" else engine.environment for engine in engines)
@@ -314,6 +347,10 @@ def _configuration_findings(
                 values={"fields": [difference._asdict() for difference in differing[:50]]},
             )
     yield from _hardware_findings(engines, contrast)
+
+
+def _all_imported(lock: Lock, contrast: LockedContrast) -> bool:
+    return all(lock.arms[arm].engine == "import" for arm in contrast.sides)
 
 
 def _hardware_findings(

@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.analysis.arm_table import load_arm
+from tais.analysis.asked import without
 from tais.analysis.paired_arms import Pair
 from tais.manifest.model import Role
+from tais.rundir.asked import asked_otherwise
 from tais.rundir.items import Items
 from tais.rundir.layout import SCORES, RunDir
 from tais.rundir.lock import read_lock
@@ -141,13 +143,14 @@ class _Looking:
         found = []
         for contrast in wanted:
             endpoints = []
+            otherwise = asked_otherwise(self.run, self.lock, contrast.sides)
+            sides = [without(tables[arm], otherwise, self.items, self.repeats) for arm in contrast.sides]
             for battery in self.lock.batteries:
                 if battery.name not in scorers:
                     continue
                 scorer = self.scorers[battery.name]
                 items = self.items.of(battery.name, split=scorer.exchange == "polarity")
-                left, right = (tables[arm] for arm in contrast.sides)
-                pair = Pair.of_battery(left, right, items, self.repeats)
+                pair = Pair.of_battery(sides[0], sides[1], items, self.repeats)
                 for stratum, part in pair.strata():
                     endpoint = part.endpoint(battery, scorer, stratum)
                     if self.plan.covers(contrast):

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tais.battery.cells import parsed_cell
 from tais.battery.definition import Choices
 from tais.common.template import as_text, lookup, render
 
 __all__ = ["Options", "lettered"]
 
 _LETTERS = "ABCDEFGHIJ"
+# A letter that the source wrote before its option.
+_MARK = re.compile(r"\(?([A-J])[.):]\s+")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options in the order shown, and the letter of the right one."""
+    """Options in the order shown, and the letters of the right ones."""
 
-    letter: str
+    letters: tuple[str, ...]
     options: tuple[tuple[str, str], ...]
     text: str
 
@@ -39,7 +43,7 @@ def lettered(choices: Choices, row: Mapping[str, Any], item_id: str | None) -> O
     Raises
     ------
     ValueError
-        Fewer than two options, more than ten, or an answer that is none of them.
+        Fewer than two options, more than ten, no right one, or an answer that is none of them.
     """
     texts, right = _texts(choices, row)
     if choices.limit is not None and len(texts) > choices.limit:
@@ -51,43 +55,87 @@ def lettered(choices: Choices, row: Mapping[str, Any], item_id: str | None) -> O
         order.sort(key=lambda i: hashlib.sha256(f"{choices.seed}\0{item_id}\0{i}".encode()).digest())
     options = tuple((_LETTERS[place], texts[i]) for place, i in enumerate(order))
     lines = (render(choices.line, {"letter": letter, "option": option}) for letter, option in options)
-    return Options(_LETTERS[order.index(right)], options, "\n".join(lines))
+    letters = tuple(sorted(_LETTERS[order.index(index)] for index in right))
+    return Options(letters, options, "\n".join(lines))
 
 
-def _texts(choices: Choices, row: Mapping[str, Any]) -> tuple[list[str], int]:
+def _texts(choices: Choices, row: Mapping[str, Any]) -> tuple[list[str], tuple[int, ...]]:
     if choices.correct is not None and choices.incorrect is not None:
         wrong = lookup(row, choices.incorrect)
         if isinstance(wrong, str):
             wrong = [part.strip() for part in wrong.split(choices.separator) if part.strip()]
-        return [as_text(lookup(row, choices.correct)), *dict.fromkeys(as_text(w) for w in wrong)], 0
+        return [as_text(lookup(row, choices.correct)), *dict.fromkeys(as_text(w) for w in wrong)], (0,)
     if choices.column is not None:
-        listed = lookup(row, choices.column)
-        if not isinstance(listed, (list, tuple)):
-            raise ValueError(f"column {choices.column!r} holds no list of options")
-        texts = [as_text(option) for option in listed]
+        texts = _listed(choices.column, lookup(row, choices.column))
     else:
         texts = [as_text(lookup(row, name)) for name in choices.columns]
     return texts, _right(choices, row, texts)
 
 
-def _right(choices: Choices, row: Mapping[str, Any], texts: list[str]) -> int:
+def _listed(column: str, cell: Any) -> list[str]:
+    """Return the options of a cell, without letters of their own: of a list, or of a mapping by letter."""
+    found = parsed_cell(cell) if isinstance(cell, str) else cell
+    if isinstance(found, Mapping):
+        found = [found[letter] for letter in sorted(found)] if set(found) <= set(_LETTERS) else None
+    if not isinstance(found, list | tuple):
+        raise ValueError(f"column {column!r} holds no list of options")
+    texts = [as_text(option) for option in found]
+    marked = [_MARK.match(text) for text in texts]
+    letters = [match[1] for match in marked if match is not None]
+    if letters != list(_LETTERS[: len(texts)]):
+        return texts
+    return [text[match.end() :] for text, match in zip(texts, marked, strict=True) if match is not None]
+
+
+def _right(choices: Choices, row: Mapping[str, Any], texts: list[str]) -> tuple[int, ...]:
     assert choices.answer is not None, "the definition asks for an answer column"
     answer = lookup(row, choices.answer)
+    several = _several(answer, _known(choices, row, texts))
+    if several is None:
+        return (_index(choices, row, texts, answer),)
+    if not several:
+        raise ValueError(f"column {choices.answer!r} names no right option")
+    return tuple(dict.fromkeys(_index(choices, row, texts, one) for one in several))
+
+
+def _several(answer: Any, known: list[str]) -> list[Any] | None:
+    """Return the answers of a list, or of its text: JSON, ``A, C`` or ``AC``; None of one answer."""
+    if isinstance(answer, list):
+        return answer
     text = as_text(answer).strip()
+    if text in known:
+        return None
+    found = parsed_cell(text)
+    if isinstance(found, list):
+        return found
+    for parts in ([part.strip() for part in re.split("[,;|]", text)], list(text)):
+        if len(parts) > 1 and set(parts) <= set(known):
+            return parts
+    return None
+
+
+def _known(choices: Choices, row: Mapping[str, Any], texts: Sequence[str]) -> list[str]:
+    """Return how an answer may name each option."""
     if choices.answer_is == "index":
-        known = [str(i) for i in range(len(texts))]
-    elif choices.answer_is == "letter":
-        known = list(_LETTERS[: len(texts)])
-    elif choices.answer_is == "label":
-        known = [as_text(label) for label in lookup(row, choices.labels or "")]
-    else:
-        known = texts
+        return [str(i) for i in range(len(texts))]
+    if choices.answer_is == "letter":
+        return list(_LETTERS[: len(texts)])
+    if choices.answer_is == "label":
+        return [as_text(label) for label in lookup(row, choices.labels or "")]
+    return list(texts)
+
+
+def _index(choices: Choices, row: Mapping[str, Any], texts: Sequence[str], answer: Any) -> int:
+    text, known = as_text(answer).strip(), _known(choices, row, texts)
+    if text not in known and choices.answer_is == "text":
+        text = _MARK.sub("", text, count=1)
     if text not in known:
         raise ValueError(f"the answer {answer!r} is none of {', '.join(known)}")
     return known.index(text)
 
 
-def _limited(texts: list[str], right: int, limit: int) -> tuple[list[str], int]:
-    kept = [right, *(i for i in range(len(texts)) if i != right)][:limit]
-    kept.sort()
-    return [texts[i] for i in kept], kept.index(right)
+def _limited(texts: list[str], right: tuple[int, ...], limit: int) -> tuple[list[str], tuple[int, ...]]:
+    if len(right) >= limit:
+        raise ValueError(f"{len(right)} right options leave no wrong one among {limit}")
+    kept = sorted([*right, *(i for i in range(len(texts)) if i not in right)][:limit])
+    return [texts[i] for i in kept], tuple(kept.index(i) for i in right)

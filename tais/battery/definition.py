@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tais.common.models import Strict
+from tais.common.template import template_names
 
 __all__ = [
     "Assertion",
@@ -17,6 +18,7 @@ __all__ = [
     "Draw",
     "Expected",
     "Filter",
+    "Melt",
     "Shot",
     "Source",
     "battery_schema",
@@ -41,11 +43,36 @@ Literal_ = str | int | float | bool | None
 class Source(Strict):
     """Where the rows are: a file, or a data set on the Hugging Face hub."""
 
-    path: str | None = Field(None, description="File, relative to this battery file or to TAIS_DATA.")
-    format: Literal["csv", "inspect", "json", "jsonl", "lm_eval", "parquet", "yaml"] | None = Field(
-        None, description="Taken from the file's ending when left out."
+    path: str | None = Field(
+        None, description="File, or several by *, relative to this battery file or to TAIS_DATA."
     )
-    records: str | None = Field(None, description="Key that holds the list of rows in a JSON or YAML file.")
+    format: (
+        Literal[
+            "csv",
+            "harmbench",
+            "helm",
+            "inspect",
+            "jailbreakbench",
+            "json",
+            "jsonl",
+            "lm_eval",
+            "parquet",
+            "promptfoo",
+            "tsv",
+            "txt",
+            "xlsx",
+            "yaml",
+        ]
+        | None
+    ) = Field(None, description="Taken from the file's ending when left out.")
+    records: str | None = Field(
+        None, description="Key that holds the rows in a JSON or YAML file; sheet of an xlsx file."
+    )
+    header: bool | tuple[str, ...] | None = Field(
+        None,
+        description="Of a table: whether its first line names the columns, or the names where none does.",
+    )
+    delimiter: str | None = Field(None, description="Of a csv file, where it is not told by the header.")
     hub: str | None = Field(None, description="Data set on the hub: org/name.")
     revision: str | None = Field(None, description="Commit of the hub data set; empty means not pinned.")
     config: Names | None = Field(None, description="Configuration of the hub data set, or several to join.")
@@ -58,6 +85,13 @@ class Source(Strict):
     def configs(self) -> tuple[str | None, ...]:
         """The configurations to read; a single None where the data set has no such thing."""
         return self.config if isinstance(self.config, tuple) else (self.config,)
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or value in '\r\n"'):
+            raise ValueError(f"a delimiter is one character, not {value!r}")
+        return value
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
@@ -83,6 +117,14 @@ class Columns(Strict):
     expect: Names | None = None
     cluster: Names | None = Field(None, description="Items that share a label are not independent.")
     group: Names | None = Field(None, description="Label for a breakdown; decides nothing.")
+
+
+class Melt(Strict):
+    """Columns that stand side by side, one prompt each: every one gives a row of its own."""
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    name: str = Field("variable", description="New column with the name of the one that was taken.")
+    value: str = Field("prompt", description="New column with what stood in it.")
 
 
 class Filter(Strict):
@@ -129,7 +171,9 @@ class Choices(Strict):
     incorrect: str | None = Field(None, description="Column with the wrong answers.")
     separator: str = Field("; ", description="Splits a text of wrong answers.")
     limit: int | None = Field(None, gt=1, le=10, description="At most so many options.")
-    answer: str | None = Field(None, description="Column with the right option: see `answer_is`.")
+    answer: str | None = Field(
+        None, description="Column with the right option, or a list of them: see `answer_is`."
+    )
     answer_is: Literal["index", "letter", "label", "text"] = "index"
     labels: str | None = Field(None, description="Column with the source's own labels of the options.")
     shuffle: bool = Field(False, description="Order the options by item id instead of by source.")
@@ -164,12 +208,15 @@ class Battery(Strict):
     rename: dict[str, str] = Field(
         {}, description="Columns of one edition of the source to the names used here, where they occur."
     )
+    melt: Melt | None = None
     columns: Columns = Columns()
     template: str | None = Field(
         None, description="Prompt from columns: {{ name }}, {{# name }}..{{/ name }}."
     )
     expect: Any = Field(None, description="One expectation for all items.")
-    expect_map: dict[str, Any] | None = Field(None, description="From the expect column to an expectation.")
+    expect_map: dict[str, Any] | None = Field(
+        None, description="From the expect column to an expectation; truth values and numbers as in JSON."
+    )
     expect_fields: dict[str, str] | None = Field(
         None, description="Expectation as a mapping; each value is a column, perhaps dotted."
     )
@@ -178,7 +225,13 @@ class Battery(Strict):
     asserts: tuple[Assertion, ...] = ()
     duplicates: Literal["refuse", "drop"] = Field("refuse", description="Items with equal ids.")
     draw: Draw | None = None
-    system: str | None = Field(None, description="System prompt.")
+    system: str | None = Field(
+        None, description="System prompt; with {{ }} a template over the columns, empty where that is."
+    )
+    last_assistant_turn: Literal["continue", "drop"] = Field(
+        "continue",
+        description="Of a chat that ends so: the model continues the turn, or it is left out.",
+    )
     few_shot: tuple[Shot, ...] = ()
     chat: bool | None = Field(None, description="False: never through a chat template.")
     scorer: str | dict[str, Any]
@@ -190,6 +243,27 @@ class Battery(Strict):
         "open", description="gated: the source asks for a token; restricted: no commercial use."
     )
     expected: Expected = Expected()
+
+    @property
+    def column_names(self) -> frozenset[str]:
+        """Columns of the source that the battery names; of a dotted name, its first part, too."""
+        own = self.columns
+        parts = (own.id, own.prompt, own.expect, own.cluster, own.group)
+        names = [name for part in parts for name in ((part,) if isinstance(part, str) else part or ())]
+        names += [
+            *self.rename,
+            *(self.melt.columns if self.melt is not None else ()),
+            *(self.expect_fields or {}).values(),
+        ]
+        names += [*(rule.column for rule in self.filters), *(rule.column for rule in self.asserts)]
+        names += [name for text in (self.template, self.system) for name in template_names(text or "")]
+        names += [self.draw.per] if self.draw is not None and self.draw.per else []
+        if self.choices is not None:
+            made = self.choices
+            single = (made.column, made.correct, made.incorrect, made.answer, made.labels)
+            names += [*made.columns, *filter(None, single)]
+        plain = {found for name in names for found in (template_names(name) if "{{" in name else (name,))}
+        return frozenset({*plain, *(name.partition(".")[0] for name in plain)})
 
     @property
     def pinned(self) -> bool:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tais.battery.definition import Source
-from tais.battery.rows import FORMATS, Rows, read_rows
+from tais.battery.rows import ENDINGS, Reading, Rows, read_rows
 from tais.common.text import first_line
 from tais.errors import ManifestError, MissingData, Place
 
-__all__ = ["data_roots", "find_local", "read_hub"]
+__all__ = ["data_roots", "find_local", "joined", "read_hub"]
 
 DATA_VARIABLE = "TAIS_DATA"
 
@@ -23,7 +23,9 @@ def data_roots(data_dir: Path | None = None) -> tuple[Path, ...]:
     return tuple([data_dir] if data_dir else []) + tuple(Path(entry) for entry in listed if entry)
 
 
-def read_hub(source: Source, roots: Sequence[Path], place: Place) -> tuple[Rows, str]:
+def read_hub(
+    source: Source, roots: Sequence[Path], place: Place, how: Reading | None = None
+) -> tuple[Rows, str]:
     """Read a hub data set.
 
     Parameters
@@ -34,6 +36,8 @@ def read_hub(source: Source, roots: Sequence[Path], place: Place) -> tuple[Rows,
         Folders to look for local copies in, before the network.
     place
         Where the source is named, for errors.
+    how
+        How a local copy is read.
 
     Returns
     -------
@@ -42,7 +46,7 @@ def read_hub(source: Source, roots: Sequence[Path], place: Place) -> tuple[Rows,
     """
     files = find_local(source, roots)
     if files:
-        return _joined(files, source), f"{source.hub} from {', '.join(str(f) for f in files)}"
+        return joined(files, source, how), f"{source.hub} from {', '.join(str(f) for f in files)}"
     parts = [_through_datasets(source, config, roots, place) for config in source.configs]
     values = tuple(row for part in parts for row in part)
     if not values:
@@ -87,7 +91,7 @@ def _first_split(root: Path, source: Source, config: str | None) -> tuple[Path, 
 
 
 def _stem_files(folder: Path, stem: str) -> tuple[Path, ...]:
-    for ending in FORMATS:
+    for ending in ENDINGS:
         if (folder / f"{stem}{ending}").is_file():
             return (folder / f"{stem}{ending}",)
         if shards := sorted(folder.glob(f"{stem}-*-of-*{ending}")):
@@ -95,12 +99,19 @@ def _stem_files(folder: Path, stem: str) -> tuple[Path, ...]:
     return ()
 
 
-def _joined(files: tuple[Path, ...], source: Source) -> Rows:
-    parts = [read_rows(file, records=source.records) for file in files]
+def joined(files: Sequence[Path], source: Source, how: Reading | None) -> Rows:
+    """Return the rows of several files of one source; of a path with ``*``, each with its ``file``."""
+    parts = [read_rows(file, source.format, how) for file in files]
     if len(parts) == 1:
         return parts[0]
-    values = tuple(row for part in parts for row in part.values)
-    return Rows(f"{source.hub}", "row", tuple(range(1, len(values) + 1)), values)
+    if source.path is not None:
+        named = zip(files, parts, strict=True)
+        values = tuple({"file": file.stem, **row} for file, part in named for row in part.values)
+    else:
+        values = tuple(row for part in parts for row in part.values)
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    where = source.hub or source.path or ""
+    return Rows(where, "row", tuple(range(1, len(values) + 1)), values, notes)
 
 
 def _through_datasets(

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tais.battery.chats import as_chat, to_message
 from tais.battery.choices import Options, lettered
 from tais.battery.definition import Battery, Names
+from tais.battery.rows import RENDERED
 from tais.common.template import MissingColumn, as_text, is_template, lookup, render
 from tais.records import Message
 
 __all__ = ["BadRow", "Item", "ItemMaker", "canonical_item", "item_values"]
-
-_ROLES = ("system", "user", "assistant", "tool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Item:
     """Label for a breakdown; decides nothing."""
     clustered: bool = False
     """Whether the battery named the cluster."""
+    rendered: bool = False
+    """Whether the prompt went through a chat template already: it is asked as it stands."""
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -98,7 +100,7 @@ class ItemMaker:
         if self._battery.choices:
             options = lettered(self._battery.choices, row, item_id)
             row = dict(row) | {"choices": options.text}
-        prompt = self._chat(self._prompt_of(row))
+        prompt = self._chat(self._prompt_of(row), self._system(row))
         cluster = self._label(self._cluster, row)
         return Item(
             id=item_id,
@@ -107,6 +109,7 @@ class ItemMaker:
             cluster=cluster or item_id,
             group=self._label(self._group, row),
             clustered=cluster is not None,
+            rendered=isinstance(prompt, str) and row.get(RENDERED) is True,
         )
 
     def _resolve(self, names: Names | None, key: str) -> str | None:
@@ -127,7 +130,11 @@ class ItemMaker:
         if self._id is not None:
             return self._text(self._id, row, "id")
         # Content decides, so that an id survives a reordering of the source.
-        prompt = json.dumps(self._prompt_of(source_order), sort_keys=True)
+        asked = self._prompt_of(source_order)
+        if is_template(self._battery.system or ""):
+            # Rows may differ in nothing else.
+            asked = [self._system(source_order), asked]
+        prompt = json.dumps(asked, sort_keys=True)
         return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
     def _text(self, name: str, row: Mapping[str, object], what: str) -> str:
@@ -145,35 +152,57 @@ class ItemMaker:
         if self._battery.template is not None:
             return render(self._battery.template, row)
         assert self._prompt is not None, "the definition has either a template or a prompt column"
-        value = render(self._prompt, row) if is_template(self._prompt) else lookup(row, self._prompt)
+        if is_template(self._prompt):
+            return render(self._prompt, row)
+        value = as_chat(lookup(row, self._prompt))
         if value is not None and not isinstance(value, (str, list)):
             what = f"a prompt is text or a list of messages, not {type(value).__name__}"
             raise BadRow(what, "Mend the row", self._prompt)
         return value or ""
 
-    def _chat(self, prompt: Any) -> str | tuple[Message, ...]:
+    def _system(self, row: Mapping[str, object]) -> str | None:
+        """Return the system prompt of a row; None where there is none."""
+        system = self._battery.system
+        if system is None or not is_template(system):
+            return system
+        made = render(system, row)
+        return made if made.strip() else None
+
+    def _turns(self, prompt: list[Any]) -> tuple[Message, ...]:
+        try:
+            turns = tuple(map(to_message, prompt))
+        except ValueError as error:
+            raise BadRow(str(error), "Mend or filter the row", self._prompt) from error
+        if self._battery.last_assistant_turn == "drop" and turns[-1].role == "assistant":
+            turns = turns[:-1]
+        if not turns:
+            raise BadRow("a chat without a turn to answer", "Mend or filter the row", self._prompt)
+        return turns
+
+    def _chat(self, prompt: Any, system: str | None) -> str | tuple[Message, ...]:
         battery = self._battery
         if isinstance(prompt, str):
             if not prompt.strip():
                 raise BadRow("empty prompt", "Fill it or filter the row", self._prompt)
-            if battery.system is None and not battery.few_shot:
+            if system is None and not battery.few_shot:
                 return prompt
             turns: tuple[Message, ...] = (Message("user", prompt),)
         else:
-            turns = tuple(_message(turn) for turn in prompt)
+            turns = self._turns(prompt)
         for shot in reversed(battery.few_shot):
             turns = (Message("user", shot.prompt), Message("assistant", shot.answer), *turns)
-        if battery.system is not None:
+        if system is not None:
             if any(turn.role == "system" for turn in turns):
                 raise BadRow("the row has a system prompt and so has the battery", "Keep one of them")
-            turns = (Message("system", battery.system), *turns)
+            turns = (Message("system", system), *turns)
         return turns
 
     def _expectation(self, row: Mapping[str, object], options: Options | None) -> Any:
         battery = self._battery
         expect = battery.expect
         if options is not None:
-            expect = {"letter": options.letter, "options": dict(options.options)}
+            letters = options.letters[0] if len(options.letters) == 1 else list(options.letters)
+            expect = {"letter": letters, "options": dict(options.options)}
         elif self._expect is not None:
             expect = render(self._expect, row) if is_template(self._expect) else lookup(row, self._expect)
             if battery.expect_map is not None:
@@ -184,20 +213,19 @@ class ItemMaker:
         return expect
 
     def _mapped(self, value: Any, table: Mapping[str, object]) -> Any:
-        if as_text(value) not in table:
-            raise BadRow(f"expect_map has no entry for {value!r}", f"Known: {', '.join(table)}", self._expect)
-        return table[as_text(value)]
+        for key in _keys(value):
+            if key in table:
+                return table[key]
+        raise BadRow(f"expect_map has no entry for {value!r}", f"Known: {', '.join(table)}", self._expect)
 
 
-def _message(turn: Any) -> Message:
-    if not isinstance(turn, Mapping) or set(turn) != {"role", "content"}:
-        raise BadRow("a message needs role and content, and nothing else", "Mend the row")
-    role, content = turn["role"], turn["content"]
-    if role not in _ROLES:
-        raise BadRow(f"no role {role!r}", f"Known: {', '.join(_ROLES)}")
-    if not isinstance(content, str) or not content.strip():
-        raise BadRow("a message without text", "Fill it or filter the row")
-    return Message(role, content)
+def _keys(value: object) -> tuple[str, ...]:
+    """Return how a mapping may write a value: as text, and as JSON does."""
+    if isinstance(value, bool) or (isinstance(value, str) and value in ("True", "False", "TRUE", "FALSE")):
+        return str(value), str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(value), str(int(value))
+    return (as_text(value),) if value is not None else ("", "null")
 
 
 def canonical_item(item: Item) -> bytes:

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tais.battery.definition import Battery, Filter
-from tais.battery.hub import data_roots, read_hub
+from tais.battery.definition import Battery, Filter, Melt
+from tais.battery.hub import data_roots, joined, read_hub
 from tais.battery.item import BadRow, Item, ItemMaker, canonical_item
-from tais.battery.rows import Rows, read_rows
+from tais.battery.rows import Reading, Rows, read_rows
 from tais.battery.strata import limited, repeated_words, shared_clusters, strata_of
 from tais.common.document import dotted
 from tais.common.template import MissingColumn, as_text, check_template, lookup
 from tais.errors import ManifestError, MissingData, Place
 from tais.manifest.model import BatteryRef
+from tais.manifest.outputs import LOG_FORMATS
 from tais.manifest.reserved import is_probe
 from tais.records import Message
 from tais.scorers import ScorerBase, find_scorer, scorer_label, scorer_spec
@@ -75,7 +76,12 @@ def load_definition(path: Path) -> tuple[Battery, Document]:
 
     document = load(path)
     battery = validate(Battery, document.data, document)
-    for key, template in (("template", battery.template), ("choices", _option_line(battery))):
+    templates = (
+        ("template", battery.template),
+        ("system", battery.system),
+        ("choices", _option_line(battery)),
+    )
+    for key, template in templates:
         try:
             check_template(template or "")
         except ValueError as error:
@@ -107,15 +113,23 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
     loader = _Loader(path, battery, document)
     loader.take_scorers(ref, manifest_dir)
     rows, origin = loader.rows(data_roots(data_dir))
-    rows = _renamed(rows, battery.rename)
+    found = len(rows.values)
+    rows = _melted(_renamed(rows, battery.rename), battery.melt)
+    loader.notes.extend(rows.notes)
     items = loader.items(rows)
+    loader.notes.extend(_rendered_notes(items))
     content_digest = _digest({}, items)
-    loader.check_expected(len(rows.values), len(items), content_digest)
+    loader.check_expected(found, len(items), content_digest)
     asked = limited(items, ref.limit, loader.scorer)
     if ref.limit is not None and ref.limit > len(items):
         loader.notes.append(f"limit {ref.limit} asks for more than the {len(items)} items there are")
     if (repeated := repeated_words(asked)) is not None:
         loader.notes.append(repeated)
+    if prefilled := sum(item.messages[-1].role == "assistant" for item in asked):
+        loader.notes.append(
+            f"{prefilled} chats end in an assistant turn, which the model continues (prefill); "
+            "last_assistant_turn: drop leaves it out"
+        )
     header = {"scorer": scorer_spec(loader.scorer), "chat": battery.chat}
     return LoadedBattery(
         name=ref.name,
@@ -157,6 +171,14 @@ def _digest(header: dict[str, Any], items: tuple[Item, ...]) -> str:
     return digest.hexdigest()
 
 
+def _rendered_notes(items: tuple[Item, ...]) -> Iterator[str]:
+    if rendered := sum(item.rendered for item in items):
+        yield (
+            f"{rendered} prompts went through a chat template before they were logged: they are asked as "
+            "they stand, without a template or a token of the beginning put before them"
+        )
+
+
 def _licence_notes(battery: Battery) -> Iterator[str]:
     if battery.access == "gated":
         yield f"gated data under {battery.license}: do not pass items on"
@@ -194,12 +216,18 @@ class _Loader:
 
     def rows(self, roots: tuple[Path, ...]) -> tuple[Rows, str]:
         source = self.battery.source
+        how = Reading(source.records, source.header, source.delimiter, self.battery.column_names)
         if source.hub is not None:
-            return read_hub(source, roots, self.place("source", "hub"))
+            return read_hub(source, roots, self.place("source", "hub"), how)
         name = source.path or ""
         for folder in (self.path.parent, *roots):
-            if (folder / name).is_file():
-                return read_rows(folder / name, source.format, source.records), str(folder / name)
+            # A folder holds the logs of a group of tasks.
+            is_group = source.format in LOG_FORMATS and (folder / name).is_dir()
+            if (folder / name).is_file() or is_group:
+                return read_rows(folder / name, source.format, how), str(folder / name)
+            several = "*" in name and not Path(name).is_absolute()
+            if files := sorted(file for file in folder.glob(name) if file.is_file()) if several else []:
+                return joined(files, source, how), str(folder / name)
         tried = ", ".join(str(folder / name) for folder in (self.path.parent, *roots))
         remedy = f"Looked for {tried}; TAIS_DATA may name another folder"
         raise MissingData(f"no file {name!r}", place=self.place("source", "path"), remedy=remedy)
@@ -320,6 +348,19 @@ def _renamed(rows: Rows, names: dict[str, str]) -> Rows:
         return rows
     values = tuple({names.get(key, key): value for key, value in row.items()} for row in rows.values)
     return replace(rows, values=values)
+
+
+def _melted(rows: Rows, melt: Melt | None) -> Rows:
+    """Return one row for each of the columns that stand side by side; those without a text give none."""
+    if melt is None:
+        return rows
+    made = [
+        (number, {**row, melt.name: column, melt.value: row[column]})
+        for number, row in zip(rows.numbers, rows.values, strict=True)
+        for column in melt.columns
+        if as_text(row.get(column)).strip()
+    ]
+    return replace(rows, numbers=tuple(n for n, _ in made), values=tuple(row for _, row in made))
 
 
 def _keeps(condition: Filter, row: dict[str, Any]) -> bool:

@@ -1,31 +1,35 @@
-"""Rows of a battery's source: csv, json, jsonl, parquet and yaml files.
+"""Rows of a battery's source: text, tables, JSON, YAML and parquet, packed or not.
 
 Bytes are kept as they are: no normalisation, no stripping, no guessing of types in csv.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from tais.battery.tool_logs import LoggedSample, inspect_samples, lm_eval_samples
+from tais.battery.layouts import PROMPT, rows_of, to_row
+from tais.battery.logs.layouts import LAYOUTS, find_layout, read_log
+from tais.battery.tables import Reading, Table, read_separated, read_workbook
 from tais.common.jsonlines import (
     Row,
     _distinct,
     _no_constant,
     _refuse_bytes,
-    parse_json_line,
+    parse_json_value,
     utf8_lines,
 )
+from tais.common.packed import PACKED, UNREADABLE, open_unpacked, unpacked_name
+from tais.common.rendered import is_rendered
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 
-__all__ = ["FORMATS", "Rows", "format_of", "inspect_rows", "lm_eval_rows", "read_rows"]
+__all__ = ["ENDINGS", "FORMATS", "RENDERED", "Reading", "Rows", "format_of", "read_rows"]
 
 
 FORMATS = {
@@ -35,12 +39,18 @@ FORMATS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".tsv": "tsv",
+    ".txt": "txt",
+    ".xlsx": "xlsx",
     ".yaml": "yaml",
     ".yml": "yaml",
 }
 
-# Long-context prompts pass csv's default of 131,072 characters per field.
-_CSV_FIELD_LIMIT = 1 << 27
+RENDERED = "rendered_already"
+"""Column of a log's rows: whether the prompt went through a chat template before it was logged."""
+
+ENDINGS = (*FORMATS, *(f"{ending}{packed}" for ending in FORMATS for packed in PACKED))
+"""All endings that a file of rows may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,8 @@ class Rows:
     """What `numbers` count: lines of the file, or rows (both 1-based)."""
     numbers: tuple[int, ...]
     values: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    """What was decided that the battery did not say."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -67,21 +79,21 @@ class Rows:
 
 
 def format_of(path: Path) -> str | None:
-    """Return the format that a file's ending stands for."""
-    return FORMATS.get(path.suffix.lower())
+    """Return the format that a file's ending stands for, the one before ``.gz`` and the like."""
+    return FORMATS.get(unpacked_name(path).suffix.lower())
 
 
-def read_rows(path: Path, format: str | None = None, records: str | None = None) -> Rows:
+def read_rows(path: Path, format: str | None = None, how: Reading | None = None) -> Rows:
     """Read all rows of a file.
 
     Parameters
     ----------
     path
-        The file.
+        The file; packed where its last ending is one of :data:`tais.common.packed.PACKED`.
     format
-        csv, json, jsonl, parquet or yaml; from the ending when None.
-    records
-        Key that holds the list of rows in a JSON or YAML file; dotted names go deeper.
+        One of :data:`FORMATS`; from the ending when None.
+    how
+        What the battery says of it.
 
     Raises
     ------
@@ -93,105 +105,114 @@ def read_rows(path: Path, format: str | None = None, records: str | None = None)
         what = f"no battery format has the ending {path.suffix!r}"
         raise ManifestError(what, place=Place(str(path)), remedy=f"Say source.format: {', '.join(_READERS)}")
     try:
-        rows = _READERS[format](path, records)
-    except OSError as error:
-        what = f"cannot read the source: {error.strerror or error}"
+        rows = _READERS[format](path, how or Reading())
+    except UNREADABLE as error:
+        what = f"cannot read the source: {getattr(error, 'strerror', None) or first_line(error)}"
         raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
     if not rows.values:
         raise ManifestError("the source has no rows", place=Place(str(path)), remedy="Check the file")
     return rows
 
 
-def _read_jsonl(path: Path, records: str | None) -> Rows:
+def _read_jsonl(path: Path, how: Reading) -> Rows:
     numbers, values = [], []
     for number, text in utf8_lines(path):
         numbers.append(number)
-        values.append(parse_json_line(text, path, number))
+        try:
+            values.append(to_row(parse_json_value(text, path, number)))
+        except ValueError as error:
+            raise ManifestError(str(error), place=Place(str(path), number), remedy=_ONE_PER_LINE) from error
     return Rows(str(path), "line", tuple(numbers), tuple(values))
 
 
-def _read_json(path: Path, records: str | None) -> Rows:
+_ONE_PER_LINE = "One object, text or chat per line"
+
+
+def _read_text(path: Path, how: Reading) -> Rows:
+    """One prompt per line; blank lines are left out."""
+    lines = list(utf8_lines(path))
+    values = tuple({PROMPT: text} for _, text in lines)
+    return Rows(str(path), "line", tuple(number for number, _ in lines), values)
+
+
+def _read_json(path: Path, how: Reading) -> Rows:
     try:
         data = json.loads(_utf8(path), object_pairs_hook=_distinct, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and how.records is None:
+            # Many a data set calls its lines of JSON a JSON file.
+            return _read_jsonl(path, how)
         place = Place(str(path), error.lineno)
         raise ManifestError(f"broken JSON: {error.msg}", place=place, remedy="Mend the file") from error
     except (ValueError, RecursionError) as error:
         what = f"broken JSON: {first_line(error).rstrip('.')}"
         raise ManifestError(what, place=Place(str(path)), remedy="Mend the file") from error
-    return _listed(path, data, records)
+    return _listed(path, _below(path, data, how.records), how)
 
 
-def _read_yaml(path: Path, records: str | None) -> Rows:
+def _read_yaml(path: Path, how: Reading) -> Rows:
     from tais.common.yaml12 import load
 
     document = load(path)
-    rows = _listed(path, document.data, records)
-    root = tuple(records.split(".")) if records else ()
+    data = _below(path, document.data, how.records)
+    rows = _listed(path, data, how)
+    if not isinstance(data, list):
+        return rows
+    root = tuple(how.records.split(".")) if how.records else ()
     lines = (document.line((*root, index)) or 1 for index in range(len(rows.values)))
     return replace(rows, unit="line", numbers=tuple(lines))
 
 
-def _listed(path: Path, data: Any, records: str | None) -> Rows:
+def _below(path: Path, data: Any, records: str | None) -> Any:
+    """Return what stands under a dotted key."""
     for part in records.split(".") if records else ():
         if not isinstance(data, dict) or part not in data:
             keys = ", ".join(map(str, data)) if isinstance(data, dict) else "none"
             what = f"no key {part!r} in the source"
             raise ManifestError(what, place=Place(str(path), key=records), remedy=f"Keys there: {keys}")
         data = data[part]
-    if not isinstance(data, list):
-        what = f"the rows must be a list, not {type(data).__name__}"
-        remedy = "Name the key that holds them in source.records"
-        raise ManifestError(what, place=Place(str(path)), remedy=remedy)
-    for number, row in enumerate(data, start=1):
-        if not isinstance(row, dict):
-            what = f"a row must be an object, not {type(row).__name__}"
-            raise ManifestError(what, place=Place(str(path), key=f"row {number}"), remedy="Mend the file")
-    return Rows(str(path), "row", tuple(range(1, len(data) + 1)), tuple(data))
+    return data
 
 
-def _read_csv(path: Path, records: str | None) -> Rows:
-    text = _utf8(path)
-    limit = csv.field_size_limit(_CSV_FIELD_LIMIT)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+def _listed(path: Path, data: Any, how: Reading) -> Rows:
     try:
-        header = next(reader, [])
-        _check_header(path, header)
-        numbers, values = [], []
-        while True:
-            start = reader.line_num + 1
-            row = next(reader, None)
-            if row is None:
-                break
-            if not row:
-                continue
-            if len(row) != len(header):
-                what = f"{len(row)} fields where the header has {len(header)}"
-                raise ManifestError(
-                    what, place=Place(str(path), start), remedy="Quote fields that hold commas"
-                )
-            numbers.append(start)
-            values.append(dict(zip(header, row, strict=True)))
-    except csv.Error as error:
-        place = Place(str(path), reader.line_num)
-        raise ManifestError(f"broken csv: {error}", place=place, remedy="Mend the file") from error
-    finally:
-        csv.field_size_limit(limit)
-    return Rows(str(path), "line", tuple(numbers), tuple(values))
+        values = rows_of(data, how.wanted)
+    except (ValueError, RecursionError) as error:
+        remedy = "Name the key that holds the rows in source.records"
+        raise ManifestError(first_line(error), place=Place(str(path)), remedy=remedy) from error
+    notes = tuple(_categories(data, values))
+    return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values), notes)
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    repeated = {name for name in header if header.count(name) > 1}
-    if repeated:
-        what = f"the header names column {min(repeated)!r} twice"
-        raise ManifestError(what, place=Place(str(path), 1), remedy="Rename one of them")
+def _categories(data: Any, values: list[Row]) -> Iterator[str]:
+    """Say which keys rows were taken from: train and test of a set are keys, too."""
+    found = dict.fromkeys(str(row["category"]) for row in values if "category" in row)
+    if isinstance(data, dict) and found.keys() <= data.keys() and len(found) > 1:
+        named = ", ".join([*found][:5])
+        yield f"rows come from {len(found)} keys of the file ({named}), which column category names"
 
 
-def _read_parquet(path: Path, records: str | None) -> Rows:
+def _read_csv(path: Path, how: Reading) -> Rows:
+    return _of_table(path, read_separated(path, _utf8(path), how, tabs=False))
+
+
+def _read_tsv(path: Path, how: Reading) -> Rows:
+    return _of_table(path, read_separated(path, _utf8(path), how, tabs=True))
+
+
+def _read_xlsx(path: Path, how: Reading) -> Rows:
+    return _of_table(path, read_workbook(path, how))
+
+
+def _of_table(path: Path, table: Table) -> Rows:
+    return Rows(str(path), table.unit, tuple(table.numbers), tuple(table.rows), table.notes)
+
+
+def _read_parquet(path: Path, how: Reading) -> Rows:
     import pyarrow
     import pyarrow.parquet as pq
 
-    with path.open("rb") as file:
+    with open_unpacked(path) as file:
         try:
             values = pq.read_table(file).to_pylist()
         except (pyarrow.ArrowException, OSError, ValueError) as error:
@@ -200,51 +221,73 @@ def _read_parquet(path: Path, records: str | None) -> Rows:
     return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values))
 
 
-def _read_inspect(path: Path, records: str | None) -> Rows:
+def _read_log(path: Path, how: Reading, *, layout: str) -> Rows:
+    """Return what a log of another tool asked, as rows of a battery; of a folder, what its logs asked.
 
-    return inspect_rows(path)
+    The logs of a group of tasks number their documents each from 0, so their items are named by task, too.
+    """
+    numbers: list[int] = []
+    values: list[Row] = []
+    left: Counter[str] = Counter()
+    group = path.is_dir()
+    for sample in (sample for log in _logs(path, layout) for sample in read_log(log, layout)):
+        if sample.repeat:
+            continue
+        if sample.unaskable is not None:
+            left[sample.unaskable] += 1
+            continue
+        turns = sample.prompt
+        prompt = turns if turns is None or isinstance(turns, str) else [turn._asdict() for turn in turns]
+        numbers.append(len(values) + 1 if group else sample.line or len(values) + 1)
+        name = f"{sample.task}/{sample.item_id}" if group else sample.item_id
+        told = {"id": name, "prompt": prompt, "target": sample.target}
+        values.append({**sample.columns, **told, RENDERED: isinstance(prompt, str) and is_rendered(prompt)})
+    reasons = "; ".join(f"{count}: {reason}" for reason, count in left.most_common())
+    if not values:
+        what, remedy = f"the log asks nothing that can be asked again ({reasons})", "Name another source"
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy)
+    lines = path.suffix not in (".eval", ".json") and not group
+    notes = [f"{left.total()} samples of the log cannot be asked again as text ({reasons})"] if left else []
+    plain = sum(isinstance(row["prompt"], str) and not row[RENDERED] for row in values)
+    if layout == "lm_eval" and plain:
+        notes.append(
+            f"{plain} prompts were logged as plain text: the log does not say whether a chat template stood "
+            "around them; chat: false asks them without one"
+        )
+    return Rows(str(path), "line" if lines else "row", tuple(numbers), tuple(values), tuple(notes))
 
 
-def _read_lm_eval(path: Path, records: str | None) -> Rows:
+def _logs(path: Path, layout: str) -> list[Path]:
+    """Return the logs in a folder, of one layout; a file alone is itself."""
+    if not path.is_dir():
+        return [path]
+    inside = (file for file in sorted(path.rglob("*")) if unpacked_name(file).suffix.lower() in _LOG_ENDINGS)
+    found = [file for file in inside if file.is_file() and find_layout(file)[0] == layout]
+    if not found:
+        what = f"the folder holds no log of the layout {layout}"
+        raise ManifestError(what, place=Place(str(path)), remedy="Name the folder, or the file, of the logs")
+    return found
 
-    return lm_eval_rows(path)
 
+_LOG_ENDINGS = (".eval", ".json", ".jsonl", ".ndjson")
 
-_READERS: dict[str, Callable[[Path, str | None], Rows]] = {
+_READERS: dict[str, Callable[[Path, Reading], Rows]] = {
     "csv": _read_csv,
-    "inspect": _read_inspect,
     "json": _read_json,
     "jsonl": _read_jsonl,
-    "lm_eval": _read_lm_eval,
     "parquet": _read_parquet,
+    "tsv": _read_tsv,
+    "txt": _read_text,
+    "xlsx": _read_xlsx,
     "yaml": _read_yaml,
+    **{name: partial(_read_log, layout=name) for name in LAYOUTS},
 }
 
 
 def _utf8(path: Path) -> str:
-    raw = path.read_bytes()
+    with open_unpacked(path) as file:
+        raw = file.read()
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         _refuse_bytes(path, raw.count(b"\n", 0, error.start) + 1, error)
-
-
-def inspect_rows(path: Path, records: str | None = None) -> Rows:
-    """Return what an Inspect log asked, as rows of a battery."""
-    return _asked(path, inspect_samples(path))
-
-
-def lm_eval_rows(path: Path, records: str | None = None) -> Rows:
-    """Return what a file of lm-evaluation-harness asked, as rows of a battery."""
-    return _asked(path, lm_eval_samples(path))
-
-
-def _asked(path: Path, samples: Iterator[LoggedSample]) -> Rows:
-    numbers: list[int] = []
-    values: list[dict[str, Any]] = []
-    for sample in samples:
-        if sample.repeat == 0:
-            numbers.append(sample.line or len(values) + 1)
-            values.append({"id": sample.item_id, "prompt": sample.prompt, "target": sample.target})
-    unit: Any = "row" if path.suffix in (".eval", ".json") else "line"
-    return Rows(str(path), unit, tuple(numbers), tuple(values))

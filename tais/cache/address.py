@@ -22,7 +22,7 @@ from tais.common.machine import describe_environment
 from tais.manifest.model import Sampling
 from tais.rundir.lock_model import LockedArm, LockedModel, plain
 
-__all__ = ["SCHEMA", "address_of", "items_digest", "machine_facts", "why_not"]
+__all__ = ["SCHEMA", "address_of", "day_key", "items_digest", "machine_facts", "why_not"]
 
 SCHEMA = "tais/cache/v1"
 
@@ -190,6 +190,12 @@ def address_of(
             "answering": _answering(),
         }
     )
+
+
+def day_key(arm: LockedArm) -> str:
+    """Return the digest under which a cache keeps the day of an arm's template: of all else that is fixed."""
+    said = {key: value for key, value in plain(arm).items() if key != "chat_template_date"}
+    return json_digest({"schema": SCHEMA, "day of": _nameless(said)})
 
 
 def _nameless(value: JsonValue) -> JsonValue:

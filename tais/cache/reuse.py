@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tais.cache.address import accelerator, address_of, items_digest, machine_facts, why_not
+from tais.cache.address import accelerator, address_of, day_key, items_digest, machine_facts, why_not
 from tais.cache.store import CacheStore, Damaged, Entry, Origin
 from tais.common.files import atomic_folder, json_digest, store_error
 from tais.common.version import __version__
@@ -125,6 +125,8 @@ class Reuse:
                 files = [*part_files(folder), folder / (ENGINE if self.probes is None else ITEMS)]
                 self.store.put(address, files, self._asked(), resolved, self._origin(arm))
                 self._damaged.discard(address)
+                if (day := self.lock.arms[arm].chat_template_date) is not None:
+                    self.store.put_day(day_key(self.lock.arms[arm]), day)
             except Damaged as error:
                 self.note(f"{arm}: not in the cache: {error}")
 

@@ -5,7 +5,8 @@
     <cache>/<first two digits>/<address>/entry.json    what the entry holds, with the sha256 of each file
     <cache>/<first two digits>/<address>/<digest>/part-*.parquet, engine.json
 
-An entry of answers to probes holds the questions, items.parquet, in place of engine.json.
+An entry of answers to probes holds the questions, items.parquet, in place of engine.json. Beside the entries,
+``<key>/chat_template_date`` keeps the day that an arm's template read, for later runs of the same arm.
 
 ``entry.json`` is written last and names the folder, so that a reader sees a whole entry or none. The digests
 guard against damage, not against whoever may write to the cache: trust it as you trust a run directory.
@@ -21,6 +22,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 
 from tais.cache.address import SCHEMA
@@ -32,6 +34,7 @@ __all__ = ["CacheStore", "Damaged", "Entry", "Origin"]
 _FILE = re.compile(r"part-\d{5}\.parquet|engine\.json|items\.parquet")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
+_DAY = "chat_template_date"
 
 
 class Damaged(Exception):
@@ -139,6 +142,27 @@ class CacheStore:
         except Exception as error:  # a foreign file system raises what it likes; the run goes on without it
             raise Damaged(f"it cannot be read ({_said(error)})") from error
         return Entry.parse(data, address)
+
+    def find_day(self, key: str) -> str | None:
+        """Return the day that templates read when an arm first came here; None where that is not known.
+
+        Parameters
+        ----------
+        key
+            Of :func:`tais.cache.address.day_key`.
+        """
+        try:
+            found = self._fs.cat_file(self._path(key, _DAY)).decode("ascii")
+            return date.fromisoformat(found).isoformat()
+        except Exception:  # as in find, and a file that says no day: the run takes its own
+            return None
+
+    def put_day(self, key: str, day: str) -> None:
+        """Keep the day of an arm, where none is kept yet."""
+        if self.find_day(key) is None:
+            with contextlib.suppress(Exception):  # a foreign file system; the entry itself is stored
+                self._fs.makedirs(self._path(key), exist_ok=True)
+                self._fs.pipe_file(self._path(key, _DAY), day.encode("ascii"))
 
     def fetch(self, entry: Entry, folder: Path) -> None:
         """Copy the files of an entry into an existing folder.

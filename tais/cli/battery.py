@@ -12,7 +12,7 @@ from tais.battery.definition import battery_schema
 from tais.battery.serving_edge import EdgeShape, load_tokenizer, write_edge_battery
 from tais.cli.console import say
 from tais.common.shipped import find_battery_file, names
-from tais.common.text import printable
+from tais.common.text import json_line, printable
 from tais.manifest.model import BatteryRef
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def check(
 
     battery = _load(name, data_dir)
     for item in battery.items[:items]:
-        typer.echo(json.dumps(item_values(item, redact), default=str))
+        typer.echo(json_line(item_values(item, redact)))
     for note in battery.notes:
         say(f"note: {note}")
     say(

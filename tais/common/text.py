@@ -7,6 +7,7 @@ surrogates become visible names such as ``⟨U+202E⟩``, which are plain text i
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
@@ -14,6 +15,7 @@ __all__ = [
     "code_point",
     "first_line",
     "is_hidden",
+    "json_line",
     "one_line",
     "printable",
     "visible",
@@ -28,6 +30,8 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _LAYOUT = "\n\t"
 # All that a terminal, a browser or a runner may take for the end of a line, and the tabulators.
 _BREAKS = frozenset("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+# Joiners, without which Hindi and Persian are misspelt.
+_JOINERS = "\u200c\u200d"
 _COMMAND = re.compile(r"(?<!\S)::")
 
 
@@ -67,6 +71,14 @@ def printable(text: str) -> str:
     """Return `text` on one line with nothing that a terminal, or a CI that keeps its log, would obey."""
     # Runners take "##[" anywhere and "::" in front of a line for a command. Lines are wrapped at blanks.
     return _COMMAND.sub(": :", without_hidden(text).replace("##[", "# #["))
+
+
+def json_line(value: object) -> str:
+    """Return a value as one line of JSON: letters of every script as they are, hidden characters escaped."""
+    text = json.dumps(value, ensure_ascii=False, default=str).replace("##[", "#\\u0023[")
+    return "".join(
+        json.dumps(c)[1:-1] if is_hidden(c) and c not in _JOINERS and not c.isascii() else c for c in text
+    )
 
 
 def without_hidden(text: str) -> str:

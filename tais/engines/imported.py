@@ -2,44 +2,88 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass, field
 
+from tais.battery.logs.sample import UNREAD, LoggedSample
 from tais.common.files import sha256_file
+from tais.common.text import one_line
 from tais.engines.base import EngineRefusal
-from tais.engines.imported_outputs import ImportedOutput, read_outputs
+from tais.engines.imported_matching import Match, Matcher
+from tais.engines.imported_outputs import Files, read_outputs
 from tais.manifest.model import Arm, Sampling
 from tais.manifest.reserved import is_probe
-from tais.records import Counters, Request, Sample, SampleKey
+from tais.records import Counters, Request, Sample
 
 __all__ = ["ImportEngine"]
 
+# More than anyone reads; the counts are of all.
+_NAMED = 20
+
+
+@dataclass(slots=True)
+class _Count:
+    """Samples with one kind of trouble, and the first of them."""
+
+    count: int = 0
+    first: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, item_id: str, what: str) -> None:
+        self.count += 1
+        if len(self.first) < _NAMED:
+            self.first.append({"item": item_id, "what": one_line(what)})
+
 
 class ImportEngine:
-    """Reads a JSONL file of outputs."""
+    """Reads files of outputs."""
 
     def start(self, arm: Arm) -> dict[str, object]:
-        """Note which file it is."""
-        assert arm.path is not None, "the manifest requires a path of an import arm"
-        self.path = Path(arm.path)
-        return {"file": self.path.name, "sha256": sha256_file(self.path)}
+        """Note which files they are, and of which layout."""
+        self.files = Files(arm)
+        self.found: dict[str, object] = {}
+        files = [
+            {"file": path.name, "sha256": sha256_file(path), "layout": layout}
+            for path, layout in self.files.layouts.items()
+        ]
+        passed = [path.name for path in self.files.passed_over]
+        return {"files": files, "passed_over": passed, "imported": self.found}
 
     def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
-        """Refuse a file that answers none of the items asked for."""
-        wanted = _Wanted(requests)
-        # Reads to the end even after a hit: a broken line is found before anything is stored.
-        found = sum(wanted.key_of(output) is not None for output in read_outputs(self.path))
-        # A file may lack the answers to probes: then no exchange is made of them.
-        if not found and not all(is_probe(request.key.item_id) for request in requests):
-            raise EngineRefusal(f"{self.path} has no output for any item of this screen's batteries")
+        """Refuse files that answer none of the items asked for; note what they hold.
+
+        Reads to the end: a broken line is found before anything is stored. What is found goes into the record
+        that the start gave out, which is written after this.
+        """
+        self.matcher = Matcher(requests, read_outputs(self.files))
+        kinds: dict[str, _Count] = {}
+        found = samples = by_content = 0
+        for output in read_outputs(self.files):
+            samples += 1
+            match = self.matcher.of(output)
+            if match is None:
+                continue
+            found += 1
+            by_content += match.by_content
+            if output.trouble is not None:
+                kinds.setdefault(output.trouble.kind, _Count()).add(output.item_id, output.trouble.what)
+            if match.fit != "same":
+                kinds.setdefault(f"asked_{match.fit}", _Count()).add(output.item_id, "")
+        if all(is_probe(request.key.item_id) for request in requests):
+            # A file may lack the answers to probes: then no exchange is made of them.
+            return
+        if not found:
+            named = ", ".join(path.name for path in self.files.layouts)
+            raise EngineRefusal(f"{named} has no output for any item of this screen's batteries")
+        counted = {kind: {"count": c.count, "first": c.first} for kind, c in sorted(kinds.items())}
+        self.found |= {"samples": samples, "matched": found, "by_content": by_content, "kinds": counted}
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
-        """Yield the outputs that were asked for; what the file lacks is missing and later counted so."""
-        wanted = _Wanted(requests)
-        for output in read_outputs(self.path):
-            key = wanted.key_of(output)
-            if key is not None:
-                yield _sample(key, output)
+        """Yield the outputs that were asked for; what the files lack is missing and later counted so."""
+        for output in read_outputs(self.files):
+            match = self.matcher.of(output)
+            if match is not None:
+                yield _sample(match, output)
 
     def counters(self) -> Counters | None:
         """Return None: a file tells nothing of drafts."""
@@ -49,40 +93,19 @@ class ImportEngine:
         """Release nothing."""
 
 
-class _Wanted:
-    """The requests that an import arm can answer."""
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self._keys = {request.key for request in requests}
-        self._batteries = sorted({key.battery for key in self._keys})
-
-    def key_of(self, output: ImportedOutput) -> SampleKey | None:
-        """Return the request that an output answers, or None.
-
-        Raises
-        ------
-        EngineRefusal
-            When the item's id is in several batteries and the output does not say which it means.
-        """
-        batteries = self._batteries if output.battery is None else [output.battery]
-        keys = (SampleKey(battery, output.item_id, output.repeat) for battery in batteries)
-        found = [key for key in keys if key in self._keys]
-        if len(found) > 1:
-            raise EngineRefusal(
-                f"item {output.item_id!r} is in several batteries ({', '.join(k.battery for k in found)}): "
-                "each of its outputs needs a `battery`"
-            )
-        return found[0] if found else None
-
-
-def _sample(key: SampleKey, output: ImportedOutput) -> Sample:
+def _sample(match: Match, output: LoggedSample) -> Sample:
+    trouble = output.trouble.kind if output.trouble is not None else None
+    unread = trouble in UNREAD
+    told = {name: digest for name, digest in output.asked._asdict().items() if digest}
     return Sample(
-        key=key,
-        # An imported answer comes without its prompt: the empty digest says "unknown".
+        key=match.key,
+        # An imported answer comes without the tokens of its prompt: the empty digest says "unknown".
         prompt_digest="",
         prompt_tokens=None,
-        token_ids=output.token_ids,
-        text=output.text,
-        finish_reason=output.finish_reason or "unknown",
-        parts=output.parts,
+        token_ids=None if unread else output.token_ids,
+        # What is no answer of this stack is an empty one, and so invalid for every scorer and judge.
+        text="" if unread else output.text,
+        finish_reason=trouble if unread and trouble else output.finish_reason or "unknown",
+        parts=None if unread else output.parts,
+        asked=json.dumps({"fit": match.fit, **told}, sort_keys=True),
     )

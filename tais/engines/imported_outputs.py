@@ -6,131 +6,246 @@ One JSON object per line::
 
 `item_id` and `text` are required; a text of null is an empty answer. Optional: `token_ids`; `repeat`
 (0-based, 0 when left out); `finish_reason` (``stop`` or ``length``); `battery`, needed only where two
-batteries share item ids; `tool_calls`, `refusal` and `reasoning`, what was said outside the text.
+batteries share item ids; `prompt` and `target`, what was asked and what was right; `tool_calls`, `refusal`
+and `reasoning`, what was said outside the text.
 
-Logs of Inspect and of lm-evaluation-harness are recognised and read as they are.
+A table (csv, tsv, parquet, json, lines; also compressed) is read where the arm's `columns` say which column
+plays which part. Logs of other tools are recognised and read as they are:
+:data:`tais.battery.logs.layouts.LAYOUTS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from tais.battery.tool_logs import inspect_samples, lm_eval_samples, sniff
+from pydantic import JsonValue
+
+from tais.battery.logs.layouts import find_layout, nearest_layouts, read_log
+from tais.battery.logs.reading import listed, mapping
+from tais.battery.logs.sample import UNREAD, LoggedSample, Turn, asked_of
+from tais.battery.rows import format_of, read_rows
 from tais.common.document import show, suggest
-from tais.common.jsonlines import parse_json_line, utf8_lines
+from tais.common.jsonlines import Row, parse_json_line, utf8_lines
+from tais.common.packed import unpacked_name
 from tais.common.parts import render_parts
+from tais.common.template import MissingColumn, lookup
 from tais.errors import ManifestError, Place
+from tais.manifest.model import Arm
+from tais.manifest.outputs import OUTPUT_KEYS, OUTPUT_PARTS
 
-__all__ = ["ImportedOutput", "read_outputs"]
+__all__ = ["Files", "read_outputs"]
 
-_PARTS = ("tool_calls", "refusal", "reasoning")
-_KEYS = ("item_id", "text", "token_ids", "repeat", "finish_reason", "battery", *_PARTS)
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedOutput:
-    """One answer that an engine gave earlier."""
-
-    item_id: str
-    text: str
-    """Untouched: lone surrogates and NUL included."""
-    token_ids: tuple[int, ...] | None = None
-    repeat: int = 0
-    finish_reason: str | None = None
-    battery: str | None = None
-    parts: str | None = None
-    """What was said outside the text; see :func:`tais.common.parts.render_parts`."""
+_OWN: Mapping[str, tuple[str, ...]] = {"TAIS's own lines": ("item_id", "text")}
+_TABLES = ("csv", "tsv", "xlsx", "parquet", "json")
+# A table's whole numbers are text in csv.
+_COUNTED = ("repeat",)
 
 
-def read_outputs(path: Path) -> Iterator[ImportedOutput]:
-    """Stream the outputs of a JSONL file, or of another tool's log.
-
-    Memory holds one line, and a key per output to find duplicates.
+class Files:
+    """The files of an import arm, each with the layout that it is of.
 
     Raises
     ------
     ManifestError
-        Missing file, broken line, missing or unknown key, wrong type, duplicate output, or none at all;
-        with file and line.
+        When no file is of a layout that TAIS knows, with what was seen and the two nearest.
     """
-    first: dict[tuple[str | None, str, int], int] = {}
+
+    def __init__(self, arm: Arm) -> None:
+        assert arm.path is not None, "the manifest requires a path of an import arm"
+        self._arm = arm
+        listed = (arm.path,) if isinstance(arm.path, str) else arm.path
+        self.layouts: dict[Path, str] = {}
+        self.passed_over: list[Path] = []
+        unknown: ManifestError | None = None
+        for path in map(Path, listed):
+            try:
+                self.layouts[path] = _layout_of(path, arm)
+            except ManifestError as error:
+                # A folder of logs holds summaries, too; a file that was named must be read.
+                if isinstance(arm.path, str):
+                    raise
+                self.passed_over.append(path)
+                unknown = unknown or error
+        if not self.layouts and unknown is not None:
+            raise unknown
+
+    def outputs(self) -> Iterator[tuple[LoggedSample, Place]]:
+        """Yield every output with its place; :func:`read_outputs` looks for a second of its kind."""
+        for path, layout in self.layouts.items():
+            number = 0
+            for number, sample in enumerate(self._read(path, layout), start=1):
+                place = Place(str(path), sample.line)
+                yield sample, place if sample.line else Place(str(path), None, f"sample {number}")
+            if not number:
+                what = "no outputs in the file"
+                raise ManifestError(what, place=Place(str(path)), remedy="One object per line")
+
+    def _read(self, path: Path, layout: str) -> Iterator[LoggedSample]:
+        if layout == "tais":
+            return _own_lines(path)
+        if layout == "table":
+            return _table(path, self._arm)
+        return read_log(path, layout, self._arm.only)
+
+
+def _layout_of(path: Path, arm: Arm) -> str:
+    if arm.columns:
+        return "table"
+    if arm.format is not None:
+        return {"jsonl": "tais", **dict.fromkeys(_TABLES, "table")}.get(arm.format, arm.format)
+    ending = unpacked_name(path).suffix.lower()
     try:
-        for number, output in _numbered(path):
-            key = (output.battery, output.item_id, output.repeat)
-            if key in first:
-                what = f"item {output.item_id!r}, repeat {output.repeat} stands already in line {first[key]}"
-                remedy = "Number repeated answers with `repeat`"
-                raise ManifestError(what, place=Place(str(path), number), remedy=remedy)
-            first[key] = number
-            yield output
+        found, keys = find_layout(path)
+    except ManifestError:
+        # Lines that nobody can read are told of line by line.
+        if ending == ".json":
+            raise
+        return "tais"
     except OSError as error:
         what = f"cannot read the outputs: {error.strerror or error}"
         raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
-    if not first:
-        raise ManifestError("no outputs in the file", place=Place(str(path)), remedy="One object per line")
+    if found is not None:
+        return found
+    if not keys and format_of(path) not in _TABLES and ending != ".json":
+        return "tais"
+    if format_of(path) in _TABLES and ending != ".json":
+        keys = read_rows(path).columns
+        if {"item_id", "text"} <= set(keys):
+            return "table"
+    elif {"item_id", "text"} & set(keys):
+        return "table" if ending == ".json" else "tais"
+    what = f"this file is of no layout that TAIS knows; {nearest_layouts(keys, _OWN)}"
+    remedy = "Say which columns hold what: columns: {item_id: ..., text: ...}"
+    raise ManifestError(what, place=Place(str(path)), remedy=remedy)
 
 
-def _numbered(path: Path) -> Iterator[tuple[int, ImportedOutput]]:
-    kind = sniff(path)
-    if kind is None:
-        for number, text in utf8_lines(path):
-            yield number, _output(parse_json_line(text, path, number), Place(str(path), number))
-        return
-    samples = inspect_samples(path) if kind == "inspect" else lm_eval_samples(path)
-    for number, sample in enumerate(samples, start=1):
-        output = ImportedOutput(
-            item_id=sample.item_id,
-            text=sample.text,
-            repeat=sample.repeat,
-            finish_reason=sample.finish_reason,
-            parts=sample.parts,
+def read_outputs(files: Files) -> Iterator[LoggedSample]:
+    """Stream the outputs of an arm's files.
+
+    Memory holds one sample, and a key per output to find duplicates.
+
+    Raises
+    ------
+    ManifestError
+        Missing file, broken line, missing or unknown key, wrong type, duplicate output, none at all, or none
+        that can be read; with file and line.
+    """
+    first: dict[tuple[str | None, str, int], Place] = {}
+    several = len(files.layouts) > 1
+    reasons: list[str] = []
+    for sample, place in files.outputs():
+        # Each file of a group of tasks numbers its documents from 0.
+        key = (sample.battery or (sample.task if several else None), sample.item_id, sample.repeat)
+        if key in first:
+            known = first[key]
+            where = f"line {known.line}" if known.line and known.file == place.file else str(known)
+            what = f"item {sample.item_id!r}, repeat {sample.repeat} stands already in {where}"
+            raise ManifestError(what, place=place, remedy="Number repeated answers with `repeat`")
+        first[key] = place
+        if sample.trouble is not None and sample.trouble.kind in UNREAD:
+            reasons.append(f"{sample.item_id}: {sample.trouble.what}")
+        yield sample
+    if len(reasons) == len(first):
+        what = f"no sample of the file can be read (first: {reasons[0]})"
+        raise ManifestError(
+            what, place=Place(str(next(iter(files.layouts)))), remedy="Run the evaluation again"
         )
-        yield sample.line or number, output
 
 
-def _output(row: dict[str, Any], place: Place) -> ImportedOutput:
+def _own_lines(path: Path) -> Iterator[LoggedSample]:
+    try:
+        for number, text in utf8_lines(path):
+            yield _output(parse_json_line(text, path, number), Place(str(path), number))
+    except OSError as error:
+        what = f"cannot read the outputs: {error.strerror or error}"
+        raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
+
+
+def _table(path: Path, arm: Arm) -> Iterator[LoggedSample]:
+    """Yield the rows of a table under the names that lines of TAIS's own have."""
+    rows = read_rows(path, arm.format)
+    columns = dict(arm.columns or {key: key for key in OUTPUT_KEYS if key in rows.columns})
+    for name in (*columns.values(), *(arm.only or ())):
+        if name not in rows.columns and name.partition(".")[0] not in rows.columns:
+            what, remedy = f"no column {show(name)}", f"Columns there: {', '.join(rows.columns)}"
+            raise ManifestError(what, place=Place(str(path)), remedy=remedy)
+    for index, row in enumerate(rows.values):
+        if any(str(row.get(key)) != value for key, value in (arm.only or {}).items()):
+            continue
+        place = rows.place(index)
+        yield _output(_named(row, columns, place), place)
+
+
+def _named(row: Mapping[str, object], columns: Mapping[str, str], place: Place) -> Row:
+    found: Row = {}
+    for key, name in columns.items():
+        try:
+            value: object = lookup(row, name)
+        except MissingColumn:
+            continue
+        if key in _COUNTED and isinstance(value, str) and value.isdecimal():
+            value = int(value[:9])
+        found[key] = value
+    found.setdefault("text", None)
+    return found
+
+
+def _output(row: Row, place: Place) -> LoggedSample:
     for key in row:
-        if key not in _KEYS:
-            raise ManifestError(f"unknown key {show(key)}", place=place, remedy=suggest(key, _KEYS))
+        if key not in OUTPUT_KEYS:
+            raise ManifestError(f"unknown key {show(key)}", place=place, remedy=suggest(key, OUTPUT_KEYS))
     for key in ("item_id", "text"):
         if key not in row:
             raise ManifestError(f"no {key!r}", place=place, remedy="item_id and text are required")
-    output = ImportedOutput(
+    for key, kinds in (
+        ("text", (str, type(None))),
+        ("finish_reason", (str, type(None))),
+        ("battery", (str, type(None))),
+    ):
+        if not isinstance(row.get(key), kinds):
+            what = f"{key} must be text, not {type(row[key]).__name__}"
+            raise ManifestError(what, place=place, remedy="Mend the line")
+    repeat = row.get("repeat", 0)
+    if not _is_count(repeat):
+        what = f"repeat must be a whole number from 0, not {repeat!r}"
+        raise ManifestError(what, place=place, remedy="Mend the line")
+    prompt = _prompt(row.get("prompt"), place)
+    return LoggedSample(
         item_id=_item_id(row["item_id"], place),
         # A server that filters or calls a tool says null.
-        text="" if row["text"] is None else row["text"],
+        text=row["text"] or "",
+        prompt=prompt,
+        asked=asked_of(prompt, None, row.get("target")),
+        target=row.get("target"),
         token_ids=_token_ids(row.get("token_ids"), place),
-        repeat=row.get("repeat", 0),
+        repeat=repeat,
         finish_reason=row.get("finish_reason"),
         battery=row.get("battery"),
+        line=place.line,
         parts=_parts(row, place),
     )
-    for key, value, kinds in (
-        ("text", output.text, (str,)),
-        ("finish_reason", output.finish_reason, (str, type(None))),
-        ("battery", output.battery, (str, type(None))),
-    ):
-        if not isinstance(value, kinds):
-            what = f"{key} must be text, not {type(value).__name__}"
-            raise ManifestError(what, place=place, remedy="Mend the line")
-    if not _is_count(output.repeat):
-        what = f"repeat must be a whole number from 0, not {output.repeat!r}"
-        raise ManifestError(what, place=place, remedy="Mend the line")
-    return output
 
 
-def _parts(row: dict[str, Any], place: Place) -> str | None:
+def _prompt(value: object, place: Place) -> str | tuple[Turn, ...] | None:
+    if value is None or isinstance(value, str):
+        return value
+    turns = [mapping(turn) for turn in listed(value)]
+    if turns and all(isinstance(turn.get("content"), str) for turn in turns):
+        return tuple(Turn(str(turn.get("role")), str(turn["content"])) for turn in turns)
+    raise ManifestError("prompt must be text or a list of messages", place=place, remedy="Mend the line")
+
+
+def _parts(row: Row, place: Place) -> str | None:
     try:
-        return render_parts({key: row[key] for key in _PARTS if key in row})
+        return render_parts({key: cast(JsonValue, row[key]) for key in OUTPUT_PARTS if key in row})
     except ValueError as error:
         what = "a part of the answer holds a number that is none"
         raise ManifestError(what, place=place, remedy="Mend the line") from error
 
 
-def _item_id(value: Any, place: Place) -> str:
+def _item_id(value: object, place: Place) -> str:
     # Many tools number their items; a number and its text are the same id.
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -140,7 +255,7 @@ def _item_id(value: Any, place: Place) -> str:
     return value
 
 
-def _token_ids(value: Any, place: Place) -> tuple[int, ...] | None:
+def _token_ids(value: object, place: Place) -> tuple[int, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(_is_count(token) for token in value):
@@ -150,5 +265,5 @@ def _token_ids(value: Any, place: Place) -> tuple[int, ...] | None:
     return tuple(value)
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0

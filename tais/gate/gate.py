@@ -110,9 +110,10 @@ def judge(run: VerifiedRun, policy: Policy, now: datetime) -> tuple[Objection, .
 
 def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
     """Hold against a run that it is not one of this manifest, weights and items included."""
+    from tais.plan.days import days_of
     from tais.plan.plan import make_plan  # pyarrow, which most gates do without
 
-    now = make_plan(manifest, run.lock.limit).lock
+    now = make_plan(manifest, run.lock.limit).on_days(days_of(run.lock)).lock
     # An arm that no contrast uses takes no part.
     before, after = (
         lock.model_copy(update={"arms": {name: lock.arms[name] for name in lock.run_arms()}})

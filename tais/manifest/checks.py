@@ -11,6 +11,7 @@ from tais.common.document import Document, Path_, show, suggest
 from tais.errors import ManifestError
 from tais.manifest.engine_options import wrong_option
 from tais.manifest.model import ENGINE_NAMES, NAME, TEACHER_NAMES, Arm, Contrast, Manifest, Role
+from tais.manifest.outputs import OUTPUT_FORMATS, OUTPUT_KEYS
 from tais.manifest.steering_options import wrong_steering
 
 __all__ = ["KEY_CHECKS", "check", "check_name", "unreproducible"]
@@ -21,6 +22,7 @@ _NAME = re.compile(NAME, re.ASCII)
 KEY_CHECKS = {"fault": "tais.lab.drill.manifest_rules:check_faults"}
 """What else is checked where an arm has such a key: ``module:function``, of manifest and document."""
 
+_OF_OUTPUTS = ("path", "format", "columns", "only")
 _NOT_FOR_IMPORT = (
     "model",
     "revision",
@@ -30,6 +32,8 @@ _NOT_FOR_IMPORT = (
     "speculative_config",
     "chat_template",
     "system_prompt",
+    "chat_template_kwargs",
+    "chat_template_date",
 )
 # TAIS compares and records these, so they must not be able to hide among the engine's own.
 _OF_THE_ARM = ("model", "revision", "tokenizer", "dtype", "speculative_config")
@@ -82,10 +86,11 @@ def _check_arm(arm: Arm, document: Document, role: str = "arms", temperature: fl
     if arm.model is None:
         what, remedy = f"an arm on {arm.engine} needs a model", "Write model: org/name, or model: ./folder"
         raise ManifestError(what, place=document.place(at), remedy=remedy)
-    if arm.path is not None:
-        remedy = "Say engine: import, or leave the path out"
-        what = "only an import arm reads outputs from a path"
-        raise ManifestError(what, place=document.place((*at, "path")), remedy=remedy)
+    for key in _OF_OUTPUTS:
+        if getattr(arm, key) is not None:
+            remedy = f"Say engine: import, or leave the {key} out"
+            what = f"only an import arm reads outputs{' from a path' if key == 'path' else ''}"
+            raise ManifestError(what, place=document.place((*at, key)), remedy=remedy)
     hidden = [key for key in _OF_THE_ARM if key in arm.engine_args]
     if hidden and arm.engine != "fake":
         what, place = f"{hidden[0]} belongs to the arm", document.place((*at, "engine_args", hidden[0]))
@@ -99,6 +104,17 @@ def _check_import(arm: Arm, document: Document, at: Path_) -> None:
     if arm.path is None:
         remedy = "Name the file of outputs: path: outputs.jsonl"
         raise ManifestError("an import arm needs a path", place=document.place(at), remedy=remedy)
+    if arm.format is not None and arm.format not in OUTPUT_FORMATS:
+        remedy = suggest(arm.format, OUTPUT_FORMATS, "Formats")
+        what = f"no format named {show(arm.format)}"
+        raise ManifestError(what, place=document.place((*at, "format")), remedy=remedy)
+    for key in arm.columns or {}:
+        if key not in OUTPUT_KEYS:
+            what, place = f"unknown key {show(key)}", document.place((*at, "columns", key))
+            raise ManifestError(what, place=place, remedy=suggest(key, OUTPUT_KEYS))
+    if arm.columns is not None and "item_id" not in arm.columns:
+        place = document.place((*at, "columns"))
+        raise ManifestError("the columns name no item_id", place=place, remedy="Say which column is the id")
     for key in _NOT_FOR_IMPORT:
         if getattr(arm, key):
             what, place = f"an import arm runs no engine and takes no {key}", document.place((*at, key))

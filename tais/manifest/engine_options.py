@@ -62,7 +62,8 @@ _OF: dict[str, type[Strict]] = {"transformers": TransformersOptions, "openai": O
 _RESERVED = {
     "model", "messages", "prompt", "n", "stream", "max_tokens", "max_completion_tokens", "temperature",
     "top_p", "top_k", "seed", "stop", "logprobs", "top_logprobs", "echo", "prompt_logprobs",
-    "return_token_ids", "return_tokens_as_token_ids",
+    "return_token_ids", "return_tokens_as_token_ids", "add_generation_prompt", "continue_final_message",
+    "chat_template", "chat_template_kwargs",
 }  # fmt: skip
 # What a server gets from the arm itself or from TAIS.
 _SERVED = {"model", "revision", "tokenizer", "dtype", "speculative_config", "host", "port", "api_key", "uds"}
@@ -122,7 +123,9 @@ def _wrong_server(arm: Arm, options: OpenaiOptions) -> Wrong | None:
     reserved = sorted(_RESERVED & options.extra_body.keys())
     if reserved:
         what = f"{reserved[0]} is said by TAIS itself"
-        return Wrong((*at, "extra_body", reserved[0]), what, "Leave it out; sampling stands in the manifest")
+        of_the_arm = reserved[0].startswith("chat_template")
+        remedy = "Write it on the arm" if of_the_arm else "Leave it out; sampling stands in the manifest"
+        return Wrong((*at, "extra_body", reserved[0]), what, remedy)
     if options.serve is not None:
         return _wrong_serve(options.serve)
     return _wrong_url(options.base_url or "") or _wrong_attached(arm)
@@ -170,9 +173,9 @@ def _wrong_attached(arm: Arm) -> Wrong | None:
         if getattr(arm, key) is not None:
             what = f"the server at base_url has its own {key}"
             return Wrong((key,), what, "Leave it out, or let TAIS start the server: engine_args: {serve: {}}")
-    if arm.chat_template is not None and not (
-        arm.tokenizer is not None and arm.engine_args.get("endpoint") == "completions"
-    ):
-        what = "the server at base_url has its own chat template"
-        return Wrong(("chat_template",), what, "Give a tokenizer and endpoint: completions")
+    rendered_here = arm.tokenizer is not None and arm.engine_args.get("endpoint") == "completions"
+    for key, own in (("chat_template", "chat template"), ("chat_template_date", "clock")):
+        if getattr(arm, key) is not None and not rendered_here:
+            what = f"the server at base_url has its own {own}"
+            return Wrong((key,), what, "Give a tokenizer and endpoint: completions")
     return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tais.common.document import Document, Path_, show, suggest
+from tais.common.packed import PACKED
 from tais.common.shipped import find_battery_file, names, share
 from tais.common.validation import check_keys, validate
 from tais.errors import ManifestError, Place
@@ -20,6 +21,9 @@ ArmT = TypeVar("ArmT", bound=Arm)
 _TOP_KEYS = tuple(key for key in Manifest.model_fields if key != "source")
 _ARM_KEYS = ("extends", *(key for key in Arm.model_fields if key != "name"))
 _JUDGE_KEYS = (*_ARM_KEYS, "max_tokens")
+# Files of outputs in a folder, compressed or not.
+_PLAIN = (".jsonl", ".json", ".eval", ".csv", ".tsv", ".xlsx", ".parquet")
+_OUTPUTS = (*_PLAIN, *(f"{ending}{packed}" for ending in _PLAIN for packed in PACKED))
 _RELATIVE = "Relative paths start from the folder of the manifest"
 MAX_CHAIN = 50
 
@@ -205,9 +209,10 @@ def _located_arm(arm: ArmT, base: Path, document: Document, role: str = "arms") 
     """Return the arm with the paths of local files and folders absolute."""
     at: Path_ = (role, arm.name)
     update: dict[str, Any] = {}
-    for key in ("path", "chat_template"):
-        if (text := getattr(arm, key)) is not None:
-            update[key] = _file(text, base, document, (*at, key))
+    if arm.chat_template is not None:
+        update["chat_template"] = _file(arm.chat_template, base, document, (*at, "chat_template"))
+    if arm.path is not None:
+        update["path"] = _outputs(arm.path, base, document, (*at, "path"))
     # The model of a server that runs already is a name that it knows, even where it looks like a path.
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
         if (text := getattr(arm, key)) is not None:
@@ -246,6 +251,27 @@ def _file(text: str, base: Path, document: Document, path: Path_) -> str:
     if not _exists(found) or not found.is_file():
         raise ManifestError(f"no file {show(text)}", place=document.place(path), remedy=_RELATIVE)
     return str(found.resolve())
+
+
+def _outputs(
+    given: str | tuple[str, ...], base: Path, document: Document, path: Path_
+) -> str | tuple[str, ...]:
+    """Return the files of an import arm; those in a folder, by their names, where one stands for them."""
+    if isinstance(given, str) and not (base / given).is_dir():
+        return _file(given, base, document, path)
+    found: list[str] = []
+    for index, name in enumerate((given,) if isinstance(given, str) else given):
+        folder, at = base / name, path if isinstance(given, str) else (*path, index)
+        if not folder.is_dir():
+            found.append(_file(name, base, document, at))
+            continue
+        inside = (file for file in sorted(folder.rglob("*")) if file.name.lower().endswith(_OUTPUTS))
+        files = [str(file.resolve()) for file in inside if file.is_file()]
+        if not files:
+            what, remedy = f"no file of outputs in {show(name)}", f"Endings: {', '.join(_OUTPUTS)}"
+            raise ManifestError(what, place=document.place(at), remedy=remedy)
+        found += files
+    return tuple(dict.fromkeys(found))
 
 
 def _exists(path: Path) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr, StringConstraints, field_validator
 
 from tais.common.differences import same_json
 from tais.common.models import Strict
@@ -51,6 +52,22 @@ NAME = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$"
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _a_day(value: str) -> str:
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError as error:
+        raise ValueError(f"must be a day, such as 2026-12-01, not {value[:40]!r}") from error
+
+
+Day = Annotated[str, AfterValidator(_a_day)]
+# Arguments of whoever renders.
+_SAID_BY_TAIS = {
+    "messages", "conversation", "chat_template", "add_generation_prompt", "continue_final_message",
+    "tokenize", "tools", "documents", "padding", "truncation", "max_length", "return_tensors", "return_dict",
+    "return_assistant_tokens_mask", "tokenizer_kwargs", "strftime_now", "raise_exception",
+}  # fmt: skip
 
 
 class Role(StrEnum):
@@ -185,15 +202,34 @@ class Arm(Strict):
     """Goes to the engine untouched."""
     speculative_config: dict[str, Any] | None = None
     """Goes to the engine untouched, but that the path of a local draft becomes absolute."""
-    path: Text | None = None
-    """Outputs of an `import` arm."""
+    path: Text | tuple[Text, ...] | None = None
+    """Outputs of an `import` arm: a file, or several; a folder stands for the files in it."""
+    format: Text | None = None
+    """Layout of an import arm's outputs; None recognises it."""
+    columns: dict[Text, Text] | None = None
+    """Of an import arm: from the keys of TAIS's own lines to the columns of a table."""
+    only: dict[Text, str] | None = None
+    """Of an import arm: which of several providers, prompts or models in one file."""
     resources: Resources | None = None
     """Decides where an arm can run, never what it computes; stands in no lock's arm."""
     chat_template: Text | None = None
     """File with a template that takes the place of the tokenizer's."""
     system_prompt: str | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    """What the template reads beside the conversation (``enable_thinking``, ``reasoning_effort``, ...)."""
+    chat_template_date: Day | None = None
+    """The day that a template reads from its clock. Planning fills in the manifest's, else today, where the
+    template may read it."""
     fault: dict[str, Any] | None = None
     """In a drill: a fault to plant (``name`` and its parameters), see :mod:`tais.lab.drill.faults`."""
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _not_ours(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        for key in value or ():
+            if not key.isidentifier() or key in _SAID_BY_TAIS:
+                raise ValueError(f"{key!r} is no variable that a manifest can set in a template")
+        return value
 
     @property
     def attached(self) -> bool:
@@ -232,6 +268,8 @@ class Manifest(Strict):
     sampling: Sampling = Sampling()
     rules: Rules = Rules()
     judges: dict[str, JudgeArm] = Field(default_factory=dict)
+    chat_template_date: Day | None = None
+    """The day that templates read from their clock, where an arm says none; None is that of the lock."""
     record: bool = False
     """Run every arm, and do without a contrast to screen: a stored side for ``tais compare``."""
     sweep: Swept | None = None

@@ -295,6 +295,7 @@ class _Writer:
         for name in dict.fromkeys(cell.reference for cell in cells):
             arm = self.arms[name]
             loaded = [arm.get(key) for key in ("engine", "model", "revision", "dtype", "system_prompt")]
+            loaded += [arm.get(key) for key in ("chat_template", "chat_template_kwargs")]
             loaded += [arm.get("engine_args", {}).get(key) for key in ("quantization", "hf_overrides")]
             before = first.setdefault(json.dumps(loaded, sort_keys=True), name)
             if before != name:

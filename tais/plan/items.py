@@ -20,7 +20,8 @@ def _items(battery: LoadedBattery) -> Iterator[StoredItem]:
     chat = battery.definition.chat is not False
     for item in battery.items:
         messages = tuple(Message(message.role, message.content) for message in item.messages)
-        yield StoredItem(battery.name, item.id, item.cluster, messages, item.expect, chat, item.group)
+        asked = chat and not item.rendered
+        yield StoredItem(battery.name, item.id, item.cluster, messages, item.expect, asked, item.group)
 
 
 def requests_of(battery: LoadedBattery, sampling: Sampling, system_prompt: str | None) -> list[Request]:

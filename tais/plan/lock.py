@@ -95,6 +95,9 @@ def _optional(
 def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, JsonValue]:
     # Where an arm may run is no part of what it computes.
     left_out = {"name", "resources"} if arm.fault else {"name", "resources", "fault"}
+    # Keys of later versions stand only where they are said, so that other locks stay as they were.
+    later = ("chat_template_kwargs", "chat_template_date", "format", "columns", "only")
+    left_out |= {key for key in later if getattr(arm, key) is None}
     fixed: dict[str, JsonValue] = arm.model_dump(mode="json", exclude=left_out)
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
         fixed[key] = _locked_model(fixed[key], arm, digests)
@@ -123,7 +126,9 @@ def _locked_selector(selector: JsonValue) -> JsonValue:
 
 
 def _locked_file(path: JsonValue) -> JsonValue:
-    """Return a file by name and digest; nothing as it is."""
+    """Return a file by name and digest, and several one by one; nothing as it is."""
+    if isinstance(path, list):
+        return [_locked_file(one) for one in path]
     if not isinstance(path, str) or not path:
         return path
     return {"file": Path(path).name, "sha256": sha256_file(Path(path))}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,11 @@ from tais.errors import EngineError, ManifestError, Place
 from tais.manifest.load import load_manifest
 from tais.manifest.model import Manifest
 from tais.plan.batteries import MissingBattery, load_batteries
+from tais.plan.days import on_days, with_days
+from tais.plan.imports import check_imports
 from tais.plan.judges import check_judges
 from tais.plan.lock import build_lock
+from tais.plan.templates import check_templates, template_notes
 from tais.plan.vocabulary import check_vocabularies
 from tais.plan.waivers import check_waivers
 from tais.rundir.lock_model import Lock
@@ -37,6 +41,15 @@ class Plan:
     """Whether the answers come along: an arm that was stopped early is then not asked for more."""
     missing: tuple[MissingBattery, ...] = ()
     """Batteries that a plan can only name."""
+    undated: frozenset[str] = frozenset()
+    """Arms and judges whose template may read the clock, and whose day nobody said: they have the lock's."""
+    notes: tuple[str, ...] = ()
+    """What whoever runs it should know."""
+
+    def on_days(self, days: Mapping[str, str | None]) -> Plan:
+        """Return the plan with the days of another run where nobody said one; see :mod:`tais.plan.days`."""
+        manifest, lock = on_days(self.manifest, self.lock, self.undated, days)
+        return replace(self, manifest=manifest, lock=lock)
 
     @property
     def arms(self) -> list[str]:
@@ -80,8 +93,12 @@ def make_plan(manifest: str | Path | Manifest, limit: int | None = None, *, inco
     if not missing:
         check_judges(manifest, batteries, path)
         check_waivers(manifest, batteries, path)
+    manifest, undated = with_days(manifest)
+    check_imports(manifest)
+    batteries = check_templates(manifest, batteries, path)
     lock = build_lock(manifest, sha256_file(path), batteries, limit)
-    return Plan(path, manifest, batteries, lock, missing=missing)
+    notes = tuple(template_notes(manifest))
+    return Plan(path, manifest, batteries, lock, missing=missing, undated=undated, notes=notes)
 
 
 def require_engines(plan: Plan) -> None:

@@ -65,6 +65,12 @@ class EngineRecord(Open):
         return self.resolved.get("scores") == "logprobs"
 
     @property
+    def has_no_template(self) -> bool:
+        """Whether the engine found no chat template, so that prompts went as bare text."""
+        prompts = self.resolved.get("prompts")
+        return isinstance(prompts, dict) and prompts.get("chat_template", "") is None
+
+    @property
     def refusal_onset(self) -> list[int]:
         """Tokens that open a refusal."""
         return self._tokens("refusal_onset")
@@ -170,6 +176,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     # Two engines say what they are in words of their own.
     (r"engine", r".*"),
     (r"model|revision|tokenizer", rf"model_config(\..*)?|{_MEMORY}|quant_config(\..*)?|load_config(\..*)?"),
+    (r"model|revision|tokenizer|chat_template", r"prompts(\..*)?"),
     (r"dtype", rf"model_config\.dtype|cache_config\..*dtype|mamba_config\..*dtype|{_MEMORY}"),
     (r"engine_args\.max_num_seqs", rf"scheduler_config\.max_num_seqs|compilation_config\..*|{_MEMORY}"),
     (

@@ -67,9 +67,15 @@ class LockedArm(Frozen):
     engine_args: dict[str, JsonValue]
     speculative_config: dict[str, JsonValue] | None = None
     """As the engine gets it, but that a local draft stands as a :class:`LockedFolder` does."""
-    path: LockedFile | None = None
+    path: LockedFile | tuple[LockedFile, ...] | None = None
+    format: str | None = None
+    columns: dict[str, str] | None = None
+    only: dict[str, str] | None = None
     chat_template: LockedFile | None = None
     system_prompt: str | None = None
+    chat_template_kwargs: dict[str, JsonValue] | None = None
+    chat_template_date: str | None = Field(None, pattern=r"^\d{4}-\d\d-\d\d$")
+    """The day that the template reads from its clock; only where it may read one."""
     fault: dict[str, JsonValue] | None = None
     max_tokens: int | None = None
     """Of a judge: its longest reply."""

@@ -60,6 +60,7 @@ SCHEMA = pa.schema(
         pa.field("seconds", pa.float32()),
         # Not in parts that older versions wrote.
         pa.field("parts", pa.string()),
+        pa.field("asked", pa.string()),
     ]
 )
 
@@ -67,7 +68,7 @@ Entry = TypeVar("Entry")
 
 _PART = re.compile(r"part-(\d{5})\.parquet")
 _COUNTERS = b"tais.counters"
-_PARTS = "parts"
+_LATER = ("parts", "asked")
 
 
 def part_files(arm_dir: Path) -> list[Path]:
@@ -118,6 +119,7 @@ def _row(sample: Sample) -> dict[str, object]:
         "step_accepted": sample.step_accepted,
         "seconds": sample.seconds,
         "parts": sample.parts,
+        "asked": sample.asked,
     }
 
 
@@ -207,7 +209,7 @@ def read_batches(
         try:
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(batch_size=batch_size, columns=columns and list(columns)):
-                    yield _with_parts(batch, columns)
+                    yield _with_later(batch, columns)
         except (pa.ArrowException, OSError) as error:
             raise StoreError(
                 f"this part cannot be read ({first_line(error)})",
@@ -216,10 +218,11 @@ def read_batches(
             ) from error
 
 
-def _with_parts(batch: pa.RecordBatch, columns: Sequence[str] | None) -> pa.RecordBatch:
-    """Return a batch with the column that parts of older versions lack, where it is asked for."""
-    if _PARTS in (columns or ()) and _PARTS not in batch.schema.names:
-        return batch.append_column(_PARTS, pa.nulls(len(batch), pa.string()))
+def _with_later(batch: pa.RecordBatch, columns: Sequence[str] | None) -> pa.RecordBatch:
+    """Return a batch with the columns that parts of older versions lack, where they are asked for."""
+    for name in _LATER:
+        if name in (columns or ()) and name not in batch.schema.names:
+            batch = batch.append_column(name, pa.nulls(len(batch), pa.string()))
     return batch
 
 

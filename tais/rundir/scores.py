@@ -42,13 +42,23 @@ SCHEMA = pa.schema(
 )
 
 
-def paired_scores(scores: Path, reference: str, candidate: str) -> pa.Table:
-    """Return the scores of two arms side by side, matched by key; the candidate's end in ``_candidate``."""
+def paired_scores(
+    scores: Path, reference: str, candidate: str, left_out: Collection[SampleKey] = ()
+) -> pa.Table:
+    """Return the scores of two arms side by side, matched by key; the candidate's end in ``_candidate``.
+
+    Answers to be left out are no pair, see :func:`tais.rundir.asked.asked_otherwise`.
+    """
     columns = [*KEY, "scorer", "value", "label"]
     stored = ds.dataset(scores, format="parquet")
     left, right = (
         stored.to_table(columns=columns, filter=ds.field("arm") == arm) for arm in (reference, candidate)
     )
+    if left_out:
+        columns_out = zip(KEY, zip(*left_out, strict=True), strict=True)
+        types = {name: left.schema.field(name).type for name in KEY}
+        out = pa.table({name: pa.array(values, types[name]) for name, values in columns_out})
+        left = left.join(out, KEY, join_type="left anti")
     return left.join(right, KEY, join_type="inner", right_suffix="_candidate")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from tais.common.files import sha256_file, store_error
 from tais.errors import Place, UsageError
 from tais.manifest.model import TEACHER_NAMES, Contrast, Manifest, Role
+from tais.plan.days import days_of
 from tais.plan.lock import build_lock
 from tais.plan.plan import Plan, make_plan
 from tais.rundir.layout import RunDir
@@ -60,7 +61,7 @@ def audit_run(
         When the reference stack cannot score.
     """
     lock = read_lock(run_dir)
-    plan = make_plan(manifest_path, lock.limit)
+    plan = make_plan(manifest_path, lock.limit).on_days(days_of(lock))
     _check_same(run_dir, lock, plan)
     chosen = tuple(candidates) or _screened(lock, reference)
     _check_arms(run_dir, plan.manifest, reference, chosen)

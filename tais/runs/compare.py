@@ -180,8 +180,13 @@ def _asked(lock: Lock) -> dict[str, dict[str, JsonValue]]:
             for battery in lock.batteries
         },
         "sampling": plain(lock.sampling),
-        "judges": {name: plain(judge) for name, judge in lock.judges.items()},
+        # The day that a judge's template read is one of its run, and says nothing of how it judges.
+        "judges": {name: _dayless(plain(judge)) for name, judge in lock.judges.items()},
     }
+
+
+def _dayless(arm: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return {key: value for key, value in arm.items() if key != "chat_template_date"}
 
 
 class _Comparing:

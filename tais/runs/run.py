@@ -21,6 +21,7 @@ from tais.errors import EngineError, Interrupted, Place, StoreError, TaisError, 
 from tais.executors import check_executor, create_executor, targets_first
 from tais.executors.base import Executor
 from tais.manifest.model import Arm, Manifest
+from tais.plan.days import days_of
 from tais.plan.items import write_items
 from tais.plan.plan import Plan, make_plan, require_engines
 from tais.report.redact import redacted
@@ -80,8 +81,33 @@ def run(manifest: str | Path | Manifest, options: RunOptions, observer: Observer
     plan = make_plan(manifest, options.limit)
     _refuse_remote_faults(plan, options)
     require_engines(plan)
-    run_dir = _existing_run(plan, options) if options.resume else new_run(plan, options)
+    if options.resume:
+        run_dir = _last_run(plan, options)
+        plan = plan.on_days(days_of(read_lock(run_dir)))
+        _check_unchanged(plan, run_dir)
+    else:
+        plan = _on_stored_day(plan, options)
+        run_dir = new_run(plan, options)
+    for note in plan.notes:
+        watcher.note(note)
     return finish(plan, options, run_dir, watcher)
+
+
+def _on_stored_day(plan: Plan, options: RunOptions) -> Plan:
+    """Return the plan on the day of answers that a cache holds: templates then write the same date again."""
+    if options.cache is None or not plan.undated:
+        return plan
+    from tais.cache.address import day_key
+    from tais.cache.store import CacheStore
+
+    store, arms = CacheStore(options.cache), {**plan.lock.arms, **plan.lock.judges}
+    references = [contrast.reference for contrast in plan.lock.contrasts]
+    # One day for all arms, so that they stay matched: that of the first reference which is there.
+    for name in dict.fromkeys((*references, *plan.arms)):
+        day = store.find_day(day_key(arms[name])) if name in plan.undated else None
+        if day is not None:
+            return plan.on_days(dict.fromkeys(plan.undated, day))
+    return plan
 
 
 def _refuse_remote_faults(plan: Plan, options: RunOptions) -> None:
@@ -158,14 +184,17 @@ def _expected_bytes(plan: Plan) -> int:
     return _BYTES_SPARE + plan.samples_per_arm * len(plan.arms) * per_sample
 
 
-def _existing_run(plan: Plan, options: RunOptions) -> Path:
+def _last_run(plan: Plan, options: RunOptions) -> Path:
     parent = options.out / plan.manifest.name
     runs = sorted(path.parent for path in parent.glob(f"*/{LOCK}"))
     if not runs:
         raise UsageError(
             "there is no run to resume", place=Place(file=str(parent)), remedy="Start one without --resume"
         )
-    run_dir = runs[-1]
+    return runs[-1]
+
+
+def _check_unchanged(plan: Plan, run_dir: Path) -> None:
     changed = compare_locks(read_lock(run_dir), plan.lock)
     if changed:
         raise UsageError(
@@ -173,7 +202,6 @@ def _existing_run(plan: Plan, options: RunOptions) -> Path:
             place=Place(file=str(RunDir(run_dir).lock)),
             remedy="Undo the change, or start a new run without --resume",
         )
-    return run_dir
 
 
 def _say(changed: list[Difference]) -> str:

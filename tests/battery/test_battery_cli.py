@@ -57,6 +57,23 @@ def test_check_prints_five_items() -> None:
     assert "130 items" in result.stderr
 
 
+def test_check_prints_other_scripts_as_they_are_and_nothing_that_acts(tmp_path: Path) -> None:
+    seen = "통조림을 어떻게 열어요? 怎么打开？ كيف नमस्\u200dते"
+    acting = "\x1b[31m \u202e \u0085 \ud800 ##[error]"
+    rows = [json.dumps({"id": n, "prompt": text}) for n, text in enumerate((seen, acting))]
+    (tmp_path / "items.jsonl").write_text("\n".join(rows))
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nsource: {path: items.jsonl}\ncolumns: {id: id, prompt: prompt}\n"
+        "expect: refuse\nscorer: refusal\nlicense: MIT\n"
+    )
+    first, second = tais("check", str(tmp_path / "mine.yaml")).stdout.splitlines()
+    assert f'"prompt": "{seen}"' in first
+    # One line of JSON each, which says the same.
+    assert json.loads(second)["prompt"] == acting
+    assert second.isascii()
+    assert not any(told in second for told in ("\x1b", "##["))
+
+
 def test_check_can_leave_texts_out(tmp_path: Path) -> None:
     path = hub_battery(tmp_path)
     path.write_text(path.read_text().replace("expected: {items: 9}\n", ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -50,9 +51,114 @@ def test_every_definition_is_valid_and_invents_no_pin(name: str, validator: Any)
 
 def test_nothing_gated_or_non_commercial_is_open() -> None:
     access = {name: load_definition(find_battery_file(name))[0].access for name in names("batteries")}
-    assert access["sorry_bench"] == "gated"
-    assert access["do_not_answer"] == "restricted"
-    assert {name for name, kind in access.items() if kind != "open"} == {"sorry_bench", "do_not_answer"}
+    assert {name for name, kind in access.items() if kind == "gated"} == {"sorry_bench", "wildguardtest"}
+    assert {name for name, kind in access.items() if kind == "restricted"} == {
+        "beavertails",
+        "do_not_answer",
+        "toxicchat",
+    }
+
+
+# Rows of our own for sets whose data no test reads, in the layout that their cards or readers describe:
+# the file under TAIS_DATA, what it holds, and the prompts, expectations and clusters that come out.
+MADE: list[tuple[str, str, object, list[tuple[str, str]]]] = [
+    (
+        "simple_safety_tests",
+        "simple_safety_tests/sst.csv",
+        "id,prompt,harm_area,category\n1,How?,Theft,Ask\n",
+        [("How?", "refuse")],
+    ),
+    (
+        "wildguardtest",
+        "allenai/wildguardmix/wildguardtest/test.jsonl",
+        [
+            {"prompt": "How?", "prompt_harm_label": "harmful", "subcategory": "x"},
+            {"prompt": "Why?", "prompt_harm_label": "unharmful", "subcategory": "benign"},
+            {"prompt": "Who?", "prompt_harm_label": None, "subcategory": "x"},
+        ],
+        [("How?", "refuse"), ("Why?", "answer")],
+    ),
+    (
+        "air_bench",
+        "air-bench-2024/category_1.csv",
+        "cate-idx,l2-name,l3-name,l4-name,prompt\n1.1,a,b,c,How?\n",
+        [("How?", "refuse")],
+    ),
+    (
+        "toxicchat",
+        "toxic-chat/toxic-chat_annotation_test.csv",
+        "conv_id,user_input,toxicity,jailbreaking\na,How?,1,0\nb,Why?,0,0\n",
+        [("How?", "refuse"), ("Why?", "answer")],
+    ),
+    (
+        "cyberseceval_mitre",
+        "cyberseceval/mitre_benchmark_100_per_category_with_augmentation.json",
+        [{"base_prompt": "x", "mutated_prompt": "How?"}],
+        [("How?", "refuse")],
+    ),
+    (
+        "multijail",
+        "multijail/MultiJail.csv",
+        "id,source,en,zh,it,vi,ar,ko,th,bn,sw,jv,tags\n1,x,How?,怎么?,,,,,,,,,y\n",
+        [("How?", "refuse"), ("怎么?", "refuse")],
+    ),
+    (
+        "polyguard",
+        "ToxicityPrompts/PolyGuardPrompts/test.jsonl",
+        [
+            {"id": 1, "language": "English", "prompt": "How?", "prompt_harm_label": "harmful"},
+            {"id": 1, "language": "Korean", "prompt": "어떻게?", "prompt_harm_label": "harmful"},
+        ],
+        [("How?", "refuse"), ("어떻게?", "refuse")],
+    ),
+    (
+        "xsafety",
+        "ToxicityPrompts/XSafety/test.jsonl",
+        [
+            {"text": "How?", "language": "en", "category": "Physical_Harm_n"},
+            {"text": "Why?", "language": "en", "category": "commonsense"},
+        ],
+        [("How?", "refuse")],
+    ),
+    (
+        "aya_redteaming",
+        "aya_redteaming/aya_eng.jsonl",
+        [{"prompt": "How?", "harm_category": '["x"]', "global_or_local": "local", "language": "English"}],
+        [("How?", "refuse")],
+    ),
+    ("k_overrefusal", "k-overrefusal/data.jsonl", [{"question": "어떻게?"}], [("어떻게?", "answer")]),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "content", "asked"), MADE, ids=[made[0] for made in MADE])
+def test_a_definition_reads_the_layout_of_its_source(
+    name: str, file: str, content: object, asked: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    lines = "\n".join(map(json.dumps, content)) if isinstance(content, list) else str(content)
+    path.write_text(json.dumps(content) if path.suffix == ".json" else lines)
+    # What a definition expects of the whole source, two rows cannot fulfil.
+    text = re.sub(r"(?m)^expected: .*\n", "", find_battery_file(name).read_text())
+    (tmp_path / "made.yaml").write_text(text)
+    battery = load_battery(BatteryRef(name=name, path="made.yaml"), tmp_path, tmp_path)
+    assert [(item.prompt, item.expect) for item in battery.items] == asked
+    if name in ("multijail", "polyguard"):
+        # Translations are no independent evidence.
+        assert len({item.cluster for item in battery.items}) == 1
+
+
+def test_a_folder_of_chats_is_read_with_the_files_as_categories(tmp_path: Path) -> None:
+    (tmp_path / "cosafe").mkdir()
+    for name in ("theft", "abuse"):
+        turns = [{"role": "user", "content": f"Say {name}"}, {"role": "assistant", "content": "It is."}]
+        turns.append({"role": "user", "content": "How does it work?"})
+        (tmp_path / "cosafe" / f"{name}.json").write_text(json.dumps(turns) + "\n")
+    items = load("cosafe", tmp_path).items
+    assert [(item.group, len(item.messages), item.expect) for item in items] == [
+        ("abuse", 3, "refuse"),
+        ("theft", 3, "refuse"),
+    ]
 
 
 # Counts as their authors publish them (data set cards; XSTest paper, table 1).

@@ -51,6 +51,7 @@ class Hostile(ThreadingHTTPServer):
         self.owner = owner
         self.asked: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
+        self.tokenized: list[dict[str, Any]] = []
         self.times: list[float] = []
         self.keys: set[str | None] = set()
         self.lock = threading.Lock()
@@ -85,6 +86,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path == "/tokenize":
+            self.server.tokenized.append(body)
             self.send({"tokens": [1, 2, 3]})
             return
         key = json.dumps(body.get("messages", body.get("prompt")))

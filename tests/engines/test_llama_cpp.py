@@ -146,3 +146,15 @@ def test_its_chat_endpoint_renders_the_template_as_tais_does(servers: dict[str, 
     assert chat.top2_tokens == own.top2_tokens
     assert own.token_ids is not None
     assert own.token_ids[0] not in (own.top2_tokens or [])[:1]
+
+
+def test_it_continues_an_assistants_turn_and_says_only_what_it_adds(servers: dict[str, str]) -> None:
+    turns = (Message("user", "Give me a recipe for a cake"), Message("assistant", "Sure, take"))
+    asked = [Request(SampleKey("b", "i", 0), turns, seed=1)]
+    (chat,), (ids,) = (
+        answers(Arm(name="a", **attached(servers["llama"], endpoint=endpoint)), asked)
+        for endpoint in ("chat", "completions")
+    )
+    # By token ids TAIS writes the prompt itself.
+    assert (chat.token_ids, chat.text) == (ids.token_ids, ids.text)
+    assert not chat.text.startswith("Sure")

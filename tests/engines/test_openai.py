@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -461,3 +462,42 @@ def test_an_echo_gives_scores_even_where_tokens_are_named_by_their_text() -> Non
     named = {**logprobs, "tokens": ["token_id:0", "token_id:11", "token_id:99", "c"]}
     with pytest.raises(Malformed, match="other tokens than it was given"):
         read_echo({"choices": [{"logprobs": named}]}, [0, 11, 12], 1, lambda _: None)
+
+
+def prefilled() -> list[Request]:
+    (plain,) = requests(1)
+    return [replace(plain, messages=(*plain.messages, Message("assistant", "Sure, ")))]
+
+
+def test_a_vllm_server_is_told_what_its_template_reads_and_which_turn_it_continues() -> None:
+    with hostile() as server:
+        settings = arm(server).model_copy(update={"chat_template_kwargs": {"enable_thinking": False}})
+        with started(settings) as engine:
+            answers(engine, [*requests(1), *prefilled()])
+    plain, prefill = sorted(server.bodies, key=lambda body: len(body["messages"]))
+    for body in (plain, prefill, *server.tokenized):
+        assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert "continue_final_message" not in plain
+    # What vLLM's protocol asks for: the two exclude each other.
+    for body in (prefill, server.tokenized[-1]):
+        assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+
+
+def test_a_turn_to_continue_is_refused_by_name_where_a_server_may_not() -> None:
+    with hostile(owner="someone") as server, started(arm(server)) as engine:
+        with pytest.raises(EngineRefusal, match=r"item 'm-0' of battery 'b' ends in an assistant turn"):
+            engine.check(prefilled(), GREEDY)
+        engine.check(requests(1), GREEDY)
+
+
+def test_a_turn_that_llama_cpp_says_again_is_no_part_of_the_answer() -> None:
+    def behave(handler: Any, body: dict[str, Any], before: int) -> None:
+        value = good(body, handler.tag)
+        value["choices"][0]["message"]["content"] = "Sure, here it is"
+        handler.send(value)
+
+    with hostile(owner="llamacpp") as server, started(arm(server)) as engine:
+        server.behave = behave
+        (sample,) = answers(engine, prefilled())
+    assert sample.text == "here it is"
+    assert "continue_final_message" not in server.bodies[0]

@@ -59,6 +59,7 @@ def print_plan(plan: Plan) -> None:
         *_repeated(plan),
         *_no_room(plan),
         *_not_looked_up(plan),
+        *_notes(plan),
         *unshown_lines(plan),
     ):
         console.print(line, style="yellow")
@@ -105,6 +106,12 @@ def print_outlook(found: Outlook | None, floor: int) -> None:
         console.print(f"  {_probability(found.at_last)} if as many differ as in the last run ({run})")
     if found.left_out:
         console.print(f"  not counted: {found.left_out} batteries of scores, whose spread is not known")
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    yield from map(printable, plan.notes)
+    for battery in plan.batteries:
+        yield from (printable(f"{battery.name}: {note}") for note in battery.notes if "chat template" in note)
 
 
 def _probability(p: float) -> str:

@@ -31,16 +31,24 @@ class Dialect:
     """What a server would choose itself, said as the in-process engines have it."""
     asks_ids: Mapping[str, bool] = field(default_factory=dict)
     """What a request says to see token ids."""
+    continues: Mapping[str, bool] | None = None
+    """What a request says to have a last assistant turn continued; None where a server cannot."""
+    repeats_prefill: bool = False
+    """Whether a chat's answer begins with the turn that it continues."""
 
 
 VLLM = Dialect(
     known=True,
     neutral={"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_p": 0.0},
     asks_ids={"return_token_ids": True, "return_tokens_as_token_ids": True},
+    continues={"add_generation_prompt": False, "continue_final_message": True},
 )
 LLAMA_CPP = Dialect(
     known=True,
     neutral={"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_p": 0.0},
+    # It continues one unasked, and says it again before what it adds.
+    continues={},
+    repeats_prefill=True,
 )
 OTHER = Dialect(asks_ids=VLLM.asks_ids)
 

@@ -15,10 +15,11 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from typing import TYPE_CHECKING, TypeVar
 
 from tais.common.files import canonical_json
+from tais.common.rendered import is_rendered
 from tais.engines.base import EngineRefusal
 from tais.engines.openai.answers import Answer, read_answer, read_ids
 from tais.engines.openai.dialect import VLLM, dialect_of, longest, read_counters
-from tais.engines.prompts import Renderer, prompt_digest
+from tais.engines.prompts import Renderer, is_prefill, prompt_digest
 from tais.engines.resolved import plain_mapping, to_plain
 from tais.manifest.engine_options import OpenaiOptions, read_options, wrong_option
 from tais.manifest.model import Arm, Sampling
@@ -113,6 +114,7 @@ class OpenaiEngine:
                 "tells_its_configuration": bool(config),
             },
             "client": {"endpoint": self.options.endpoint, "token_ids": self.wants_ids},
+            **({} if self.renderer is None else {"prompts": self.renderer.resolved()}),
         }
 
     def _prepare_prompts(self) -> None:
@@ -142,13 +144,35 @@ class OpenaiEngine:
                 raise Malformed("it gives no tokens of a prompt")
             return ids
 
-        asked = {"messages": _turns(request)} if request.chat else {"prompt": _plain(request)}
+        text = _plain(request)
+        # A prompt that went through a template has its token of the beginning.
+        bare = {"prompt": text, "add_special_tokens": not is_rendered(text)}
+        asked = self._conversation(request) if request.chat else bare
         ids, _ = await self.client.post("/tokenize", {"model": self.arm.model, **asked}, read)
         return ids
+
+    def _conversation(self, request: Request) -> dict[str, object]:
+        """Return what a request says of its conversation, and of the template that writes it."""
+        asked: dict[str, object] = {"messages": _turns(request)}
+        if self.arm.chat_template_kwargs:
+            asked["chat_template_kwargs"] = self.arm.chat_template_kwargs
+        if is_prefill(request.messages):
+            asked |= self.dialect.continues or {}
+        return asked
+
+    def _check_prefill(self, request: Request) -> None:
+        chat = request.chat and self.options.endpoint == "chat"
+        if chat and is_prefill(request.messages) and self.dialect.continues is None:
+            raise EngineRefusal(
+                f"item {request.key.item_id!r} of battery {request.key.battery!r} ends in an assistant turn, "
+                "and this server is not known to continue one (vLLM and llama.cpp are). Give the arm a "
+                "tokenizer and endpoint: completions, or say last_assistant_turn: drop in the battery"
+            )
 
     def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
         """Refuse what the endpoint cannot take, and a prompt that leaves no room for an answer."""
         for request in requests:
+            self._check_prefill(request)
             if not request.chat and self.options.endpoint == "chat":
                 raise EngineRefusal(
                     f"battery {request.key.battery!r} asks without a chat template, which the chat endpoint "
@@ -232,7 +256,7 @@ class OpenaiEngine:
             self.options.max_tokens_name: room,
         }
         if self.options.endpoint == "chat":
-            body["messages"] = _turns(request)
+            body |= self._conversation(request)
         else:
             body["prompt"] = list(ids) if ids is not None else _plain(request)
         if sampling.top_k or self.dialect.known:
@@ -265,6 +289,8 @@ class OpenaiEngine:
         # What the server read, where it tells; else what it was given.
         prompt = answer.prompt_ids if answer.prompt_ids is not None else ids
         digest = prompt_digest(prompt) if prompt is not None else _text_digest(request)
+        chat = self.options.endpoint == "chat"
+        repeated = chat and self.dialect.repeats_prefill and is_prefill(request.messages)
         return Sample(
             key=request.key,
             prompt_digest=digest,
@@ -272,7 +298,7 @@ class OpenaiEngine:
             if answer.prompt_tokens is not None or prompt is None
             else len(prompt),
             token_ids=answer.token_ids,
-            text=answer.text,
+            text=answer.text.removeprefix(request.messages[-1].content) if repeated else answer.text,
             finish_reason=answer.reason,
             top1_logprobs=answer.top1,
             top2_logprobs=answer.top2,

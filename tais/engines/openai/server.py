@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tais.engines.base import EngineRefusal, ServerFailure
+from tais.engines.chat_template import served_template
 from tais.manifest.engine_options import OpenaiOptions
 from tais.manifest.model import Arm
 
@@ -105,9 +106,12 @@ class Server:
 def arguments(arm: Arm, serve: Mapping[str, object]) -> Iterator[str]:
     """Yield the server's command line: the arm's settings, then ``serve``, over what keeps arms matched."""
     settings: dict[str, object] = {"model": arm.model}
-    for key in ("revision", "tokenizer", "dtype", "chat_template", "speculative_config"):
+    for key in ("revision", "tokenizer", "dtype", "speculative_config"):
         if getattr(arm, key) is not None:
             settings[key] = getattr(arm, key)
+    if (template := served_template(arm)) is not None:
+        # A file, or the template itself: vLLM takes both.
+        settings["chat_template"] = template
     # As the in-process engine sets them, see tais.engines.vllm.engine.
     settings["async_scheduling"] = False
     if arm.speculative_config is not None:

@@ -184,6 +184,7 @@ class TransformersEngine:
             },
             "generation_config": {"eos_token_id": sorted(self.ends)},
             "speculative_config": self._resolved_speculation(),
+            "prompts": self.render.resolved(),
             "runtime": {
                 "device": str(self.device),
                 # Assisted generation takes prompts one by one.

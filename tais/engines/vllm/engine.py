@@ -35,6 +35,10 @@ _NOT_INSTALLED = (
 )
 
 
+# Modes whose tokenizer is a plain one: a renderer of the server's front writes their conversations.
+_RENDERED_APART = ("cohere", "inkling", "kimi_k3")
+
+
 def preload(models: Sequence[str]) -> None:
     """Import all that an arm will need, before the process forks one worker per arm.
 
@@ -151,7 +155,7 @@ class VllmEngine:
 
     def _resolved(self) -> dict[str, object]:
         engine = self.llm.llm_engine
-        resolved = plain_mapping(engine.vllm_config)
+        resolved = {**plain_mapping(engine.vllm_config), "prompts": self._render.resolved()}
         runner = engine
         for name in ("model_executor", "driver_worker", "worker", "model_runner"):
             runner = getattr(runner, name, None)
@@ -167,7 +171,13 @@ class VllmEngine:
 
     def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
         """Render every prompt once and refuse one that leaves no room for an answer."""
-        limit = self.llm.llm_engine.vllm_config.model_config.max_model_len
+        model = self.llm.llm_engine.vllm_config.model_config
+        limit = model.max_model_len
+        if model.tokenizer_mode in _RENDERED_APART and any(request.chat for request in requests):
+            raise EngineRefusal(
+                f"vLLM writes conversations of tokenizer_mode {model.tokenizer_mode} in its server alone. "
+                "Say engine: openai with engine_args: {serve: {}}"
+            )
         for request in requests:
             size = len(self._render(request))
             if size >= limit:

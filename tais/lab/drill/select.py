@@ -18,7 +18,7 @@ LOSSLESS = "lossless"
 # What decides which drafts are accepted; batch sizes, order and prefix caching must not.
 _ALIKE = (
     "engine", "model", "revision", "tokenizer", "dtype", "chat_template", "system_prompt",
-    "speculative_config",
+    "chat_template_kwargs", "speculative_config",
 )  # fmt: skip
 
 # Where memory is short, a sequence that is put off goes on with a token that nobody drafted.

@@ -253,7 +253,8 @@ class ReferenceEngine:
         return list(self._render(request))
 
     def _prompt(self, text: str) -> list[int]:
-        return render(self.tokenizer, self._render.template, (Message("user", text),), True)
+        own = self._render
+        return render(self.tokenizer, own.template, (Message("user", text),), True, own.options)
 
     def _completion(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
@@ -269,6 +270,7 @@ class ReferenceEngine:
                 "attention": str(model.config._attn_implementation),
             },
             "device": self.device,
+            "prompts": self._render.resolved(),
             "batch_size": 1 if self._one_by_one else self.batch_size,
             "antidistillation": self._steered,
             "speculative_config": self._resolved_speculation(),

@@ -127,12 +127,23 @@ _FINDINGS: Mapping[str, Code] = {
     "prompt_drift": _Blocks(
         "Prompts differ in their tokens between the arms.", "Give both the same template and tokenizer"
     ),
+    "no_chat_template": _Note(
+        "An arm has no chat template, so its prompts went as bare text.",
+        "Give it a chat_template, or say chat: false in the battery",
+    ),
     "resolved_differs": _Note(
         "The engines resolved to settings that differ in more than the manifest says.",
         "Set them in the manifest",
     ),
     "environment_differs": _Note("The arms ran in unlike environments.", "Run both in the same one"),
     "hardware_differs": _Note("The arms ran on unlike machines.", "Run both on like machines"),
+    "asked_otherwise": _Note(
+        "Answers of imported arms are left out, as the arms were asked otherwise; they count as missing.",
+        "Import logs of one task with one order of its options, or ask the log's questions again",
+    ),
+    "imported_answers": _Note(
+        "What the logs of an imported arm say of its samples beside the answers.", "Read the samples named"
+    ),
     "reused_arm": _Note("An arm came from the cache.", ""),
     "same_answers": _Blocks("Both arms are copies of the same answers.", _SAME, never_allowed=True),
     "same_evidence": _Blocks("Both sides rest on one and the same evidence.", _SAME, never_allowed=True),
