@@ -12,7 +12,9 @@ from tais.analysis.arm_table import ArmTable
 from tais.rundir.items import Items
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import Lock
-from tais.scorers import Scorer, ScorerBase, Scores, score_unique
+from tais.scorers import Scorer, ScorerBase, Scores
+from tais.scorers.answer import score_answer
+from tais.scorers.base import collect
 from tais.scorers.judges import Judge
 from tais.scoring.exchange import (
     EndpointExchange,
@@ -120,9 +122,13 @@ class _Exchange:
     def _score(self, pairs: tuple[tuple[ItemKey, ItemKey], ...], scorer: ScorerBase) -> Scores | None:
         found = donor_answers(self.run, self.arm, {donor for _, donor in pairs})
         given = [found[donor] for _, donor in pairs]
-        texts = [answer.text for answer in given]
         if isinstance(scorer, Judge):
-            return self.replies.known(scorer, [self.items[item] for item, _ in pairs], texts)
+            said = [answer.said for answer in given]
+            return self.replies.known(scorer, [self.items[item] for item, _ in pairs], said)
         assert isinstance(scorer, Scorer), "what is no judge scores by itself"
         expects = [self.items.expect(*item) for item, _ in pairs]
-        return score_unique(scorer, texts, expects, [answer.finish_reason for answer in given])
+        scores = [
+            score_answer(scorer, answer.text, expect, answer.finish_reason, answer.parts, opened=answer.opened)
+            for answer, expect in zip(given, expects, strict=True)
+        ]
+        return collect(scores, len(scores))

@@ -219,10 +219,11 @@ class _Opinions:
         """Yield the first key of every distinct (item, answer), over all arms in the order of their names."""
         seen: set[tuple[str, bytes]] = set()
         for arm in sorted(self.arm_dirs):
-            for battery, item, repeat, text in answers(self.arm_dirs[arm]):
+            for battery, item, repeat, text, _, parts in answers(self.arm_dirs[arm]):
                 if battery != self.battery:
                     continue
-                digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+                whole = text if parts is None else f"{text}\0{parts}"
+                digest = hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).digest()
                 if (item, digest) not in seen:
                     seen.add((item, digest))
                     yield arm, item, repeat

@@ -38,7 +38,7 @@ __all__ = [
     "stored_keys",
 ]
 
-_COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw")
+_COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw", "finish_reason", "parts")
 
 SCHEMA = pa.schema(
     [
@@ -261,12 +261,14 @@ class Stored(NamedTuple):
     item_id: str
     repeat: int
     text: str
+    finish_reason: str
+    parts: str | None
 
 
 def answers(arm_dir: Path) -> Iterator[Stored]:
     """Yield every stored answer of an arm, or reply of a judge."""
     for batch in read_batches(arm_dir, _COLUMNS):
         columns = (batch.column(name).to_pylist() for name in _COLUMNS)
-        for battery, item_id, repeat, text, raw in zip(*columns, strict=True):
+        for battery, item_id, repeat, text, raw, reason, parts in zip(*columns, strict=True):
             whole = text if raw is None else raw.decode("utf-8", "surrogatepass")
-            yield Stored(battery, item_id, repeat, whole)
+            yield Stored(battery, item_id, repeat, whole, reason, parts)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from tais.common.document import suggest
 from tais.errors import ManifestError, Place
+from tais.scorers.answer import said_text, score_unique
 from tais.scorers.base import (
     Score,
     Scorer,
     ScorerBase,
     Scores,
-    score_unique,
     scorer_label,
     scorer_spec,
 )
@@ -34,6 +34,7 @@ __all__ = [
     "Scores",
     "find_scorer",
     "judge_names",
+    "said_text",
     "score_unique",
     "scorer_label",
     "scorer_names",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -22,7 +21,6 @@ __all__ = [
     "ScorerBase",
     "Scores",
     "collect",
-    "score_unique",
     "scorer_label",
     "scorer_spec",
 ]
@@ -115,53 +113,6 @@ def collect(scores: Iterable[Score], distinct: int) -> Scores:
         labels=tuple(s.label for s in listed),
         distinct=distinct,
     )
-
-
-def score_unique(
-    scorer: Scorer,
-    texts: Sequence[str],
-    expects: Sequence[object],
-    finish_reasons: Sequence[str | None] | None = None,
-) -> Scores:
-    """Score answers, each distinct (text, expect, finish_reason) once.
-
-    Parameters
-    ----------
-    scorer
-        Any scorer.
-    texts, expects, finish_reasons
-        Aligned; reasons may be left out.
-
-    Returns
-    -------
-    Scores
-        Aligned with the input.
-    """
-    n = len(texts)
-    reasons: Sequence[str | None] = [None] * n if finish_reasons is None else finish_reasons
-    if len(expects) != n or len(reasons) != n:
-        raise ValueError(f"{n} texts, {len(expects)} expects and {len(reasons)} finish reasons")
-    seen: dict[tuple[str, object, str | None], Score] = {}
-    scores: list[Score] = []
-    for text, expect, reason in zip(texts, expects, reasons, strict=True):
-        key = (text, _expect_key(expect), reason)
-        score = seen.get(key)
-        if score is None:
-            score = seen[key] = scorer.score(text, expect, reason)
-        scores.append(score)
-    return collect(scores, len(seen))
-
-
-_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-
-def _expect_key(expect: object) -> object:
-    # A string stands for itself; the tuple keeps '"B"' the string and '"B"' the JSON text apart.
-    if expect is None or isinstance(expect, str):
-        return expect
-    if type(expect) is int:
-        return ("json", str(expect))
-    return ("json", _ENCODE(expect))
 
 
 def scorer_label(scorer: ScorerBase) -> str:

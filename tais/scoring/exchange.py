@@ -23,8 +23,9 @@ from tais.rundir.items import Items
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import Lock
 from tais.rundir.samples import read_batches
-from tais.scorers import ScorerBase
+from tais.scorers import Score, ScorerBase, said_text
 from tais.scorers.judges import Judge
+from tais.scoring.opened import opened_batteries
 
 __all__ = [
     "JUDGED_EXCHANGES",
@@ -40,7 +41,7 @@ __all__ = [
 JUDGED_EXCHANGES = 50
 """Exchanged answers that a judge reads per endpoint; each costs a question."""
 _OPPOSITE = {"refuse": "answer", "answer": "refuse"}
-_COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw", "finish_reason")
+_COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw", "finish_reason", "parts")
 
 
 class ItemKey(NamedTuple):
@@ -55,6 +56,14 @@ class DonorAnswer(NamedTuple):
 
     text: str
     finish_reason: str
+    parts: str | None
+    opened: bool
+    """Whether its prompt opened the thinking."""
+
+    @property
+    def said(self) -> str | Score:
+        """What is said in it; see :func:`tais.scorers.said_text`."""
+        return said_text(self.text, self.finish_reason, self.parts, opened=self.opened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +218,7 @@ def donor_answers(run: RunDir, arm: str, donors: Collection[ItemKey]) -> dict[It
     """Return the first answers of an arm to some items and probes."""
     found: dict[ItemKey, DonorAnswer] = {}
     wanted = pa.array(sorted({key.item_id for key in donors}), pa.string())
+    opened = {name for folder in (run.arm(arm), run.probe(arm)) for name in opened_batteries(folder)}
     batches = (batch for folder in (run.arm(arm), run.probe(arm)) for batch in read_batches(folder, _COLUMNS))
     for batch in batches:
         first = pc.and_(pc.equal(batch.column("repeat"), 0), pc.is_in(batch.column("item_id"), wanted))
@@ -217,5 +227,5 @@ def donor_answers(run: RunDir, arm: str, donors: Collection[ItemKey]) -> dict[It
             if key in donors:
                 raw = row["text_raw"]
                 text = row["text"] if raw is None else raw.decode("utf-8", "surrogatepass")
-                found[key] = DonorAnswer(text, row["finish_reason"])
+                found[key] = DonorAnswer(text, row["finish_reason"], row["parts"], key.battery in opened)
     return found

@@ -12,10 +12,11 @@ from tais.rundir.items import Items, StoredItem, prompt_text, write_rows
 from tais.rundir.layout import ITEMS, RunDir
 from tais.rundir.lock_model import Lock
 from tais.rundir.samples import answers
-from tais.scorers import ScorerBase
+from tais.scorers import Score, ScorerBase, said_text
 from tais.scorers.judges import Asked, Judge, question_id
 from tais.scoring.exchange import answered_items, donor_answers, exchanges_of, screened_references
 from tais.scoring.locked_scorers import all_scorers, judges_of, scorers_of
+from tais.scoring.opened import opened_batteries
 from tais.worker.protocol import AnswerJob
 
 __all__ = ["judge_job", "judge_jobs", "planned_judges"]
@@ -104,14 +105,16 @@ def _asked(
 ) -> Iterator[tuple[Asked, Judge]]:
     """Yield what one judge must be asked about an arm's answers; equal answers more than once."""
     seen: set[tuple[str, str, str]] = set()
-    for battery, item_id, _, text in answers(arm_dir):
+    opened = opened_batteries(arm_dir)
+    for battery, item_id, _, text, reason, parts in answers(arm_dir):
         judges = [s for s in scorers[battery] if isinstance(s, Judge) and s.judge == name]
-        if not judges or not text.strip() or (battery, item_id, text) in seen:
+        said = said_text(text, reason, parts, opened=battery in opened) if judges else ""
+        if isinstance(said, Score) or not said.strip() or (battery, item_id, said) in seen:
             continue
-        seen.add((battery, item_id, text))
+        seen.add((battery, item_id, said))
         prompt = prompt_text(items[battery, item_id])
         for judge in judges:
-            yield judge.ask(prompt, text), judge
+            yield judge.ask(prompt, said), judge
 
 
 def _exchanged(run: RunDir, lock: Lock, items: Items, name: str) -> Iterator[tuple[Asked, Judge]]:
@@ -128,8 +131,9 @@ def _exchanged(run: RunDir, lock: Lock, items: Items, name: str) -> Iterator[tup
         for exchange in (e for e in exchanges if e.battery in own):
             answers_of = donor_answers(run, arm, {donor for _, donor in exchange.pairs})
             for item, donor in exchange.pairs:
-                if (text := answers_of[donor].text).strip():
-                    yield own[exchange.battery].ask(prompt_text(items[item]), text), own[exchange.battery]
+                said = answers_of[donor].said
+                if isinstance(said, str) and said.strip():
+                    yield own[exchange.battery].ask(prompt_text(items[item]), said), own[exchange.battery]
 
 
 def _question(scorer: str, key: str, asked: Asked) -> StoredItem:

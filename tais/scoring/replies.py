@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tais.errors import Place, StoreError
 from tais.rundir.items import StoredItem, prompt_text
 from tais.rundir.layout import JUDGE_ELSEWHERE, RunDir
 from tais.rundir.samples import answers, part_files
+from tais.scorers.answer import said_text
 from tais.scorers.base import EMPTY, Score, Scores, collect
 from tais.scorers.judges import Judge, question_id
+from tais.scoring.opened import opened_batteries
 
 __all__ = ["Judging", "Replies", "copy_replies"]
 
@@ -61,23 +64,27 @@ class Replies:
         self._read: dict[str, dict[Key, str]] = {}
         self.judging: dict[str, Judging] = {}
 
-    def scores(self, judge: Judge, arm: str, items: Sequence[StoredItem], texts: Sequence[str]) -> Scores:
+    def scores(self, judge: Judge, arm: str, items: Sequence[StoredItem], said: Sequence[str | Score]) -> Scores:
         """Return the scores of answers, in their order; see :meth:`score`."""
-        pairs = list(zip(items, texts, strict=True))
-        distinct = {(item.battery, item.item_id, text) for item, text in pairs}
+        pairs = list(zip(items, said, strict=True))
+        distinct = {(item.battery, item.item_id, answer) for item, answer in pairs}
         return collect((self.score(judge, arm, *pair) for pair in pairs), len(distinct))
 
-    def score(self, judge: Judge, arm: str, item: StoredItem, text: str) -> Score:
+    def score(self, judge: Judge, arm: str, item: StoredItem, said: str | Score) -> Score:
         """Return the score of an answer, read from what the judge said about it.
+
+        An answer of which nothing can be read comes with its score, see :func:`tais.scorers.said_text`.
 
         Raises
         ------
         StoreError
             When no reply is stored: an answer that nobody judged has no score.
         """
-        if not text.strip():
+        if isinstance(said, Score):
+            return said
+        if not said.strip():
             return EMPTY
-        key = (judge.name, question_id(judge.ask(prompt_text(item), text)))
+        key = (judge.name, question_id(judge.ask(prompt_text(item), said)))
         replies = self._of(judge.judge)
         if key not in replies:
             raise StoreError(
@@ -93,14 +100,19 @@ class Replies:
         tally.unreadable[arm] += score.invalid
         return score
 
-    def known(self, judge: Judge, items: Sequence[StoredItem], texts: Sequence[str]) -> Scores | None:
+    def known(
+        self, judge: Judge, items: Sequence[StoredItem], said: Sequence[str | Score]
+    ) -> Scores | None:
         """Return the scores of exchanged answers; None where the judge was not asked about one of them."""
         replies, found = self._of(judge.judge), []
-        for item, text in zip(items, texts, strict=True):
-            key = (judge.name, question_id(judge.ask(prompt_text(item), text)))
-            if text.strip() and key not in replies:
+        for item, answer in zip(items, said, strict=True):
+            if isinstance(answer, Score) or not answer.strip():
+                found.append(answer if isinstance(answer, Score) else EMPTY)
+                continue
+            key = (judge.name, question_id(judge.ask(prompt_text(item), answer)))
+            if key not in replies:
                 return None
-            found.append(judge.read(replies[key], item.expect) if text.strip() else EMPTY)
+            found.append(judge.read(replies[key], item.expect))
         return collect(found, len(found))
 
     def _of(self, judge: str) -> dict[Key, str]:
@@ -108,8 +120,14 @@ class Replies:
             own = self._run.judge(judge)
             # What the run's own judge said goes before what it said in the other run of a comparison.
             self._read[judge] = {
-                (reply.battery, reply.item_id): reply.text
-                for folder in (own / JUDGE_ELSEWHERE, own)
-                for reply in answers(folder)
+                key: said for folder in (own / JUDGE_ELSEWHERE, own) for key, said in _replied(folder)
             }
         return self._read[judge]
+
+
+def _replied(folder: Path) -> Iterator[tuple[Key, str]]:
+    """Yield what a judge said, without its thinking; nothing, which is unreadable, where that was cut."""
+    opened = opened_batteries(folder)
+    for reply in answers(folder):
+        said = said_text(reply.text, reply.finish_reason, reply.parts, opened=reply.battery in opened)
+        yield (reply.battery, reply.item_id), "" if isinstance(said, Score) else said

@@ -5,7 +5,7 @@ second_scores.parquet is the same of the scorers that only look on, for the batt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ from tais.common.files import atomic_path, store_error
 from tais.rundir.items import Items
 from tais.rundir.samples import read_batches
 from tais.rundir.scores import SCHEMA
-from tais.scorers import Scorer, ScorerBase, score_unique, scorer_label
+from tais.scorers import Scorer, ScorerBase, said_text, score_unique, scorer_label
 from tais.scorers.judges import Judge
+from tais.scoring.opened import opened_batteries
 from tais.scoring.replies import Replies
 
 __all__ = ["score_arms"]
 
 
-_COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw", "finish_reason")
+_COLUMNS = ("battery", "item_id", "repeat", "text", "text_raw", "finish_reason", "parts")
 
 
 def score_arms(
@@ -59,8 +60,9 @@ def score_arms(
             pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer,
         ):
             for arm in sorted(arm_dirs):
+                opened = opened_batteries(arm_dirs[arm])
                 for batch in read_batches(arm_dirs[arm], _COLUMNS):
-                    for table in _score_batch(arm, batch, scorers, items, replies):
+                    for table in _score_batch(arm, batch, scorers, items, replies, opened):
                         writer.write_table(table)
     except OSError as error:
         raise store_error(error, path) from error
@@ -72,12 +74,13 @@ def _score_batch(
     scorers: Mapping[str, Sequence[ScorerBase]],
     items: Items,
     replies: Replies,
+    opened: Collection[str],
 ) -> Iterator[pa.Table]:
     columns = {name: batch.column(name).to_pylist() for name in _COLUMNS}
     for battery in dict.fromkeys(columns["battery"]):
         rows = [i for i, name in enumerate(columns["battery"]) if name == battery]
         for scorer in scorers.get(battery, ()):
-            yield _score_rows(arm, battery, rows, columns, scorer, items, replies)
+            yield _score_rows(arm, battery, rows, columns, scorer, items, replies, battery in opened)
 
 
 def _score_rows(
@@ -88,6 +91,7 @@ def _score_rows(
     scorer: ScorerBase,
     items: Items,
     replies: Replies,
+    opened: bool,
 ) -> pa.Table:
     ids = [columns["item_id"][i] for i in rows]
     raw = [columns["text_raw"][i] for i in rows]
@@ -95,12 +99,14 @@ def _score_rows(
         columns["text"][i] if r is None else r.decode("utf-8", "surrogatepass")
         for i, r in zip(rows, raw, strict=True)
     ]
+    reasons, parts = ([columns[name][i] for i in rows] for name in ("finish_reason", "parts"))
     if isinstance(scorer, Judge):
-        scores = replies.scores(scorer, arm, [items[battery, item_id] for item_id in ids], texts)
+        said = [said_text(*answer, opened=opened) for answer in zip(texts, reasons, parts, strict=True)]
+        scores = replies.scores(scorer, arm, [items[battery, item_id] for item_id in ids], said)
     else:
         assert isinstance(scorer, Scorer), "what is no judge scores by itself"
         expects = [items.expect(battery, item_id) for item_id in ids]
-        scores = score_unique(scorer, texts, expects, [columns["finish_reason"][i] for i in rows])
+        scores = score_unique(scorer, texts, expects, reasons, parts, opened=opened)
     n = len(rows)
     return pa.table(
         {

@@ -1,0 +1,186 @@
+"""What of an answer a scorer reads, and which answers have nothing that it could read.
+
+An answer is more than a text: thinking in front of it, calls of tools and a refusal beside it. A scorer reads
+what was said to whoever asked, unless it asks for another part (`reads`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+from pydantic import JsonValue
+
+from tais.common.files import canonical_json
+from tais.common.parts import read_parts
+from tais.scorers.base import Score, Scorer, Scores, collect
+from tais.scorers.thinking import split_thinking
+
+__all__ = [
+    "CUT_WHILE_THINKING",
+    "ONLY_THINKING",
+    "ONLY_TOOL_CALLS",
+    "ReadsPart",
+    "part_read",
+    "said_text",
+    "score_answer",
+    "score_unique",
+]
+
+Reads = Literal["answer", "calls", "all"]
+"""answer: what is said, a refusal beside the text included. calls: calls of tools, and where none stand apart,
+what is said. all: every part, thinking too, as one text."""
+
+CUT_WHILE_THINKING = "cut while thinking"
+ONLY_THINKING = "only thinking"
+ONLY_TOOL_CALLS = "only tool calls"
+_CUT = ("length", "unknown", None)
+"""Reasons to finish under which an answer may have been cut."""
+
+
+@runtime_checkable
+class ReadsPart(Protocol):
+    """A scorer that asks for another part than what is said."""
+
+    @property
+    def reads(self) -> Reads:
+        """The part it is given."""
+
+
+def score_answer(
+    scorer: Scorer,
+    text: str,
+    expect: object,
+    finish_reason: str | None = None,
+    parts: str | None = None,
+    *,
+    opened: bool = False,
+) -> Score:
+    """Score one answer by the part that its scorer reads.
+
+    Parameters
+    ----------
+    scorer, expect
+        Of the item.
+    text, finish_reason, parts
+        Of the sample; parts as :func:`tais.common.parts.render_parts` writes them.
+    opened
+        Whether the prompt opened the thinking, so that the text closes it or was cut before.
+    """
+    reads = scorer.reads if isinstance(scorer, ReadsPart) else "answer"
+    if parts is not None and scorer.exchange == "polarity" and _only_refusal(text, parts):
+        # The server says itself that this is a refusal, in whatever words.
+        return Score(float(expect == "refuse"), False, "refusal")
+    read = part_read(reads, text, finish_reason, parts, opened=opened)
+    return read if isinstance(read, Score) else scorer.score(read, expect, finish_reason)
+
+
+def score_unique(
+    scorer: Scorer,
+    texts: Sequence[str],
+    expects: Sequence[object],
+    finish_reasons: Sequence[str | None] | None = None,
+    parts: Sequence[str | None] | None = None,
+    *,
+    opened: bool = False,
+) -> Scores:
+    """Score answers by the part that a scorer reads, each distinct answer and expectation once.
+
+    Parameters
+    ----------
+    scorer
+        Any scorer.
+    texts, expects, finish_reasons, parts
+        Aligned; reasons and parts may be left out.
+    opened
+        See :func:`score_answer`.
+
+    Returns
+    -------
+    Scores
+        Aligned with the input.
+    """
+    n = len(texts)
+    reasons: Sequence[str | None] = [None] * n if finish_reasons is None else finish_reasons
+    beside: Sequence[str | None] = [None] * n if parts is None else parts
+    if len(expects) != n or len(reasons) != n or len(beside) != n:
+        raise ValueError(f"{n} texts, {len(expects)} expects, {len(reasons)} finish reasons, {len(beside)} parts")
+    seen: dict[tuple[str, object, str | None, str | None], Score] = {}
+    scores: list[Score] = []
+    for text, expect, reason, part in zip(texts, expects, reasons, beside, strict=True):
+        key = (text, _expect_key(expect), reason, part)
+        score = seen.get(key)
+        if score is None:
+            score = seen[key] = score_answer(scorer, text, expect, reason, part, opened=opened)
+        scores.append(score)
+    return collect(scores, len(seen))
+
+
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def _expect_key(expect: object) -> object:
+    # A string stands for itself; the tuple keeps '"B"' the string and '"B"' the JSON text apart.
+    if expect is None or isinstance(expect, str):
+        return expect
+    if type(expect) is int:
+        return ("json", str(expect))
+    return ("json", _ENCODE(expect))
+
+
+def said_text(
+    text: str, finish_reason: str | None = None, parts: str | None = None, *, opened: bool = False
+) -> str | Score:
+    """Return what is said in an answer, or the score of one that says nothing; see :func:`score_answer`."""
+    return part_read("answer", text, finish_reason, parts, opened=opened)
+
+
+def part_read(
+    reads: Reads, text: str, finish_reason: str | None, parts: str | None, *, opened: bool = False
+) -> str | Score:
+    """Return the part of an answer that a scorer reads, or its score where there is nothing to read.
+
+    An answer that was cut while it was thinking is invalid, and so is one that only calls tools, for a scorer
+    that cannot read calls.
+    """
+    told = read_parts(parts) if parts is not None else {}
+    if reads == "all":
+        return "\n".join(filter(None, (text, *_leaves(told)))) if told else text
+    split = split_thinking(text)
+    closed = split.closed and not (opened and not split.marked and finish_reason in _CUT)
+    said, calls = split.said, split.calls
+    if told:
+        if isinstance(refusal := told.get("refusal"), str) and refusal.strip():
+            said = f"{said}\n\n{refusal}" if said.strip() else refusal
+        if told.get("tool_calls"):
+            calls = canonical_json(told["tool_calls"]).decode()
+    if calls and reads == "calls":
+        return calls
+    if not closed:
+        return _nothing(CUT_WHILE_THINKING)
+    if said and not said.isspace():
+        return said
+    if calls:
+        return _nothing(ONLY_TOOL_CALLS)
+    if told.get("reasoning"):
+        return _nothing(CUT_WHILE_THINKING if finish_reason in _CUT else ONLY_THINKING)
+    return said
+
+
+def _nothing(label: str) -> Score:
+    return Score(0.0, True, label)
+
+
+def _only_refusal(text: str, parts: str) -> bool:
+    refusal = read_parts(parts).get("refusal")
+    return isinstance(refusal, str) and bool(refusal.strip()) and not split_thinking(text).said.strip()
+
+
+def _leaves(value: JsonValue) -> Iterator[str]:
+    """Yield all texts in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(one)
