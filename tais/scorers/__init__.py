@@ -55,7 +55,7 @@ _REGISTRY = {
     "refusal_xstest": "tais.scorers.refusal_lists:XstestScorer",
     "sane": "tais.scorers.sane:SaneScorer",
     "truthfulqa": "tais.scorers.truthfulqa:TruthfulScorer",
-    "tool_call": "tais.scorers.json_schema:ToolCallScorer",
+    "tool_call": "tais.scorers.tool_call:ToolCallScorer",
 }
 _JUDGES = {
     "judge_harmbench": "tais.scorers.judges:HarmBenchJudge",

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from tais.scorers.answer import Reads
 from tais.scorers.base import EMPTY, Exchange, Score
 
 __all__ = ["SaneScorer", "ends_in_loop"]
@@ -34,6 +35,8 @@ def ends_in_loop(text: str) -> bool:
 class SaneScorer:
     """1 when an answer is neither garbled nor a loop; `expect` is null.
 
+    All that was said is read, thinking and calls of tools too: garbage can stand anywhere.
+
     Garbled: U+FFFD, which decoders write for bytes that are no text, or a control character other than
     white space. Corrupted caches show as exactly these (see the list of real bugs in the documentation).
 
@@ -46,9 +49,10 @@ class SaneScorer:
     loops: bool = True
 
     name: ClassVar[str] = "sane"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
     exchange: ClassVar[Exchange] = "none"
+    reads: ClassVar[Reads] = "all"
 
     def check_expect(self, expect: object) -> None:
         """Raise ValueError unless `expect` is null."""
