@@ -128,7 +128,9 @@ class _Exchange:
         assert isinstance(scorer, Scorer), "what is no judge scores by itself"
         expects = [self.items.expect(*item) for item, _ in pairs]
         scores = [
-            score_answer(scorer, answer.text, expect, answer.finish_reason, answer.parts, opened=answer.opened)
+            score_answer(
+                scorer, answer.text, expect, answer.finish_reason, answer.parts, opened=answer.opened
+            )
             for answer, expect in zip(given, expects, strict=True)
         ]
         return collect(scores, len(scores))

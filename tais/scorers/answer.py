@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
@@ -68,7 +69,24 @@ def score_answer(
     opened
         Whether the prompt opened the thinking, so that the text closes it or was cut before.
     """
-    reads = scorer.reads if isinstance(scorer, ReadsPart) else "answer"
+    return _score(scorer, _reads(type(scorer)), text, expect, finish_reason, parts, opened)
+
+
+@cache
+def _reads(scorer: type[object]) -> Reads:
+    # Whether a class keeps a protocol is found out in the time of ten answers.
+    return scorer.reads if isinstance(scorer, ReadsPart) else "answer"
+
+
+def _score(
+    scorer: Scorer,
+    reads: Reads,
+    text: str,
+    expect: object,
+    finish_reason: str | None,
+    parts: str | None,
+    opened: bool,
+) -> Score:
     if parts is not None and scorer.exchange == "polarity" and _only_refusal(text, parts):
         # The server says itself that this is a refusal, in whatever words.
         return Score(float(expect == "refuse"), False, "refusal")
@@ -105,14 +123,17 @@ def score_unique(
     reasons: Sequence[str | None] = [None] * n if finish_reasons is None else finish_reasons
     beside: Sequence[str | None] = [None] * n if parts is None else parts
     if len(expects) != n or len(reasons) != n or len(beside) != n:
-        raise ValueError(f"{n} texts, {len(expects)} expects, {len(reasons)} finish reasons, {len(beside)} parts")
+        raise ValueError(
+            f"{n} texts, {len(expects)} expects, {len(reasons)} finish reasons, {len(beside)} parts"
+        )
+    reads = _reads(type(scorer))
     seen: dict[tuple[str, object, str | None, str | None], Score] = {}
     scores: list[Score] = []
     for text, expect, reason, part in zip(texts, expects, reasons, beside, strict=True):
         key = (text, _expect_key(expect), reason, part)
         score = seen.get(key)
         if score is None:
-            score = seen[key] = score_answer(scorer, text, expect, reason, part, opened=opened)
+            score = seen[key] = _score(scorer, reads, text, expect, reason, part, opened)
         scores.append(score)
     return collect(scores, len(seen))
 
@@ -144,7 +165,7 @@ def part_read(
     An answer that was cut while it was thinking is invalid, and so is one that only calls tools, for a scorer
     that cannot read calls.
     """
-    told = read_parts(parts) if parts is not None else {}
+    told = {} if parts is None else read_parts(parts)
     if reads == "all":
         return "\n".join(filter(None, (text, *_leaves(told)))) if told else text
     split = split_thinking(text)

@@ -57,7 +57,9 @@ CLOSING = "|".join(map(re.escape, sorted(_CLOSES_ALONE)))
 def _one_of(words: Iterable[str]) -> str:
     """Return a pattern of some words that shares their beginnings: tried at a fraction of the time."""
     listed = sorted(set(words))
-    tails = [c and re.escape(c) + _one_of(w[1:] for w in group) for c, group in groupby(listed, lambda w: w[:1])]
+    tails = [
+        c and re.escape(c) + _one_of(w[1:] for w in group) for c, group in groupby(listed, lambda w: w[:1])
+    ]
     shared = "|".join(filter(None, tails))
     return f"(?:{shared})?" if "" in tails and shared else f"(?:{shared})" if len(tails) > 1 else shared
 

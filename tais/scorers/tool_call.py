@@ -34,7 +34,9 @@ class ToolCallScorer:
         """Raise ValueError unless `expect` is a call, or a list of calls."""
         calls = expect if isinstance(expect, list) else [expect]
         if not calls or not all(map(_is_call, calls)):
-            raise ValueError(f"expect must be a mapping of name and arguments, or a list of them, not {expect!r}")
+            raise ValueError(
+                f"expect must be a mapping of name and arguments, or a list of them, not {expect!r}"
+            )
 
     def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
         """Score one answer; the label says what differs."""

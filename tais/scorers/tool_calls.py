@@ -31,7 +31,9 @@ class Wrapper(NamedTuple):
 
 
 WRAPPERS = (
-    Wrapper("<tool_call>", "</tool_call>", "Hermes, Qwen, GLM, ERNIE, Granite 3.1", "vLLM hermes, glm47, qwen3"),
+    Wrapper(
+        "<tool_call>", "</tool_call>", "Hermes, Qwen, GLM, ERNIE, Granite 3.1", "vLLM hermes, glm47, qwen3"
+    ),
     Wrapper("<|tool_call|>", "<|/tool_call|>", "Granite 3.0, Phi-4-mini", "vLLM granite; Phi-4-mini card"),
     Wrapper("<|tool_call>", "<tool_call|>", "Gemma 4", "Gemma 4 prompt formatting; vLLM gemma4_utils"),
     Wrapper("<start_function_call>", "<end_function_call>", "FunctionGemma", "vLLM functiongemma"),
@@ -223,7 +225,9 @@ def _function(name: str, inner: str) -> Call:
         # Llama 3.1, custom tools: <function=name>{...}</function>
         return Call(name, _object(inner.partition("</function>")[0]))
     parameters = ((key, _END.split(value, maxsplit=1)[0]) for key, value in _cut_at(_PARAMETER, inner))
-    return Call(name, {key: Untyped(value.removeprefix("\n").removesuffix("\n")) for key, value in parameters})
+    return Call(
+        name, {key: Untyped(value.removeprefix("\n").removesuffix("\n")) for key, value in parameters}
+    )
 
 
 def _invoked(inner: str) -> dict[str, object]:
@@ -313,7 +317,9 @@ def _pythonic(text: str) -> list[Call]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
             # Parsed, never run. Llama 4 writes calls one after the other, Gemma 3 one a line.
-            tree = ast.parse(code if code.startswith("[") else f"[{code}]".replace(")\n", "),\n"), mode="eval")
+            tree = ast.parse(
+                code if code.startswith("[") else f"[{code}]".replace(")\n", "),\n"), mode="eval"
+            )
         return [_python_call(node) for node in tree.body.elts] if isinstance(tree.body, ast.List) else []
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise MalformedJson("unparseable") from error

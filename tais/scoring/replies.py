@@ -64,7 +64,9 @@ class Replies:
         self._read: dict[str, dict[Key, str]] = {}
         self.judging: dict[str, Judging] = {}
 
-    def scores(self, judge: Judge, arm: str, items: Sequence[StoredItem], said: Sequence[str | Score]) -> Scores:
+    def scores(
+        self, judge: Judge, arm: str, items: Sequence[StoredItem], said: Sequence[str | Score]
+    ) -> Scores:
         """Return the scores of answers, in their order; see :meth:`score`."""
         pairs = list(zip(items, said, strict=True))
         distinct = {(item.battery, item.item_id, answer) for item, answer in pairs}
@@ -100,9 +102,7 @@ class Replies:
         tally.unreadable[arm] += score.invalid
         return score
 
-    def known(
-        self, judge: Judge, items: Sequence[StoredItem], said: Sequence[str | Score]
-    ) -> Scores | None:
+    def known(self, judge: Judge, items: Sequence[StoredItem], said: Sequence[str | Score]) -> Scores | None:
         """Return the scores of exchanged answers; None where the judge was not asked about one of them."""
         replies, found = self._of(judge.judge), []
         for item, answer in zip(items, said, strict=True):

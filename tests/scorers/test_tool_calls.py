@@ -56,7 +56,7 @@ FORMS = {
     "Hermes after a preamble": f"I look it up.\n<tool_call>\n{PLAIN}\n</tool_call>",
     "Hermes, left open": f"<tool_call>\n{PLAIN}",
     "Mistral to v7": f"[TOOL_CALLS][{PLAIN}]",
-    "Mistral to v7, with ids": f'[TOOL_CALLS] [{json.dumps({**EXPECT, "id": "VvvODy9mT"})}]</s>',
+    "Mistral to v7, with ids": f"[TOOL_CALLS] [{json.dumps({**EXPECT, 'id': 'VvvODy9mT'})}]</s>",
     "Mistral v11": f"[TOOL_CALLS]get_weather[ARGS]{ARGUMENTS}",
     "Mistral v11 with call id": f"[TOOL_CALLS]get_weather[CALL_ID]VvvODy9mT[ARGS]{ARGUMENTS}",
     "Mistral v11 without special tokens": f"get_weather{ARGUMENTS}",
@@ -140,7 +140,9 @@ def test_a_call_is_read_in_the_form_of_its_family(form: str) -> None:
 
 
 def test_every_mark_in_the_table_is_tried() -> None:
-    assert {w.opens for w in WRAPPERS} <= {w.opens for w in WRAPPERS for text in FORMS.values() if w.opens in text}
+    assert {w.opens for w in WRAPPERS} <= {
+        w.opens for w in WRAPPERS for text in FORMS.values() if w.opens in text
+    }
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,9 @@ def test_several_calls_are_compared_in_any_order() -> None:
     assert scorer.score(turned, both).label == "match"
     assert scorer.score(PLAIN, both).label == "fewer_calls"
     assert scorer.score(f"{PLAIN}; {PLAIN}", EXPECT).label == "more_calls"
-    assert scorer.score(f"<tool_call>get_time</tool_call><tool_call>{PLAIN}</tool_call>", both).label == "match"
+    assert (
+        scorer.score(f"<tool_call>get_time</tool_call><tool_call>{PLAIN}</tool_call>", both).label == "match"
+    )
 
 
 @pytest.mark.parametrize(("value", "text"), [("2", "2"), (2, "2"), (None, "null"), ([1, "a"], '[1, "a"]')])
@@ -206,7 +210,12 @@ def test_a_value_without_a_type_has_the_one_that_was_asked_for(value: object, te
 
 
 def test_text_of_a_model_is_never_run() -> None:
-    for text in ("[__import__('os').system(x='id')]", "f(x=[y for y in z])", "f(x=lambda: 1)", "f(**{'a': 1})"):
+    for text in (
+        "[__import__('os').system(x='id')]",
+        "f(x=[y for y in z])",
+        "f(x=lambda: 1)",
+        "f(**{'a': 1})",
+    ):
         if text.startswith("["):
             assert read_calls(text)[0].arguments == {"x": "id"}
         else:
