@@ -49,7 +49,7 @@ _REGISTRY = {
     "instructions": "tais.scorers.instructions:InstructionScorer",
     "json": "tais.scorers.json_answer:JsonScorer",
     "json_schema": "tais.scorers.json_schema:SchemaScorer",
-    "numeric": "tais.scorers.exact:NumericScorer",
+    "numeric": "tais.scorers.numeric:NumericScorer",
     "refusal": "tais.scorers.refusal:RefusalScorer",
     "refusal_gcg": "tais.scorers.refusal_lists:GcgScorer",
     "refusal_xstest": "tais.scorers.refusal_lists:XstestScorer",
