@@ -19,6 +19,7 @@ from tais.analysis.comparison import comparison_findings
 from tais.analysis.exchange import exchange_evidence
 from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
+from tais.analysis.parts import part_findings
 from tais.analysis.planned_answers import PlannedBattery
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.telemetry import Telemetry
@@ -226,6 +227,7 @@ def _evidence(
             *found.findings,
             *_template_findings(engines, contrast),
             *speculation_findings(arm.speculative_config, engines[1]),
+            *part_findings(run, contrast, found.divergences),
             *_configuration_findings(engines, lock, contrast),
             *_origin_findings(run, contrast),
             *_fault_findings(arm),

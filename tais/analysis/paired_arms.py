@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from tais.analysis.arm_table import Answer, ArmTable, Digests, read_answers
 from tais.analysis.first_difference import first_difference
-from tais.common.parts import differing_part
+from tais.common.parts import differing_part, differing_parts
 from tais.rundir.items import BatteryItems, Items
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import LockedBattery, LockedContrast
+from tais.scorers.thinking import split_thinking
 from tais.scorers import ScorerBase
 from tais.scorers.judges import Judge
 from tais.verdict.evidence import Divergence, EndpointEvidence, IdentityCounts
@@ -197,9 +198,20 @@ def _divergence(entry: Differing, reference: Answer, candidate: Answer) -> Diver
         proposed=candidate.proposed(place.position) if by_token else None,
         same_tokens=place.same_tokens,
         part=place.part,
+        differs=_differing(reference, candidate),
         ends=place.ends,
         downstream=max(0, len(candidate.token_ids or ()) - place.position - 1) if by_token else 0,
     )
+
+
+def _differing(reference: Answer, candidate: Answer) -> tuple[str, ...]:
+    """Return the names of all parts in which two answers differ."""
+    left, right = (split_thinking(side.text.decode("utf-8", "surrogatepass")) for side in (reference, candidate))
+    # Of other tokens, or in marks between the parts, the text differs as a whole.
+    thinking = ("thinking",) if left.thinking != right.thinking else ()
+    beside = tuple(name for name, *_ in differing_parts(reference.parts, candidate.parts))
+    said = (left.said, left.calls) != (right.said, right.calls)
+    return (*(("answer",) if said or not (thinking or beside) else ()), *thinking, *beside)
 
 
 class _Place(NamedTuple):

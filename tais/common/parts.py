@@ -1,4 +1,4 @@
-"""What an answer says outside its content: calls of tools, a refusal, reasoning.
+"""What an answer says outside its content: calls of tools, a refusal, reasoning, and what else a server sends.
 
 Kept as one canonical JSON text beside the content, so that two answers say the same exactly where their
 texts and these are equal byte for byte.
@@ -7,45 +7,49 @@ texts and these are equal byte for byte.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue, TypeAdapter
 
 from tais.common.files import canonical_json
 
-__all__ = ["PARTS", "differing_part", "read_parts", "render_parts"]
+__all__ = ["PARTS", "differing_part", "differing_parts", "read_parts", "render_parts", "unknown_parts"]
 
 PARTS = ("tool_calls", "refusal", "reasoning", "content_parts")
 """Names, in the order in which they are compared. content_parts: what a list of content holds beside text."""
 
 _ANY_OBJECT: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 # A server makes them up anew at each call.
-_VOLATILE = ("id", "index")
+_VOLATILE = ("id", "index", "expires_at", "signature")
 
 
 def render_parts(parts: Mapping[str, JsonValue]) -> str | None:
     """Return parts as canonical JSON; None where there is none.
 
     Ids of calls are left out: servers draw them, and they say nothing. Arguments that are JSON text are
-    kept as they were written.
+    kept as they were written. A part that TAIS does not know is kept under its own name.
 
     Raises
     ------
     ValueError
         Where a number in it is none.
     """
-    said = {name: parts[name] for name in PARTS if parts.get(name) not in (None, "", [], {})}
-    if not said:
-        return None
-    if isinstance(calls := said.get("tool_calls"), list):
-        said["tool_calls"] = [_without_ids(call) for call in calls]
-    return canonical_json(said).decode()
+    said = {name: _without_ids(part) for name, part in parts.items() if part not in (None, "", [], {})}
+    return canonical_json(said).decode() if said else None
 
 
-def _without_ids(call: JsonValue) -> JsonValue:
-    if not isinstance(call, dict):
-        return call
-    return {key: value for key, value in call.items() if key not in _VOLATILE}
+def _without_ids(part: JsonValue) -> JsonValue:
+    """Return a part, or each of several, without what is drawn anew; what is deeper down is its own."""
+    if isinstance(part, list):
+        return [_without_ids(one) if isinstance(one, dict) else one for one in part]
+    if isinstance(part, dict):
+        return {key: value for key, value in part.items() if key not in _VOLATILE}
+    return part
+
+
+def unknown_parts(rendered: str | None) -> list[str]:
+    """Return the names of parts that TAIS keeps and does not know."""
+    return [name for name in read_parts(rendered) if name not in PARTS]
 
 
 def read_parts(rendered: str | None) -> dict[str, JsonValue]:
@@ -56,11 +60,15 @@ def read_parts(rendered: str | None) -> dict[str, JsonValue]:
 
 def differing_part(reference: str | None, candidate: str | None) -> tuple[str, str, str] | None:
     """Return name and both renderings of the first part that differs; None where all are equal."""
+    return next(differing_parts(reference, candidate), None)
+
+
+def differing_parts(reference: str | None, candidate: str | None) -> Iterator[tuple[str, str, str]]:
+    """Yield name and both renderings of each part that differs, those that TAIS knows first."""
     left, right = read_parts(reference), read_parts(candidate)
     for name in dict.fromkeys([*PARTS, *left, *right]):
         first, second = (
             canonical_json(side[name]).decode() if name in side else "" for side in (left, right)
         )
         if first != second:
-            return name, first, second
-    return None
+            yield name, first, second

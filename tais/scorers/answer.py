@@ -7,7 +7,7 @@ what was said to whoever asked, unless it asks for another part (`reads`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Literal, Protocol, runtime_checkable
 
@@ -172,7 +172,7 @@ def part_read(
     closed = split.closed and not (opened and not split.marked and finish_reason in _CUT)
     said, calls = split.said, split.calls
     if told:
-        if isinstance(refusal := told.get("refusal"), str) and refusal.strip():
+        if refusal := _refusal(told):
             said = f"{said}\n\n{refusal}" if said.strip() else refusal
         if told.get("tool_calls"):
             calls = canonical_json(told["tool_calls"]).decode()
@@ -194,8 +194,11 @@ def _nothing(label: str) -> Score:
 
 
 def _only_refusal(text: str, parts: str) -> bool:
-    refusal = read_parts(parts).get("refusal")
-    return isinstance(refusal, str) and bool(refusal.strip()) and not split_thinking(text).said.strip()
+    return bool(_refusal(read_parts(parts))) and not split_thinking(text).said.strip()
+
+
+def _refusal(told: Mapping[str, JsonValue]) -> str:
+    return "\n\n".join(one for one in _leaves(told.get("refusal")) if one.strip())
 
 
 def _leaves(value: JsonValue) -> Iterator[str]:

@@ -184,6 +184,8 @@ class Divergence:
     """Whether the tokens are the same and the text, or another part of the answer, alone differs."""
     part: str = "text"
     """The part of the answer that differs first; see :data:`tais.common.parts.PARTS`."""
+    differs: tuple[str, ...] = ("answer",)
+    """All parts that differ: what is said (`answer`), `thinking`, and those outside the text."""
     ends: Literal["reference", "candidate"] | None = None
     """The arm whose answer ends where the other goes on; None where none does."""
     downstream: int = 0

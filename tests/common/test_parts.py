@@ -7,7 +7,7 @@ import json
 import pytest
 from pydantic import JsonValue
 
-from tais.common.parts import differing_part, read_parts, render_parts
+from tais.common.parts import differing_part, differing_parts, read_parts, render_parts, unknown_parts
 
 
 def test_an_answer_without_parts_has_none() -> None:
@@ -41,6 +41,13 @@ def test_the_first_part_that_differs_is_named(candidate: dict[str, JsonValue], p
     reference = render_parts({"tool_calls": [{"name": "a"}], "reasoning": "r"})
     found = differing_part(reference, render_parts(candidate))
     assert (None if found is None else found[0]) == part
+
+
+def test_all_parts_that_differ_are_named_and_unknown_ones_kept() -> None:
+    left, right = (render_parts({"reasoning": one, "audio": {"id": one, "data": one}, "refusal": "no"}) for one in "ab")
+    assert [name for name, *_ in differing_parts(left, right)] == ["reasoning", "audio"]
+    assert unknown_parts(left) == ["audio"]
+    assert read_parts(left)["audio"] == {"data": "a"}
 
 
 def test_text_that_is_not_valid_unicode_has_a_form() -> None:

@@ -41,6 +41,34 @@ from tais.engines.openai.http import Malformed
             "",
             {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]},
         ),
+        # What TAIS does not know is kept.
+        (
+            {"role": "assistant", "content": "a", "audio": {"id": "x", "data": "UklG"}, "annotations": []},
+            "a",
+            {"audio": {"data": "UklG"}},
+        ),
+        ({"content": "a", "reasoning": "r", "reasoning_content": "r"}, "a", {"reasoning": "r"}),
+        (
+            {"content": "a", "reasoning": "r", "reasoning_content": "s"},
+            "a",
+            {"reasoning": "r", "reasoning_content": "s"},
+        ),
+        # Mistral's list, Anthropic's list.
+        (
+            {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "h"}]}, "a"]},
+            "a",
+            {"reasoning": "h"},
+        ),
+        (
+            {"content": [{"type": "thinking", "thinking": "h"}, {"type": "tool_use", "name": "f", "input": {}}]},
+            "",
+            {"reasoning": "h", "tool_calls": [{"type": "tool_use", "name": "f", "input": {}}]},
+        ),
+        (
+            {"content": [{"type": "refusal", "refusal": "no"}], "refusal": "never"},
+            "",
+            {"refusal": ["never", "no"]},
+        ),
     ],
 )
 def test_all_that_a_message_says_is_the_answer(

@@ -26,6 +26,9 @@ _REASONS = {
 # The server broke an answer off for reasons of its own: no answer.
 _BROKEN_OFF = {"abort", "error", "cancelled"}
 _LARGEST_ID = 1 << 31
+_KNOWN = (
+    "role", "name", "content", "tool_calls", "function_call", "refusal", "reasoning", "reasoning_content"
+)  # fmt: skip
 _PARTS: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 
 Row = tuple[float, list[tuple[int, float]]]
@@ -109,7 +112,8 @@ def read_answer(value: object, *, chat: bool) -> Answer:
 def read_message(message: Mapping[str, object]) -> tuple[str, str | None]:
     """Return the text of an assistant's message, and what it says outside of it.
 
-    A content of null is an empty text. Of a list of content the texts are joined.
+    A content of null is an empty text. Of a list of content the texts are joined. A key that TAIS does not
+    know is kept as a part of its own name.
 
     Raises
     ------
@@ -117,21 +121,30 @@ def read_message(message: Mapping[str, object]) -> tuple[str, str | None]:
         Where the content is neither, or a part is no JSON.
     """
     content = message.get("content")
-    said: dict[str, object] = {
-        "tool_calls": message.get("tool_calls") or message.get("function_call"),
-        "refusal": message.get("refusal"),
-        "reasoning": message.get("reasoning") or message.get("reasoning_content"),
-    }
+    said: dict[str, object] = {key: value for key, value in message.items() if key not in _KNOWN}
+    said |= _first_of(message, "tool_calls", "function_call") | _first_of(message, "refusal")
+    said |= _first_of(message, "reasoning", "reasoning_content")
     if isinstance(content, list):
         content, beside = _listed_content(content)
-        # A refusal in the list stands for one beside it.
-        said = beside | {key: value for key, value in said.items() if value}
+        for name, part in beside.items():
+            told = said.setdefault(name, part)
+            if told is not part and told != part:
+                # The same kind of part twice, and neither is dropped.
+                said[name] = [*(told if isinstance(told, list) else [told]), *(part if isinstance(part, list) else [part])]
     elif content is not None and not isinstance(content, str):
         raise Malformed("its answer has no text")
     try:
         return content or "", render_parts(_PARTS.validate_python(said))
     except ValueError as error:
         raise Malformed("a part of its answer is no JSON") from error
+
+
+def _first_of(message: Mapping[str, object], *names: str) -> dict[str, object]:
+    """Return what a message says under several names, by the first; what differs under another, by its own."""
+    told = {name: message[name] for name in names if message.get(name)}
+    values = list(told.values())
+    kept = {name: value for name, value in told.items() if value != values[0]}
+    return {names[0]: values[0]} | kept if told else {}
 
 
 def _listed_content(content: Sequence[object]) -> tuple[str, dict[str, object]]:
@@ -145,13 +158,27 @@ def _listed_content(content: Sequence[object]) -> tuple[str, dict[str, object]]:
             raise Malformed("its answer has no text")
         elif kind in ("text", "output_text") and isinstance(part.get("text"), str):
             text += part["text"]
-        elif kind in ("refusal", "reasoning") and isinstance(told := part.get(kind, part.get("text")), str):
-            beside[kind] = f"{beside.get(kind, '')}{told}"
+        elif kind in _TEXT_PARTS and (told := _told(part, kind)) is not None:
+            beside[_TEXT_PARTS[kind]] = f"{beside.get(_TEXT_PARTS[kind], '')}{told}"
         else:
-            others = beside.setdefault("content_parts", [])
+            others = beside.setdefault("tool_calls" if kind in _CALL_PARTS else "content_parts", [])
             assert isinstance(others, list), "nothing else is put there"
             others.append(part)
     return text, beside
+
+
+# Mistral's and Anthropic's interfaces call it thinking; Anthropic's calls of tools are parts of the content.
+_TEXT_PARTS = {"refusal": "refusal", "reasoning": "reasoning", "thinking": "reasoning"}
+_CALL_PARTS = ("tool_use", "function_call", "tool_call")
+
+
+def _told(part: Mapping[str, object], kind: str) -> str | None:
+    """Return the text of a part: under its own name or as `text`, whole or in pieces; None where it has none."""
+    told = part.get(kind, part.get("text"))
+    if isinstance(told, list):
+        pieces = [piece.get("text") if isinstance(piece, dict) else piece for piece in told]
+        told = "".join(map(str, pieces)) if all(isinstance(piece, str) for piece in pieces) else None
+    return told if isinstance(told, str) else None
 
 
 def _choice(value: object) -> dict[str, object]:

@@ -131,6 +131,14 @@ _FINDINGS: Mapping[str, Code] = {
         "An arm has no chat template, so its prompts went as bare text.",
         "Give it a chat_template, or say chat: false in the battery",
     ),
+    "parts_differ": _Note(
+        "Answers differ in more than what they say: in thinking, calls of tools, a refusal beside the text.",
+        "Read the first divergences",
+    ),
+    "unknown_parts": _Note(
+        "A server sends parts that TAIS does not know; they are kept and compared, and no scorer reads them.",
+        "Look at them in the samples",
+    ),
     "resolved_differs": _Note(
         "The engines resolved to settings that differ in more than the manifest says.",
         "Set them in the manifest",
