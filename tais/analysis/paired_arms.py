@@ -14,9 +14,9 @@ from tais.common.parts import differing_part, differing_parts
 from tais.rundir.items import BatteryItems, Items
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import LockedBattery, LockedContrast
-from tais.scorers.thinking import split_thinking
 from tais.scorers import ScorerBase
 from tais.scorers.judges import Judge
+from tais.scorers.thinking import split_thinking
 from tais.verdict.evidence import Divergence, EndpointEvidence, IdentityCounts
 
 __all__ = ["Differing", "Pair", "read_divergences"]
@@ -206,7 +206,9 @@ def _divergence(entry: Differing, reference: Answer, candidate: Answer) -> Diver
 
 def _differing(reference: Answer, candidate: Answer) -> tuple[str, ...]:
     """Return the names of all parts in which two answers differ."""
-    left, right = (split_thinking(side.text.decode("utf-8", "surrogatepass")) for side in (reference, candidate))
+    left, right = (
+        split_thinking(side.text.decode("utf-8", "surrogatepass")) for side in (reference, candidate)
+    )
     # Of other tokens, or in marks between the parts, the text differs as a whole.
     thinking = ("thinking",) if left.thinking != right.thinking else ()
     beside = tuple(name for name, *_ in differing_parts(reference.parts, candidate.parts))

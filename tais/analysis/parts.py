@@ -37,7 +37,9 @@ def part_findings(
         unknown = _unknown(run.arm(arm))
         if unknown:
             said = ", ".join(f"{name} in {count:,}" for name, count in unknown.most_common())
-            message = f"answers of {arm} have parts that no scorer knows ({said}): kept and compared, not scored"
+            message = (
+                f"answers of {arm} have parts that no scorer knows ({said}): kept and compared, not scored"
+            )
             yield Finding("unknown_parts", message, {"arm": arm, "parts": dict(unknown)})
 
 

@@ -1,4 +1,4 @@
-"""What an answer says outside its content: calls of tools, a refusal, reasoning, and what else a server sends.
+"""What an answer says outside its content: tool calls, a refusal, reasoning, and what else a server sends.
 
 Kept as one canonical JSON text beside the content, so that two answers say the same exactly where their
 texts and these are equal byte for byte.

@@ -30,8 +30,8 @@ __all__ = [
 ]
 
 Reads = Literal["answer", "calls", "all"]
-"""answer: what is said, a refusal beside the text included. calls: calls of tools, and where none stand apart,
-what is said. all: every part, thinking too, as one text."""
+"""answer: what is said, a refusal beside the text included. calls: calls of tools, and where none stand
+apart, what is said. all: every part, thinking too, as one text."""
 
 CUT_WHILE_THINKING = "cut while thinking"
 ONLY_THINKING = "only thinking"

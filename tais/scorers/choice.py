@@ -4,12 +4,13 @@ The parser reads an answer in this order and stops at the first rule that applie
 
 1. a final statement: ``\boxed{B}``, ``<answer>B</answer>``, ``Final answer: B``; of several, the last;
 2. the opening is a letter: alone on its line (``B``, ``b``, ``(B)``, ``**B**``, ``B.``), before
-   punctuation (``B) Paris``, ``B. Paris``, ``B: Paris``, ``B - Paris``, ``B, Paris``), or before *is*, *because*,
-   *since* and the like (``B is correct``, ``B ist richtig``); an answer that first repeats the options, A and
-   then B, does not open with its letter;
-3. a statement: ``Answer: B``, ``The answer is (B)``, ``option B``, ``I would choose B``, and the same in other
-   languages (:mod:`tais.scorers.choice_phrases`); what is denied (``A is wrong``, ``not A but B``) is none. Who
-   names the answer goes before who mentions an option; where statements disagree the answer is ambiguous;
+   punctuation (``B) Paris``, ``B. Paris``, ``B: Paris``, ``B - Paris``, ``B, Paris``), or before *is*,
+   *because*, *since* and the like (``B is correct``, ``B ist richtig``); an answer that first repeats the
+   options, A and then B, does not open with its letter;
+3. a statement: ``Answer: B``, ``The answer is (B)``, ``option B``, ``I would choose B``, and the same in
+   other languages (:mod:`tais.scorers.choice_phrases`); what is denied (``A is wrong``, ``not A but B``) is
+   none. Who names the answer goes before who mentions an option; where statements disagree the answer is
+   ambiguous;
 4. the first line repeats one option in full, after its letter or without (only where the options are known).
 
 Anything else is unparseable: invalid, and counted as not correct. Letters in thinking are never read: it is
@@ -83,7 +84,7 @@ def parse_letter(text: str, options: Mapping[str, str] | None = None) -> str | N
 
 
 def parse_letters(text: str, options: Mapping[str, str] | None = None) -> Letters | None:
-    """Return the letters that an answer names, as one statement: `A and C` are two; None where it names none."""
+    """Return the letters that an answer names in one statement, two in `A and C`; None without any."""
     text = text.strip()
     if not text.isascii():
         text = text.translate(WIDE)
@@ -198,5 +199,6 @@ class ChoiceScorer:
 
 def _listed(expect: object) -> list[str]:
     """Return expected letters as a list; empty for what is none."""
-    letters = expect if isinstance(expect, list) else [expect]
-    return letters if all(isinstance(one, str) and len(one) == 1 for one in letters) else []
+    letters = [one for one in (expect if isinstance(expect, list) else [expect]) if isinstance(one, str)]
+    complete = len(letters) == (len(expect) if isinstance(expect, list) else 1)
+    return letters if complete and all(len(one) == 1 for one in letters) else []

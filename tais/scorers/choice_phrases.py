@@ -1,8 +1,8 @@
 r"""How models say which letter they choose: patterns for :mod:`tais.scorers.choice`.
 
-English, Spanish, French, German, Portuguese, Italian, Chinese, Japanese, Korean, Russian, Arabic, Hindi, and the
-word for *answer* in Dutch, Polish, Turkish, Vietnamese, Indonesian and Ukrainian. `tests/scorers/test_choice.py`
-has an example of each.
+English, Spanish, French, German, Portuguese, Italian, Chinese, Japanese, Korean, Russian, Arabic, Hindi, and
+the word for *answer* in Dutch, Polish, Turkish, Vietnamese, Indonesian and Ukrainian. The tests have an example
+of each.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ _LATIN = (
 )  # fmt: skip
 _OTHER_SCRIPTS = (
     # zh, ja, ko, ru, uk, ar, hi
-    _other("答案"), _other("选"), _other("選"), _other("答え"), _other("正解"), _other("回答"), _other("解答"),
+    _other("答案"), _other("选"), _other("選"), _other("答え"), _other("正解"), _other("回答"),
+    _other("解答"),
     _other("정답"), _other("답"), ("而是", BUT), (" а ", BUT),
     _other("твет", target=_CYRILLIC_TARGET), _other("ариант", target=_CYRILLIC_TARGET),
     _other("ыбираю", target=_CYRILLIC_TARGET), _other("ідповідь", target=_CYRILLIC_TARGET),
@@ -145,15 +146,45 @@ AFTER_LETTER = (
 )
 """What follows an opening letter that is the answer: after a blank, and without one."""
 
+_WRONG = (
+    "not|wrong|incorrect|false|out|ruled|eliminated|excluded|impossible|unlikely|a distractor|nicht|falsch|faux|"
+    "fausse|incorrecte|incorrecta|incorreta|sbagliata|errada|pas|неверн"
+)
 DENIED_AFTER = re.compile(
-    rf"{CLOSE}(?:{_AND}(?:[Oo]ption\s|[Cc]hoice\s)?[A-J]{CLOSE}){{0,4}}\s{{1,2}}(?:(?:is|are|was|seems|would be|can be|could be|ist|est|es|é|è|не)\s(?:also\s|therefore\s|clearly\s|both\s)?"
-    r"(?:not|wrong|incorrect|false|out|ruled|eliminated|excluded|impossible|unlikely|a distractor|nicht|falsch|faux|fausse|"
-    r"incorrecte|incorrecta|incorreta|sbagliata|errada|pas|неверн)|isn't|aren't|cannot|can't|doesn't|does not|n'est pas|no es|"
-    r"não é|non è|неверн|неправил)"
+    rf"{CLOSE}(?:{_AND}(?:[Oo]ption\s|[Cc]hoice\s)?[A-J]{CLOSE}){{0,4}}\s{{1,2}}"
+    r"(?:(?:is|are|was|seems|would be|can be|could be|ist|est|es|é|è|не)\s"
+    rf"(?:also\s|therefore\s|clearly\s|both\s)?(?:{_WRONG})|isn't|aren't|cannot|can't|doesn't|does not|"
+    r"n'est pas|no es|não é|non è|неверн|неправил)"
 )
 _DENYING = frozenset(
-    "not never neither nor than rule rules ruled eliminate eliminates eliminated exclude excludes excluded "
-    "instead nicht kein keine pas não non no ne не".split()
+    (
+        "not",
+        "never",
+        "neither",
+        "nor",
+        "than",
+        "instead",
+        "nicht",
+        "kein",
+        "keine",
+        "pas",
+        "não",
+        "non",
+        "no",
+        "ne",
+    )
+    + (
+        "не",
+        "rule",
+        "rules",
+        "ruled",
+        "eliminate",
+        "eliminates",
+        "eliminated",
+        "exclude",
+        "excludes",
+        "excluded",
+    )
 )
 _PASSED_OVER = frozenset(("the", "a", "an", "be", "to", "out", "of"))
 
@@ -175,7 +206,8 @@ Table = tuple[tuple[str, re.Pattern[str]], ...]
 def statement_tables(text: str) -> tuple[Table, ...]:
     """Return what is looked for in a text, the first that finds anything decides.
 
-    Who names an answer goes before who mentions an option. A text that holds *the* is English, and one of ASCII
+    Who names an answer goes before who mentions an option. A text that holds *the* is English,
+    and one of ASCII
     in none of the other scripts.
     """
     if not text.isascii():

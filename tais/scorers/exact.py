@@ -9,6 +9,7 @@ from tais.scorers.base import EMPTY, Exchange, Score
 
 __all__ = ["ExactScorer"]
 
+
 @dataclass(frozen=True, slots=True)
 class ExactScorer:
     """1 when the answer, stripped, is the expected text.

@@ -1,4 +1,4 @@
-r"""A number as people, models and data sets write it: 1,234.5, 3/4, 1 1/2, \frac{3}{4}, 50 %, 3 \times 10^{8}, 5 km.
+r"""A number as people, models and data sets write it: 1,234.5, 3/4, 1 1/2, \frac{3}{4}, 50 %, 3e8, 5 km.
 
 Numbers are kept as fractions, so that 0.30 is 0.3 and a third is a third.
 """
@@ -32,10 +32,12 @@ class Number(NamedTuple):
 _UNITS = {
     name: (dimension, Fraction(factor))
     for dimension, rows in {
-        "length": "mm millimeters:1/1000 cm centimeter centimeters centimetres:1/100 m meter meters metre metres:1 "
+        "length": "mm millimeters:1/1000 cm centimeter centimeters centimetres:1/100 "
+        "m meter meters metre metres:1 "
         "km kilometer kilometers kilometre kilometres:1000 ft foot feet:0.3048 mi mile miles:1609.344",
         "mass": "mg:1/1000 g gram grams:1 kg kilogram kilograms:1000 lb lbs pound pounds:453.59237",
-        "time": "ms milliseconds:1/1000 s sec second seconds:1 min minute minutes:60 h hr hrs hour hours:3600 "
+        "time": "ms milliseconds:1/1000 s sec second seconds:1 min minute minutes:60 "
+        "h hr hrs hour hours:3600 "
         "day days:86400 week weeks:604800",
         "volume": "ml mL milliliters:1/1000 l L liter liters litre litres:1",
         "dollar": "cent cents ¢:1/100 $ dollar dollars USD:1",
@@ -70,15 +72,22 @@ _NUMBER = re.compile(
 # Quotients that are dates or ratings are none; powers and indices of what is no number are none.
 _NO_NUMBER_BEFORE = re.compile(r"(?:[\^_]\{?|[A-Za-z)}\d]\s?/|\d[-:/])\s?$")
 # What cannot be worked out here, next to a number.
-_ROOT_OR_SYMBOL = re.compile(r"\s?(?:\\(?:sqrt|pi|log|ln|sin|cos|tan|times|cdot|over|pm|infty)\b|[√π∞±]|(?:\^|\*\*)\s?[\d{(])")
+_ROOT_OR_SYMBOL = re.compile(
+    r"\s?(?:\\(?:sqrt|pi|log|ln|sin|cos|tan|times|cdot|over|pm|infty)\b|[√π∞±]|(?:\^|\*\*)\s?[\d{(])"
+)
 _ENDS_IN_MATH = re.compile(r"(?:\\(?:sqrt|log|ln|pi)\s?(?:\[\d\])?\{?|√\s?\(?|π\s?)$")
 
 _BOXED = "oxed{"
 _MARKED = (
     ("####", re.compile(r"#### *")),
-    ("nswer", re.compile(r"nswer(?:\s(?:is|was|would be)|\s?[=:])?:?\*{0,2}\s{0,4}(?:[a-z]\s?=\s?|approximately |about )?")),
+    (
+        "nswer",
+        re.compile(
+            r"nswer(?:\s(?:is|was|would be)|\s?[=:])?:?\*{0,2}\s{0,4}(?:[a-z]\s?=\s?|approximately |about )?"
+        ),
+    ),
 )
-"""GSM8K's mark, and worded conclusions, beside a text that each holds; after LaTeX boxes. The last decides."""
+"""GSM8K's mark, and worded conclusions, each beside a text that it holds. The last decides."""
 _LEAD = re.compile(r"[*$\\(\[]{0,4}\s{0,4}")
 _DIGIT = re.compile(r"\d")
 # All that a plain number is written with, so that none reaches beyond such a run.
@@ -100,8 +109,8 @@ _VARIABLES = frozenset("xyznkabcpqirtuvwefo") - {"t"}
 def final_number(text: str) -> Number | None:
     r"""Return the number that an answer ends in, or None without one that can be read.
 
-    A number in ``\boxed{}``, after ``####`` or after *answer* goes before the last number of the text. What is
-    boxed is read whole: of ``\boxed{2\sqrt{3}}`` no number is read.
+    A number in ``\boxed{}``, after ``####`` or after *answer* goes before the last number of the text. What
+    is boxed is read whole: of ``\boxed{2\sqrt{3}}`` no number is read.
     """
     for mark, pattern in _MARKED[:1]:
         if mark in text and (found := _after_last(pattern, text)) is not None:
@@ -116,7 +125,7 @@ def final_number(text: str) -> Number | None:
 
 
 def whole_number(text: str) -> Number | None:
-    """Return the number that a text is, with a unit or a word behind it at most; None where it is another thing.
+    """Return the number that a text is, with a unit or words behind it at most; None for anything else.
 
     ``18``, ``$1,200``, ``3/4``, ``x = 5``, ``12 apples``, ``5 km``; neither ``3 or 4`` nor ``2x + 1``.
     """
@@ -132,7 +141,11 @@ def whole_number(text: str) -> Number | None:
     if match is None:
         return None
     behind = plain[match.end() :]
-    if _BEHIND.fullmatch(behind) is None or behind.strip() in _VARIABLES or behind.lstrip()[:1] in set("-,/("):
+    if (
+        _BEHIND.fullmatch(behind) is None
+        or behind.strip() in _VARIABLES
+        or behind.lstrip()[:1] in set("-,/(")
+    ):
         return None
     return _read(plain, match)
 
@@ -188,7 +201,12 @@ def _last(text: str) -> Number | None:
     start, end = len(text) - run.end(), len(text) - run.start()
     before, after = text[max(0, start - 3) : start].rstrip(), text[end : end + 2].lstrip()
     raised = text[start - 1 : start] in ("e", "E") and text[start - 2 : start - 1].isdigit()
-    if not raised and before[-1:] not in _JOINS_BEFORE and after[:1] not in _JOINS_AFTER and end - start <= _LONGEST:
+    if (
+        not raised
+        and before[-1:] not in _JOINS_BEFORE
+        and after[:1] not in _JOINS_AFTER
+        and end - start <= _LONGEST
+    ):
         if (simple := _SIMPLE.fullmatch(text, start, end)) is not None and not text.startswith(_MATH, end):
             return _simple(text, simple)
         match = _NUMBER.search(text, start)
@@ -208,8 +226,16 @@ def _last(text: str) -> Number | None:
 def _simple(text: str, match: re.Match[str]) -> Number:
     """Return a plain number: most are, and are read at a third of the time."""
     sign, money, whole, decimals = match.groups()
-    value = Fraction(int(whole.replace(",", ""))) if decimals is None else Fraction(whole.replace(",", "") + decimals)
-    return Number(-value if sign in ("-", "−") else value, False, money or None if money in _UNITS else _unit(text, match.end()))
+    value = (
+        Fraction(int(whole.replace(",", "")))
+        if decimals is None
+        else Fraction(whole.replace(",", "") + decimals)
+    )
+    return Number(
+        -value if sign in ("-", "−") else value,
+        False,
+        money or None if money in _UNITS else _unit(text, match.end()),
+    )
 
 
 def _read(text: str, match: re.Match[str]) -> Number | None:

@@ -18,9 +18,9 @@ _MARKS = ("####", "oxed{")
 class NumericScorer:
     r"""1 when the final number equals the expected one, exactly.
 
-    `expect` is a number, or a text that is one (``3/4``, ``50%``, ``\frac{1}{2}``, ``1,800``, ``5 km``), or a worked
-    solution with the number after ``####`` (GSM8K) or in ``\boxed{}`` (MATH). Compared as fractions, so that 0.30 is
-    0.3 and no tolerance is needed.
+    `expect` is a number, or a text that is one (``3/4``, ``50%``, ``\frac{1}{2}``, ``1,800``, ``5 km``), or a
+    worked solution with the number after ``####`` (GSM8K) or in ``\boxed{}`` (MATH). Compared as fractions,
+    so that 0.30 is 0.3 and no tolerance is needed.
     """
 
     name: ClassVar[str] = "numeric"
@@ -31,9 +31,8 @@ class NumericScorer:
     def check_expect(self, expect: object) -> None:
         """Raise ValueError unless all of `expect` is read as a number: a part of it would be another one."""
         if isinstance(expect, bool) or not isinstance(expect, (int, float, str)) or _expected(expect) is None:
-            raise ValueError(
-                f"expect must be a number, or a text that is one or has one after #### or in \\boxed{{}}, not {expect!r}"
-            )
+            what = "expect must be a number, or a text that is one or has one after #### or in \\boxed{}"
+            raise ValueError(f"{what}, not {expect!r}")
 
     def score(self, text: str, expect: Any, finish_reason: str | None = None) -> Score:
         """Score one answer; the label is the number."""

@@ -69,7 +69,7 @@ _QUOTES = frozenset("`'\"‘“")
 # What some families put around the answer that follows their thinking.
 _WRAPPERS = re.compile(
     r"\s*(?:<(?:answer|response)>|<\|START_(?:RESPONSE|TEXT)\|>|<\|open\|>response<\|sep\|>"
-    r"|(?:<\|message_model\|>)?<\|content_text\|>)\s*"
+    r"|(?:<\|message_model\|>){0,2}<\|content_text\|>)\s*"
 )
 _UNWRAPPED = re.compile(
     r"(?:</(?:answer|response)>|<\|END_(?:RESPONSE|TEXT)\|>|<\|close\|>(?:response|message)<\|sep\|>"
@@ -77,9 +77,9 @@ _UNWRAPPED = re.compile(
 )
 # Ends of a turn that decoders leave in the text when they keep special tokens.
 _ENDS = (
-    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|endoftext|>", "<|end|>", "<|return|>", "<|end_of_text|>", "</s>",
-    "<end_of_turn>", "<turn|>", "<eos>", "<|eot|>", "<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>", "<|user|>",
-    "<|observation|>", "<seed:eos>",
+    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|endoftext|>", "<|end|>", "<|return|>", "<|end_of_text|>",
+    "</s>", "<end_of_turn>", "<turn|>", "<eos>", "<|eot|>", "<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>",
+    "<|user|>", "<|observation|>", "<seed:eos>",
 )  # fmt: skip
 
 # Harmony (OpenAI cookbook, "Harmony response format"): messages of a channel, with their special tokens, or
@@ -89,7 +89,8 @@ _CHANNEL = re.compile(r"\b(analysis|commentary|final)\b")
 _RECIPIENT = re.compile(r"\bto=([^\s<]{1,200})")
 # Two words, so that the name of a variable (analysisResult = 5) is none.
 _BARE_START = re.compile(
-    r"\s*(?:assistant)?(analysis|commentary|final)(?=[\"“*]?[A-Z][\w'’]{0,40}[ ,.!][ ]?[A-Za-z\"“]|[^\x00-\x7f]| to=)"
+    r"\s*(?:assistant)?(analysis|commentary|final)"
+    r"(?=[\"“*]?[A-Z][\w'’]{0,40}[ ,.!][ ]?[A-Za-z\"“]|[^\x00-\x7f]| to=)"
 )
 _BARE_NEXT = re.compile(r"assistant(analysis|commentary|final)")
 _BARE_CALL = re.compile(r"\s*to=([^\s{]{1,200})\s*(?:json|code)?\s*(?=[{\[])")
@@ -130,13 +131,13 @@ def split_thinking(text: str) -> Split:
 
     Notes
     -----
-    A mark between quotes or backticks is spoken of, not used, and so is one that opens in the middle of a line
-    and never closes. Where thinking closes that was never opened, the prompt opened it (DeepSeek-R1, Qwen3
-    Thinking), and all before it is thinking. Of Gemma 4 without its special tokens the label ``thought`` alone
-    is left, which is taken off.
+    A mark between quotes or backticks is spoken of, not used, and so is one that opens in the middle of a
+    line and never closes. Where thinking closes that was never opened, the prompt opened it (DeepSeek-R1,
+    Qwen3 Thinking), and all before it is thinking. Of Gemma 4 without its special tokens the label
+    ``thought`` alone is left, which is taken off.
     """
     # Nearly all answers hold no mark: a few letters tell it sooner than the pattern.
-    if not ("<" in text or "[THINK]" in text or "◁" in text or text.startswith(_STARTS)):
+    if not ("<" in text or "THINK]" in text or "◁" in text or text.startswith(_STARTS)):
         return Split(text)
     if "<|channel|>" in text:
         return _harmony(text)

@@ -44,7 +44,9 @@ def test_the_first_part_that_differs_is_named(candidate: dict[str, JsonValue], p
 
 
 def test_all_parts_that_differ_are_named_and_unknown_ones_kept() -> None:
-    left, right = (render_parts({"reasoning": one, "audio": {"id": one, "data": one}, "refusal": "no"}) for one in "ab")
+    left, right = (
+        render_parts({"reasoning": one, "audio": {"id": one, "data": one}, "refusal": "no"}) for one in "ab"
+    )
     assert [name for name, *_ in differing_parts(left, right)] == ["reasoning", "audio"]
     assert unknown_parts(left) == ["audio"]
     assert read_parts(left)["audio"] == {"data": "a"}

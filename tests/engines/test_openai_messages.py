@@ -60,7 +60,12 @@ from tais.engines.openai.http import Malformed
             {"reasoning": "h"},
         ),
         (
-            {"content": [{"type": "thinking", "thinking": "h"}, {"type": "tool_use", "name": "f", "input": {}}]},
+            {
+                "content": [
+                    {"type": "thinking", "thinking": "h"},
+                    {"type": "tool_use", "name": "f", "input": {}},
+                ]
+            },
             "",
             {"reasoning": "h", "tool_calls": [{"type": "tool_use", "name": "f", "input": {}}]},
         ),

@@ -153,29 +153,43 @@ def test_several_right_letters_are_all_named_or_any_of_them() -> None:
 
 
 # A way to say C, and where it is from: answers of instruction-tuned models, and the phrases that evaluation
-# code looks for (lm-evaluation-harness: "answer is (C)", MMLU-Pro; C-Eval and CMMLU: 答案是C, 故选C; MATH: boxed).
+# code looks for (lm-evaluation-harness: "answer is (C)", MMLU-Pro; C-Eval and CMMLU: 答案是C; MATH: boxed).
 SAY_C = [
-    "C - Paris", "C – Paris", "C — Paris", "C, Paris", "C) Paris", "C: Paris", "**C** - Paris", "**C.** Paris",
+    "C - Paris", "C – Paris", "C — Paris", "C, Paris", "C) Paris", "C: Paris", "**C** - Paris",
+    "**C.** Paris",
     "(C) is correct.", "C is the correct answer", "C because it is the capital.", "Option C - Paris",
-    "<answer>C</answer>", "<answer>(C) Paris</answer>", "<|begin_of_box|>C<|end_of_box|>", "Correct answer: C",
-    "I would choose C.", "I'd go with option C.", "I'm going with C", "I think it's C.", "It is C.", "So C.",
-    "It must be C", "Therefore, the answer is: C.", "The answer is most likely C", "The right answer is letter C",
+    "<answer>C</answer>", "<answer>(C) Paris</answer>", "<|begin_of_box|>C<|end_of_box|>",
+    "Correct answer: C",
+    "I would choose C.", "I'd go with option C.", "I'm going with C", "I think it's C.", "It is C.",
+    "So C.",
+    "It must be C", "Therefore, the answer is: C.", "The answer is most likely C",
+    "The right answer is letter C",
     "Choice A is wrong. Choice C is right.", "The answer is not A but C", "A is incorrect. C is correct.",
-    "A is not correct; the answer is C.", "The answer is C, not A.", "I eliminate A and B. The answer is C.",
-    "Option A is wrong because of x. Option B is wrong too. So C.", "Option A looks right. The answer is C.",
-    "\\boxed{C}", "\\boxed{\\text{C}}", "\\boxed{\\text{C. Paris}}", "\\boxed{(C)}", "$\\boxed{\\textbf{C}}$",
-    "The final answer is $\\boxed{C}$.", "The answer is A.\nFinal answer: C", '{"answer": "C"}', "### Answer\nC",
-    "A) Paris\nB) Rome\nC) River\n\nCorrect: C", "A - I thought at first.\n\n\\boxed{C}", "Ｃ", "C。", "（C）",
+    "A is not correct; the answer is C.", "The answer is C, not A.",
+    "I eliminate A and B. The answer is C.",
+    "Option A is wrong because of x. Option B is wrong too. So C.",
+    "Option A looks right. The answer is C.",
+    "\\boxed{C}", "\\boxed{\\text{C}}", "\\boxed{\\text{C. Paris}}", "\\boxed{(C)}",
+    "$\\boxed{\\textbf{C}}$",
+    "The final answer is $\\boxed{C}$.", "The answer is A.\nFinal answer: C", '{"answer": "C"}',
+    "### Answer\nC",
+    "A) Paris\nB) Rome\nC) River\n\nCorrect: C", "A - I thought at first.\n\n\\boxed{C}", "Ｃ", "C。",
+    "（C）",
     # zh, ja, ko
-    "答案：C", "答案是C。", "正确答案为：C", "故选C", "我选择C", "【答案】C", "不是A，而是C", "答えはCです。", "正解はCです", "C です",
+    "答案：C", "答案是C。", "正确答案为：C", "故选C", "我选择C", "【答案】C", "不是A，而是C",
+    "答えはCです。", "正解はCです", "C です",
     "정답은 C입니다.", "정답: C", "C입니다",
     # de, fr, es, pt, it
     "Die richtige Antwort ist C.", "Antwort: C", "Ich wähle C.", "Ich würde C sagen", "C ist richtig.",
-    "Die Antwort ist nicht A, sondern C.", "La réponse est C.", "La bonne réponse est la C", "Réponse : **C**",
-    "C est correct.", "La respuesta correcta es la C.", "Elijo la opción C", "Respuesta: C", "La opción correcta es la C",
-    "A resposta correta é a letra C.", "A alternativa correta é a C", "La risposta corretta è la C.", "Risposta: C",
+    "Die Antwort ist nicht A, sondern C.", "La réponse est C.", "La bonne réponse est la C",
+    "Réponse : **C**",
+    "C est correct.", "La respuesta correcta es la C.", "Elijo la opción C", "Respuesta: C",
+    "La opción correcta es la C",
+    "A resposta correta é a letra C.", "A alternativa correta é a C", "La risposta corretta è la C.",
+    "Risposta: C",
     # ru (the last with the Cyrillic letter), ar, hi
-    "Правильный ответ — C.", "Правильный вариант: C", "Ответ: С", "الإجابة الصحيحة هي C", "सही उत्तर C है", "उत्तर: C",
+    "Правильный ответ — C.", "Правильный вариант: C", "Ответ: С", "الإجابة الصحيحة هي C", "सही उत्तर C है",
+    "उत्तर: C",
     # nl, pl, tr, vi, id
     "Antwoord: C", "Odpowiedź: C", "Cevap: C", "Đáp án: C", "Jawaban: C",
 ]  # fmt: skip
@@ -192,8 +206,10 @@ def test_a_way_to_say_c_is_read_as_c(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Option A and option B are wrong.", "A is wrong", "Not A", "The answer is neither A nor B", "A, B and C are wrong",
-        "I, for one, like it", "I would pick A common one", "C++ is a language", "C'est Paris", "D'accord", "I think A is wrong",
+        "Option A and option B are wrong.", "A is wrong", "Not A", "The answer is neither A nor B",
+        "A, B and C are wrong",
+        "I, for one, like it", "I would pick A common one", "C++ is a language", "C'est Paris",
+        "D'accord", "I think A is wrong",
         "I would not choose A.", "A is not the answer", "Die Antwort ist nicht A.",
     ],
 )  # fmt: skip

@@ -21,7 +21,8 @@ FUNCTION_XML = (
     "<parameter=now>\ntrue\n</parameter>\n</function>"
 )
 INVOKE = (
-    '<invoke name="get_weather">\n<parameter name="city">Rome</parameter>\n<parameter name="days">2</parameter>\n'
+    '<invoke name="get_weather">\n<parameter name="city">Rome</parameter>\n'
+    '<parameter name="days">2</parameter>\n'
     '<parameter name="now">true</parameter>\n</invoke>'
 )
 GLM = (
@@ -192,7 +193,8 @@ def test_several_calls_are_compared_in_any_order() -> None:
     scorer = get_scorer("tool_call")
     both = [EXPECT, {"name": "get_time", "arguments": {}}]
     scorer.check_expect(both)
-    turned = f'<tool_call>\n{{"name": "get_time", "arguments": {{}}}}\n</tool_call>\n<tool_call>\n{PLAIN}\n</tool_call>'
+    time = '<tool_call>\n{"name": "get_time", "arguments": {}}\n</tool_call>'
+    turned = f"{time}\n<tool_call>\n{PLAIN}\n</tool_call>"
     assert scorer.score(turned, both).label == "match"
     assert scorer.score(PLAIN, both).label == "fewer_calls"
     assert scorer.score(f"{PLAIN}; {PLAIN}", EXPECT).label == "more_calls"

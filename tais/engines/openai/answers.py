@@ -130,7 +130,10 @@ def read_message(message: Mapping[str, object]) -> tuple[str, str | None]:
             told = said.setdefault(name, part)
             if told is not part and told != part:
                 # The same kind of part twice, and neither is dropped.
-                said[name] = [*(told if isinstance(told, list) else [told]), *(part if isinstance(part, list) else [part])]
+                said[name] = [
+                    *(told if isinstance(told, list) else [told]),
+                    *(part if isinstance(part, list) else [part]),
+                ]
     elif content is not None and not isinstance(content, str):
         raise Malformed("its answer has no text")
     try:
@@ -140,7 +143,7 @@ def read_message(message: Mapping[str, object]) -> tuple[str, str | None]:
 
 
 def _first_of(message: Mapping[str, object], *names: str) -> dict[str, object]:
-    """Return what a message says under several names, by the first; what differs under another, by its own."""
+    """Return what a message says under several names, by the first; what differs elsewhere, by its own."""
     told = {name: message[name] for name in names if message.get(name)}
     values = list(told.values())
     kept = {name: value for name, value in told.items() if value != values[0]}
@@ -173,7 +176,7 @@ _CALL_PARTS = ("tool_use", "function_call", "tool_call")
 
 
 def _told(part: Mapping[str, object], kind: str) -> str | None:
-    """Return the text of a part: under its own name or as `text`, whole or in pieces; None where it has none."""
+    """Return the text of a part, under its own name or as `text`, whole or in pieces; None without one."""
     told = part.get(kind, part.get("text"))
     if isinstance(told, list):
         pieces = [piece.get("text") if isinstance(piece, dict) else piece for piece in told]
