@@ -1,7 +1,7 @@
 r"""How models say which letter they choose: patterns for :mod:`tais.scorers.choice`.
 
-English, Spanish, French, German, Portuguese, Italian, Chinese, Japanese, Korean, Russian, Arabic, Hindi, and
-the word for *answer* in Dutch, Polish, Turkish, Vietnamese, Indonesian and Ukrainian. The tests have an example
+English, Spanish, French, German, Portuguese, Italian, Chinese, Japanese, Korean, Russian, Arabic, Hindi,
+and the word for *answer* in Dutch, Polish, Turkish, Vietnamese, Indonesian and Ukrainian. The tests have an example
 of each.
 """
 
@@ -147,8 +147,8 @@ AFTER_LETTER = (
 """What follows an opening letter that is the answer: after a blank, and without one."""
 
 _WRONG = (
-    "not|wrong|incorrect|false|out|ruled|eliminated|excluded|impossible|unlikely|a distractor|nicht|falsch|faux|"
-    "fausse|incorrecte|incorrecta|incorreta|sbagliata|errada|pas|неверн"
+    "not|wrong|incorrect|false|out|ruled|eliminated|excluded|impossible|unlikely|a distractor|nicht|falsch|"
+    "faux|fausse|incorrecte|incorrecta|incorreta|sbagliata|errada|pas|неверн"
 )
 DENIED_AFTER = re.compile(
     rf"{CLOSE}(?:{_AND}(?:[Oo]ption\s|[Cc]hoice\s)?[A-J]{CLOSE}){{0,4}}\s{{1,2}}"
@@ -157,34 +157,8 @@ DENIED_AFTER = re.compile(
     r"n'est pas|no es|não é|non è|неверн|неправил)"
 )
 _DENYING = frozenset(
-    (
-        "not",
-        "never",
-        "neither",
-        "nor",
-        "than",
-        "instead",
-        "nicht",
-        "kein",
-        "keine",
-        "pas",
-        "não",
-        "non",
-        "no",
-        "ne",
-    )
-    + (
-        "не",
-        "rule",
-        "rules",
-        "ruled",
-        "eliminate",
-        "eliminates",
-        "eliminated",
-        "exclude",
-        "excludes",
-        "excluded",
-    )
+    "not|never|neither|nor|than|instead|rule|rules|ruled|eliminate|eliminates|eliminated|exclude|excludes|"
+    "excluded|nicht|kein|keine|pas|não|non|no|ne|не".split("|")
 )
 _PASSED_OVER = frozenset(("the", "a", "an", "be", "to", "out", "of"))
 

@@ -116,8 +116,8 @@ def test_an_expectation_that_is_not_one_number_is_refused(expect: object) -> Non
 
 
 PIECES = st.sampled_from(
-    ["1", "27", ",", ".", "-", "−", "+", "$", " x ", "٣", "\n", "a" * 79, "-5.", "1,234", "0,5", "3/4", "#### ",
-     "oxed{", "}"]
+    ["1", "27", ",", ".", "-", "−", "+", "$", " x ", "٣", "\n", "a" * 79, "-5.", "1,234", "0,5", "3/4",
+     "#### ", "oxed{", "}"]
 )  # fmt: skip
 
 
