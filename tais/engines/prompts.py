@@ -17,11 +17,20 @@ from tais.engines.base import EngineRefusal
 from tais.engines.chat_template import CLOCK, clock_of
 from tais.manifest.model import Arm
 from tais.records import Message, Request
+from tais.scorers.thinking import PART_TOKENS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Renderer", "is_prefill", "prompt_digest", "render", "renders_itself", "text_after"]
+__all__ = [
+    "Renderer",
+    "is_prefill",
+    "marks_parts",
+    "prompt_digest",
+    "render",
+    "renders_itself",
+    "text_after",
+]
 
 # Tokens of a prompt that decide how the first token of its answer is written (a leading space, say).
 _TAIL = 6
@@ -58,6 +67,8 @@ class Renderer:
             # What a template is given goes before the clock that its environment holds.
             self.options[CLOCK] = clock_of(arm.chat_template_date)
         self._own = own
+        self.marks_parts = marks_parts(tokenizer)
+        """Whether special tokens tell parts of an answer apart, so that its text keeps them."""
         self._known: dict[tuple[tuple[Message, ...], bool], list[int]] = {}
 
     def resolved(self) -> dict[str, object]:
@@ -190,18 +201,33 @@ def prompt_digest(ids: Sequence[int]) -> str:
     return hashlib.sha256(np.asarray(ids, dtype="<i4").tobytes()).hexdigest()
 
 
-def text_after(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], answer: Sequence[int]) -> str:
-    """Return the text of an answer as it continues its prompt, special tokens left out.
+def marks_parts(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Return whether marks of thinking or of tool calls are among a tokenizer's special tokens.
 
-    Decoded alone, some tokenizers take the space off the first word.
+    A text without them would not tell what was thought from what was said.
     """
+    return not PART_TOKENS.isdisjoint(map(str, getattr(tokenizer, "all_special_tokens", ())))
+
+
+def text_after(
+    tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], answer: Sequence[int], *, special: bool = False
+) -> str:
+    """Return the text of an answer as it continues its prompt, special tokens left out but where `special`.
+
+    The token that ends the answer is left out in both. Decoded alone, some tokenizers take the space off the
+    first word.
+    """
+    if special and answer and answer[-1] in tokenizer.all_special_ids:
+        answer = answer[:-1]
     tail = list(prompt[-_TAIL:])
     before, whole = (
-        tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        tokenizer.decode(ids, skip_special_tokens=not special, clean_up_tokenization_spaces=False)
         for ids in (tail, [*tail, *answer])
     )
     if whole.startswith(before):
         return str(whole[len(before) :])
     # The tail begins or ends inside a character.
-    alone = tokenizer.decode(list(answer), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    alone = tokenizer.decode(
+        list(answer), skip_special_tokens=not special, clean_up_tokenization_spaces=False
+    )
     return str(alone)

@@ -1,8 +1,8 @@
 r"""How models say which letter they choose: patterns for :mod:`tais.scorers.choice`.
 
 English, Spanish, French, German, Portuguese, Italian, Chinese, Japanese, Korean, Russian, Arabic, Hindi,
-and the word for *answer* in Dutch, Polish, Turkish, Vietnamese, Indonesian and Ukrainian. The tests have an example
-of each.
+and the word for *answer* in Dutch, Polish, Turkish, Vietnamese, Indonesian and Ukrainian. The tests have an
+example of each.
 """
 
 from __future__ import annotations
@@ -157,8 +157,25 @@ DENIED_AFTER = re.compile(
     r"n'est pas|no es|não é|non è|неверн|неправил)"
 )
 _DENYING = frozenset(
-    "not|never|neither|nor|than|instead|rule|rules|ruled|eliminate|eliminates|eliminated|exclude|excludes|"
-    "excluded|nicht|kein|keine|pas|não|non|no|ne|не".split("|")
+    {
+        *(
+            "not",
+            "never",
+            "neither",
+            "nor",
+            "than",
+            "instead",
+            "nicht",
+            "kein",
+            "keine",
+            "pas",
+            "não",
+            "non",
+            "no",
+        ),
+        *("ne", "не", "rule", "rules", "ruled", "eliminate", "eliminates", "eliminated"),
+        *("exclude", "excludes", "excluded"),
+    }
 )
 _PASSED_OVER = frozenset(("the", "a", "an", "be", "to", "out", "of"))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
 
-__all__ = ["CLOSING", "MARKS", "Marks", "Split", "closes_unopened", "split_thinking"]
+__all__ = ["CLOSING", "MARKS", "PART_TOKENS", "Marks", "Split", "closes_unopened", "split_thinking"]
 
 
 class Marks(NamedTuple):
@@ -25,7 +25,7 @@ class Marks(NamedTuple):
 
 
 MARKS = (
-    Marks("<think>", "</think>", "DeepSeek-R1, Qwen3, QwQ, GLM-4.5, Kimi K2, MiniMax-M2", "vLLM deepseek_r1"),
+    Marks("<think>", "</think>", "DeepSeek-R1, Qwen3, GLM-4.5, Kimi K2, MiniMax-M2", "vLLM deepseek_r1"),
     Marks("<thinking>", "</thinking>", "models told to think in tags", "Anthropic prompting guide"),
     Marks("<thought>", "</thought>", "EXAONE Deep", "its chat template"),
     Marks("<reasoning>", "</reasoning>", "models tuned to <reasoning> and <answer>", "TRL, GRPO examples"),
@@ -50,6 +50,11 @@ _OPENS = {marks.opens: marks for marks in MARKS}
 _CLOSES = {marks.closes for marks in MARKS}
 # Inkling ends all kinds of messages alike: that one ends says nothing of what it was.
 _CLOSES_ALONE = _CLOSES - {"<|end_message|>"}
+PART_TOKENS = frozenset({*_OPENS, *_CLOSES}) | {
+    "<|channel|>", "[TOOL_CALLS]", "<|tool_call>", "<|tool_call|>", "<|tool_call_begin|>",
+    "<|tool_call_start|>", "<｜tool▁call▁begin｜>", "<start_function_call>", "<|START_ACTION|>", "<|tools_prefix|>", "<tool_call>",
+}  # fmt: skip
+"""Tokens that tell the parts of an answer apart: a decoder that leaves them out leaves the parts as one."""
 CLOSING = "|".join(map(re.escape, sorted(_CLOSES_ALONE)))
 """A pattern that finds each mark that closes thinking."""
 

@@ -228,7 +228,7 @@ class TransformersEngine:
 
     def _sample(self, request: Request, answer: Decoded, sampling: Sampling, seconds: float) -> Sample:
         prompt = self.render(request)
-        text = text_after(self.tokenizer, prompt, answer.ids)
+        text = text_after(self.tokenizer, prompt, answer.ids, special=self.render.marks_parts)
         for stop in sampling.stop if answer.reason == "stop" else ():
             text = text.split(stop, 1)[0]
         top1, top2, other = answer.top_two()

@@ -225,6 +225,7 @@ class VllmEngine:
             logprobs=2,
             # Plain lists instead of a dictionary of objects per token.
             flat_logprobs=True,
+            skip_special_tokens=not self._render.marks_parts,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         key = "/".join(map(str, request.key))
