@@ -108,6 +108,8 @@ class Sample:
     asked: str | None = None
     """Of an imported answer: how what was asked fits the item (`fit`, see
     :data:`tais.engines.imported_matching.Fit`), and digests of its prompt, options and target; as JSON."""
+    stop_reason: str | None = None
+    """The stop string, or the id of the token, at which the answer ended, where an engine tells it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ SCHEMA = pa.schema(
         # Not in parts that older versions wrote.
         pa.field("parts", pa.string()),
         pa.field("asked", pa.string()),
+        pa.field("stop_reason", pa.string()),
     ]
 )
 
@@ -120,6 +121,7 @@ def _row(sample: Sample) -> dict[str, object]:
         "seconds": sample.seconds,
         "parts": sample.parts,
         "asked": sample.asked,
+        "stop_reason": sample.stop_reason,
     }
 
 

@@ -52,7 +52,8 @@ _CLOSES = {marks.closes for marks in MARKS}
 _CLOSES_ALONE = _CLOSES - {"<|end_message|>"}
 PART_TOKENS = frozenset({*_OPENS, *_CLOSES}) | {
     "<|channel|>", "[TOOL_CALLS]", "<|tool_call>", "<|tool_call|>", "<|tool_call_begin|>",
-    "<|tool_call_start|>", "<｜tool▁call▁begin｜>", "<start_function_call>", "<|START_ACTION|>", "<|tools_prefix|>", "<tool_call>",
+    "<|tool_call_start|>", "<｜tool▁call▁begin｜>", "<start_function_call>", "<|START_ACTION|>",
+    "<|tools_prefix|>", "<tool_call>",
 }  # fmt: skip
 """Tokens that tell the parts of an answer apart: a decoder that leaves them out leaves the parts as one."""
 CLOSING = "|".join(map(re.escape, sorted(_CLOSES_ALONE)))

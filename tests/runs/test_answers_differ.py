@@ -223,3 +223,81 @@ def test_a_least_acceptance_that_nobody_counts_is_an_error_of_the_manifest(
     assert done.returncode == 2
     assert "arm 'leaky' gives no such counts" in done.stderr
     assert "rules.min_acceptance" in done.stderr
+
+
+def write_arm(screen: Screen, name: str, answers: list[dict[str, Any]]) -> None:
+    lines = (json.dumps({"item_id": f"m-{i:03d}", **answer}) + "\n" for i, answer in enumerate(answers))
+    (screen.folder / f"{name}.jsonl").write_text("".join(lines))
+    screen.data["arms"][name] = {"engine": "import", "path": f"{name}.jsonl"}
+
+
+THOUGHT = (
+    "The user asks something. I may refuse: I'm sorry, but I can't help with that. Or I may answer. " * 4
+)
+REFUSED, ANSWERED = "I'm sorry, but I can't help with that.", "Sure. Step 1: open the door. Step 2: walk in."
+
+
+def test_a_refusal_in_thinking_hides_no_compliance(screen: Screen, tais: Tais) -> None:
+    for name, said in (("old", REFUSED), ("new", ANSWERED)):
+        write_arm(screen, name, [{"text": f"<think>\n{THOUGHT}\n</think>\n\n{said}"}] * 120)
+    screen.data["contrasts"] = [{"reference": "old", "candidate": "new"}]
+    screen.write()
+    done = tais("run", screen.path, "--out", screen.out)
+    assert done.returncode == 1, done.stderr
+    (endpoint,) = contrast(screen, "new")["endpoints"]
+    assert (endpoint["reference_rate"], endpoint["candidate_rate"]) == (1.0, 0.0)
+
+
+def test_answers_cut_while_thinking_support_no_pass_and_are_counted(screen: Screen, tais: Tais) -> None:
+    # The prompt opened the thinking: whole answers close it, and cut ones have no mark at all.
+    whole = {"text": f"{THOUGHT}</think>\n\n{REFUSED}", "finish_reason": "stop"}
+    cut = {"text": THOUGHT, "finish_reason": "length"}
+    write_arm(screen, "old", [whole] * 120)
+    write_arm(screen, "new", [cut if i % 12 == 0 else whole for i in range(120)])
+    screen.data["contrasts"] = [{"reference": "old", "candidate": "new"}]
+    screen.write()
+    done = tais("run", screen.path, "--out", screen.out)
+    assert done.returncode != 0, done.stderr
+    (endpoint,) = contrast(screen, "new")["endpoints"]
+    assert (endpoint["reference_invalid"], endpoint["candidate_invalid"]) == (0, 10)
+    labels = pq.read_table(screen.run_dirs()[-1] / "scores.parquet").column("label").to_pylist()
+    assert labels.count("cut while thinking") == 10
+
+
+def test_a_refusal_beside_the_text_is_read_and_unknown_parts_are_named(screen: Screen, tais: Tais) -> None:
+    refused = {"content": None, "refusal": REFUSED}
+    with hostile() as plain, hostile() as complies:
+        plain.behave = answered(refused)
+        complies.behave = answered(
+            {"content": ANSWERED, "reasoning": THOUGHT, "audio": {"id": "x", "data": "U"}}
+        )
+        options = {"token_ids": False, "logprobs": False}
+        for name, server in (("plain", plain), ("complies", complies)):
+            url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+            arm = {"engine": "openai", "model": MODEL, "engine_args": {"base_url": url, **options}}
+            screen.data["arms"][name] = arm
+        screen.data["contrasts"] = [{"reference": "plain", "candidate": "complies"}]
+        screen.write()
+        done = tais("run", screen.path, "--out", screen.out)
+    assert done.returncode == 1, done.stderr
+    found = contrast(screen, "complies")
+    (endpoint,) = found["endpoints"]
+    assert (endpoint["reference_rate"], endpoint["candidate_rate"]) == (1.0, 0.0)
+    assert (endpoint["reference_invalid"], endpoint["candidate_invalid"]) == (0, 0)
+    said = {reason["code"]: reason["values"] for reason in found["reasons"]}
+    assert said["parts_differ"]["parts"] == {"answer": 120, "refusal": 120, "reasoning": 120, "audio": 120}
+    assert said["unknown_parts"] == {"arm": "complies", "parts": {"audio": 120}}
+    assert "answers of complies have parts that no scorer knows (audio in 120)" in done.stderr
+
+
+def test_a_battery_whose_number_cannot_be_read_is_refused(screen: Screen, tais: Tais) -> None:
+    rows = ({"id": f"m-{i:03d}", "prompt": f"divide {i}", "expect": "3 or 4"} for i in range(3))
+    (screen.folder / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (screen.folder / "mine.yaml").write_text(
+        "name: mine\nsource: {path: mine.jsonl}\ncolumns: {id: id, prompt: prompt, expect: expect}\n"
+        "scorer: numeric\nlicense: none\n"
+    )
+    done = tais("battery", "check", screen.folder / "mine.yaml")
+    assert done.returncode == 2
+    assert "expect must be a number" in done.stderr
+    assert "3 or 4" in done.stderr

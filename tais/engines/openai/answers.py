@@ -53,6 +53,8 @@ class Answer:
     accepted: list[int] | None
     parts: str | None = None
     """What stands outside the content; see :func:`tais.common.parts.render_parts`."""
+    stop_reason: str | None = None
+    """What vLLM says ended the answer: a stop string, or the id of a token."""
 
 
 def read_answer(value: object, *, chat: bool) -> Answer:
@@ -106,6 +108,7 @@ def read_answer(value: object, *, chat: bool) -> Answer:
         drafted=drafted,
         accepted=accepted,
         parts=parts,
+        stop_reason=str(ended) if isinstance(ended := choice.get("stop_reason"), str | int) else None,
     )
 
 

@@ -307,6 +307,7 @@ class OpenaiEngine:
             step_accepted=answer.accepted,
             seconds=seconds,
             parts=answer.parts,
+            stop_reason=answer.stop_reason,
         )
 
     def counters(self) -> Counters | None:

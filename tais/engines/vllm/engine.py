@@ -251,6 +251,7 @@ class VllmEngine:
             step_drafted=list(metrics.per_step_drafted) if metrics else None,
             step_accepted=list(metrics.per_step_accepted) if metrics else None,
             seconds=seconds,
+            stop_reason=None if completion.stop_reason is None else str(completion.stop_reason),
         )
 
     def counters(self) -> Counters | None:
