@@ -179,9 +179,7 @@ class ChoiceScorer:
             expect = said
         letters = _listed(expect)
         if not letters or len(set(letters)) < len(letters) or not set(letters) <= set(self.letters):
-            raise ValueError(
-                f"expect must be one of the letters {self.letters}, or a list of them, not {expect!r}"
-            )
+            raise ValueError(f"expect must be one of the letters {self.letters}, not {expect!r}")
 
     def score(self, text: str, expect: object, finish_reason: str | None = None) -> Score:
         """Score one answer; the label is the parsed letter."""
