@@ -74,12 +74,22 @@ def sample_keys(table: pa.Table) -> list[SampleKey]:
 
 
 def answer_texts(arm_dir: Path | None, keys: Collection[SampleKey]) -> dict[SampleKey, str]:
-    """Return the answers of one arm to some keys, and to other keys of the same items."""
+    """Return the answers of one arm to some keys, and to other keys of the same items.
+
+    What was said outside the text follows it, as the JSON that is stored.
+    """
     files = part_files(arm_dir) if arm_dir is not None else []
     if not files or not keys:
         return {}
     wanted = ds.field("item_id").isin(sorted({key.item_id for key in keys}))
-    table = ds.dataset(files, format="parquet").to_table(columns=[*KEY, "text", "text_raw"], filter=wanted)
-    pairs = zip(table.column("text").to_pylist(), table.column("text_raw").to_pylist(), strict=True)
-    texts = (text if raw is None else raw.decode("utf-8", "surrogatepass") for text, raw in pairs)
-    return dict(zip(sample_keys(table), texts, strict=True))
+    stored = ds.dataset(files, format="parquet")
+    # Older versions wrote no parts.
+    columns = [name for name in ("text", "text_raw", "parts") if name in stored.schema.names]
+    table = stored.to_table(columns=[*KEY, *columns], filter=wanted)
+    rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+    return dict(zip(sample_keys(table), (_whole(*row) for row in rows), strict=True))
+
+
+def _whole(text: str, raw: bytes | None, parts: str | None = None) -> str:
+    whole = text if raw is None else raw.decode("utf-8", "surrogatepass")
+    return whole if parts is None else f"{whole}\n{parts}" if whole else parts

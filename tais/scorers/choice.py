@@ -31,7 +31,6 @@ from tais.scorers.choice_phrases import (
     BUT,
     CLOSE,
     DENIED_AFTER,
-    FINAL_CUES,
     FINALS,
     LETTERS,
     OPEN,
@@ -58,8 +57,8 @@ _OPENINGS = (_ALONE, _BEFORE_PUNCTUATION, _BEFORE_DASH, _BEFORE_VERB)
 # Options repeated before the answer: a line with A, then one with B.
 _REPEATED = re.compile(rf"{OPEN}A[^\n]{{0,400}}\n\s{{0,4}}{OPEN}B(?:[*_)\]]{{1,4}}|[.):])")
 _LETTER = re.compile(r"[A-JАВСЕН](?<![A-Za-z].)(?![A-Za-z0-9])")
-# Longer than what a statement holds before and after its letter.
-_BEFORE, _AFTER = 160, 120
+# Longer than what a statement holds in front of its letter.
+_BEFORE = 160
 
 Letters = frozenset[str]
 
@@ -88,7 +87,9 @@ def parse_letters(text: str, options: Mapping[str, str] | None = None) -> Letter
     text = text.strip()
     if not text.isascii():
         text = text.translate(WIDE)
-    if any(cue in text for cue in FINAL_CUES) and (final := _found(FINALS, _window(text))):
+    # One of these is in every final statement.
+    last = "<" in text or "oxed{" in text or "inal " in text or "INAL " in text
+    if last and (final := _found(FINALS, text)):
         return final[-1].letters
     for pattern in _OPENINGS:
         if (match := pattern.match(text)) and not _denied(text, match) and not _REPEATED.match(text):
@@ -102,9 +103,9 @@ def parse_letters(text: str, options: Mapping[str, str] | None = None) -> Letter
 
 
 def _window(text: str) -> str:
-    """Return the part of a text in which letters stand alone, with what belongs to them; most have few."""
-    letters = [match.start() for match in _LETTER.finditer(text)]
-    return text[max(0, letters[0] - _BEFORE) : letters[-1] + _AFTER] if letters else ""
+    """Return the part of a text from the first letter that stands alone, with what belongs to it before."""
+    first = _LETTER.search(text)
+    return "" if first is None else text[max(0, first.start() - _BEFORE) :]
 
 
 def _found(table: tuple[tuple[str, re.Pattern[str]], ...], text: str) -> list[_Statement]:
@@ -185,12 +186,17 @@ class ChoiceScorer:
         """Score one answer; the label is the parsed letter."""
         if not text or text.isspace():
             return EMPTY
-        options = expect["options"] if isinstance(expect, Mapping) else None
-        right = expect["letter"] if isinstance(expect, Mapping) else expect
-        wanted = letters_in(right) if isinstance(right, str) else frozenset(_listed(right))
+        options, right = None, expect
+        if not isinstance(expect, str) and isinstance(expect, Mapping):
+            options, right = expect["options"], expect["letter"]
         letters = parse_letters(text, options)
-        if letters is None or not letters.issubset(self.letters) or (len(wanted) == 1 and len(letters) > 1):
+        if letters is None or any(letter not in self.letters for letter in letters):
             return Score(0.0, True, "unparseable")
+        if isinstance(right, str):
+            # Two letters are no choice where one is right.
+            (letter,) = letters if len(letters) == 1 else ("",)
+            return Score(float(letter == right), not letter, letter or "unparseable")
+        wanted = frozenset(_listed(right))
         fits = letters == wanted if self.several == "all" else letters <= wanted
         return Score(float(fits), False, ",".join(sorted(letters)))
 

@@ -16,7 +16,6 @@ __all__ = [
     "CLOSE",
     "DENIED_AFTER",
     "FINALS",
-    "FINAL_CUES",
     "LETTERS",
     "OPEN",
     "WIDE",
@@ -65,9 +64,6 @@ FINALS = (
 )
 """Statements that are the answer whatever else is said; `final` in front of one makes it so."""
 
-FINAL_CUES = ("oxed{", "<", "inal ", "INAL ", "begin_of_box")
-"""One of them is in each final statement."""
-
 # Small words between *answer* and the letter, in the other languages.
 _FILLERS = "|".join(
     (
@@ -90,7 +86,7 @@ def _other(cue: str, words: str | None = None, target: str = _TARGET) -> tuple[s
 
 
 _VERB = r"\s(?:the\s)?(?:\w{2,12}\s)?(?:option\s|answer\s|choice\s|letter\s)?"
-_SO = re.compile(rf"\b(?:So|Thus|Hence|[Tt]herefore),?{_TARGET}{CLOSE}[.!]?\s{{0,4}}$")
+_SO = re.compile(rf"(?:So|Thus|Hence|[Tt]herefore),?{_TARGET}{CLOSE}[.!]?\s{{0,4}}$")
 BUT = re.compile(
     rf"\b(?:not|nicht|no|pas|non|não|не|不是)\s{{0,3}}(?:option\s)?{OPEN}[A-J]{CLOSE}\s?[,，]?\s{{0,3}}"
     rf"(?:but|sondern|sino|mais|ma|mas|а|而是)(?:\s(?:rather|instead|la|die))?{_TARGET}"
@@ -99,20 +95,19 @@ _IS_RIGHT = re.compile(
     rf"(?<![A-Za-z'’])({LETTERS}){CLOSE}\sis{_MOST}\s(?:also\s)?(?:the\s)?(?:most\s|only\s)?"
     r"(?:right|correct|best|answer|true|appropriate|accurate)\b"
 )
+_ANSWERS = (("nswer", re.compile(_ANSWER)), ("NSWER", re.compile(rf"NSWER{CLOSE}{_LINK}:?{_TARGET}")))
 _ENGLISH = (
-    ("nswer", re.compile(_ANSWER)),
-    ("NSWER", re.compile(rf"NSWER{CLOSE}{_LINK}:?{_TARGET}")),
-    ("hoose", re.compile(rf"\b[Cc]hoose(?:{_VERB})?{_TARGET}")),
-    ("hose", re.compile(rf"\b[Cc]hose(?:{_VERB})?{_TARGET}")),
-    ("pick", re.compile(rf"\bpick(?:{_VERB})?{_TARGET}")),
-    ("elect", re.compile(rf"\b[Ss]elect(?:{_VERB})?{_TARGET}")),
-    ("go with", re.compile(rf"\bgo with(?:{_VERB})?{_TARGET}")),
+    ("hoose", re.compile(rf"[Cc]hoose(?:{_VERB})?{_TARGET}")),
+    ("hose", re.compile(rf"[Cc]hose(?:{_VERB})?{_TARGET}")),
+    ("pick", re.compile(rf"pick(?:{_VERB})?{_TARGET}")),
+    ("elect", re.compile(rf"[Ss]elect(?:{_VERB})?{_TARGET}")),
+    ("go with", re.compile(rf"go with(?:{_VERB})?{_TARGET}")),
     ("oing with", re.compile(rf"oing with(?:{_VERB})?{_TARGET}")),
-    (" opt", re.compile(rf"\bopt(?:ing)? for(?:{_VERB})?{_TARGET}")),
+    (" opt", re.compile(rf"opt(?:ing)? for(?:{_VERB})?{_TARGET}")),
     (" be ", re.compile(rf"\b(?:must|should|would|has to|have to) be{_TARGET}")),
-    ("t is ", re.compile(rf"\b[Ii]t is{_MOST}{_TARGET}")),
-    ("t's ", re.compile(rf"\b[Ii]t's{_MOST}{_TARGET}")),
-    ("orrect", re.compile(rf"\b[Cc]orrect(?:\s{_KIND})?{CLOSE}\s?[:=]{_TARGET}")),
+    ("t is ", re.compile(rf"[Ii]t is{_MOST}{_TARGET}")),
+    ("t's ", re.compile(rf"[Ii]t's{_MOST}{_TARGET}")),
+    ("orrect", re.compile(rf"[Cc]orrect(?:\s{_KIND})?{CLOSE}\s?[:=]{_TARGET}")),
     *((word, _IS_RIGHT) for word in ("orrect", "right", "best", "true")),
     *((word, _SO) for word in ("So", "Thus", "Hence", "herefore")),
     ("but", BUT),
@@ -137,8 +132,8 @@ _OTHER_SCRIPTS = (
     _other("उत्तर"), _other("जवाब"), _other("विकल्प"),
 )  # fmt: skip
 _MENTIONS = (
-    ("ption", re.compile(rf"\b[Oo]ption{CLOSE}{_LINK}{_TARGET}")),
-    ("hoice", re.compile(rf"\b[Cc]hoice{CLOSE}{_LINK}{_TARGET}")),
+    ("ption", re.compile(rf"[Oo]ption{CLOSE}{_LINK}{_TARGET}")),
+    ("hoice", re.compile(rf"[Cc]hoice{CLOSE}{_LINK}{_TARGET}")),
 )
 AFTER_LETTER = (
     r"(?:is|because|since|as|es|est|ist|é|è|porque|weil|car|perché|является|—\s)(?=[\s:])",
@@ -202,8 +197,9 @@ def statement_tables(text: str) -> tuple[Table, ...]:
     in none of the other scripts.
     """
     if not text.isascii():
-        return (_ENGLISH, _OTHER_SCRIPTS, _LATIN, _MENTIONS)
-    return (_ENGLISH, _MENTIONS) if " the " in text else (_ENGLISH, _LATIN, _MENTIONS)
+        return (_ANSWERS, _ENGLISH, _OTHER_SCRIPTS, _LATIN, _MENTIONS)
+    english = (_ANSWERS, _ENGLISH, _MENTIONS)
+    return english if " the " in text else (_ANSWERS, _ENGLISH, _LATIN, _MENTIONS)
 
 
 _ONE = {

@@ -20,8 +20,19 @@ class Number(NamedTuple):
 
     value: Fraction
     percent: bool = False
-    unit: str | None = None
-    """One of the units below; others are words like any."""
+    behind: str = ""
+    """Its currency, or the text that follows it."""
+
+    @property
+    def unit(self) -> str | None:
+        """One of the units below; others are words like any."""
+        behind = self.behind
+        if behind in _UNITS or not behind or behind[0] in "\n.":
+            return behind if behind in _UNITS else None
+        if "\\" in behind:
+            behind = _SPACES.sub(" ", _TEXT.sub(r" \1", behind))
+        word = _UNIT.match(behind)
+        return word[1] if word and word[1] in _UNITS else None
 
     def __str__(self) -> str:
         """Return what tells it from others."""
@@ -97,6 +108,8 @@ _JOINS_BEFORE = frozenset("0123456789/⁄^{}_'’)\\")
 _JOINS_AFTER = frozenset("/⁄%％٪\\^eE×x*·}")
 _GOES_ON = _JOINS_AFTER | frozenset("0123456789,.√π∞±'’\u00a0\u2009\u202f")
 _WINDOW = 160
+_BEHIND_IT = 40
+_UNIT = re.compile(r"\s{0,3}([A-Za-z]{1,12}|[$€£¢])(?![A-Za-z/^²³\d])")
 _MATH = ("\\", " \\", "√", "π", " π", "∞", "±", " ±", "^", "*")
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|operatorname)\s?\{([^{}\d]{0,60})\}")
 _SPACES = re.compile(r"\\[ ,;:!]|~|\\(?:left|right)|\\(?=[%$€£])")
@@ -129,6 +142,8 @@ def whole_number(text: str) -> Number | None:
 
     ``18``, ``$1,200``, ``3/4``, ``x = 5``, ``12 apples``, ``5 km``; neither ``3 or 4`` nor ``2x + 1``.
     """
+    if (simple := _SIMPLE.fullmatch(text)) is not None:
+        return _simple(text, simple)
     plain = _SPACES.sub(" ", _TEXT.sub(r" \1", text)) if "\\" in text or "~" in text else text
     plain = plain.strip().strip("*`").strip().rstrip(".").strip()
     while len(plain) > 1 and plain[0] == "$" == plain[-1]:
@@ -159,9 +174,11 @@ def same_number(given: Number, expected: Number) -> bool:
     if given.percent != expected.percent:
         signed, plain = (given, expected) if given.percent else (expected, given)
         return plain.value in (signed.value, signed.value / 100)
-    if given.unit is None or expected.unit is None:
+    wanted = expected.unit
+    unit = None if wanted is None else given.unit
+    if wanted is None or unit is None:
         return given.value == expected.value
-    (kind, factor), (other, scale) = _UNITS[given.unit], _UNITS[expected.unit]
+    (kind, factor), (other, scale) = _UNITS[unit], _UNITS[wanted]
     return kind == other and given.value * factor == expected.value * scale
 
 
@@ -231,11 +248,8 @@ def _simple(text: str, match: re.Match[str]) -> Number:
         if decimals is None
         else Fraction(whole.replace(",", "") + decimals)
     )
-    return Number(
-        -value if sign in ("-", "−") else value,
-        False,
-        money or None if money in _UNITS else _unit(text, match.end()),
-    )
+    end = match.end()
+    return Number(-value if sign in ("-", "−") else value, False, money or text[end : end + _BEHIND_IT])
 
 
 def _read(text: str, match: re.Match[str]) -> Number | None:
@@ -245,17 +259,7 @@ def _read(text: str, match: re.Match[str]) -> Number | None:
     if match["sign"] and match["sign"][0] in "-−":
         value = -value
     money = (match["money"] or "").removeprefix("\\")
-    return Number(value, match["percent"] is not None, money if money in _UNITS else _unit(text, match.end()))
-
-
-def _unit(text: str, start: int) -> str | None:
-    behind = text[start : start + 40]
-    if not behind or behind[0] in "\n.":
-        return None
-    if "\\" in behind:
-        behind = _SPACES.sub(" ", _TEXT.sub(r" \1", behind))
-    word = re.match(r"\s{0,3}([A-Za-z]{1,12}|[$€£¢])(?![A-Za-z/^²³\d])", behind)
-    return word[1] if word and word[1] in _UNITS else None
+    return Number(value, match["percent"] is not None, money or text[match.end() : match.end() + _BEHIND_IT])
 
 
 def _value(match: re.Match[str]) -> Fraction | None:

@@ -12,7 +12,16 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
 
-__all__ = ["CLOSING", "MARKS", "PART_TOKENS", "Marks", "Split", "closes_unopened", "split_thinking"]
+__all__ = [
+    "CLOSING",
+    "MARKS",
+    "PART_TOKENS",
+    "Marks",
+    "Split",
+    "closes_unopened",
+    "may_be_marked",
+    "split_thinking",
+]
 
 
 class Marks(NamedTuple):
@@ -142,12 +151,16 @@ def split_thinking(text: str) -> Split:
     Qwen3 Thinking), and all before it is thinking. Of Gemma 4 without its special tokens the label
     ``thought`` alone is left, which is taken off.
     """
-    # Nearly all answers hold no mark: a few letters tell it sooner than the pattern.
-    if not ("<" in text or "THINK]" in text or "◁" in text or text.startswith(_STARTS)):
+    if not may_be_marked(text):
         return Split(text)
     if "<|channel|>" in text:
         return _harmony(text)
     return _granite(text) or _bare_harmony(text) or _tagged(text)
+
+
+def may_be_marked(text: str) -> bool:
+    """Whether a text may hold a mark: nearly all answers hold none, which a few letters tell at once."""
+    return "<" in text or "THINK]" in text or "◁" in text or text.startswith(_STARTS)
 
 
 def closes_unopened(text: str) -> bool | None:

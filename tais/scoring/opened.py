@@ -6,8 +6,10 @@ not open, and one that was cut before has no mark at all: the other answers tell
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from tais.rundir.samples import read_batches
@@ -24,18 +26,20 @@ def opened_batteries(folder: Path) -> frozenset[str]:
     Those in which more answers close a thinking that they did not open than came to their end in another way:
     one stray mark shows nothing.
     """
-    opened, others = dict[str, int](), dict[str, int]()
+    marked = (pc.any(_marked(batch)).as_py() for batch in read_batches(folder, ("text",)))
+    # Most arms hold no mark, which is found out in one look at their texts.
+    if not any(marked):
+        return frozenset()
+    opened, others = Counter[str](), Counter[str]()
     for batch in read_batches(folder, _COLUMNS):
-        marked = pc.match_substring_regex(batch.column("text"), CLOSING)
-        if not opened and not pc.any(marked).as_py():
-            # Nothing of this batch opens a battery, and most arms hold no mark.
-            marked = None
-        names, reasons = (batch.column(name).to_pylist() for name in ("battery", "finish_reason"))
-        flags = [False] * len(names) if marked is None else marked.to_pylist()
-        texts = batch.column("text")
-        for row, (name, reason, flag) in enumerate(zip(names, reasons, flags, strict=True)):
-            if flag and closes_unopened(texts[row].as_py()):
-                opened[name] = opened.get(name, 0) + 1
+        columns = (batch.column(name).to_pylist() for name in _COLUMNS)
+        for marks, battery, text, reason in zip(_marked(batch).to_pylist(), *columns, strict=True):
+            if marks and closes_unopened(text):
+                opened[battery] += 1
             elif reason != "length":
-                others[name] = others.get(name, 0) + 1
-    return frozenset(name for name, count in opened.items() if count > others.get(name, 0))
+                others[battery] += 1
+    return frozenset(name for name, count in opened.items() if count > others[name])
+
+
+def _marked(batch: pa.RecordBatch) -> pa.BooleanArray:
+    return pc.match_substring_regex(batch.column("text"), CLOSING)
