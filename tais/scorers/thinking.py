@@ -80,6 +80,9 @@ def _one_of(words: Iterable[str]) -> str:
 
 
 _TAG = re.compile(_one_of([*_OPENS, *_CLOSES]))
+_BLANKS = re.compile(r"\s*")
+# Far enough for what is looked for; a text may be of any length.
+_FAR, _MOST_ENDS = 400, 4
 _QUOTES = frozenset("`'\"‘“")
 # What some families put around the answer that follows their thinking.
 _WRAPPERS = re.compile(
@@ -178,6 +181,7 @@ def _quoted(text: str, match: re.Match[str]) -> bool:
 def _tagged(text: str) -> Split:
     said, thought, start = [], [], 0
     inside: Marks | None = None
+    last: dict[str, int] = {}
     for match in _TAG.finditer(text):
         if inside is not None:
             if match[0] == inside.closes:
@@ -186,10 +190,12 @@ def _tagged(text: str) -> Split:
         elif _quoted(text, match):
             continue
         elif (marks := _OPENS.get(match[0])) is not None:
-            if _begins(text, match, marks):
+            if marks.closes not in last:
+                last[marks.closes] = text.rfind(marks.closes)
+            if last[marks.closes] > match.start() or _begins_line(text, match.start()):
                 said.append(text[start : match.start()])
                 inside, start = marks, match.end()
-        elif match[0] in _CLOSES_ALONE and (not thought or not text[start : match.start()].strip()):
+        elif match[0] in _CLOSES_ALONE and (not thought or _BLANKS.fullmatch(text, start, match.start())):
             # Opened by the prompt; or the same mark once more.
             thought.append(text[start : match.start()])
             start = match.end()
@@ -200,10 +206,10 @@ def _tagged(text: str) -> Split:
     return Split(_unwrapped("".join(said)), thinking.strip(), closed=inside is None, marked=True)
 
 
-def _begins(text: str, match: re.Match[str], marks: Marks) -> bool:
-    """Whether an opening mark is used: at the start of a line, or closed later on."""
-    line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-    return not line.strip() or line.rstrip().endswith(">") or text.find(marks.closes, match.end()) >= 0
+def _begins_line(text: str, place: int) -> bool:
+    """Whether only blanks, or another mark, stand before a place on its line."""
+    line = text[max(0, place - _FAR) : place].rpartition("\n")[2].rstrip()
+    return not line or line.endswith(">")
 
 
 def _unwrapped(answer: str) -> str:
@@ -217,7 +223,10 @@ def _unwrapped(answer: str) -> str:
 def _ended(answer: str) -> str:
     """Return an answer without the tokens that end a turn."""
     shown = answer.rstrip()
-    while (end := next((end for end in _ENDS if shown.endswith(end)), None)) is not None:
+    for _ in range(_MOST_ENDS):
+        end = next((end for end in _ENDS if shown.endswith(end)), None)
+        if end is None:
+            break
         shown = answer = shown[: -len(end)].rstrip()
     return answer
 
@@ -229,7 +238,7 @@ def _harmony(text: str) -> Split:
         if token == "message":
             messages.append((header, after))
         # A channel without a message, at the end, is a header that was cut.
-        header = after if token not in ("channel", "constrain") else f"{header} {after}"
+        header = after if token not in ("channel", "constrain") else f"{header[-_FAR:]} {after}"
         if token == "message":
             header = ""
     return _by_channel(messages)

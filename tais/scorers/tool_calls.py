@@ -73,6 +73,7 @@ _INVOKE = re.compile(rf"<(?:[\w｜]{{1,16}}[:｜])?invoke\s+name\s?=\s?[\"']?({_
 _INVOKED = re.compile(
     rf"<(?:[\w｜]{{1,16}}[:｜])?parameter\s+name\s?=\s?[\"']?({_NAME})[\"']?(?:\s+string=\"(true|false)\")?\s*>"
 )
+_NEXT = re.compile(r"[;\s]*")
 _END = re.compile(r"</(?:[\w｜]{1,16}[:｜])?(?:param|parameter|invoke|function)>")
 _GLM = re.compile(rf"\s*({_NAME})\s*(?=<arg_key>|\Z)")
 _GLM_KEY, _GLM_VALUE = ("<arg_key>", "</arg_key>"), ("<arg_value>", "</arg_value>")
@@ -173,20 +174,20 @@ def _unmarked(text: str) -> list[Call]:
 
 def _objects(text: str) -> Iterator[JsonValue]:
     """Yield JSON objects that stand one after the other (Llama 3: between semicolons)."""
-    rest = text.strip()
-    while rest:
-        found = _first_object(rest)
+    start = 0
+    while (begin := _NEXT.match(text, start)) is not None and begin.end() < len(text):
+        found = _first_object(text, begin.end())
         yield parse_json(found)
-        rest = rest[len(found) :].lstrip("; \t\r\n")
+        start = begin.end() + len(found)
 
 
-def _first_object(text: str) -> str:
-    """Return the JSON value that a text begins with."""
+def _first_object(text: str, start: int = 0) -> str:
+    """Return the JSON value that begins at a place."""
     try:
-        _, end = json.JSONDecoder().raw_decode(text)
+        _, end = json.JSONDecoder().raw_decode(text, start)
     except (ValueError, RecursionError) as error:
         raise MalformedJson("unparseable") from error
-    return text[:end]
+    return text[start:end]
 
 
 def _body(body: str, *, marked: bool = True) -> list[Call]:
@@ -234,7 +235,8 @@ def _invoked(inner: str) -> dict[str, object]:
     found = dict[str, object]()
     matches = list(_INVOKED.finditer(inner))
     for match in matches:
-        value = _END.split(inner[match.end() :], maxsplit=1)[0]
+        end = _END.search(inner, match.end())
+        value = inner[match.end() : len(inner) if end is None else end.start()]
         if match[2] is None:
             found[match[1]] = Untyped(value.removeprefix("\n").removesuffix("\n"))
         else:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tais.common.parts import read_parts
-from tais.engines.openai.answers import read_message
+from tais.engines.openai.answers import read_answer, read_message
 from tais.engines.openai.http import Malformed
 
 
@@ -88,3 +88,9 @@ def test_all_that_a_message_says_is_the_answer(
 def test_a_content_of_another_kind_is_no_answer(content: object) -> None:
     with pytest.raises(Malformed, match="no text"):
         read_message({"content": content})
+
+
+@pytest.mark.parametrize(("told", "kept"), [("###", "###"), (128009, "128009"), (None, None), ([1], None)])
+def test_what_ended_an_answer_is_kept(told: object, kept: str | None) -> None:
+    choice = {"message": {"content": "a"}, "finish_reason": "stop", "stop_reason": told}
+    assert read_answer({"choices": [choice]}, chat=True).stop_reason == kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -194,3 +195,29 @@ def test_any_text_is_split_and_nothing_is_made_up(text: str) -> None:
     # What is said is put together of lines of the text.
     assert all(piece in text for piece in split.said.split("\n"))
     assert split.marked or split.closed
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "x<think>", "<think>", "\n<think>", "x</think>", "<think>x</think>y", "</s>", "<|channel|>",
+        "<|message|>", "assistantfinal",
+        "analysisWe are ", "Here is my thought process: ", "`<think>`", "<|channel|>analysis to=",
+    ],
+)  # fmt: skip
+def test_long_texts_of_marks_are_split_at_once(piece: str) -> None:
+    started = time.process_time()
+    split_thinking("<think>a</think>" + piece * (400_000 // len(piece)))
+    split_thinking(piece * (400_000 // len(piece)))
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ['{"name":"a","arguments":{}};', '<invoke name="a"><parameter name="b">c</parameter>', "<tool_call>a", "[TOOL_CALLS]",
+     "a(b=1)\n"],
+)  # fmt: skip
+def test_long_texts_of_calls_are_read_at_once(piece: str) -> None:
+    started = time.process_time()
+    get_scorer("tool_call").score(piece * (400_000 // len(piece)), {"name": "a", "arguments": {}})
+    assert time.process_time() - started < 3
