@@ -63,7 +63,7 @@ _BLANK = "[ \u00a0\u2009\u202f'’]"
 _DECIMAL = (
     r"(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?"  # 1,234,567.8
     r"|[1-9]\d{0,2}(?:\.\d{3})+,\d+"  # 1.234,56
-    r"|[1-9]\d{0,2}(?:(?:\\[,!;]|\{,\})\d{3})+(?!\d)(?:\.\d+)?"  # 1\,234 and 1{,}234
+    r"|[1-9]\d{0,2}(?:(?:,?\\[,!;]|\{,\})\d{3})+(?!\d)(?:\.\d+)?"  # 1\,234 and 1{,}234
     rf"|[1-9]\d{{0,2}}(?:{_BLANK}\d{{3}})+(?!\d)(?:[.,]\d+)?"  # 1 234 567,8
     r"|\d+(?:[.,]\d+)?|\.\d+)"
 )
@@ -84,7 +84,7 @@ _NUMBER = re.compile(
 _NO_NUMBER_BEFORE = re.compile(r"(?:[\^_]\{?|[A-Za-z)}\d]\s?/|\d[-:/])\s?$")
 # What cannot be worked out here, next to a number.
 _ROOT_OR_SYMBOL = re.compile(
-    r"\s?(?:\\(?:sqrt|pi|log|ln|sin|cos|tan|times|cdot|over|pm|infty)\b|[√π∞±]|(?:\^|\*\*)\s?[\d{(])"
+    r"\s?(?:\\(?:sqrt|pi|log|ln|sin|cos|tan|times|cdot|over|pm|infty)\b|[√π∞±]|(?:\^|\*\*)\s?(?!\{?\s?\\circ)[\d{(])"
 )
 _ENDS_IN_MATH = re.compile(r"(?:\\(?:sqrt|log|ln|pi)\s?(?:\[\d\])?\{?|√\s?\(?|π\s?)$")
 
@@ -112,7 +112,7 @@ _BEHIND_IT = 40
 _UNIT = re.compile(r"\s{0,3}([A-Za-z]{1,12}|[$€£¢])(?![A-Za-z/^²³\d])")
 _MATH = ("\\", " \\", "√", "π", " π", "∞", "±", " ±", "^", "*")
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|operatorname)\s?\{([^{}\d]{0,60})\}")
-_SPACES = re.compile(r"\\[ ,;:!]|~|\\(?:left|right)|\\(?=[%$€£])")
+_SPACES = re.compile(r"\^\s?\{?\s?\\circ\s?\}?|\\[ ,;:!]|~|\\(?:left|right)|\\(?=[%$€£])")
 _DELIMITERS = ("$$", "$"), ("\\(", "\\["), ("\\)", "\\]")
 # Behind an expected number: words, and units with a slash or a small power.
 _BEHIND = re.compile(r"(?:[^\W\d_]|[ °µ'’().,/$€£¥-]|(?<=[^\W\d_])\^?\{?[23²³]\}?)*\s*")
@@ -292,7 +292,7 @@ def _decimal(text: str) -> Fraction | None:
     if len(text) > _LONGEST:
         return None
     if not text.isdigit():
-        text = re.sub(rf"\\[,!;]|\{{,\}}|{_BLANK}", "", text)
+        text = re.sub(rf",?\\[,!;]|\{{,\}}|{_BLANK}", "", text)
         head, mark, tail = _at_last_mark(text)
         thousands = mark == "," and len(tail) == 3 and head[:1] not in ("", "0") and "." not in head
         plain = head.replace(",", "").replace(".", "")

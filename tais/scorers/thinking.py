@@ -108,7 +108,7 @@ _RECIPIENT = re.compile(r"\bto=([^\s<]{1,200})")
 # Two words, so that the name of a variable (analysisResult = 5) is none.
 _BARE_START = re.compile(
     r"\s*(?:assistant)?(analysis|commentary|final)"
-    r"(?=[\"“*]?[A-Z][\w'’]{0,40}[ ,.!][ ]?[A-Za-z\"“]|[^\x00-\x7f]| to=)"
+    r"(?=[\"“*]?[A-Z][\w'’]{0,40}[ ,.!][ ]?[A-Za-z\"“]|[^\W\d_\x00-\x7f]| to=)"
 )
 _BARE_NEXT = re.compile(r"assistant(analysis|commentary|final)")
 _BARE_CALL = re.compile(r"\s*to=([^\s{]{1,200})\s*(?:json|code)?\s*(?=[{\[])")

@@ -214,8 +214,8 @@ def test_long_texts_of_marks_are_split_at_once(piece: str) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ['{"name":"a","arguments":{}};', '<invoke name="a"><parameter name="b">c</parameter>', "<tool_call>a", "[TOOL_CALLS]",
-     "a(b=1)\n"],
+    ['{"name":"a","arguments":{}};', '<invoke name="a"><parameter name="b">c</parameter>', "<tool_call>a",
+     "[TOOL_CALLS]", "a(b=1)\n"],
 )  # fmt: skip
 def test_long_texts_of_calls_are_read_at_once(piece: str) -> None:
     started = time.process_time()
