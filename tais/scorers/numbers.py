@@ -144,7 +144,11 @@ def whole_number(text: str) -> Number | None:
     """
     if (simple := _SIMPLE.fullmatch(text)) is not None:
         return _simple(text, simple)
-    plain = _SPACES.sub(" ", _TEXT.sub(r" \1", text)) if "\\" in text or "~" in text else text
+    plain = (
+        _SPACES.sub(" ", _TEXT.sub(r" \1", text.replace(",\\!", ",")))
+        if "\\" in text or "~" in text
+        else text
+    )
     plain = plain.strip().strip("*`").strip().rstrip(".").strip()
     while len(plain) > 1 and plain[0] == "$" == plain[-1]:
         plain = plain[1:-1].strip()
