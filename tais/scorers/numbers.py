@@ -104,7 +104,7 @@ _DIGIT = re.compile(r"\d")
 # All that a plain number is written with, so that none reaches beyond such a run.
 _SIMPLE = re.compile(r"([-+−]?)([$€£¥]?)([1-9]\d{0,2}(?:,\d{3})+|\d{1,60})(\.\d{1,60})?[.,]?")
 _RUN = re.compile(r"[\d,.]*[$€£¥]?[-+−]?")
-_JOINS_BEFORE = frozenset("0123456789/⁄^{}_'’)\\")
+_JOINS_BEFORE = frozenset("0123456789/⁄^{}_'’)!\\")
 _JOINS_AFTER = frozenset("/⁄%％٪\\^eE×x*·}")
 _GOES_ON = _JOINS_AFTER | frozenset("0123456789,.√π∞±'’\u00a0\u2009\u202f")
 _WINDOW = 160
