@@ -50,7 +50,7 @@ _BEFORE_PUNCTUATION = re.compile(
 )
 # Another letter behind it makes it a list, which is read above or is no choice.
 _BEFORE_DASH = re.compile(
-    rf"{OPEN}(?!I\b)({LETTERS}){CLOSE}(?:\s{{0,2}}[-–—]{{1,2}}\s{{1,2}}|,\s{{1,2}}|[。．、：，）]\s?)(?![A-J]\b)(?=\S)"
+    rf"{OPEN}(?!I\b)({LETTERS}){CLOSE}(?:\s{{0,2}}[-–—]{{1,2}}\s{{1,2}}|,\s{{1,2}}|[。．、：，）]\s?)(?![A-J]\b(?!\sis\b))(?=\S)"
 )
 _BEFORE_VERB = re.compile(rf"{OPEN}({LETTERS}){CLOSE}(?:\s{{1,4}}{AFTER_LETTER[0]}|\s?{AFTER_LETTER[1]})")
 _OPENINGS = (_ALONE, _BEFORE_PUNCTUATION, _BEFORE_DASH, _BEFORE_VERB)

@@ -34,7 +34,7 @@ _CYRILLIC = str.maketrans("АВСЕН", "ABCEH")
 OPEN = r"[\s*_`\"'“‘(\[{$（【「『]{0,8}"
 CLOSE = r"[*_`\"'”’)\]}$）】」』]{0,6}"
 _AND = r"[*_)\]}\"']{0,4}\s{0,3}(?:,?\s?(?:and|und|et|y|e|и|和|と)\s|[,/&、，;])\s{0,3}[*_(\[{\"']{0,4}"
-LETTERS = rf"[A-J](?:{_AND}[A-J](?![A-Za-z0-9'’])){{0,9}}"
+LETTERS = rf"[A-J](?:{_AND}[A-J](?![A-Za-z0-9'’]|\s(?:is|was|isn't|ist|est|es)\b)){{0,9}}"
 """One letter, or several as a list."""
 _TEX = r"(?:\\(?:text|mathrm|textbf|mathbf|mathbb|textit)\s?\{)?"
 _TARGET = rf"[\s*_`\"'“(\[{{$（【「『《]{{0,8}}{_TEX}[(\s]{{0,2}}({LETTERS})(?![A-Za-z0-9'’])"
@@ -146,10 +146,10 @@ _WRONG = (
     "faux|fausse|incorrecte|incorrecta|incorreta|sbagliata|errada|pas|неверн"
 )
 DENIED_AFTER = re.compile(
-    rf"{CLOSE}(?:{_AND}(?:[Oo]ption\s|[Cc]hoice\s)?[A-J]{CLOSE}){{0,4}}\s{{1,2}}"
-    r"(?:(?:is|are|was|seems|would be|can be|could be|ist|est|es|é|è|не)\s"
-    rf"(?:also\s|therefore\s|clearly\s|both\s)?(?:{_WRONG})|isn't|aren't|cannot|can't|doesn't|does not|"
+    rf"{CLOSE}(?:\s{{1,2}}(?:(?:is|are|was|seems|would be|can be|could be|ist|est|es|é|è|не)\s"
+    rf"(?:also\s|therefore\s|clearly\s)?(?:{_WRONG})|isn't|aren't|cannot|can't|doesn't|does not|"
     r"n'est pas|no es|não é|non è|неверн|неправил)"
+    rf"|(?:{_AND}(?:[Oo]ption\s|[Cc]hoice\s)?[A-J]{CLOSE}){{1,4}}\s{{1,2}}are\s(?:both\s|all\s)?(?:{_WRONG}))"
 )
 _DENYING = frozenset(
     {
