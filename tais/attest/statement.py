@@ -50,6 +50,9 @@ _ENDPOINT = (
     "cohens_h",
     "verdict",
 )
+# Of what an endpoint is (its expectation, what showed it able to fail), as far as its report says: reports of
+# older rules do not, and their statements stay what they were.
+_ENDPOINT_SINCE = ("stratum", "sensitivity", "adjusted_p")
 _CONTRAST = ("reference", "candidate", "role", "lossless", "evidence", "verdict", "reasons", "treatment")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -165,11 +168,13 @@ def _contrast(contrast: Json) -> Json:
     # Reasons and endpoints may be absent in a report; whatever else is read here stands in each.
     picked = {key: contrast.get(key, []) for key in _CONTRAST}
     identity = {key: contrast["identity"][key] for key in ("n", "identical", "rate")}
-    endpoints = [
-        {**{key: endpoint[key] for key in _ENDPOINT}, "reasons": endpoint.get("reasons", [])}
-        for endpoint in contrast.get("endpoints", [])
-    ]
+    endpoints = [_endpoint(endpoint) for endpoint in contrast.get("endpoints", [])]
     return {**picked, "identity": identity, "endpoints": endpoints}
+
+
+def _endpoint(endpoint: Json) -> Json:
+    since = {key: endpoint[key] for key in _ENDPOINT_SINCE if key in endpoint}
+    return {**{key: endpoint[key] for key in _ENDPOINT}, **since, "reasons": endpoint.get("reasons", [])}
 
 
 def _tests(report: Json) -> Iterator[tuple[str, str]]:
@@ -185,7 +190,9 @@ def _tests(report: Json) -> Iterator[tuple[str, str]]:
             continue
         yield name, verdict
         for endpoint in contrast.get("endpoints", []):
-            yield f"{name}: {endpoint['battery']}/{endpoint['scorer']}", endpoint["verdict"]
+            # Items to refuse and items to answer are tests of their own; no battery's name holds a slash.
+            parts = endpoint["battery"], endpoint.get("stratum"), endpoint["scorer"]
+            yield f"{name}: {'/'.join(filter(None, parts))}", endpoint["verdict"]
 
 
 def _subjects(files: Mapping[str, str], lock: Lock) -> list[Json]:

@@ -16,11 +16,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from tais.attest import Signer, sign_lock, sign_run, verify_run
+from tais.attest import Signer, sign_lock, sign_run, statement, verify_run
 from tais.attest.keys import Algorithm, generate
 from tais.common.files import sha256_file
 from tais.errors import UsageError, VerificationError
 from tais.rundir.layout import LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE
+from tais.rundir.lock import read_lock
 from tests.attest.runs import SIGNED, TRUSTED, copy_run, overlay, resign
 
 BUNDLES = (LOCK_BUNDLE, RUN_BUNDLE, TEST_BUNDLE)
@@ -53,8 +54,8 @@ def planned(unsigned: Path) -> Path:
 
 def payload(path: Path) -> dict[str, Any]:
     bundle = json.loads(path.read_bytes())
-    statement: dict[str, Any] = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
-    return statement
+    said: dict[str, Any] = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+    return said
 
 
 def pae(path: Path) -> tuple[bytes, bytes]:
@@ -153,15 +154,15 @@ def test_the_subjects_are_all_files_but_the_bundles() -> None:
 
 def test_the_lock_and_the_items_are_signed_before_anything_else(planned: Path) -> None:
     signer = generate()
-    statement = payload(sign_lock(planned, signer, NOON))
-    assert {s["name"] for s in statement["subject"]} == {"manifest.lock.json", "items.parquet"}
-    assert statement["predicate"] == {"run": planned.name, "signedAt": "2026-05-04T12:00:00+00:00"}
+    said = payload(sign_lock(planned, signer, NOON))
+    assert {s["name"] for s in said["subject"]} == {"manifest.lock.json", "items.parquet"}
+    assert said["predicate"] == {"run": planned.name, "signedAt": "2026-05-04T12:00:00+00:00"}
 
 
 def test_the_predicate_holds_the_verdict_in_full() -> None:
-    statement = payload(SIGNED / RUN_BUNDLE)
-    assert statement["_type"] == "https://in-toto.io/Statement/v1"
-    predicate = statement["predicate"]
+    said = payload(SIGNED / RUN_BUNDLE)
+    assert said["_type"] == "https://in-toto.io/Statement/v1"
+    predicate = said["predicate"]
     assert predicate["verdict"] == "pass"
     assert predicate["lock"]["digest"]["sha256"] == sha256_file(SIGNED / "manifest.lock.json")
     assert predicate["lockBundle"]["digest"]["sha256"] == sha256_file(SIGNED / LOCK_BUNDLE)
@@ -171,13 +172,35 @@ def test_the_predicate_holds_the_verdict_in_full() -> None:
 
 
 def test_the_test_result_is_of_the_vetted_type() -> None:
-    statement = payload(SIGNED / TEST_BUNDLE)
-    assert statement["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
-    predicate = statement["predicate"]
+    said = payload(SIGNED / TEST_BUNDLE)
+    assert said["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
+    predicate = said["predicate"]
     assert predicate["result"] == "PASSED"
     assert predicate["configuration"][0]["name"] == "manifest.lock.json"
     assert "positive_control: bad against target" in predicate["passedTests"]
     assert predicate["failedTests"] == predicate["warnedTests"] == []
+
+
+def test_strata_of_a_battery_are_told_apart_in_what_is_signed(unsigned: Path) -> None:
+    """Items to refuse that failed must not stand under the name of items to answer that passed."""
+    path = unsigned / "report.json"
+    report = json.loads(path.read_bytes())
+    (endpoint,) = report["contrasts"][0]["endpoints"]
+    shown = {"shown_by": ["exchange"], "minimum_leak": 0.04}
+    report["contrasts"][0]["endpoints"] = [
+        {**endpoint, "stratum": "answer", "sensitivity": shown, "verdict": "pass"},
+        {**endpoint, "stratum": "refuse", "sensitivity": shown, "adjusted_p": 0.001, "verdict": "fail"},
+    ]
+    files, lock = dict.fromkeys(("report.json", "manifest.lock.json"), "0" * 64), read_lock(unsigned)
+    tests = statement.test_statement(files, lock, report).predicate
+    screen = "screen: candidate against target"
+    assert f"{screen}: mine/answer/refusal" in tests["passedTests"]
+    assert tests["failedTests"] == [f"{screen}: mine/refuse/refusal"]
+    told = statement.run_statement(files, lock, report, "0" * 64, NOON).predicate["contrasts"][0]["endpoints"]
+    assert [(e["stratum"], e["sensitivity"], e.get("adjusted_p")) for e in told] == [
+        ("answer", shown, None),
+        ("refuse", shown, 0.001),
+    ]
 
 
 def test_weights_of_the_candidate_are_subjects(unsigned: Path) -> None:
