@@ -54,10 +54,11 @@ class Pair:
             reference.keys, candidate.keys, assume_unique=True, return_indices=True
         )
         self.same_text = self._same(reference.text, candidate.text)
-        # No ids in one of the arms: the bytes of the text decide.
+        # No ids in one of the arms: the bytes of the text decide alone.
         by_token = self._known(reference.tokens, candidate.tokens)
         same_tokens = self._same(reference.tokens, candidate.tokens)
-        self.same = np.where(by_token, same_tokens, self.same_text).astype(np.bool_)
+        # A user reads the text: equal tokens that say something else are no same answer.
+        self.same = self.same_text & (same_tokens | ~by_token)
 
     @classmethod
     def of_battery(cls, reference: ArmTable, candidate: ArmTable, items: BatteryItems, repeats: int) -> Pair:
@@ -104,8 +105,7 @@ class Pair:
 
     def differing(self, battery: str, limit: int | None = None) -> Iterator[Differing]:
         """Yield the answers that differ, at most `limit` of them."""
-        # Equal tokens with unequal text are a divergence too: of the detokeniser.
-        for index in np.flatnonzero(~self.same | ~self.same_text)[:limit]:
+        for index in np.flatnonzero(~self.same)[:limit]:
             yield Differing(battery, *self._item(index), int(self.keys[index]))
 
     def endpoint(

@@ -156,14 +156,15 @@ def _own_reasons(contrast: ContrastReport) -> Iterator[tuple[Reason, Verdict]]:
     """Yield the reasons of the contrast itself, not those that repeat its endpoints or its treatment.
 
     What fails a contrast stands first among its reasons: all that stand before a failed endpoint failed
-    it, and without one at least the first did.
+    it, and without one at least the first did. In a contrast that passes none is held against it.
     """
     deciding = [r for r in contrast.reasons if r.severity == "decides"]
     failed = [index for index, r in enumerate(deciding) if r.code == "endpoint_failed"]
     last = max(failed, default=0) if contrast.verdict is Verdict.failed else -1
     for index, reason in enumerate(deciding):
         if reason.code not in _REPEATED:
-            yield reason, Verdict.failed if index <= last else Verdict.inconclusive
+            beyond = Verdict.passed if contrast.verdict is Verdict.passed else Verdict.inconclusive
+            yield reason, Verdict.failed if index <= last else beyond
 
 
 def _criteria(group: str, endpoint: EndpointReport) -> Iterator[_Case]:

@@ -125,8 +125,8 @@ def _structural(contrast: ContrastEvidence, attributions: Sequence[Attribution])
         message = (
             f"{len(texts)} answers have the same tokens and say something else, first {_place(texts[0])}"
         )
-        allowed = Verdict.inconclusive if claims else Verdict.passed
-        yield allowed, reason("text_divergence", message, answers=len(texts))
+        why = (reason if claims else note)("text_divergence", message, answers=len(texts))
+        yield Verdict.inconclusive if claims else Verdict.passed, why
 
 
 def _unexplained(
@@ -214,9 +214,11 @@ def _bounded(battery: BatteryAudit, rules: Rules) -> Weighed:
     """Hold a battery's answers, all that were planned, against its margin."""
     bound, margin = _battery_bound(battery, rules), _margin(battery, rules)
     values = {**asdict(battery), "margin": margin, "bound": tidy(bound)}
+    other = f"{battery.other_text} whose text is not what their tokens say, " if battery.other_text else ""
     said = (
         f"{battery.battery}: at most {points(bound)} of answers are not the target's to the end "
-        f"({battery.items} planned, {battery.items_beyond} with a token that it would not have chosen, "
+        f"({battery.items} planned, {battery.items_beyond - battery.other_text} with a token that it would "
+        f"not have chosen, {other}"
         f"{battery.unscored} not scored to their end)"
     )
     if battery.planned_out:

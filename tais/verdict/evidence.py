@@ -204,7 +204,7 @@ class IdentityCounts:
     battery: str
     n: int
     identical: int
-    """Equal token ids (equal bytes where an arm has no ids)."""
+    """Equal in all that is known of both: token ids, the bytes of the text, what stands beside it."""
     identical_text: int
 
 
@@ -299,13 +299,15 @@ class BatteryAudit:
     items: int
     """Distinct items with a scored answer. Without the reference's own answers: distinct prompts planned."""
     items_beyond: int
-    """Of them, those with a token below the best by more than the band."""
+    """Of them, those with a token below the best by more than the band, or with a text of another answer."""
     unscored: int = 0
     """Of those planned, and not among those beyond: missing, empty, cut by the context, of another prompt."""
     planned_out: int = 0
     """Distinct prompts that are not among those planned: the context has no room for their answers."""
     margin: float | None = None
     """The battery's own margin; None takes the rules'."""
+    other_text: int = 0
+    """Of those beyond: they say something else than their tokens do, or more beside it."""
 
 
 @dataclass(frozen=True, slots=True)

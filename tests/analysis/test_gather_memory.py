@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tais.analysis import gather as fold
-from tais.analysis.arm_table import _groups, load_arm
+from tais.analysis.arm_table import ArmTable, _groups, load_arm
 from tais.analysis.paired_arms import Pair
-from tais.rundir.items import Items
+from tais.analysis.telemetry import Telemetry
+from tais.rundir.items import BatteryItems, Items
 from tais.rundir.layout import RunDir
 from tais.rundir.lock import read_lock
 from tais.rundir.scores import SCHEMA
+from tais.verdict.evidence import IdentityCounts
 from tests.attest.runs import SIGNED
 from tests.support import get_scorer
 
@@ -37,6 +39,25 @@ def test_two_tables_at_a_time_and_the_reference_read_once(monkeypatch: pytest.Mo
         assert len(set(map(id, kept))) == 2
     assert read == ["target", "a", "b", "c", "d"]
     assert len(tables._kept) == 2
+
+
+def test_answers_are_the_same_only_where_text_and_tokens_are() -> None:
+    """By hand, six answers: tokens and text equal, text alone, tokens alone, none; then without tokens."""
+
+    def table(tokens: list[int], text: list[int]) -> ArmTable:
+        n = len(text)
+        prompts, ids, said = (
+            np.repeat(np.array(x, np.uint64)[:, None], 2, axis=1) for x in ([9] * n, tokens, text)
+        )
+        flags = np.zeros(n, dtype=np.bool_)
+        return ArmTable(np.arange(n), prompts, ids, said, flags, np.zeros(n), flags, Telemetry())
+
+    ids = np.array(list("abcdef"), dtype=np.str_)
+    left, right = table([1, 1, 1, 1, 0, 0], [1] * 6), table([1, 2, 1, 2, 1, 0], [1, 1, 2, 2, 1, 2])
+    pair = Pair(left, right, BatteryItems(0, ids, ids), 1)
+    assert pair.same.tolist() == [True, False, False, False, True, False]
+    assert pair.identity("mine") == IdentityCounts("mine", 6, 2, 3)
+    assert [d.item_id for d in pair.differing("mine")] == ["b", "c", "d", "f"]
 
 
 def test_groups_of_other_arms_are_not_read(tmp_path: Path) -> None:

@@ -76,6 +76,11 @@ def test_a_finding_that_fails_a_contrast_is_a_failure() -> None:
     assert found["screen: prompt drift"] == "skipped"
 
 
+def test_nothing_is_skipped_in_a_contrast_that_passes() -> None:
+    one = contrast(reasons=(Reason(code="text_divergence", message="says something else"),))
+    assert cases(report(one))["screen: text divergence"] == "passed"
+
+
 def test_an_inconclusive_endpoint_without_a_reason_still_shows() -> None:
     one = endpoint(verdict=Verdict.inconclusive, reasons=())
     found = cases(report(contrast(endpoints=(one,), verdict=Verdict.inconclusive)))

@@ -17,7 +17,16 @@ from tais.verdict.details import detail, listed
 from tais.verdict.details.contrast import AnyDiffers, DivergenceNull, PooledBatteries
 from tais.verdict.details.endpoint import Bootstrap, Flips, Intervals, Invalid, Unmatched, UnpairedTost
 from tais.verdict.details.screen import Dose
-from tais.verdict.evidence import Divergence, Finding, IdentityCounts, ScreenEvidence, TreatmentEvidence
+from tais.verdict.evidence import (
+    Attribution,
+    AuditCounts,
+    AuditEvidence,
+    Divergence,
+    Finding,
+    IdentityCounts,
+    ScreenEvidence,
+    TreatmentEvidence,
+)
 from tais.verdict.facts import Facts, RunFacts
 from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, Verdict
 from tais.verdict.screen import decide
@@ -297,6 +306,18 @@ def test_a_structural_divergence_fails_only_what_claims_to_be_lossless() -> None
     lossy = decide(screen(contrast(endpoint(300), findings=(breach,), lossless=False)))
     assert lossy.verdict == Verdict.passed
     assert "structural_divergence" in codes(lossy.contrasts[0])
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_equal_tokens_with_another_text_block_only_what_claims_to_be_lossless(lossless: bool) -> None:
+    spoken = Divergence("mine", "q1", 0, 3, "byte", None, None, None, None, same_tokens=True)
+    told = (Attribution("mine", "q1", 0, 3, "text"),)
+    none = AuditCounts(0, 0, 0)
+    audit = AuditEvidence("full", "float32", 0.0, 0.0, none, none, attributions=told)
+    made = contrast(endpoint(300), lossless=lossless, divergences=(spoken,), audit=audit)
+    found = decide(screen(made)).contrasts[0]
+    (why,) = [r for r in found.reasons if r.code == "text_divergence"]
+    assert (why.severity, found.verdict) == (("decides", "inconclusive") if lossless else ("note", "pass"))
 
 
 def test_a_finding_may_name_its_values_as_it_likes() -> None:

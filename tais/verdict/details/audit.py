@@ -62,6 +62,8 @@ class AuditedBattery(Lenient):
     margin: Number | None = None
     bound: Number | None = None
     """Of the share that is beyond or unscored."""
+    other_text: int = 0
+    """Of those beyond: their text is not what their tokens say."""
 
 
 class DivergingToken(Lenient):
