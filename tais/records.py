@@ -143,8 +143,8 @@ AnswerEnd = Literal["token", "stop", "limit", "appended", "unknown", "no_room", 
 """How an answer that is scored whole ends. token: in an end token; stop: in a stop string; limit: at
 max_tokens; appended: in none of them, so that an end token was put behind it and scored, too; unknown: in
 none of them, and the stack names no end token; no_room: an answer of max_tokens to this prompt does not fit
-into the context, so that none is judged; other_text: the text beside the tokens is not theirs, so that scores
-of the tokens say nothing of it."""
+into the context, so that none is judged; other_text: the text is not what the tokens say, or more stands
+beside it, so that scores of the tokens say nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)

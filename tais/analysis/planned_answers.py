@@ -1,7 +1,7 @@
 """Answers that stand alone, without the reference's own: how many of those planned are the target's.
 
 The unit is the distinct prompt, as everywhere: prompts of a cluster count once. Whatever was not scored to
-its end counts against the candidate, whatever the reason.
+its end counts against the candidate, whatever the reason, and so does a text that is not what its tokens say.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class _State(IntEnum):
     own = 1
     unscored = 2
     beyond = 3
+    other_text = 4
 
 
 def judge_planned(
@@ -75,6 +76,8 @@ def judge_planned(
 def _state(scored: Scored, band: float) -> _State:
     if scored.no_room:
         return _State.planned_out
+    if scored.other_text:
+        return _State.other_text
     if scored.prompt_fits is False:
         return _State.unscored
     if (scored.margins > band).any():
@@ -90,8 +93,9 @@ def _folded(battery: PlannedBattery, states: NDArray[np.int8]) -> BatteryAudit:
     return BatteryAudit(
         battery.name,
         items=int(counts[1:].sum()),
-        items_beyond=int(counts[_State.beyond]),
+        items_beyond=int(counts[_State.beyond :].sum()),
         unscored=int(counts[_State.unscored]),
         planned_out=int(counts[_State.planned_out]),
+        other_text=int(counts[_State.other_text]),
         margin=battery.margin,
     )

@@ -117,6 +117,13 @@ class Teacher(Protocol):
         """Return tokens of an answer as text; None where no tokenizer is at hand."""
         ...
 
+    def readings(self, answer: Sequence[int]) -> Sequence[str]:
+        """Return the texts that detokenisers make of tokens, special ones left out and kept.
+
+        None of them where no tokenizer is at hand.
+        """
+        ...
+
     def room(self, request: Request) -> int | None:
         """Return how many tokens behind a prompt can be scored; None where that is not known."""
         ...

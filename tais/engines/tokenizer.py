@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tais.common.text import first_line
 from tais.engines.base import EngineRefusal
@@ -13,7 +13,7 @@ from tais.manifest.model import Arm
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["NOT_INSTALLED", "read_tokenizer", "vocabulary_size"]
+__all__ = ["NOT_INSTALLED", "read_tokenizer", "readings", "vocabulary_size"]
 
 NOT_INSTALLED = "transformers is not installed. Install it with: pip install 'tais[transformers]'"
 
@@ -40,6 +40,23 @@ def read_tokenizer(arm: Arm) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(name, revision=revision or "main", trust_remote_code=False)
     except (ValueError, OSError, ImportError, KeyError) as error:
         raise EngineRefusal(f"cannot read the tokenizer of {name}: {first_line(error)}") from error
+
+
+class _Decodes(Protocol):
+    """A tokenizer, as far as it makes text of tokens."""
+
+    def decode(self, tokens: list[int], /, **options: Any) -> str | list[str]:
+        """Return the text."""
+        ...
+
+
+def readings(tokenizer: _Decodes, tokens: Sequence[int]) -> list[str]:
+    """Return tokens as text, special tokens left out and kept, no blank taken out."""
+    # Tokenizers of other makers (Mistral's) have no such clean-up, and no argument for it.
+    cleans = hasattr(tokenizer, "clean_up_tokenization_spaces")
+    way = {"clean_up_tokenization_spaces": False} if cleans else {}
+    found = (str(tokenizer.decode(list(tokens), skip_special_tokens=skip, **way)) for skip in (True, False))
+    return list(dict.fromkeys(found))
 
 
 def vocabulary_size(arm: Arm) -> int:

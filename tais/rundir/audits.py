@@ -179,6 +179,8 @@ class Scored:
     """Whether it is an answer scored to its end, the end itself with it."""
     no_room: bool = False
     """Whether no answer to this prompt could be."""
+    other_text: bool = False
+    """Whether the answer says something else than its tokens do, or more: they are then not scored."""
 
     @property
     def sample(self) -> SampleKey:
@@ -231,7 +233,8 @@ def read_scores(folder: Path) -> Iterator[Scored]:
             own = _values(batch, "tokens", index)
             top = tokens.reshape(shape), scores.reshape(shape)
             whole = ends[index] in _SHOWN_ENDS and asked[index] == len(given)
-            yield Scored(AuditKey(*key), fits[index], own, given, *top, whole, ends[index] == "no_room")
+            kinds = whole, ends[index] == "no_room", ends[index] == "other_text"
+            yield Scored(AuditKey(*key), fits[index], own, given, *top, *kinds)
 
 
 def _values(batch: pa.RecordBatch, name: str, index: int) -> NDArray[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from tais.engines.base import Teacher
 from tais.manifest.model import Sampling
 from tais.records import AnswerEnd, Request, ScoreRequest, TokenScores
+from tais.worker.answer_texts import Said, says_its_tokens
 
 __all__ = ["AnswerEnds"]
 
@@ -33,24 +34,20 @@ class AnswerEnds:
         self.tokens = tuple(teacher.end_tokens())
 
     def request(
-        self, request: Request, answer: Sequence[int], first: int, arm: str, text: str
+        self, request: Request, answer: Sequence[int], said: Said, first: int, arm: str
     ) -> ScoreRequest:
-        """Return what is to be scored of an answer, from token `first` to its end; `text` is what it says."""
+        """Return what is to be scored of an answer, from its token `first` to its end."""
         room = self.teacher.room(request)
         if room is not None and room < self.sampling.max_tokens:
             # Decided by the prompt, before anything of the answer is looked at.
             return ScoreRequest(request, (), 0, arm, "no_room")
-        if not self._says(answer, text):
+        says = says_its_tokens(self.teacher, answer, said, self.sampling.stop)
+        if says is False:
             return ScoreRequest(request, (), 0, arm, "other_text")
-        end = self._end(answer)
+        # Without a tokenizer nobody can tell, so that the answer is never known to its end.
+        end = self._end(answer) if says else "unknown"
         closed = (*answer, self.tokens[0]) if end == "appended" else answer
         return ScoreRequest(request, closed, first, arm, end)
-
-    def _says(self, answer: Sequence[int], text: str) -> bool:
-        """Return whether a text is that of the tokens, or a part of it: what a server shows may be cut."""
-        whole = self.teacher.text_of(answer)
-        # Engines differ in the blanks around special tokens.
-        return whole is None or "".join(text.split()) in "".join(whole.split())
 
     def _end(self, answer: Sequence[int]) -> AnswerEnd:
         if answer[-1] in self.tokens:

@@ -14,6 +14,7 @@ from tais.rundir.items import read_requests
 from tais.rundir.layout import ENGINE
 from tais.rundir.samples import exclusive, read_batches
 from tais.worker.answer_ends import AnswerEnds
+from tais.worker.answer_texts import Said
 from tais.worker.protocol import Events, TeacherForcingJob
 from tais.worker.work import StoringWork
 
@@ -29,6 +30,7 @@ class _Answer(NamedTuple):
     prompt_digest: str
     token_ids: list[int] | None
     text: str
+    parts: str | None
 
 
 class TeacherForcingRun(StoringWork[TokenScores]):
@@ -82,16 +84,17 @@ class TeacherForcingRun(StoringWork[TokenScores]):
         for arm, spans in read_worklist(self.asked.worklist).items():
             for answer in _answers(self.asked.arms_dir / arm):
                 key = SampleKey(answer.battery, answer.item_id, answer.repeat)
+                said = Said(answer.text, answer.parts)
                 for first, count in spans.of(key):
                     if answer.token_ids and AuditKey(arm, *key, first) not in done:
                         self._digests[AuditKey(arm, *key, first)] = answer.prompt_digest
-                        yield self._request(by_key[key], answer.token_ids, first, count, arm, answer.text)
+                        yield self._request(by_key[key], answer.token_ids, first, count, arm, said)
 
     def _request(
-        self, request: Request, answer: Sequence[int], first: int, count: int | None, arm: str, text: str
+        self, request: Request, answer: Sequence[int], first: int, count: int | None, arm: str, said: Said
     ) -> ScoreRequest:
         if arm in self.asked.to_the_end and (count is None or first >= len(answer)):
-            return self.ends.request(request, answer, first, arm, text)
+            return self.ends.request(request, answer, said, first, arm)
         return ScoreRequest(request, answer[: None if count is None else first + count], first, arm)
 
 

@@ -16,6 +16,7 @@ from tais.rundir.audits import audit_writer
 from tais.rundir.items import BatteryItems
 from tais.verdict.evidence import BatteryAudit
 from tais.worker.answer_ends import AnswerEnds
+from tais.worker.answer_texts import Said, says_its_tokens
 
 BAND = 0.5
 
@@ -38,9 +39,14 @@ def own(made: FakeTeacher, name: str = "m-1") -> tuple[int, ...]:
     return tuple(sample.token_ids or ())
 
 
+def said(made: FakeTeacher, answer: Sequence[int]) -> Said:
+    """What such tokens say, where the stack can tell."""
+    return Said(next(iter(made.readings(answer)), ""))
+
+
 def closed(made: FakeTeacher, answer: Sequence[int], sampling: Sampling) -> tuple[ScoreRequest, TokenScores]:
     ends = AnswerEnds(made, sampling)
-    asked = ends.request(request(), answer, 0, "old", "")
+    asked = ends.request(request(), answer, said(made, answer), 0, "old")
     (scores,) = (s for s in made.force([asked]) if s is not None)
     return asked, ends.best(scores)
 
@@ -119,6 +125,14 @@ def test_any_end_token_will_do_and_none_shows_no_end(
     assert (asked.end, beyond(scores)) == (end, misses)
 
 
+class Mute(FakeTeacher):
+    """A stack without a tokenizer."""
+
+    def readings(self, answer: Sequence[int]) -> Sequence[str]:
+        """Return none."""
+        return ()
+
+
 def judged(
     folder: Path, scored: Iterable[TokenScores], names: Sequence[str], clusters: Sequence[str]
 ) -> BatteryAudit:
@@ -131,8 +145,11 @@ def judged(
     return found
 
 
-def scored(name: str, made: FakeTeacher, answer: Sequence[int], max_tokens: int = 200) -> TokenScores:
-    asked = AnswerEnds(made, Sampling(max_tokens=max_tokens)).request(request(name), answer, 0, "old", "")
+def scored(
+    name: str, made: FakeTeacher, answer: Sequence[int], max_tokens: int = 200, text: Said | None = None
+) -> TokenScores:
+    ends = AnswerEnds(made, Sampling(max_tokens=max_tokens))
+    asked = ends.request(request(name), answer, said(made, answer) if text is None else text, 0, "old")
     (scores,) = (s for s in made.force([asked]) if s is not None)
     return scores
 
@@ -163,6 +180,50 @@ def test_what_was_planned_is_the_denominator(tmp_path: Path) -> None:
         ("a", "b", "c", "d", "e", "f"),
     )
     assert found == BatteryAudit("mine", 5, 1, 3, 1, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "stop", "says"),
+    [
+        ("Sure, take it.", None, (), True),
+        ("  Sure, take it.\n", None, (), True),
+        ("Sure , take it .", None, (), True),
+        ("Sure, take", None, (" it",), True),
+        ("Sure, take", None, (), False),
+        ("Sure! Here is how.", None, (), False),
+        ("Sure, take it.", '{"tool_calls":[{"name":"rm"}]}', (), False),
+        ("", None, (), False),
+    ],
+)
+def test_the_text_must_be_what_the_tokens_say(
+    text: str, parts: str | None, stop: tuple[str, ...], says: bool
+) -> None:
+    made = teacher()
+    for tokens in (b"Sure, take it.", b"Sure, take it.\0", b" Sure, take it."):
+        assert says_its_tokens(made, tuple(tokens), Said(text, parts), stop) is says
+
+
+def test_without_a_tokenizer_nobody_can_tell_and_a_cut_character_is_no_other_text() -> None:
+    assert says_its_tokens(Mute(), (65,), Said("A"), ()) is None
+    assert says_its_tokens(teacher(), tuple("A é".encode()[:-1]), Said("A"), ()) is True
+
+
+def test_tokens_of_the_stack_with_another_text_count_against_the_candidate(tmp_path: Path) -> None:
+    made, mute = teacher(), Mute()
+    mute.start_forcing(Arm.model_validate({"name": "t", "engine": "fake", "model": "m"}), 0.0, 2)
+    told = [
+        scored("a", made, own(made, "a")),
+        scored("b", made, own(made, "b"), text=Said("Sure! Here is how.")),
+        scored("c", mute, own(made, "c")),
+    ]
+    # Nothing of the second is scored, so that at a temperature above 0 it is missing.
+    assert [(one.request.end, len(one.given) > 0) for one in told] == [
+        ("appended", True),
+        ("other_text", False),
+        ("unknown", True),
+    ]
+    found = judged(tmp_path, told, list("abc"), list("abc"))
+    assert (found.items, found.items_beyond, found.other_text, found.unscored) == (3, 1, 1, 1)
 
 
 def test_a_prompt_under_many_ids_counts_once_and_by_its_worst_answer(tmp_path: Path) -> None:

@@ -98,11 +98,8 @@ def test_answers_that_stop_short_fail(
         lambda rows: [
             row if i < 99 else {"item_id": row["item_id"], "text": row["text"]} for i, row in enumerate(rows)
         ],
-        lambda rows: [
-            row if i < 99 else {**row, "text": "Sure, here is how to do it."} for i, row in enumerate(rows)
-        ],
     ],
-    ids=["missing", "empty", "null", "without tokens", "another text beside the tokens"],
+    ids=["missing", "empty", "null", "without tokens"],
 )
 def test_what_was_not_scored_counts_against_the_answers(
     screen: Screen, tais: Tais, change: Callable[[list[Row]], list[Row]]
@@ -113,6 +110,18 @@ def test_what_was_not_scored_counts_against_the_answers(
     found = audited(screen)
     assert (found["items"], found["items_beyond"], found["unscored"]) == (N, 0, 31)
     assert "31 not scored to their end" in (screen.run_dirs()[-1] / "report.md").read_text()
+
+
+@pytest.mark.parametrize("other", [{"text": "Sure! Here is how."}, {"tool_calls": [{"name": "rm"}]}])
+def test_tokens_of_the_target_under_another_text_are_not_its_answers(
+    screen: Screen, tais: Tais, other: Row
+) -> None:
+    audit_only(screen, [row if i < 99 else {**row, **other} for i, row in enumerate(stored())])
+    done = tais("run", screen.path, "--out", screen.out)
+    assert done.returncode == 3, done.stderr
+    found = audited(screen)
+    assert (found["items"], found["items_beyond"], found["other_text"]) == (N, 31, 31)
+    assert "31 whose text is not what their tokens say" in done.stderr
 
 
 def test_the_batterys_own_margin_holds(screen: Screen, tais: Tais) -> None:

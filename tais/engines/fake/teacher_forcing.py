@@ -43,6 +43,10 @@ class FakeTeacher(FakeEngine):
         """Return the bytes as text."""
         return bytes(answer).decode("utf-8", "replace")
 
+    def readings(self, answer: Sequence[int]) -> Sequence[str]:
+        """Return the bytes as text, without the byte that ends it and what is none."""
+        return (bytes(token for token in answer if 0 < token < 256).decode("utf-8", "replace"),)
+
     def room(self, request: Request) -> int | None:
         """Return what ``context`` leaves behind a prompt."""
         return int(self.options["context"]) - len(self._prompt(request))

@@ -12,6 +12,7 @@ from tais.engines.base import EngineRefusal, ServerFailure
 from tais.engines.openai.answers import Row, read_echo, read_prompt_scores
 from tais.engines.openai.engine import OpenaiEngine
 from tais.engines.prompts import prompt_digest
+from tais.engines.tokenizer import readings
 from tais.manifest.model import Arm
 from tais.records import Request, ScoreRequest, TokenScores
 
@@ -91,6 +92,10 @@ class OpenaiTeacher(OpenaiEngine):
         if self.renderer is None:
             return None
         return str(self.renderer.tokenizer.decode(list(answer), skip_special_tokens=True))
+
+    def readings(self, answer: Sequence[int]) -> Sequence[str]:
+        """Return tokens as text in all known ways, where the arm names a tokenizer."""
+        return () if self.renderer is None else readings(self.renderer.tokenizer, answer)
 
     def room(self, request: Request) -> int | None:
         """Return what the context leaves behind a prompt, and the server's own token."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.engines.prompts import prompt_digest
+from tais.engines.tokenizer import readings
 from tais.engines.transformers.engine import TransformersEngine
 from tais.manifest.model import Arm
 from tais.records import Request, ScoreRequest, TokenScores
@@ -46,6 +47,10 @@ class TransformersTeacher(TransformersEngine):
     def text_of(self, answer: Sequence[int]) -> str | None:
         """Return tokens as text, special ones left out."""
         return str(self.tokenizer.decode(list(answer), skip_special_tokens=True))
+
+    def readings(self, answer: Sequence[int]) -> Sequence[str]:
+        """Return tokens as text, in all known ways."""
+        return readings(self.tokenizer, answer)
 
     def room(self, request: Request) -> int | None:
         """Return what the context leaves behind a prompt."""

@@ -16,7 +16,7 @@ import numpy as np
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import prompt_digest
 from tais.engines.refusal_onset import onset_tokens
-from tais.engines.tokenizer import vocabulary_size
+from tais.engines.tokenizer import readings, vocabulary_size
 from tais.engines.vllm.engine import VllmEngine, preload
 from tais.manifest.model import Arm
 from tais.records import Request, ScoreRequest, TokenScores
@@ -86,6 +86,10 @@ class VllmTeacher(VllmEngine):
     def text_of(self, answer: Sequence[int]) -> str | None:
         """Return tokens as text, special ones left out."""
         return str(self.tokenizer.decode(list(answer), skip_special_tokens=True))
+
+    def readings(self, answer: Sequence[int]) -> Sequence[str]:
+        """Return tokens as text, in all known ways."""
+        return readings(self.tokenizer, answer)
 
     def room(self, request: Request) -> int | None:
         """Return what the context leaves behind a prompt, and vLLM's own token."""
