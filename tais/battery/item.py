@@ -102,7 +102,7 @@ class ItemMaker:
             row = dict(row) | {"choices": options.text}
         prompt = self._chat(self._prompt_of(row), self._system(row))
         cluster = self._label(self._cluster, row)
-        return Item(
+        item = Item(
             id=item_id,
             prompt=prompt,
             expect=self._expectation(row, options),
@@ -111,6 +111,27 @@ class ItemMaker:
             clustered=cluster is not None,
             rendered=isinstance(prompt, str) and row.get(RENDERED) is True,
         )
+        self._check_characters(item)
+        return item
+
+    def _check_characters(self, item: Item) -> None:
+        """Refuse half a surrogate pair in what names and sorts an item: no file of a run can hold it as text.
+
+        A prompt is kept as it is, whatever it holds.
+        """
+        columns = self._battery.columns
+        for what, names in (
+            ("id", columns.id),
+            ("cluster", columns.cluster),
+            ("group", columns.group),
+            ("expect", columns.expect),
+        ):
+            try:
+                json.dumps(getattr(item, what), ensure_ascii=False, default=str).encode()
+            except UnicodeEncodeError as error:
+                remedy = "A character was cut in two: mend the row"
+                key = names if isinstance(names, str) else what
+                raise BadRow(f"half of a surrogate pair in the {what}", remedy, key) from error
 
     def _resolve(self, names: Names | None, key: str) -> str | None:
         # The first name that the source has; a template is checked when a row is rendered.

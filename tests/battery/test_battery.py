@@ -217,6 +217,22 @@ def test_the_demo_batteries_load() -> None:
         assert not battery.notes
 
 
+@pytest.mark.parametrize("column", ["id", "cluster", "group", "expect"])
+def test_half_a_surrogate_pair_is_refused_with_its_line(column: str, tmp_path: Path) -> None:
+    row = {"id": "a", "prompt": "x", "cluster": "c", "group": "g", "expect": "answer"}
+    rows = [row, {**row, "id": "b", column: "b\ud83d"}]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nsource: {path: mine.jsonl}\nscorer: exact\nlicense: CC0-1.0\n"
+        "columns: {id: id, prompt: prompt, expect: expect, cluster: cluster, group: group}\n"
+    )
+    with pytest.raises(ManifestError, match=f"half of a surrogate pair in the {column}") as caught:
+        load_battery(BatteryRef(name="mine", path="mine.yaml"), tmp_path)
+    assert f"{column} (" in str(caught.value)
+    assert "mine.jsonl:2)" in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("extra", "what"),
     [
