@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from tais.analysis.analyse import reexamine
 from tais.analysis.first_difference import first_difference
@@ -37,6 +36,7 @@ from tais.rundir.scores import KEY, answer_texts, flipped_scores, paired_scores,
 from tais.rundir.scores import SCHEMA as SCORES
 from tais.runs import listing
 from tais.verdict.evidence import ScreenEvidence
+from tais.verdict.facts import damaged_report
 from tais.verdict.report import ContrastReport, Report
 
 if TYPE_CHECKING:
@@ -137,9 +137,9 @@ class RunResult:
         check_finished(self.run_dir)
         path = self._run.report
         try:
-            return Report.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise StoreError("this report is damaged", place=Place(str(path)), remedy=_BACKUP) from error
+            return Report.parse(path.read_bytes(), str(path))
+        except OSError as error:
+            raise damaged_report(str(path)) from error
 
     def evidence(self) -> ScreenEvidence:
         """Return what the decision reads, made again from the answers; :func:`tais.decide` takes it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,8 @@ import pytest
 
 import tais
 from tais.frames import RunResult
+from tais.report.redact import holds_redacted
+from tais.verdict.facts import facts_of
 from tests.attest.runs import SIGNED
 from tests.conftest import ROOT, Screen
 from tests.report import factory
@@ -209,6 +212,21 @@ def test_a_damaged_file_is_named(copy: Path, name: str, frame: str) -> None:
     (copy / name).write_bytes((copy / name).read_bytes()[:100])
     with pytest.raises(tais.StoreError, match=name):
         getattr(tais.open_run(copy), frame)()
+
+
+@pytest.mark.parametrize("data", [b"", b"{half", b"[]", b"\xff", b'{"facts": 1}'])
+def test_a_report_that_was_cut_off_is_named_by_whatever_reads_it(copy: Path, data: bytes) -> None:
+    report = copy / "report.json"
+    report.write_bytes(data)
+    readers: list[Callable[[], object]] = [
+        lambda: tais.analyse_run(copy),
+        lambda: tais.open_run(copy).evidence(),
+        lambda: holds_redacted(report),
+        lambda: facts_of(data, str(report)),
+    ]
+    for read in readers:
+        with pytest.raises(tais.StoreError, match=r"report\.json.*this report is damaged"):
+            read()
 
 
 def test_the_headline_is_escaped(copy: Path) -> None:

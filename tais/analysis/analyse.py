@@ -105,7 +105,8 @@ def reexamine(run_dir: Path, lock: Lock | None = None) -> Analysis:
     """Do what :func:`recompute` does, and return the evidence as well."""
     run = RunDir(run_dir)
     own = read_lock(run_dir)
-    facts = facts_of(run.report.read_bytes()).run if run.report.exists() else RunFacts()
+    report = run.report
+    facts = facts_of(report.read_bytes(), str(report)).run if report.exists() else RunFacts()
     return examine(run, lock or own, facts if facts.id else RunFacts(id=run.id))
 
 

@@ -30,7 +30,7 @@ def is_redacted(report: Report) -> bool:
 
 def holds_redacted(report: Path) -> bool:
     """Return whether the file of a report holds a redacted one."""
-    return is_redacted(Report.model_validate_json(report.read_bytes()))
+    return is_redacted(Report.parse(report.read_bytes(), str(report)))
 
 
 def _hidden_contrast(contrast: ContrastReport) -> ContrastReport:

@@ -112,7 +112,7 @@ def _read_key(path: Path) -> Key:
 
 def _write(run_dir: Path, record: Record, out: Path, signer: Signer | None) -> tuple[Path, Report]:
     run, before, data = RunDir(run_dir), read_lock(run_dir), record.to_json()
-    stored = json.loads(run.report.read_bytes())["verdict"]
+    stored = Report.parse(run.report.read_bytes(), str(run.report)).verdict
     digest = {"sha256": hashlib.sha256(data).hexdigest(), "raters": len(record.files)}
     source = {"adjudicate": {**record.source, "labels": digest}}
     new = before.model_copy(

@@ -133,10 +133,11 @@ def _copy(run: RunDir, lock: Lock, items_from: Path, parts: Iterable[Part], sign
 
 
 def _facts(run: RunDir, source: Path, started: datetime, line: str) -> RunFacts:
+    report = RunDir(source).report
     return RunFacts(
         id=run.id,
         started=started.isoformat(timespec="seconds"),
-        ended=facts_of(RunDir(source).report.read_bytes()).run.ended,
+        ended=facts_of(report.read_bytes(), str(report)).run.ended,
         resumed=False,
         ledger=LedgerFacts(file=LEDGER, line=line, attempts=()),
     )

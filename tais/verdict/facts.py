@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
+from tais.errors import Place, StoreError
 from tais.manifest.expanded_sweep import Swept
 from tais.verdict.lenient import Lenient, Number
 
@@ -19,6 +20,7 @@ __all__ = [
     "RunFacts",
     "Seconds",
     "Timing",
+    "damaged_report",
     "facts_of",
 ]
 
@@ -155,12 +157,28 @@ class _Stored(BaseModel):
     facts: Facts
 
 
-def facts_of(report_json: bytes) -> Facts:
+def facts_of(report_json: bytes, file: str = "report.json") -> Facts:
     """Return the facts of a report.json, without reading the rest of it.
+
+    Parameters
+    ----------
+    report_json
+        Its bytes.
+    file
+        Named in an error.
 
     Raises
     ------
-    ValueError
+    StoreError
         Where this is no report.
     """
-    return _Stored.model_validate_json(report_json).facts
+    try:
+        return _Stored.model_validate_json(report_json).facts
+    except ValidationError as error:
+        raise damaged_report(file) from error
+
+
+def damaged_report(file: str) -> StoreError:
+    """Return the error of a report that a full disk, a power cut or an editor left behind."""
+    remedy = "Take the run directory from its backup, or run the screen again"
+    return StoreError("this report is damaged", place=Place(file), remedy=remedy)

@@ -6,15 +6,15 @@ Its JSON is the contract ``tais/report/v1``: keys are only ever added, never ren
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, ValidationError, WithJsonSchema
 
 from tais.common.models import Frozen
 from tais.manifest.model import Role, Rules
 from tais.records import EndpointKey
 from tais.verdict.adjudication import AdjudicationReport
-from tais.verdict.facts import Facts
+from tais.verdict.facts import Facts, damaged_report
 
 __all__ = [
     "EXIT_CODES",
@@ -311,6 +311,20 @@ class Report(Frozen):
     details: dict[str, object] = Field(default_factory=dict)
     adjudication: AdjudicationReport | None = None
     """What people said of the answers; decides nothing. None where nobody was asked."""
+
+    @classmethod
+    def parse(cls, data: bytes, file: str) -> Self:
+        """Read a report.json.
+
+        Raises
+        ------
+        StoreError
+            Where it is none.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise damaged_report(file) from error
 
     @property
     def exit_code(self) -> int:
