@@ -41,6 +41,9 @@ _OWN: Mapping[str, tuple[str, ...]] = {"TAIS's own lines": ("item_id", "text")}
 _TABLES = ("csv", "tsv", "xlsx", "parquet", "json")
 # A table's whole numbers are text in csv.
 _COUNTED = ("repeat",)
+# Ids and repeats are kept as 32-bit integers.
+_LARGEST = (1 << 31) - 1
+_REASON = 64
 
 
 class Files:
@@ -207,9 +210,10 @@ def _output(row: Row, place: Place) -> LoggedSample:
         if not isinstance(row.get(key), kinds):
             what = f"{key} must be text, not {type(row[key]).__name__}"
             raise ManifestError(what, place=place, remedy="Mend the line")
+    _check_reason(row.get("finish_reason"), place)
     repeat = row.get("repeat", 0)
     if not _is_count(repeat):
-        what = f"repeat must be a whole number from 0, not {repeat!r}"
+        what = f"repeat must be a whole number from 0 to {_LARGEST}, not {show(repeat)}"
         raise ManifestError(what, place=place, remedy="Mend the line")
     prompt = _prompt(row.get("prompt"), place)
     return LoggedSample(
@@ -226,6 +230,13 @@ def _output(row: Row, place: Place) -> LoggedSample:
         line=place.line,
         parts=_parts(row, place),
     )
+
+
+def _check_reason(reason: object, place: Place) -> None:
+    """Refuse what is no word: reports repeat it."""
+    if isinstance(reason, str) and not (len(reason) <= _REASON and reason.isprintable()):
+        what = f"finish_reason must be a word of at most {_REASON} characters"
+        raise ManifestError(what, place=place, remedy="Mend the line")
 
 
 def _prompt(value: object, place: Place) -> str | tuple[Turn, ...] | None:
@@ -260,10 +271,12 @@ def _token_ids(value: object, place: Place) -> tuple[int, ...] | None:
         return None
     if not isinstance(value, list) or not all(_is_count(token) for token in value):
         raise ManifestError(
-            "token_ids must be a list of whole numbers from 0", place=place, remedy="Mend the line"
+            "token_ids must be a list of whole numbers from 0 to 2147483647",
+            place=place,
+            remedy="Mend the line",
         )
     return tuple(value)
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST

@@ -15,7 +15,7 @@ from tais.manifest.load import load_manifest
 from tais.manifest.model import Manifest
 from tais.plan.batteries import MissingBattery, load_batteries
 from tais.plan.days import on_days, with_days
-from tais.plan.imports import check_imports
+from tais.plan.imports import check_answers, check_imports
 from tais.plan.judges import check_judges
 from tais.plan.lock import build_lock
 from tais.plan.templates import check_templates, template_notes
@@ -97,6 +97,8 @@ def make_plan(manifest: str | Path | Manifest, limit: int | None = None, *, inco
     check_imports(manifest)
     batteries = check_templates(manifest, batteries, path)
     lock = build_lock(manifest, sha256_file(path), batteries, limit)
+    if not missing:
+        check_answers(manifest, batteries, lock.run_arms(), path)
     notes = tuple(template_notes(manifest))
     return Plan(path, manifest, batteries, lock, missing=missing, undated=undated, notes=notes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,6 +49,35 @@ def test_a_defect_is_refused_with_file_and_line(defect: str, what: str, line: st
         outputs(ASSETS / f"{defect}.jsonl")
     assert what in str(caught.value)
     assert f"{defect}.jsonl{line}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("extra", "what"),
+    [
+        ({"token_ids": [2**31]}, "to 2147483647"),
+        ({"token_ids": [10**30]}, "to 2147483647"),
+        ({"repeat": 2**31}, "to 2147483647"),
+        ({"repeat": 10**5000}, "to 2147483647"),
+        ({"finish_reason": "x" * 65}, "at most 64"),
+        ({"finish_reason": "stop\ud800"}, "at most 64"),
+        ({"finish_reason": "stop\n::error::"}, "at most 64"),
+        ({"finish_reason": ["stop"]}, "must be text, not list"),
+        ({"finish_reason": {"a": 1}}, "must be text, not dict"),
+    ],
+)
+def test_figures_and_words_beyond_what_is_stored_are_refused(
+    extra: dict[str, object], what: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "outputs.jsonl"
+    sys.set_int_max_str_digits(0)
+    path.write_text(json.dumps({"item_id": "a", "text": "x", **extra}) + "\n")
+    sys.set_int_max_str_digits(4300)
+    with pytest.raises(ManifestError) as caught:
+        outputs(path)
+    assert "outputs.jsonl:1" in str(caught.value)
+    assert len(str(caught.value)) < 500
+    if extra != {"repeat": 10**5000}:
+        assert what in str(caught.value)
 
 
 def test_a_null_text_is_an_empty_answer_and_other_parts_are_kept(tmp_path: Path) -> None:
