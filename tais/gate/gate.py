@@ -18,13 +18,14 @@ from tais.common.document import show
 from tais.errors import Place, UsageError, VerificationError
 from tais.gate.policy import Policy, TrustedKey
 from tais.gate.requirements import REQUIREMENTS, Objection
+from tais.rundir.layout import RunDir
 from tais.rundir.lock import compare_locks
 from tais.verdict.report import Verdict
 
 __all__ = ["GateResult", "Objection", "gate_run", "judge"]
 
 # What a lock fixes beside names and versions.
-_FIXED = ("arms", "contrasts", "batteries", "sampling", "rules")
+_FIXED = ("arms", "contrasts", "batteries", "sampling", "rules", "judges", "sequential", "probes")
 _NAMED = 5
 
 
@@ -100,7 +101,7 @@ def gate_run(
     _check_key(run, trusted[run.key.fingerprint])
     stale = _stale(run, manifest) if manifest is not None else ()
     missed = _not_recomputed(run) if again and not run.recomputed else ()
-    return GateResult(run, (*stale, *missed, *judge(run, policy, now)))
+    return GateResult(run, (*stale, *missed, *judge(run, policy, now), *_waived_items(run, policy)))
 
 
 def judge(run: VerifiedRun, policy: Policy, now: datetime) -> tuple[Objection, ...]:
@@ -125,6 +126,22 @@ def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
         yield Objection("manifest_differs", said)
     if len(changed) > _NAMED:
         yield Objection("manifest_differs", f"and {len(changed) - _NAMED} more such differences")
+
+
+def _waived_items(run: VerifiedRun, policy: Policy) -> Iterator[Objection]:
+    """Warn of waived items that the run did not ask; a report does not list them."""
+    if not policy.waivers:
+        return
+    from tais.rundir.items import Items  # pyarrow, which most gates do without
+
+    asked = {(item.battery, item.item_id) for item in Items(RunDir(run.run_dir).items).values()}
+    batteries = {battery for battery, _ in asked}
+    for waiver in policy.waivers:
+        unknown = [item for item in waiver.items if (waiver.battery, item) not in asked]
+        if unknown and waiver.battery in batteries:
+            first = f"(first: {unknown[0]!r})"
+            message = f"waivers names {len(unknown)} items that {waiver.battery!r} did not ask {first}"
+            yield Objection("names_nothing", message, "warning")
 
 
 def _not_recomputed(run: VerifiedRun) -> Iterator[Objection]:

@@ -130,6 +130,12 @@ class Policy(Strict):
     allow_unpinned: bool = False
     """Whether a battery from a hub may be without revision or digest."""
     allow_evidence: tuple[Literal["teacher_forced"], ...] = ()
+    max_alpha: float | None = Field(0.05, gt=0, lt=1)
+    """Largest level of the tests; this and the three that follow: null for any that a manifest may have."""
+    max_h_cutoff: float | None = Field(0.1, gt=0)
+    min_null_quantile: float | None = Field(0.99, gt=0, lt=1)
+    max_invalid: float | None = Field(0.05, ge=0, lt=1)
+    """Largest share of invalid answers beside which an endpoint may have passed."""
     max_margin: float | None = Field(None, gt=0, lt=1)
     """Largest equivalence margin that a screened endpoint may have been judged by."""
     max_flips: int | None = Field(None, ge=0)

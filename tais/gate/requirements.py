@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from tais.attest.verify import VerifiedRun
+from tais.common.document import suggest
 from tais.gate.policy import Policy
 from tais.manifest.model import Role
 from tais.rundir.lock_model import LockedBattery
@@ -274,6 +275,44 @@ def flips(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection
             yield Objection("flips_above_policy", message)
 
 
+def rules(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse a run whose manifest set laxer rules than the policy allows."""
+    own = run.lock.rules
+    for key, value, limit in (
+        ("alpha", own.alpha, policy.max_alpha),
+        ("h_cutoff", own.h_cutoff, policy.max_h_cutoff),
+        ("max_invalid", own.max_invalid, policy.max_invalid),
+    ):
+        if limit is not None and value > limit:
+            message = f"rules.{key} of the manifest is {value:g}, at most {limit:g} is allowed"
+            yield Objection("rule_too_lax", message)
+    least = policy.min_null_quantile
+    if least is not None and own.null_quantile < least:
+        message = (
+            f"rules.null_quantile of the manifest is {own.null_quantile:g}, at least {least:g} is asked for"
+        )
+        yield Objection("rule_too_lax", message)
+
+
+def names(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Warn of names in a policy that nothing in the run has: a slip of the pen waives nothing.
+
+    A battery that is asked for by name is an error where it is not there.
+    """
+    batteries = {battery.name for battery in run.lock.batteries}
+    labels = {e.key.label for contrast in _screened(run.report) for e in contrast.endpoints}
+    named = (
+        *(("waivers", waiver.battery, batteries) for waiver in policy.waivers),
+        *(("waived_sensitivity", label, labels) for label in policy.waived_sensitivity),
+    )
+    for key, name, known in named:
+        if name not in known:
+            message = (
+                f"{key} names {name!r}, which is not in this run. {suggest(name, sorted(known), 'There')}"
+            )
+            yield Objection("names_nothing", message, "warning")
+
+
 def rules_version(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Refuse a run that other verdict rules decided than the policy asks for."""
     if run.lock.rules_version != policy.rules_version:
@@ -287,6 +326,8 @@ def rules_version(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[O
 REQUIREMENTS: tuple[Requirement, ...] = (
     drill,
     rules_version,
+    rules,
+    names,
     verdict,
     contrasts,
     batteries,

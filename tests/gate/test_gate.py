@@ -357,8 +357,47 @@ def test_a_waiver_lets_a_flip_pass_until_its_last_day(run: VerifiedRun) -> None:
 
 
 def test_a_waiver_is_for_its_items_and_its_battery_only(run: VerifiedRun) -> None:
-    for other in (waiver(NOW, "q-008"), waiver(NOW, LOST, battery="other")):
-        assert codes(run, max_flips=0, waivers=[other]) == ["flips_above_policy"]
+    assert codes(run, max_flips=0, waivers=[waiver(NOW, "q-008")]) == ["flips_above_policy"]
+    elsewhere = codes(run, max_flips=0, waivers=[waiver(NOW, LOST, battery="other")])
+    assert elsewhere == ["names_nothing", "flips_above_policy"]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"waivers": [waiver(NOW, LOST, battery="mien")]}, "waivers names 'mien'"),
+        ({"waivers": [waiver(NOW, LOST, battery="mine/refuse")]}, "waivers names 'mine/refuse'"),
+        ({"waived_sensitivity": ["mine/refuse"]}, "waived_sensitivity names 'mine/refuse'"),
+        ({"waivers": [waiver(NOW, LOST, "q-999")]}, "1 items that 'mine' did not ask (first: 'q-999')"),
+    ],
+)
+def test_a_name_in_a_policy_that_nothing_in_the_run_has_is_said(
+    values: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    result = opens(tmp_path, policy(**values), trusted_key())
+    (warning,) = result.objections
+    assert (warning.code, warning.level, result.exit_code) == ("names_nothing", "warning", 0)
+    assert said in warning.message
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "key"),
+    [
+        ("alpha", 0.1, "max_alpha"),
+        ("h_cutoff", 0.3, "max_h_cutoff"),
+        ("null_quantile", 0.95, "min_null_quantile"),
+        ("max_invalid", 0.2, "max_invalid"),
+    ],
+)
+def test_a_manifest_with_laxer_rules_opens_no_strict_gate(
+    rule: str, value: float, key: str, run: VerifiedRun
+) -> None:
+    lax = edited(run, lambda _: None, lambda lock: lock["rules"].update({rule: value}))
+    (objection,) = judge(lax, Policy(), NOW)
+    assert (objection.code, objection.level) == ("rule_too_lax", "error")
+    assert f"rules.{rule} of the manifest is {value:g}" in objection.message
+    for allowed in (value, None):
+        assert judge(lax, policy(**{key: allowed}), NOW) == ()
 
 
 def test_a_waiver_never_changes_a_verdict(run: VerifiedRun) -> None:

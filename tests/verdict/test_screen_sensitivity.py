@@ -38,7 +38,7 @@ def test_curve_agrees_with_the_binomial_sum() -> None:
     """A control with flips one way: b ~ Bin(240, e), and the largest b that passes is a table look-up."""
     from scipy.stats import binom
 
-    result = judge_endpoint(endpoint(240, 240, 0, 120), Rules(h_cutoff=10.0), Role.positive_control)
+    result = judge_endpoint(endpoint(240, 240, 0, 120), Rules(h_cutoff=3.1), Role.positive_control)
     assert result.folded is not None
     shares = np.array([0.01, 0.03, 0.05, 0.1])
     not_passed, _ = leak_curve(result.folded, result.setting, shares)
