@@ -210,15 +210,25 @@ def _check_sequential(manifest: Manifest, document: Document) -> None:
 
 def _check_acceptance(manifest: Manifest, document: Document) -> None:
     """Refuse a least acceptance where nothing that is screened can be accepted."""
-    if manifest.rules.min_acceptance is None:
+    least = manifest.rules.min_acceptance
+    if least is None:
         return
+    place = document.place(("rules", "min_acceptance"))
+    if least == ():
+        what, remedy = "min_acceptance names no position", "Leave it out, or write one number"
+        raise ManifestError(what, place=place, remedy=remedy)
     screened = [manifest.arms[c.candidate] for c in manifest.contrasts if c.role is Role.screen]
     without = next((arm for arm in screened if arm.speculative_config is None), None)
     if without is not None:
         what = f"min_acceptance counts accepted tokens, and arm {show(without.name)} gives no such counts"
-        place = document.place(("rules", "min_acceptance"))
         remedy = "Leave it out, or screen only arms with a speculative_config"
         raise ManifestError(what, place=place, remedy=remedy)
+    for arm in screened:
+        drafted = (arm.speculative_config or {}).get("num_speculative_tokens")
+        if isinstance(least, tuple) and isinstance(drafted, int) and len(least) > drafted:
+            name = show(arm.name)
+            what = f"min_acceptance names {len(least)} positions, and arm {name} drafts {drafted} tokens"
+            raise ManifestError(what, place=place, remedy="Name no more positions than are drafted")
 
 
 _HISTORY = "depends on the tokens so far, and a teacher-forced pass does not apply it"

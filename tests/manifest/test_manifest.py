@@ -296,3 +296,53 @@ def test_every_key_is_documented() -> None:
 def test_importing_the_models_reads_no_yaml_library() -> None:
     code = "import sys, tais.manifest.model; sys.exit('ruamel.yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "said"),
+    [
+        ("alpha", 0.49, "must lie in (0, 0.2], not 0.49"),
+        ("alpha", 0, "must lie in (0, 0.2], not 0"),
+        ("conformance_alpha", 0.3, "must lie in (0, 0.2], not 0.3"),
+        ("h_cutoff", 1e300, "no Cohen's h lies beyond pi, not 1e+300"),
+        ("h_cutoff", 3.15, "no Cohen's h lies beyond pi, not 3.15"),
+        ("null_quantile", 0.500001, "must lie in [0.9, 1), not 0.500001"),
+        ("null_quantile", 1, "must be less than 1, not 1"),
+        ("max_invalid", 0.999, "must lie in [0, 0.5], not 0.999"),
+    ],
+)
+def test_a_rule_that_cannot_mean_anything_is_refused_with_its_range(
+    rule: str, value: float, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "lax.yaml"
+    rest = (ASSETS / "margin_too_large.yaml").read_text()
+    path.write_text(rest.replace("{margin: 3}", f"{{{rule}: {value!r}}}"))
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(path)
+    assert f"rules.{rule} (" in str(caught.value)
+    assert "lax.yaml:5)" in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("least", "said"),
+    [
+        ("[]", "min_acceptance names no position"),
+        ("[0.1, 0.1, 0.1]", "min_acceptance names 3 positions, and arm 'b' drafts 2 tokens"),
+    ],
+)
+def test_a_least_acceptance_of_positions_that_nothing_drafts_is_refused(
+    least: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "screen.yaml"
+    path.write_text(
+        "name: m\narms:\n  a: {engine: fake, model: m}\n"
+        "  b: {extends: a, speculative_config: {method: ngram, num_speculative_tokens: 2}}\n"
+        "contrasts: [{reference: a, candidate: b}]\nbatteries: [demo_refuse]\n"
+        f"rules: {{min_acceptance: {least}}}\n"
+    )
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(path)
+    assert str(caught.value).startswith(f"rules.min_acceptance ({path}:7): {said}")
+    path.write_text(path.read_text().replace(least, "[0.1, 0.1]"))
+    load_manifest(path)
