@@ -5,11 +5,12 @@ Items to refuse and items to answer are never averaged: each stratum is an endpo
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tais.battery.item import Item
-from tais.records import Message
 from tais.scorers import ScorerBase
 
 __all__ = ["limited", "repeated_words", "shared_clusters", "strata_of"]
@@ -56,23 +57,38 @@ def shared_clusters(items: Sequence[Item]) -> tuple[Item, ...]:
     """Return the items with one cluster for equal prompts.
 
     An item that the battery gave a cluster keeps it. Of the others, those with the same messages bear the id
-    of the first one: however many ids a prompt has, it counts once.
+    of the first one: however many ids a prompt has, it counts once. Space at the ends and another spelling of
+    the same characters make no other prompt; what is asked stays as it was written.
     """
-    first: dict[tuple[Message, ...], str] = {}
+    first: dict[_Asked, str] = {}
     return tuple(
         item
-        if item.clustered or first.setdefault(item.messages, item.id) == item.id
-        else replace(item, cluster=first[item.messages])
+        if item.clustered or first.setdefault(_asked(item), item.id) == item.id
+        else replace(item, cluster=first[_asked(item)])
         for item in items
     )
+
+
+_Asked = tuple[tuple[str, str], ...]
+# Ends of a text that nobody sees; str.strip knows the spaces alone.
+_UNSEEN = "\u200b\u2060\ufeff"
+
+
+def _asked(item: Item) -> _Asked:
+    """Return what an item asks, in the form in which equal questions are equal."""
+    return tuple((m.role, unicodedata.normalize("NFC", _trimmed(m.content))) for m in item.messages)
+
+
+def _trimmed(text: str) -> str:
+    while (inner := text.strip().strip(_UNSEEN)) != text:
+        text = inner
+    return text
 
 
 def repeated_words(items: Iterable[Item]) -> str | None:
     """Say how many prompts occur under several ids, and how they count; None where each has one id."""
     items = tuple(items)
-    counts: dict[tuple[Message, ...], int] = {}
-    for item in items:
-        counts[item.messages] = counts.get(item.messages, 0) + 1
+    counts = Counter(map(_asked, items))
     several = [count for count in counts.values() if count > 1]
     if not several:
         return None
