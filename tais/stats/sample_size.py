@@ -1,7 +1,7 @@
 """How many items decide an endpoint, with a stated power, and whether a whole screen can pass.
 
-For the score test (Tango), by exact summation over the number of discordant pairs. Cohen's h, which needs a
-base rate, and a null quantile are left out: near a ceiling they ask for more.
+For the score test (Tango), by exact summation over the number of discordant pairs. Cohen's h and the null
+quantile, which ask for more near a ceiling, count where a base rate is given (`joint_power`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tais.errors import TaisError
+from tais.stats.effect_power import power_with_effect
 from tais.stats.paired import PairedTable, mcnemar, tango_statistic
 from tais.stats.proportions import FloatArray, normal_quantile
 
@@ -43,6 +44,10 @@ class EndpointDesign:
     """Expected share of units that differ between two runs of equal stacks."""
     alpha: float = 0.05
     non_inferiority: bool = False
+    rate: float | None = None
+    """True rate of the expected outcome. None leaves Cohen's h and the null quantile out."""
+    h_cutoff: float = 0.1
+    null_quantile: float = 0.99
 
 
 def decision_power(
@@ -396,7 +401,7 @@ def joint_power(endpoints: Iterable[EndpointDesign], contrasts: int = 1, calibra
     Returns
     -------
     float
-        Product of the powers of all tests, at no true difference.
+        Product of the powers of all endpoints, at no true difference.
 
     Raises
     ------
@@ -414,11 +419,23 @@ def joint_power(endpoints: Iterable[EndpointDesign], contrasts: int = 1, calibra
     """
     if contrasts < 0 or calibrations < 0:
         raise TaisError("a screen has no negative number of contrasts")
-    product = 1.0
-    for e in endpoints:
-        screen, again = (
-            float(decision_power(e.n, e.margin, e.discordance, alpha=e.alpha, non_inferiority=one_sided))
-            for one_sided in (e.non_inferiority, False)
-        )
-        product *= screen**contrasts * again**calibrations
-    return product
+    return math.prod(_endpoint_power(e, contrasts, calibrations) for e in endpoints)
+
+
+@lru_cache(maxsize=4096)
+def _endpoint_power(e: EndpointDesign, contrasts: int, calibrations: int) -> float:
+    if e.rate is not None:
+        sizes = np.full((1, 1), float(e.n))
+        _check(sizes, e.margin, e.discordance, 0.0, e.alpha)
+        flips, mass = _flips(sizes, e.discordance)
+        least = _critical_counts(sizes, flips, e.margin, e.alpha, fail=False)[0]
+        return power_with_effect(
+            e.n, e.rate, e.discordance, flips[0], mass[0], least, h_cutoff=e.h_cutoff,
+            null_quantile=e.null_quantile, contrasts=contrasts, calibrations=calibrations,
+            one_sided=e.non_inferiority,
+        )  # fmt: skip
+    screen, again = (
+        float(decision_power(e.n, e.margin, e.discordance, alpha=e.alpha, non_inferiority=one_sided))
+        for one_sided in (e.non_inferiority, False)
+    )
+    return screen**contrasts * again**calibrations

@@ -23,7 +23,7 @@ from tais.plan.room import prompts_without_room
 from tais.records import stratum_label
 from tais.report.tables.cost import prediction_lines, prediction_rows
 from tais.rundir.lock_model import Lock, LookSchedule
-from tais.runs.outlook import Outlook
+from tais.runs.outlook import CEILING, STATED_RATE, Outlook
 from tais.scorers import scorer_label
 from tais.scoring.locked_scorers import judges_of
 from tais.stats.power import zero_discordance_floor
@@ -104,6 +104,13 @@ def print_outlook(found: Outlook | None, floor: int) -> None:
     if found.last is not None and found.at_last is not None:
         run = printable(found.last.run)
         console.print(f"  {_probability(found.at_last)} if as many differ as in the last run ({run})")
+        console.print("  Cohen's h and its cutoff are counted at the rates of that run")
+    if found.at_ceiling is not None:
+        differ, p = found.at_ceiling
+        console.print(
+            f"  if {100 * STATED_RATE:g} % of the answers are as expected. Near a ceiling h's cutoff may "
+            f"be unusable: {_probability(p)} at {100 * CEILING:g} %, where {100 * differ:g} % differ"
+        )
     if found.left_out:
         console.print(f"  not counted: {found.left_out} batteries of scores, whose spread is not known")
 
