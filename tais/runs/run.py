@@ -32,6 +32,7 @@ from tais.rundir.guard import RunGuard
 from tais.rundir.layout import LEDGER, LOCK, RunDir
 from tais.rundir.ledger import append, attempts, ledger_entries
 from tais.rundir.lock import compare_locks, lock_digest, read_lock, write_lock
+from tais.runs.bound_ledger import check_bound
 from tais.runs.early_stop import looked_at
 from tais.runs.observer import Observer, Silent
 from tais.runs.options import RunOptions, RunOutcome
@@ -255,6 +256,7 @@ class _Attempt:
             self._sign()
             return RunOutcome(Report.model_validate_json(stored.read_bytes()), self.run_dir)
         # Before any arm: a ledger that was edited costs no hours, and a line that was cut short goes.
+        check_bound(self.run.ledger)
         self._enter("resume" if self.options.resume else "start", check=True)
         try:
             self._run_arms()
