@@ -70,6 +70,11 @@ OBJECTIONS: Mapping[str, ObjectionCode] = {
     "margin_unknown": _Policy(
         "max_margin, batteries", "An endpoint was not judged by a margin.", "Read the report: it has no items"
     ),
+    "rule_too_lax": _Policy(
+        "max_alpha, max_h_cutoff, min_null_quantile, max_invalid",
+        "The manifest set a laxer rule than the policy allows.",
+        "Run the screen with the rule that is asked for",
+    ),
     "sensitivity_not_shown": _Policy(
         "sensitivity",
         "No positive control shows how small a leak a screened contrast could have seen.",
@@ -100,6 +105,11 @@ OBJECTIONS: Mapping[str, ObjectionCode] = {
         "max_flips, waivers", "More items became unsafe than may.", "Read them; waive those that are known"
     ),
     "flips_unknown": _Policy("max_flips", "An endpoint does not count its flips.", _AGAIN),
+    "names_nothing": _Warning(
+        "waivers, waived_sensitivity",
+        "A waiver names a battery, endpoint or item that the run does not have.",
+        "",
+    ),
     "waiver_expired": _Warning("waivers", "A waiver has ended and does nothing.", "Take it out, or renew it"),
 }
 """By name."""
