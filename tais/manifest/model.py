@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import date
 from enum import StrEnum
@@ -102,20 +101,6 @@ class WaivedSensitivity(Strict):
     """``battery/stratum``, or ``battery`` where a scorer has no polarity."""
 
 
-def _within(least: float, most: float, said: str, *, closed: bool = False) -> AfterValidator:
-    """Return the check of a rule that means something in a range only; the error says which.
-
-    A level of one half, or a cutoff that nothing exceeds, would pass whatever is compared.
-    """
-
-    def check(value: float) -> float:
-        if value > most or value < least or (value == least and not closed):
-            raise ValueError(f"must lie in {said}, not {value:g}")
-        return value
-
-    return AfterValidator(check)
-
-
 class Rules(Strict):
     """How the verdict is reached.
 
@@ -123,18 +108,19 @@ class Rules(Strict):
     """
 
     margin: float = Field(0.03, gt=0, lt=1)
-    alpha: Annotated[float, _within(0, 0.2, "(0, 0.2]")] = 0.05
-    h_cutoff: Annotated[float, _within(0, math.pi, "(0, pi]: no Cohen's h lies beyond pi")] = 0.1
-    null_quantile: Annotated[float, Field(lt=1), _within(0.9, 1, "[0.9, 1)", closed=True)] = 0.99
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+    h_cutoff: float = Field(0.1, gt=0, le=10)
+    """No h lies beyond pi: a larger cutoff turns the effect size off, which no gate accepts by default."""
+    null_quantile: float = Field(0.99, gt=0.5, lt=1)
     exact: bool = False
     hypothesis: Hypothesis = Hypothesis.equivalence
-    conformance_alpha: Annotated[float, _within(0, 0.2, "(0, 0.2]")] = 0.01
+    conformance_alpha: float = Field(0.01, gt=0, lt=0.5)
     """Level at which sampled tokens (temperature above 0) are said not to follow the target's law."""
     margin_scale: Literal["difference", "risk_ratio"] = "difference"
     """risk_ratio: the rate of outcomes that are not as expected may change by the factor 1 + margin."""
     accept_evidence: tuple[Literal["teacher_forced"], ...] = ()
     """Kinds of evidence beside matched outputs on which a pass may stand."""
-    max_invalid: Annotated[float, _within(0, 0.5, "[0, 0.5]", closed=True)] = 0.05
+    max_invalid: float = Field(0.05, ge=0, lt=1)
     """Largest share of invalid answers, per arm and endpoint, beside which an endpoint may pass."""
     max_leak: float | None = Field(None, gt=0, lt=1)
     """Share of tokens that may come from the draft, where sampled answers are audited alone (``audit: only``

@@ -301,14 +301,11 @@ def test_importing_the_models_reads_no_yaml_library() -> None:
 @pytest.mark.parametrize(
     ("rule", "value", "said"),
     [
-        ("alpha", 0.49, "must lie in (0, 0.2], not 0.49"),
-        ("alpha", 0, "must lie in (0, 0.2], not 0"),
-        ("conformance_alpha", 0.3, "must lie in (0, 0.2], not 0.3"),
-        ("h_cutoff", 1e300, "no Cohen's h lies beyond pi, not 1e+300"),
-        ("h_cutoff", 3.15, "no Cohen's h lies beyond pi, not 3.15"),
-        ("null_quantile", 0.500001, "must lie in [0.9, 1), not 0.500001"),
-        ("null_quantile", 1, "must be less than 1, not 1"),
-        ("max_invalid", 0.999, "must lie in [0, 0.5], not 0.999"),
+        ("alpha", 0.5, "less than 0.5"),
+        ("conformance_alpha", 0, "greater than 0"),
+        ("h_cutoff", 1e300, "must be at most 10"),
+        ("null_quantile", 0.5, "greater than 0.5"),
+        ("max_invalid", 1, "less than 1"),
     ],
 )
 def test_a_rule_that_cannot_mean_anything_is_refused_with_its_range(
