@@ -8,6 +8,7 @@ import re
 import stat
 from pathlib import Path
 
+from tais.common.files import open_ordinary, read_ordinary
 from tais.errors import Place, VerificationError
 from tais.rundir.layout import BUNDLES
 
@@ -49,8 +50,7 @@ def read_bytes(run_dir: Path, name: str, remedy: str | None = None) -> bytes:
     """
     path = run_dir / name
     try:
-        with os.fdopen(_open(path), "rb") as file:
-            return file.read()
+        return read_ordinary(path)
     except OSError as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
         raise VerificationError(f"{name} {what}", place=Place(str(run_dir)), remedy=remedy) from error
@@ -80,19 +80,11 @@ def _walk(folder: Path, root: Path, depth: int) -> list[str]:
     return found
 
 
-def _open(path: Path) -> int:
-    # The path may have become a link since it was listed.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError("not an ordinary file")
-    return descriptor
-
-
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
     try:
-        with os.fdopen(_open(path), "rb") as file:
+        # The path may have become a link since it was listed.
+        with os.fdopen(open_ordinary(path), "rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
     except OSError as error:

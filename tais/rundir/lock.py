@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from tais.common.differences import Difference, leaf_differences
-from tais.common.files import sha256_file, write_atomic
+from tais.common.files import read_ordinary, sha256_file, write_atomic
 from tais.common.jsonlines import parse_json
 from tais.errors import Place, StoreError
 from tais.rundir.layout import RunDir
@@ -39,7 +39,7 @@ def read_lock(run_dir: Path) -> Lock:
     """
     path = RunDir(run_dir).lock
     try:
-        data = path.read_bytes()
+        data = read_ordinary(path)
     except OSError as error:
         raise _damaged(str(path)) from error
     return parse_lock(data, str(path))

@@ -234,6 +234,10 @@ class Lock(Frozen):
         names = [battery.name for battery in self.batteries]
         if len(set(names)) != len(names):
             raise ValueError("a battery is named twice")
+        for scorer in (s for battery in self.batteries for s in (battery.scorer, *battery.second_scorers)):
+            judge = scorer.spec.get("judge", "")
+            if judge != "" and not (isinstance(judge, str) and judge in self.judges):
+                raise ValueError(f"a scorer asks the judge {judge!r}, which is not there")
         looks = self.sequential
         if looks is not None and not self.arms.keys() >= set(looks.arms):
             raise ValueError("an arm that may stop early is not there")

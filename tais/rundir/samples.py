@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -73,10 +74,21 @@ _LATER = ("parts", "asked")
 
 
 def part_files(arm_dir: Path) -> list[Path]:
-    """Return the parts of an arm in the order in which they were written."""
+    """Return the parts of an arm in the order in which they were written.
+
+    Raises
+    ------
+    StoreError
+        When one is a link or no ordinary file: what it leads to is no part of the run.
+    """
     if not arm_dir.is_dir():
         return []
-    return sorted(path for path in arm_dir.iterdir() if _PART.fullmatch(path.name))
+    parts = sorted(path for path in arm_dir.iterdir() if _PART.fullmatch(path.name))
+    for path in parts:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            what = "a link or special file, and a run directory holds ordinary files only"
+            raise StoreError(what, place=Place(file=str(path)), remedy="Take the directory as TAIS wrote it")
+    return parts
 
 
 def exclusive(arm_dir: Path) -> int:

@@ -19,6 +19,7 @@ from tais.common.machine import package_versions
 from tais.errors import Place, UsageError, VerificationError
 from tais.manifest.rules_version import RULES_VERSION
 from tais.report.redact import holds_redacted
+from tais.rundir.copying import copy_folder
 from tais.rundir.layout import RunDir
 from tais.rundir.lock import read_lock
 from tais.rundir.lock_model import Lock, ManifestSource
@@ -128,7 +129,7 @@ def _write(run_dir: Path, record: Record, out: Path, signer: Signer | None) -> t
         # The scores of an audit and the replies of judges decide too.
         for old, copy in ((run.audits, made.audits), (run.judges, made.judges)):
             if old.exists():
-                shutil.copytree(old, copy)
+                copy_folder(run.root, old, copy)
         write_atomic(made.adjudication, data)
 
     def check(made: RunDir, lock: Lock, analysis: Analysis) -> None:

@@ -6,17 +6,17 @@ more, and is verified and gated like any other.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tais.common.files import sha256_file, store_error
+from tais.common.files import sha256_file
 from tais.errors import Place, UsageError
 from tais.manifest.model import TEACHER_NAMES, Contrast, Manifest, Role
 from tais.plan.days import days_of
 from tais.plan.lock import build_lock
 from tais.plan.plan import Plan, make_plan
+from tais.rundir.copying import copy_folder
 from tais.rundir.layout import RunDir
 from tais.rundir.lock import compare_locks, lock_digest, read_lock
 from tais.rundir.lock_model import Lock
@@ -68,14 +68,12 @@ def audit_run(
     audited = _audited(plan, run_dir, reference, chosen)
 
     def bring(target: Path) -> None:
-        try:
-            for arm in audited.arms:
-                shutil.copytree(RunDir(run_dir).arm(arm), RunDir(target).arm(arm))
-            for arm in audited.lock.probes.arms if audited.lock.probes is not None else ():
-                if RunDir(run_dir).probe(arm).is_dir():
-                    shutil.copytree(RunDir(run_dir).probe(arm), RunDir(target).probe(arm))
-        except OSError as error:
-            raise store_error(error, target) from error
+        old, new = RunDir(run_dir), RunDir(target)
+        for arm in audited.arms:
+            copy_folder(run_dir, old.arm(arm), new.arm(arm))
+        for arm in audited.lock.probes.arms if audited.lock.probes is not None else ():
+            if old.probe(arm).is_dir():
+                copy_folder(run_dir, old.probe(arm), new.probe(arm))
 
     return finish(audited, options, new_run(audited, options), observer or Silent(), bring)
 
