@@ -9,9 +9,11 @@ import typer
 
 from tais.attest import choose_signer
 from tais.cli.console import say
-from tais.cli.options import OutOption, QuietOption, UnsignedOption
+from tais.cli.options import OutOption, PassEnvOption, QuietOption, UnsignedOption
 from tais.cli.progress import make_observer
 from tais.cli.views.report import print_report
+from tais.executors.base import Placement
+from tais.executors.variables import check_named
 from tais.runs.options import RunOptions
 
 __all__ = ["audit"]
@@ -30,6 +32,7 @@ def audit(
         typer.Option("--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) that signs the audit."),
     ] = None,
     unsigned: UnsignedOption = False,
+    pass_env: PassEnvOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Score every token of stored answers under a reference stack. The exit code is the verdict.
@@ -41,7 +44,8 @@ def audit(
     # Loads pyarrow, which help does without.
     from tais.runs.audit import audit_run
 
-    options = RunOptions(out=out, signer=choose_signer(key, unsigned, say))
+    placement = Placement(pass_env=check_named(pass_env or ()))
+    options = RunOptions(out=out, signer=choose_signer(key, unsigned, say), placement=placement)
     with make_observer(quiet=quiet, verbose=False) as observer:
         outcome = audit_run(run_dir, manifest, reference, candidate or (), options, observer)
     if not quiet:

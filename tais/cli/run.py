@@ -13,6 +13,7 @@ from tais.cli.options import (
     CacheOption,
     LimitOption,
     OutOption,
+    PassEnvOption,
     QuietOption,
     RedactOption,
     StallOption,
@@ -24,6 +25,7 @@ from tais.cli.views.report import print_report
 from tais.cost.choose import rates_for
 from tais.executors.base import Placement
 from tais.executors.devices import parse_devices
+from tais.executors.variables import check_named
 from tais.runs.options import RunOptions
 
 __all__ = ["plan", "run"]
@@ -89,6 +91,7 @@ def run(
     unsigned: UnsignedOption = False,
     redact: RedactOption = False,
     cache: CacheOption = None,
+    pass_env: PassEnvOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -111,7 +114,7 @@ def run(
         cache=cache,
         redact=redact,
         signer=choose_signer(key, unsigned, say),
-        placement=Placement(executor, named, ray_address, shared, shard_items),
+        placement=Placement(executor, named, ray_address, shared, shard_items, check_named(pass_env or ())),
     )
     with make_observer(quiet=quiet, verbose=verbose) as observer:
         outcome = run_screen(manifest, options, observer)

@@ -13,6 +13,7 @@ from tais.cli.options import (
     CacheOption,
     LimitOption,
     OutOption,
+    PassEnvOption,
     QuietOption,
     RedactOption,
     StallOption,
@@ -20,6 +21,8 @@ from tais.cli.options import (
     VerboseOption,
 )
 from tais.cli.progress import make_observer
+from tais.executors.base import Placement
+from tais.executors.variables import check_named
 from tais.runs.options import RunOptions
 from tais.study.definition import Study, find_folder, load_study
 from tais.study.markdown import study_lines
@@ -43,6 +46,7 @@ def study(
     unsigned: UnsignedOption = False,
     redact: RedactOption = False,
     cache: CacheOption = None,
+    pass_env: PassEnvOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -71,6 +75,7 @@ def study(
         cache=cache,
         redact=redact,
         signer=choose_signer(key, unsigned, say),
+        placement=Placement(pass_env=check_named(pass_env or ())),
     )
     with make_observer(quiet=quiet, verbose=verbose) as observer:
         outcome = run_study(loaded, options, observer)

@@ -5,6 +5,7 @@ Every step leaves whole files behind, so that a run killed at any point continue
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from tais.common.files import canonical_json, remove_leftovers, store_error, wri
 from tais.errors import EngineError, Interrupted, Place, StoreError, TaisError, UsageError
 from tais.executors import check_executor, create_executor, targets_first
 from tais.executors.base import Executor
+from tais.executors.variables import held_back, named_by
 from tais.manifest.model import Arm, Manifest
 from tais.plan.days import days_of
 from tais.plan.items import write_items
@@ -299,6 +301,7 @@ class _Attempt:
         prepare_probes(self.run, self.plan.lock)
         missing = [name for name in self.plan.arms if name not in ready]
         self._predict()
+        self._tell_held_back(planned)
         self.observer.started(self.run_dir, missing, self.plan.samples_per_arm)
         where = self.options.placement
         with create_executor(where, self.run_dir, stall_seconds=stall, planned=planned) as executor:
@@ -313,6 +316,12 @@ class _Attempt:
                     kept.keep(missing if kept is reuse else self._probed())
             executor.run(judge_jobs(self.run_dir, self.plan.lock, self.plan.arms, judges), self.clock.event)
             self._audit(executor)
+
+    def _tell_held_back(self, planned: Sequence[Job]) -> None:
+        """Say once what of the environment no engine gets: one that is missed is then easy to find."""
+        named = {*self.options.placement.pass_env, *named_by(job.arm for job in planned)}
+        if held := held_back(os.environ, named):
+            self.observer.note(f"engines do not get {', '.join(held)} (--pass-env NAME hands one on)")
 
     def _probed(self) -> tuple[str, ...]:
         probes = self.plan.lock.probes
@@ -344,7 +353,10 @@ class _Attempt:
         from tais.cache.store import CacheStore
         from tais.executors.process import worker_environment
 
-        store, variables = CacheStore(self.options.cache), worker_environment([job.arm for job in planned])
+        store, variables = (
+            CacheStore(self.options.cache),
+            worker_environment([job.arm for job in planned], named=self.options.placement.pass_env),
+        )
         return Reuse(store, self.run_dir, self.plan.lock, variables, self.observer.note, probes=probes)
 
     def _audit(self, executor: Executor) -> None:
