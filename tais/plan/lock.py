@@ -96,7 +96,7 @@ def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, JsonValue]:
     # Where an arm may run is no part of what it computes.
     left_out = {"name", "resources"} if arm.fault else {"name", "resources", "fault"}
     # Keys of later versions stand only where they are said, so that other locks stay as they were.
-    later = ("chat_template_kwargs", "chat_template_date", "format", "columns", "only")
+    later = ("chat_template_kwargs", "chat_template_date", "format", "columns", "only", "produced_by")
     left_out |= {key for key in later if getattr(arm, key) is None}
     fixed: dict[str, JsonValue] = arm.model_dump(mode="json", exclude=left_out)
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, JsonValue, StringConstraints, model_valid
 
 from tais.common.models import Frozen, Open
 from tais.manifest.expanded_sweep import Swept
-from tais.manifest.model import NAME, Role, Rules, Sampling
+from tais.manifest.model import NAME, ProducedBy, Role, Rules, Sampling
 from tais.manifest.reserved import Polarity
 from tais.manifest.rules_version import FIRST_RULES, RULES_VERSION
 
@@ -71,6 +71,7 @@ class LockedArm(Frozen):
     format: str | None = None
     columns: dict[str, str] | None = None
     only: dict[str, str] | None = None
+    produced_by: ProducedBy | None = None
     chat_template: LockedFile | None = None
     system_prompt: str | None = None
     chat_template_kwargs: dict[str, JsonValue] | None = None
