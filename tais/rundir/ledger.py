@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from tais.common.files import store_error
 from tais.errors import Place, StoreError
 
-__all__ = ["append", "attempts", "ledger_entries", "read_ledger"]
+__all__ = ["append", "attempts", "attempts_at", "ledger_entries", "read_ledger"]
 
 
 _REMEDY = "The ledger was edited: restore it from its backup, or start in another --out directory"
@@ -113,6 +113,31 @@ def ledger_entries(path: Path) -> list[Entry]:
     if not path.exists():
         return []
     return [entry for line in _whole(path.read_bytes())[0] if (entry := _entry(line)) is not None]
+
+
+def attempts_at(path: Path, line: str, manifest_digest: str) -> list[Entry] | None:
+    """Return the attempts at a manifest that stood in a ledger when one of its lines was the last.
+
+    Parameters
+    ----------
+    path
+        The ledger.
+    line
+        sha256 (hex) of that line.
+    manifest_digest
+        As of :func:`attempts`.
+
+    Returns
+    -------
+    list of Entry
+        None where the ledger has no such line.
+    """
+    lines = _whole(path.read_bytes())[0] if path.exists() else []
+    digests = [hashlib.sha256(one).hexdigest() for one in lines]
+    if line not in digests:
+        return None
+    entries = [entry for one in lines[: digests.index(line) + 1] if (entry := _entry(one)) is not None]
+    return attempts(entries, manifest_digest)
 
 
 def _chained(path: Path, lines: Sequence[bytes]) -> Iterator[Entry]:

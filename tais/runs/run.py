@@ -35,6 +35,7 @@ from tais.rundir.layout import LEDGER, LOCK, RunDir
 from tais.rundir.ledger import append, attempts, ledger_entries
 from tais.rundir.lock import compare_locks, lock_digest, read_lock, write_lock
 from tais.runs.early_stop import looked_at
+from tais.runs.finished import vouched
 from tais.runs.observer import Observer, Silent
 from tais.runs.options import RunOptions, RunOutcome
 from tais.runs.probes import late_probes, prepare_probes, with_probes
@@ -254,8 +255,9 @@ class _Attempt:
         stored = self.run.report
         if stored.exists():
             self.observer.note(f"{self.run_dir.name} is finished: nothing to run")
+            report = vouched(self.run_dir, self.options.signer)
             self._sign()
-            return RunOutcome(Report.model_validate_json(stored.read_bytes()), self.run_dir)
+            return RunOutcome(report, self.run_dir)
         # Before any arm: a ledger that was edited costs no hours, and a line that was cut short goes.
         self._enter("resume" if self.options.resume else "start", check=True)
         try:
