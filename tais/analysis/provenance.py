@@ -18,6 +18,7 @@ from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import Lock, LockedContrast, LockedFile
 from tais.rundir.origin import origin_of, same_source
 from tais.rundir.samples import part_files, part_id, read_batches
+from tais.rundir.sources import sources_of
 from tais.verdict.evidence import Finding
 
 __all__ = ["provenance_findings"]
@@ -40,6 +41,9 @@ def provenance_findings(run: RunDir, lock: Lock, contrast: LockedContrast) -> It
     contrast
         One of its contrasts.
     """
+    if contrast.role is Role.screen and (unverified := [s.run for s in sources_of(lock) if not s.verified]):
+        named = ", ".join(dict.fromkeys(unverified))
+        yield Finding("sources_unverified", f"not signed, or not verified: {named}", {"runs": unverified})
     sides = {arm: origin_of(run.arm(arm)) for arm in contrast.sides}
     for arm, origin in sides.items():
         if origin is not None:

@@ -220,7 +220,7 @@ def choose_signer(key: str | None, unsigned: bool, notify: Callable[[str], None]
     Parameters
     ----------
     key
-        Path or PEM text, as ``--key`` or ``TAIS_SIGNING_KEY`` give it. Empty means not named.
+        Path or PEM text, as ``--signing-key`` or ``TAIS_SIGNING_KEY`` give it. Empty means not named.
     unsigned
         Whether the user asked for no signature.
     notify

@@ -94,7 +94,10 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
     """
     keys = tuple(trusted_keys)
     if not keys:
-        raise UsageError("no key is trusted", remedy="Name one with --key PUB.pem or TAIS_TRUSTED_KEY")
+        raise UsageError(
+            "no key is trusted",
+            remedy="Name one: --trusted-key PUB.pem, the older --key PUB.pem or TAIS_TRUSTED_KEY",
+        )
     files = digest_files(run_dir)
     if not (run_dir / RUN_BUNDLE).exists():
         _fail("this run is not signed", run_dir, "Only a run made with a key can be verified")

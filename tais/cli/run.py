@@ -9,6 +9,7 @@ import typer
 
 from tais.attest import choose_signer
 from tais.cli.console import say
+from tais.cli.key_options import KeyAlias, SigningKeyOption, signing_key_of
 from tais.cli.options import (
     CacheOption,
     LimitOption,
@@ -84,10 +85,8 @@ def run(
             help="Answers per shard. Default: 2048 for float32 arms, others stay whole.",
         ),
     ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) that signs the run."),
-    ] = None,
+    signing_key: SigningKeyOption = None,
+    key: KeyAlias = None,
     unsigned: UnsignedOption = False,
     redact: RedactOption = False,
     cache: CacheOption = None,
@@ -113,7 +112,7 @@ def run(
         part_samples=part_samples,
         cache=cache,
         redact=redact,
-        signer=choose_signer(key, unsigned, say),
+        signer=choose_signer(signing_key_of(signing_key, key), unsigned, say),
         placement=Placement(executor, named, ray_address, shared, shard_items, check_named(pass_env or ())),
     )
     with make_observer(quiet=quiet, verbose=verbose) as observer:

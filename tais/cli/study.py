@@ -9,6 +9,7 @@ import typer
 
 from tais.attest import choose_signer
 from tais.cli.console import say
+from tais.cli.key_options import KeyAlias, SigningKeyOption, signing_key_of
 from tais.cli.options import (
     CacheOption,
     LimitOption,
@@ -29,7 +30,6 @@ from tais.study.markdown import study_lines
 
 __all__ = ["study"]
 
-_KEY_HELP = "Private key (PEM) that signs every run."
 _RESUME_HELP = "Take finished runs as they are, continue the one that was stopped, start what is missing."
 
 
@@ -42,7 +42,8 @@ def study(
     limit: LimitOption = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and run nothing.")] = False,
     stall_timeout: StallOption = 1800.0,
-    key: Annotated[str | None, typer.Option("--key", envvar="TAIS_SIGNING_KEY", help=_KEY_HELP)] = None,
+    signing_key: SigningKeyOption = None,
+    key: KeyAlias = None,
     unsigned: UnsignedOption = False,
     redact: RedactOption = False,
     cache: CacheOption = None,
@@ -74,7 +75,7 @@ def study(
         stall_seconds=stall_timeout,
         cache=cache,
         redact=redact,
-        signer=choose_signer(key, unsigned, say),
+        signer=choose_signer(signing_key_of(signing_key, key), unsigned, say),
         placement=Placement(pass_env=check_named(pass_env or ())),
     )
     with make_observer(quiet=quiet, verbose=verbose) as observer:

@@ -11,6 +11,7 @@ from tais.attest.verify import VerifiedRun
 from tais.gate.policy import Policy
 from tais.manifest.model import Role
 from tais.rundir.lock_model import LockedBattery
+from tais.rundir.sources import sources_of
 from tais.verdict.codes import CODES
 from tais.verdict.details import LISTED_ITEMS, detail, listed
 from tais.verdict.details.audit import Audit, AuditedBattery
@@ -239,6 +240,14 @@ def provenance(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Obje
             yield Objection("evidence_refused", f"{_name(contrast)} rests on {contrast.evidence} evidence")
 
 
+def sources(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse a run made from another that nobody verified: its own signature says nothing of that one."""
+    if policy.sources_verified:
+        for name in dict.fromkeys(source.run for source in sources_of(run.lock) if not source.verified):
+            message = f"it was made from the run {name!r}, which was not signed or not verified"
+            yield Objection("sources_unverified", message)
+
+
 def reasons(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Refuse reasons and notes that the policy names, of the screen and of what it screens."""
     for reason in run.report.reasons:
@@ -295,6 +304,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     shown_able_to_fail,
     age,
     provenance,
+    sources,
     reasons,
     flips,
 )

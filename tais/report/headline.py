@@ -120,13 +120,15 @@ def _waived(screens: list[ContrastReport]) -> str:
 
 
 def _unverified(screens: list[ContrastReport]) -> str:
-    """Name the contrasts of two equal files of which only the manifest says that two stacks made them."""
-    named = [contrast_name(c) for c in screens if any(r.code == "produced_by_unverified" for r in c.reasons)]
-    if not named:
-        return ""
-    return (
-        f" Unverified: both files of {', '.join(named[:3])} are equal, and only produced_by tells them apart."
-    )
+    """Say what nobody could check: unsigned sources, and equal files that only the manifest tells apart."""
+    said = ""
+    if any(r.code == "sources_unverified" for c in screens for r in c.reasons):
+        said += " Made from a run that was not verified."
+    equal = [contrast_name(c) for c in screens if any(r.code == "produced_by_unverified" for r in c.reasons)]
+    if equal:
+        named = ", ".join(equal[:3])
+        said += f" Unverified: both files of {named} are equal, and only produced_by tells them apart."
+    return said
 
 
 def _compared(report: Report, screens: list[ContrastReport]) -> Figure:

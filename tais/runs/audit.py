@@ -35,6 +35,8 @@ def audit_run(
     candidates: Sequence[str],
     options: RunOptions,
     observer: Observer | None = None,
+    *,
+    verified: bool = False,
 ) -> RunOutcome:
     """Score every token of some arms under a reference stack.
 
@@ -52,6 +54,8 @@ def audit_run(
         As for a run.
     observer
         Who watches.
+    verified
+        Whether the caller verified the run; lock and headline say so, and a gate asks.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def audit_run(
     _check_same(run_dir, lock, plan)
     chosen = tuple(candidates) or _screened(lock, reference)
     _check_arms(run_dir, plan.manifest, reference, chosen)
-    audited = _audited(plan, run_dir, reference, chosen)
+    audited = _audited(plan, run_dir, reference, chosen, verified=verified)
 
     def bring(target: Path) -> None:
         old, new = RunDir(run_dir), RunDir(target)
@@ -120,7 +124,7 @@ def _check_arms(run_dir: Path, manifest: Manifest, reference: str, candidates: S
             raise UsageError(f"arm {arm!r} {what}", place=Place(str(run_dir)), remedy=remedy)
 
 
-def _audited(plan: Plan, run_dir: Path, reference: str, candidates: Sequence[str]) -> Plan:
+def _audited(plan: Plan, run_dir: Path, reference: str, candidates: Sequence[str], *, verified: bool) -> Plan:
     """Return the plan of the audit: the same stacks, other contrasts."""
     matched = _answers(run_dir, reference)
     claims = {(c.reference, c.candidate): c for c in plan.manifest.contrasts}
@@ -134,7 +138,7 @@ def _audited(plan: Plan, run_dir: Path, reference: str, candidates: Sequence[str
         update={"contrasts": contrasts, "name": f"{plan.manifest.name}-audit"[:100]}
     )
     run = RunDir(run_dir)
-    cited = {"run": run.id, "lock": lock_digest(run_dir)}
+    cited: dict[str, str | bool] = {"run": run.id, "lock": lock_digest(run_dir), "verified": verified}
     if run.report.exists():
         cited["report"] = sha256_file(run.report)
     source = {**manifest.source, "audit_of": cited}
