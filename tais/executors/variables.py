@@ -11,8 +11,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from tais.errors import UsageError
+from tais.engines.openai.keys import HOSTS, may_send
+from tais.errors import Place, UsageError
 from tais.manifest.engine_options import OpenaiOptions, read_options
 from tais.manifest.model import Arm
 
@@ -77,10 +79,29 @@ def held_back(own: Mapping[str, str], named: Collection[str] = ()) -> list[str]:
     ]
 
 
-def named_by(arms: Iterable[Arm]) -> set[str]:
-    """Return the variables that arms name: where the keys of their servers stand."""
-    options = [read_options(arm) for arm in arms if arm.engine == "openai"]
-    return {found.api_key_env for found in options if isinstance(found, OpenaiOptions)}
+def named_by(arms: Iterable[Arm], own: Mapping[str, str]) -> set[str]:
+    """Return the variables that arms name: where the keys of their servers stand.
+
+    Raises
+    ------
+    UsageError
+        When the key in one would go to a host that it is not for.
+    """
+    named = set()
+    for arm in arms:
+        options = read_options(arm) if arm.engine == "openai" else None
+        if not isinstance(options, OpenaiOptions) or options.base_url is None:
+            continue
+        name = options.api_key_env
+        if own.get(name) and not may_send(name, options.base_url, own):
+            host = urlsplit(options.base_url).hostname
+            raise UsageError(
+                f"the key in {name} is not known to be for {host}",
+                place=Place(key=f"arm {arm.name!r}"),
+                remedy=f"Unset it, or bind it: {HOSTS}='{name}={host}'",
+            )
+        named.add(name)
+    return named
 
 
 def check_named(names: Iterable[str]) -> tuple[str, ...]:

@@ -84,6 +84,8 @@ def run(manifest: str | Path | Manifest, options: RunOptions, observer: Observer
     plan = make_plan(manifest, options.limit)
     _refuse_remote_faults(plan, options)
     require_engines(plan)
+    # Before a folder is made: a key is sent where its owner says, whatever the manifest names.
+    named_by((*plan.manifest.arms.values(), *plan.manifest.judges.values()), os.environ)
     if options.resume:
         run_dir = _last_run(plan, options)
         plan = plan.on_days(days_of(read_lock(run_dir)))
@@ -321,7 +323,7 @@ class _Attempt:
 
     def _tell_held_back(self, planned: Sequence[Job]) -> None:
         """Say once what of the environment no engine gets: one that is missed is then easy to find."""
-        named = {*self.options.placement.pass_env, *named_by(job.arm for job in planned)}
+        named = {*self.options.placement.pass_env, *named_by((job.arm for job in planned), os.environ)}
         if held := held_back(os.environ, named):
             self.observer.note(f"engines do not get {', '.join(held)} (--pass-env NAME hands one on)")
 
