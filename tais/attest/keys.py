@@ -252,7 +252,7 @@ def _read(source: str | Path) -> tuple[bytes, str]:
 
 
 def _looks_like_a_key(source: str) -> bool:
-    """Return whether a text may be a key without its frame: an error must not show it as the name of a file."""
+    """Return whether a text may be a key without its frame, which an error must not show as a file's name."""
     return "\n" in source or len(source) > 255 or re.fullmatch(r"[A-Za-z0-9+/=_-]{40,}", source) is not None
 
 

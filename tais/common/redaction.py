@@ -42,7 +42,7 @@ class Redactor:
         return text
 
     def message(self, text: str) -> str:
-        """Return a text without the secret and without any piece of it: for what is shown, not for answers."""
+        """Return a text without the secret and any piece of it: for what is shown, not for answers."""
         text = self._whole(text)
         if len(self._secret) < _LEAST:
             return text
@@ -82,7 +82,7 @@ def _masked(text: str, form: str) -> str:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield what a secret looks like: plain, quoted for Python, JSON and addresses, in base64, in hexadecimal."""
+    """Yield what a secret looks like: plain, quoted for Python, JSON and addresses, in base64, in hex."""
     yield from (secret, secret[::-1], repr(secret)[1:-1], json.dumps(secret)[1:-1])
     yield from (quote(secret, safe=""), quote_plus(secret))
     data = secret.encode()

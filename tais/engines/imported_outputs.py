@@ -266,4 +266,5 @@ def _token_ids(value: object, place: Place) -> tuple[int, ...] | None:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    # Both are stored in 32 bits.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31

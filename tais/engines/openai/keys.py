@@ -26,7 +26,8 @@ def check_key(key: str, variable: str) -> str:
     """
     if not key.isascii() or not key.isprintable() or key != key.strip():
         raise EngineRefusal(
-            f"{variable} holds a line break, a blank at an end or a character that is not ASCII, so it is no API key"
+            f"{variable} holds a line break, a blank at an end or a character that is not ASCII: "
+            "that is no API key"
         )
     return key
 
