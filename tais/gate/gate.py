@@ -24,7 +24,7 @@ from tais.verdict.report import Verdict
 __all__ = ["GateResult", "Objection", "gate_run", "judge"]
 
 # What a lock fixes beside names and versions.
-_FIXED = ("arms", "contrasts", "batteries", "sampling", "rules")
+_FIXED = ("arms", "contrasts", "batteries", "sampling", "rules", "judges", "sequential", "probes")
 _NAMED = 5
 
 

@@ -73,6 +73,8 @@ class LockedArm(Frozen):
     only: dict[str, str] | None = None
     produced_by: ProducedBy | None = None
     chat_template: LockedFile | None = None
+    engine_files: dict[str, str] = Field(default_factory=dict)
+    """Digests of files that the engine's settings name, by dotted key."""
     system_prompt: str | None = None
     chat_template_kwargs: dict[str, JsonValue] | None = None
     chat_template_date: str | None = Field(None, pattern=r"^\d{4}-\d\d-\d\d$")

@@ -345,7 +345,12 @@ def test_a_file_that_nobody_signed_is_refused_by_its_name_and_not_read(
     run_dir = copy_run(tmp_path)
     (run_dir / "arms" / "huge").write_bytes(b"")
     opened: list[str] = []
-    monkeypatch.setattr(contents, "_digest", lambda path: opened.append(path.name) or "0" * 64)
+
+    def noted(path: Path) -> str:
+        opened.append(path.name)
+        return "0" * 64
+
+    monkeypatch.setattr(contents, "_digest", noted)
     with pytest.raises(VerificationError, match="arms/huge is not known"):
         verify_run(run_dir, [trusted_key()])
     assert opened == []

@@ -13,7 +13,19 @@ from tais.engines.openai.http import Malformed, _retry_after
 from tais.records import Sample, SampleKey
 from tais.rundir.samples import SCHEMA, _row
 
-NUMBERS = (1e39, -1e39, 1e400, 10**400, -(10**30), float("nan"), True, "0", None, [0.0], {})
+NUMBERS: tuple[object, ...] = (
+    1e39,
+    -1e39,
+    1e400,
+    10**400,
+    -(10**30),
+    float("nan"),
+    True,
+    "0",
+    None,
+    [0.0],
+    {},
+)
 
 
 def _answer(**choice: object) -> dict[str, Any]:
@@ -93,9 +105,5 @@ def test_a_pause_that_is_no_time_is_none(header: str) -> None:
 
 
 def test_an_answer_as_it_should_be_keeps_its_scores() -> None:
-    row = _stored(
-        json.loads(
-            json.dumps(_answer(logprobs={"top_logprobs": [{"token_id:1": -0.5, "token_id:2": -9999.0}]}))
-        )
-    )
+    row = _stored(_answer(logprobs={"top_logprobs": [{"token_id:1": -0.5, "token_id:2": -9999.0}]}))
     assert (row["top1_logprobs"], row["top2_logprobs"], row["top2_tokens"]) == ([-0.5], [-9999.0], [2])

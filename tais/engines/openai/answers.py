@@ -216,10 +216,9 @@ def _is_id(value: object) -> TypeGuard[int]:
 
 def _number(value: object) -> float:
     # First as it is: an integer of a thousand digits is no float.
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    if not known or not -_LARGEST_SCORE <= value <= _LARGEST_SCORE:
-        raise Malformed("a log-probability is no number, or beyond any model's")
-    return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST_SCORE:
+        return float(value)
+    raise Malformed("a log-probability is no number, or beyond any model's")
 
 
 def _top_two(
