@@ -140,6 +140,8 @@ class Policy(Strict):
     waived_sensitivity: tuple[Text, ...] = ()
     """Endpoints (``battery/stratum``) that a manifest may have waived: nothing showed that they could fail.
     A manifest that waives all of them is always refused."""
+    max_attempts: int | None = Field(None, ge=1)
+    """Runs of the same screen that the ledger may count, this one included; null does not count."""
     sources_verified: bool = True
     """Whether the runs that it was made from must have been signed and verified."""
     recompute: bool = False

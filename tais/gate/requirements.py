@@ -240,6 +240,18 @@ def provenance(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Obje
             yield Objection("evidence_refused", f"{_name(contrast)} rests on {contrast.evidence} evidence")
 
 
+def attempts(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse a screen that was run again and again: one of many passes by chance."""
+    if policy.max_attempts is None:
+        return
+    ledger = run.report.facts.run.ledger
+    if ledger is None or not ledger.attempts:
+        yield Objection("attempts_unknown", "the report does not count the attempts at this screen")
+    elif len(ledger.attempts) > policy.max_attempts:
+        message = f"the ledger counts {len(ledger.attempts)} attempts, allowed are {policy.max_attempts}"
+        yield Objection("too_many_attempts", message)
+
+
 def sources(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Refuse a run made from another that nobody verified: its own signature says nothing of that one."""
     if policy.sources_verified:
@@ -304,6 +316,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     shown_able_to_fail,
     age,
     provenance,
+    attempts,
     sources,
     reasons,
     flips,

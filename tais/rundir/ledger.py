@@ -115,7 +115,7 @@ def ledger_entries(path: Path) -> list[Entry]:
     return [entry for line in _whole(path.read_bytes())[0] if (entry := _entry(line)) is not None]
 
 
-def attempts_at(path: Path, line: str, manifest_digest: str) -> list[Entry] | None:
+def attempts_at(path: Path, line: str, manifest_digest: str, asked: str | None = None) -> list[Entry] | None:
     """Return the attempts at a manifest that stood in a ledger when one of its lines was the last.
 
     Parameters
@@ -124,7 +124,7 @@ def attempts_at(path: Path, line: str, manifest_digest: str) -> list[Entry] | No
         The ledger.
     line
         sha256 (hex) of that line.
-    manifest_digest
+    manifest_digest, asked
         As of :func:`attempts`.
 
     Returns
@@ -137,7 +137,7 @@ def attempts_at(path: Path, line: str, manifest_digest: str) -> list[Entry] | No
     if line not in digests:
         return None
     entries = [entry for one in lines[: digests.index(line) + 1] if (entry := _entry(one)) is not None]
-    return attempts(entries, manifest_digest)
+    return attempts(entries, manifest_digest, asked)
 
 
 def _chained(path: Path, lines: Sequence[bytes]) -> Iterator[Entry]:
@@ -158,14 +158,27 @@ def _entry(line: bytes) -> Entry | None:
     return entry if isinstance(entry, dict) else None
 
 
-def attempts(entries: list[Entry], manifest_digest: str) -> list[Entry]:
-    """Return every run of a manifest: id, start, outcome (``unfinished`` where no end was written).
+def attempts(entries: list[Entry], manifest_digest: str, asked: str | None = None) -> list[Entry]:
+    """Return every run of what is asked: id, start, outcome (``unfinished`` where no end was written).
 
-    A resumed run is one attempt, with its last outcome.
+    A resumed run is one attempt, with its last outcome. A run whose lines are gone is one, too.
+
+    Parameters
+    ----------
+    entries
+        Of the ledger.
+    manifest_digest
+        sha256 (hex) of the manifest, by which entries of older versions are told.
+    asked
+        Of :func:`tais.rundir.lock.asked_digest`: a comment in the manifest makes no other screen.
     """
     runs: dict[str, Entry] = {}
     for entry in entries:
-        if entry.get("manifest") != manifest_digest:
+        for gone in _gone(entry, asked):
+            runs.setdefault(gone, {"run": gone, "started": "", "outcome": "not in the ledger"})
+        told = entry.get("asked")
+        known = told is not None and asked is not None
+        if (told != asked) if known else (entry.get("manifest") != manifest_digest):
             continue
         run = runs.setdefault(
             entry["run"], {"run": entry["run"], "started": entry["time"], "outcome": "unfinished"}
@@ -173,3 +186,9 @@ def attempts(entries: list[Entry], manifest_digest: str) -> list[Entry]:
         if entry["event"] == "end":
             run["outcome"] = entry["outcome"]
     return list(runs.values())
+
+
+def _gone(entry: Entry, asked: str | None) -> list[str]:
+    """Return the runs of what is asked that an entry names as missing from the ledger."""
+    listed = entry.get("runs") if entry.get("event") == "cut" else None
+    return [str(run) for run, digest in listed.items() if digest == asked] if isinstance(listed, dict) else []

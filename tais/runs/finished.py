@@ -73,7 +73,7 @@ def _check_ledger(run: RunDir, report: Report, manifest: str) -> None:
     if report.facts.run.id != run.id or told is None or told.line is None:
         what = f"the report is of the run {report.facts.run.id!r}"
         raise VerificationError(what, place=Place(str(run.report)), remedy=_REMEDY)
-    found = attempts_at(run.ledger, told.line, manifest)
+    found = attempts_at(run.ledger, told.line, manifest, told.asked)
     if found is None or tuple(map(Attempt.model_validate, found)) != told.attempts:
         what = "the report tells other attempts than the ledger"
         raise VerificationError(what, place=Place(str(run.report)), remedy=_REMEDY)

@@ -477,4 +477,4 @@ def test_a_judge_of_another_model_is_another_run(small_run: Path) -> None:
         for m in "ab"
     ]
     # What `tais gate --manifest` compares.
-    assert [one.key for one in compare_locks(*judges, _FIXED)] == ["judges.j.model"]
+    assert [one.key for one in compare_locks(judges[0], judges[1], _FIXED)] == ["judges.j.model"]
