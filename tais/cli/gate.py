@@ -60,6 +60,8 @@ def gate(
     """
     try:
         rules = load_policy(policy) if policy else Policy()
+        if policy and not rules.strict:
+            say("note: this is a tais/policy/v1; v2 asks for more (tais policy explain, docs/gate.md)")
         trusted = trusted_key_of(trusted_key, key)
         keys = [load_public_key(trusted)] if trusted else []
         result = gate_run(

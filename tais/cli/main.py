@@ -96,6 +96,12 @@ COMMANDS = (
     ),
     Entry("gate", "Results", "gate", "Verify a run, judge it by a policy, and exit as CI should."),
     Entry(
+        "policy",
+        "Results",
+        "policy",
+        "Say what a gate's policy protects against, or write a strict one.",
+    ),
+    Entry(
         "compare",
         "Results",
         "compare",

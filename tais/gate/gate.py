@@ -95,7 +95,7 @@ def gate_run(
             "no key is trusted",
             remedy="Name one: --trusted-key PUB.pem (or --key), TAIS_TRUSTED_KEY, or trusted_keys",
         )
-    again = recompute or policy.recompute
+    again = recompute or policy.recomputes
     run = verify_run(run_dir, [entry.key for entry in trusted.values()], again)
     _check_key(run, trusted[run.key.fingerprint])
     stale = _stale(run, manifest) if manifest is not None else ()

@@ -17,9 +17,17 @@ from tais.common.files import json_digest, read_ordinary, sha256_file, write_ato
 from tais.common.jsonlines import parse_json
 from tais.errors import Place, StoreError
 from tais.rundir.layout import RunDir
-from tais.rundir.lock_model import Lock, plain
+from tais.rundir.lock_model import Lock, LockedArm, plain
 
-__all__ = ["asked_digest", "compare_locks", "lock_digest", "parse_lock", "read_lock", "write_lock"]
+__all__ = [
+    "asked_digest",
+    "compare_locks",
+    "lock_digest",
+    "parse_lock",
+    "read_lock",
+    "stack_digest",
+    "write_lock",
+]
 
 
 def write_lock(run_dir: Path, lock: Lock) -> str:
@@ -99,6 +107,11 @@ def asked_digest(lock: Lock) -> str:
     """
     left_out = ("manifest", "versions", "rules_version", "name")
     return json_digest({key: value for key, value in plain(lock).items() if key not in left_out})
+
+
+def stack_digest(arm: LockedArm) -> str:
+    """Return the digest of a serving stack as a lock fixes it: engine, weights, settings."""
+    return json_digest(plain(arm))
 
 
 def compare_locks(before: Lock, now: Lock, keys: Collection[str] | None = None) -> list[Difference]:

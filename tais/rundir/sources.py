@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from tais.rundir.layout import REPORT
 from tais.rundir.lock_model import Lock
 
-__all__ = ["Source", "sources_of"]
+__all__ = ["Source", "baseline_of", "sources_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,14 @@ def sources_of(lock: Lock) -> list[Source]:
     return [
         Source(str(cited.get("run")), cited.get("verified") is True) for cited in _cited(lock.manifest.source)
     ]
+
+
+def baseline_of(lock: Lock) -> str | None:
+    """Return the sha256 of the report that a comparison takes its reference from; None for any other run."""
+    compared = lock.manifest.source.get("compare")
+    cited = compared.get("reference") if isinstance(compared, dict) else None
+    found = cited.get(REPORT) if isinstance(cited, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _cited(source: dict[str, JsonValue]) -> Iterator[dict[str, JsonValue]]:
