@@ -13,6 +13,7 @@ from tais.analysis.answer_seconds import answer_seconds
 from tais.analysis.changed_items import with_items
 from tais.analysis.gather import fold_run
 from tais.analysis.scorer_agreement import with_scorer_agreement
+from tais.common.report_file import read_report
 from tais.common.version import __version__
 from tais.manifest.model import Hypothesis
 from tais.rundir.asked import asked_otherwise
@@ -105,7 +106,7 @@ def reexamine(run_dir: Path, lock: Lock | None = None) -> Analysis:
     """Do what :func:`recompute` does, and return the evidence as well."""
     run = RunDir(run_dir)
     own = read_lock(run_dir)
-    facts = facts_of(run.report.read_bytes()).run if run.report.exists() else RunFacts()
+    facts = read_report(run.report, facts_of).run if run.report.exists() else RunFacts()
     return examine(run, lock or own, facts if facts.id else RunFacts(id=run.id))
 
 

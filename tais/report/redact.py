@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tais.common.files import json_digest
+from tais.common.report_file import read_report
 from tais.verdict.facts import ArmFacts, DigestFacts, Facts
 from tais.verdict.report import ContrastReport, ItemReport, Report, TextReport
 
@@ -30,7 +31,7 @@ def is_redacted(report: Report) -> bool:
 
 def holds_redacted(report: Path) -> bool:
     """Return whether the file of a report holds a redacted one."""
-    return is_redacted(Report.model_validate_json(report.read_bytes()))
+    return is_redacted(read_report(report, Report.model_validate_json))
 
 
 def _hidden_contrast(contrast: ContrastReport) -> ContrastReport:

@@ -278,11 +278,14 @@ def read_counters(arm_dir: Path) -> Counters | None:
     """Return the sum of the engine's counters over all parts; None where no part has any."""
     total: Counters | None = None
     for path in part_files(arm_dir):
-        metadata = pq.read_schema(path).metadata or {}
-        if _COUNTERS not in metadata:
-            continue
-        values = json.loads(metadata[_COUNTERS])
-        part = Counters(**{**values, "accepted_per_position": tuple(values["accepted_per_position"])})
+        try:
+            metadata = pq.read_schema(path).metadata or {}
+            if _COUNTERS not in metadata:
+                continue
+            values = json.loads(metadata[_COUNTERS])
+            part = Counters(**{**values, "accepted_per_position": tuple(values["accepted_per_position"])})
+        except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
+            raise _damaged(path, error) from error
         total = part if total is None else total + part
     return total
 

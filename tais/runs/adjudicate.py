@@ -16,6 +16,7 @@ from tais.adjudication.sheet import Key, check_source, shown_of
 from tais.analysis.analyse import Analysis
 from tais.common.files import json_digest, write_atomic
 from tais.common.machine import package_versions
+from tais.common.report_file import read_report
 from tais.errors import Place, UsageError, VerificationError
 from tais.manifest.rules_version import RULES_VERSION
 from tais.report.redact import holds_redacted
@@ -113,7 +114,7 @@ def _read_key(path: Path) -> Key:
 
 def _write(run_dir: Path, record: Record, out: Path, signer: Signer | None) -> tuple[Path, Report]:
     run, before, data = RunDir(run_dir), read_lock(run_dir), record.to_json()
-    stored = json.loads(run.report.read_bytes())["verdict"]
+    stored = read_report(run.report, Report.model_validate_json).verdict.value
     digest = {"sha256": hashlib.sha256(data).hexdigest(), "raters": len(record.files)}
     source = {"adjudicate": {**record.source, "labels": digest}}
     new = before.model_copy(

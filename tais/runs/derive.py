@@ -15,6 +15,7 @@ from pathlib import Path
 from tais.analysis.analyse import Analysis, examine
 from tais.attest import Signer, sign_lock, sign_run
 from tais.common.files import sha256_file, store_error, write_atomic
+from tais.common.report_file import read_report
 from tais.report.redact import redacted
 from tais.report.render import write_views
 from tais.report.renderer import with_renderer
@@ -136,7 +137,7 @@ def _facts(run: RunDir, source: Path, started: datetime, line: str) -> RunFacts:
     return RunFacts(
         id=run.id,
         started=started.isoformat(timespec="seconds"),
-        ended=facts_of(RunDir(source).report.read_bytes()).run.ended,
+        ended=read_report(RunDir(source).report, facts_of).run.ended,
         resumed=False,
         ledger=LedgerFacts(file=LEDGER, line=line, attempts=()),
     )
