@@ -197,7 +197,9 @@ def _last_run(plan: Plan, options: RunOptions) -> Path:
         raise UsageError(
             "there is no run to resume", place=Place(file=str(parent)), remedy="Start one without --resume"
         )
-    return runs[-1]
+    # By the ledger, not by name: a clock may have gone back. One without a line was stopped before its first.
+    begun = {str(entry.get("run")): at for at, entry in enumerate(ledger_entries(parent / LEDGER))}
+    return max(runs, key=lambda path: (begun.get(path.name, len(begun) + 1_000_000), path.name))
 
 
 def _check_unchanged(plan: Plan, run_dir: Path) -> None:
@@ -442,7 +444,7 @@ class _Attempt:
 
     def _sign(self) -> None:
         if self.options.signer is not None:
-            sign_run(self.run_dir, self.options.signer)
+            sign_run(self.run_dir, self.options.signer, note=self.observer.note)
 
     def _run_facts(self) -> RunFacts:
         entries = ledger_entries(self.run.ledger)

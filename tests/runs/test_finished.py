@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tais.attest import verify_run
+from tais.attest import load_signer, verify_run
 from tais.attest.keys import PublicKey, generate, load_public_key, write_pair
 from tais.rundir.layout import RUN_BUNDLE, TEST_BUNDLE
-from tests.attest.runs import write_screen
+from tais.rundir.ledger import append
+from tests.attest.runs import resign, write_screen
 from tests.conftest import Tais
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the folder in which a run was signed."""
-    from tais.attest import load_signer
     from tais.runs.options import RunOptions
     from tais.runs.run import run
 
@@ -103,3 +104,36 @@ def test_a_finished_run_is_signed_where_its_samples_lead_to_its_report(
     _report(_verdict)(run_dir)
     again = tais("run", folder / "small.yaml", "--out", folder / "out", "--resume", **how)
     assert again.returncode == 5, again.stderr
+
+
+def test_a_clock_that_goes_back_is_noted_and_leaves_the_run_verifiable(
+    made: tuple[Path, Path, PublicKey], tais: Tais
+) -> None:
+    folder, run_dir, key = made
+    later = datetime.now(UTC) + timedelta(hours=2)
+    # The lock is signed by a clock that is fast, the run by one that was set right since.
+    resign(run_dir, load_signer(folder / "tais.key"), later)
+    for bundle in (RUN_BUNDLE, TEST_BUNDLE):
+        (run_dir / bundle).unlink()
+    how = {"TAIS_UNSIGNED": "", "TAIS_SIGNING_KEY": str(folder / "tais.key")}
+    done = tais("run", folder / "small.yaml", "--out", folder / "out", "--resume", **how)
+    assert done.returncode == 0, done.stderr
+    assert "the clock went back" in done.stderr
+    assert verify_run(run_dir, [key]).signed_at == later.replace(microsecond=0)
+
+
+def test_resume_takes_the_run_that_the_ledger_has_last(
+    made: tuple[Path, Path, PublicKey], tais: Tais
+) -> None:
+    folder, run_dir, _ = made
+    # A run of a clock that was fast: its name is later, and its line is earlier.
+    fast = run_dir.with_name("29990101T000000000000Z")
+    shutil.copytree(run_dir, fast)
+    ledger = run_dir.parent / "ledger.jsonl"
+    lines = ledger.read_bytes()
+    ledger.unlink()
+    append(ledger, {"event": "start", "run": fast.name, "time": "2999", "manifest": "m"})
+    append(ledger, {"event": "start", "run": run_dir.name, "time": "2026", "manifest": "m"})
+    assert lines != ledger.read_bytes()
+    done = tais("run", folder / "small.yaml", "--out", folder / "out", "--resume")
+    assert f"{run_dir.name} is finished" in done.stderr
