@@ -111,3 +111,10 @@ def test_every_attack_of_the_threat_model_has_a_test() -> None:
     source = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     defined = set(re.findall(r"^def (test_\w+)", source, re.MULTILINE))
     assert {name for names in named for name in names} <= defined
+
+
+@pytest.mark.parametrize("name", ["other.sigstore.json", "arms/target/attestation.sigstore.json"])
+def test_a_bundle_too_many_shows_by_hand_too(name: str, tmp_path: Path) -> None:
+    run_dir = copy_run(tmp_path)
+    (run_dir / name).write_text("{}")
+    assert by_hand(run_dir, tmp_path / "scratch") != 0
