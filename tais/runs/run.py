@@ -9,7 +9,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,9 +31,10 @@ from tais.report.render import write_views
 from tais.report.renderer import with_renderer
 from tais.rundir.audits import UNAVAILABLE
 from tais.rundir.guard import RunGuard
-from tais.rundir.layout import LEDGER, LOCK, REPORT, RunDir
+from tais.rundir.layout import LEDGER, LOCK, RunDir
 from tais.rundir.ledger import append, attempts, ledger_entries
 from tais.rundir.lock import asked_digest, compare_locks, lock_digest, read_lock, write_lock
+from tais.runs.cut_ledger import tell_cut
 from tais.runs.early_stop import looked_at
 from tais.runs.finished import vouched
 from tais.runs.observer import Observer, Silent
@@ -265,7 +265,7 @@ class _Attempt:
             self._sign()
             return RunOutcome(report, self.run_dir)
         # Before any arm: a ledger that was edited costs no hours, and a line that was cut short goes.
-        self._tell_cut_ledger()
+        tell_cut(self.run, self.observer.note)
         self._enter("resume" if self.options.resume else "start", check=True)
         try:
             self._run_arms()
@@ -283,21 +283,6 @@ class _Attempt:
         self._sign()
         self._enter("end", outcome=report.verdict.value)
         return RunOutcome(report, self.run_dir)
-
-    def _tell_cut_ledger(self) -> None:
-        """Note finished runs beside this one that the ledger does not know: its tail may have been cut."""
-        told = {str(entry.get("run")) for entry in ledger_entries(self.run.ledger)}
-        told |= {run for entry in ledger_entries(self.run.ledger) for run in entry.get("runs") or ()}
-        gone = {}
-        for report in sorted(self.run_dir.parent.glob(f"*/{REPORT}")):
-            if report.parent.name not in told | {self.run_dir.name}:
-                with suppress(TaisError):
-                    gone[report.parent.name] = asked_digest(read_lock(report.parent))
-        if gone:
-            self.observer.note(f"the ledger does not know {', '.join(gone)}: counted as attempts")
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            entry = {"event": "cut", "run": self.run_dir.name, "time": now, "runs": gone}
-            append(self.run.ledger, entry, check=True)
 
     def _enter(self, event: str, *, check: bool = False, **values: str) -> None:
         entry = {

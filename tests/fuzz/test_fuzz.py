@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 
 from tais.attest import verify_run
-from tais.engines.imported_outputs import read_outputs
+from tais.engines.imported_outputs import Files, read_outputs
 from tais.engines.openai.answers import read_answer
 from tais.engines.openai.dialect import read_counters
 from tais.engines.openai.http import Malformed
 from tais.errors import TaisError
 from tais.gate.policy import load_policy
 from tais.manifest.load import load_manifest
+from tais.manifest.model import Arm
 from tests.attest.runs import ASSETS, copy_run, trusted_key, write_screen
 from tests.conftest import Tais
 
@@ -130,10 +131,14 @@ def test_a_signed_run_is_refused(draw: random.Random, tmp_path: Path) -> None:
     assert raised.value.exit_code == 5
 
 
+def _files(path: Path) -> Files:
+    return Files(Arm(name="a", engine="import", path=str(path)))
+
+
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "manifest": ("small.yaml", load_manifest),
     "policy": ("full.yaml", load_policy),
-    "outputs": ("target.jsonl", lambda path: list(read_outputs(path))),
+    "outputs": ("target.jsonl", lambda path: list(read_outputs(_files(path)))),
 }
 
 
