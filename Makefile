@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 QUICK := not engine and not nightly and not gpu and not browser and not slow
 KEY := $(shell cat pyproject.toml constraints/*.txt 2>/dev/null | sha256sum | cut -c1-16)
 
-.PHONY: help demo test unit lab engine check lint format bench models constraints clean
+.PHONY: help demo fuzz test unit lab engine check lint format bench models constraints clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ lint: $(VENV)/ready-dev-$(KEY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(VENV)/ready-dev-$(KEY)  ## Mutate what comes from outside, at length: FUZZ=2000 SEED=1
+	TAIS_FUZZ=$(or $(FUZZ),500) TAIS_FUZZ_SEED=$(or $(SEED),0) $(BIN)/python -m pytest -q tests/fuzz
 
 check: lint unit  ## Format, lint, types, unit tests
 

@@ -210,6 +210,7 @@ def compare_runs(
     *,
     hypothesis: Literal["equivalence", "non_inferiority"] = "non_inferiority",
     signer: Signer | str | Path | None = None,
+    trusted_keys: Key | Iterable[Key] = (),
 ) -> Comparison:
     """Contrast an arm of one finished run with an arm of another, as ``tais compare`` does.
 
@@ -223,6 +224,9 @@ def compare_runs(
         What the verdict is about; the other one is decided too, see `upgrade` of what is returned.
     signer
         As of :func:`tais.run_screen`.
+    trusted_keys
+        Public keys that the runs may be signed with; without one, that of the signer. Without either nobody
+        verifies the runs; lock and headline say so, and a gate asks.
 
     Raises
     ------
@@ -235,12 +239,11 @@ def compare_runs(
     >>> made.report.verdict.value, made.upgrade["verdicts"]
     ('pass', {'equivalence': 'pass', 'non_inferiority': 'pass'})
     """
+    own, sides = _signer(signer), (_side(reference), _side(candidate))
+    trusted = _keys(trusted_keys) or ([own.public] if own is not None else [])
+    old, new = (bool(trusted) and attest.check_source(side.run_dir, trusted) for side in sides)
     return compare.compare_runs(
-        _side(reference),
-        _side(candidate),
-        Path(out),
-        hypothesis=Hypothesis(hypothesis),
-        signer=_signer(signer),
+        *sides, Path(out), hypothesis=Hypothesis(hypothesis), signer=own, verified=(old, new)
     )
 
 

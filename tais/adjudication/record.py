@@ -12,6 +12,7 @@ from tais.adjudication.cases import Shown, collect
 from tais.adjudication.count import count_flips, count_raters, count_raters_between, panel
 from tais.adjudication.labels import LABELS, LabelFile
 from tais.adjudication.sheet import Key, row_secret
+from tais.common.files import read_ordinary
 from tais.errors import Place, StoreError, UsageError
 from tais.rundir.items import StoredItem
 from tais.rundir.layout import RunDir
@@ -46,14 +47,14 @@ class Record:
     @classmethod
     def read(cls, path: Path) -> tuple[Record, str]:
         """Return the record of a run directory, and its sha256."""
-        data = path.read_bytes()
         try:
+            data = read_ordinary(path)
             value = json.loads(data)
             files = [LabelFile(str(r["file_sha256"]), dict(r["labels"])) for r in value["raters"]]
             if value["schema"] != _SCHEMA or not all(set(f.labels.values()) <= set(LABELS) for f in files):
                 raise ValueError("not this schema")
             record = cls(Key.parse(value["key"], str(path)), dict(value["source"]), files)
-        except (LookupError, TypeError, ValueError, AttributeError, UsageError) as error:
+        except (OSError, LookupError, TypeError, ValueError, AttributeError, UsageError) as error:
             raise StoreError("these labels are damaged", place=Place(str(path))) from error
         return record, hashlib.sha256(data).hexdigest()
 

@@ -13,6 +13,7 @@ from tais.analysis.answer_seconds import answer_seconds
 from tais.analysis.changed_items import with_items
 from tais.analysis.gather import fold_run
 from tais.analysis.scorer_agreement import with_scorer_agreement
+from tais.common.files import read_ordinary
 from tais.common.version import __version__
 from tais.manifest.model import Hypothesis
 from tais.rundir.asked import asked_otherwise
@@ -106,7 +107,7 @@ def reexamine(run_dir: Path, lock: Lock | None = None) -> Analysis:
     run = RunDir(run_dir)
     own = read_lock(run_dir)
     report = run.report
-    facts = facts_of(report.read_bytes(), str(report)).run if report.exists() else RunFacts()
+    facts = facts_of(read_ordinary(report), str(report)).run if report.exists() else RunFacts()
     return examine(run, lock or own, facts if facts.id else RunFacts(id=run.id))
 
 

@@ -21,6 +21,7 @@ from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
 from tais.analysis.parts import part_findings
 from tais.analysis.planned_answers import PlannedBattery
+from tais.analysis.provenance import provenance_findings
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.telemetry import Telemetry
 from tais.analysis.token_law import fold_conformance
@@ -32,7 +33,6 @@ from tais.rundir.items import Items
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import Lock, LockedArm, LockedBattery, LockedContrast, plain
 from tais.rundir.looks import LookPlan, look_numbers
-from tais.rundir.origin import origin_of, same_source
 from tais.scorers import ScorerBase
 from tais.scoring.exchange import screened_references
 from tais.scoring.replies import Replies
@@ -229,7 +229,7 @@ def _evidence(
             *speculation_findings(arm.speculative_config, engines[1]),
             *part_findings(run, contrast, found.divergences),
             *_configuration_findings(engines, lock, contrast),
-            *_origin_findings(run, contrast),
+            *provenance_findings(run, lock, contrast),
             *_fault_findings(arm),
             *comparison_findings(lock, contrast),
         ),
@@ -308,20 +308,6 @@ def _by_date(contrast: LockedContrast, lock: Lock) -> str:
         f": the chat template reads the clock, and chat_template_date is {there} there and "
         f"{here or 'not said'} here. Run the candidate with chat_template_date: {there}"
     )
-
-
-def _origin_findings(run: RunDir, contrast: LockedContrast) -> Iterator[Finding]:
-    """Say which arms ran elsewhere; two copies of the same answers are no evidence."""
-    sides = {arm: origin_of(run.arm(arm)) for arm in contrast.sides}
-    for arm, origin in sides.items():
-        if origin is not None:
-            where = f"{origin['run']} of {origin['date']} on {origin['machine']}"
-            yield Finding(
-                "reused_arm", f"{arm} came from the cache: it ran in run {where}", {"arm": arm, **origin}
-            )
-    if same_source(*(sides[arm] for arm in contrast.sides)):
-        message = "both arms are copies of the same answers, which agree whatever the stacks do"
-        yield Finding("same_answers", message, blocks_pass=True)
 
 
 def _fault_findings(arm: LockedArm) -> Iterator[Finding]:

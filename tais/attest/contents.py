@@ -8,10 +8,11 @@ import re
 import stat
 from pathlib import Path
 
+from tais.common.files import open_ordinary, read_ordinary
 from tais.errors import Place, VerificationError
 from tais.rundir.layout import BUNDLES
 
-__all__ = ["digest_files", "read_bytes", "sha256"]
+__all__ = ["digest_files", "list_files", "read_bytes", "sha256"]
 
 # What TAIS writes needs no other characters; a name that hides or leads elsewhere is none of its own.
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}", re.ASCII)
@@ -28,6 +29,14 @@ def sha256(data: bytes) -> str:
 def digest_files(run_dir: Path) -> dict[str, str]:
     """Return the sha256 (hex) of every file but the bundles, by relative POSIX path, sorted.
 
+    Raises as :func:`list_files`.
+    """
+    return {name: _digest(run_dir / name) for name in list_files(run_dir)}
+
+
+def list_files(run_dir: Path) -> list[str]:
+    """Return every file but the bundles, as relative POSIX paths, sorted; none is opened.
+
     Raises
     ------
     VerificationError
@@ -35,8 +44,7 @@ def digest_files(run_dir: Path) -> dict[str, str]:
     """
     if not run_dir.is_dir():
         raise VerificationError("there is no such run directory", place=Place(str(run_dir)))
-    names = sorted(_walk(run_dir, run_dir, 0))
-    return {name: _digest(run_dir / name) for name in names if name not in BUNDLES}
+    return [name for name in sorted(_walk(run_dir, run_dir, 0)) if name not in BUNDLES]
 
 
 def read_bytes(run_dir: Path, name: str, remedy: str | None = None) -> bytes:
@@ -49,8 +57,7 @@ def read_bytes(run_dir: Path, name: str, remedy: str | None = None) -> bytes:
     """
     path = run_dir / name
     try:
-        with os.fdopen(_open(path), "rb") as file:
-            return file.read()
+        return read_ordinary(path)
     except OSError as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
         raise VerificationError(f"{name} {what}", place=Place(str(run_dir)), remedy=remedy) from error
@@ -80,19 +87,11 @@ def _walk(folder: Path, root: Path, depth: int) -> list[str]:
     return found
 
 
-def _open(path: Path) -> int:
-    # The path may have become a link since it was listed.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError("not an ordinary file")
-    return descriptor
-
-
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
     try:
-        with os.fdopen(_open(path), "rb") as file:
+        # The path may have become a link since it was listed.
+        with os.fdopen(open_ordinary(path), "rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
     except OSError as error:

@@ -220,7 +220,7 @@ def choose_signer(key: str | None, unsigned: bool, notify: Callable[[str], None]
     Parameters
     ----------
     key
-        Path or PEM text, as ``--key`` or ``TAIS_SIGNING_KEY`` give it. Empty means not named.
+        Path or PEM text, as ``--signing-key`` or ``TAIS_SIGNING_KEY`` give it. Empty means not named.
     unsigned
         Whether the user asked for no signature.
     notify
@@ -239,6 +239,9 @@ def _read(source: str | Path) -> tuple[bytes, str]:
     if isinstance(source, str) and source.lstrip().startswith("-----BEGIN "):
         return source.encode(), "the key given as text"
     path = Path(source)
+    if isinstance(source, str) and _looks_like_a_key(source):
+        what = "this is text, and neither a PEM block nor the name of a file"
+        raise _refused(what, "the key given as text", "Give the whole PEM block, or its file")
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
@@ -246,6 +249,11 @@ def _read(source: str | Path) -> tuple[bytes, str]:
         why = getattr(error, "strerror", None) or "no such file"
         raise _refused(f"this key cannot be read: {why.lower()}", str(path)) from error
     return data, str(path)
+
+
+def _looks_like_a_key(source: str) -> bool:
+    """Return whether a text may be a key without its frame, which an error must not show as a file's name."""
+    return "\n" in source or len(source) > 255 or re.fullmatch(r"[A-Za-z0-9+/=_-]{40,}", source) is not None
 
 
 def _kind(data: bytes, name: str) -> str:

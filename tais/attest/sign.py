@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tais.attest.binding import check_together, signed_lock
-from tais.attest.bundle import claimed_key, json_object, open_bundle, seal
+from tais.attest.bundle import Json, claimed_key, json_object, open_bundle, seal
 from tais.attest.contents import digest_files, read_bytes, sha256
 from tais.attest.keys import Signer
 from tais.attest.statement import (
@@ -66,7 +67,12 @@ def sign_lock(run_dir: Path, signer: Signer, now: datetime | None = None) -> Pat
     return path
 
 
-def sign_run(run_dir: Path, signer: Signer, now: datetime | None = None) -> list[Path]:
+def sign_run(
+    run_dir: Path,
+    signer: Signer,
+    now: datetime | None = None,
+    note: Callable[[str], None] | None = None,
+) -> list[Path]:
     """Sign a finished run: every file in its directory, and the verdict.
 
     What is signed are the bytes that lie there. A run that is signed is left as it is.
@@ -78,7 +84,10 @@ def sign_run(run_dir: Path, signer: Signer, now: datetime | None = None) -> list
     signer
         The key that signed the lock.
     now
-        Time of signing; the clock's when left out.
+        Time of signing; the clock's when left out. Where the clock went back since the lock was signed, the
+        lock's time stands for it: a run is never older than its lock.
+    note
+        Told of such a clock.
 
     Returns
     -------
@@ -101,8 +110,13 @@ def sign_run(run_dir: Path, signer: Signer, now: datetime | None = None) -> list
     lock = signed_lock(_read(run_dir, LOCK, files), str(run_dir / LOCK))
     report = json_object(_read(run_dir, REPORT, files), run_dir, REPORT)
     bundle = read_bytes(run_dir, LOCK_BUNDLE)
-    check_together(lock, report, files, _run_of(bundle, signer))
-    moment = _moment(now)
+    locked = _predicate_of(bundle, signer)
+    check_together(lock, report, files, str(locked["run"]))
+    moment, before = _moment(now), datetime.fromisoformat(str(locked["signedAt"]))
+    if now is None and moment < before:
+        if note is not None:
+            note(f"the clock went back: the lock was signed at {before.isoformat()}, and now it is earlier")
+        moment = before
     # The attestation last: a directory that has one is a signed run.
     write_atomic(paths[0], seal(test_statement(files, lock, report).to_bytes(), signer))
     statement = run_statement(files, lock, report, sha256(bundle), moment)
@@ -132,9 +146,9 @@ def _check_lock_bundle(run_dir: Path, signer: Signer) -> None:
         )
 
 
-def _run_of(bundle: bytes, signer: Signer) -> str:
+def _predicate_of(bundle: bytes, signer: Signer) -> Json:
     opened = open_bundle(bundle, [signer.public], LOCK_BUNDLE)
-    return str(parse_statement(opened.payload, LOCK_TYPE, LOCK_BUNDLE).predicate["run"])
+    return parse_statement(opened.payload, LOCK_TYPE, LOCK_BUNDLE).predicate
 
 
 def _read(run_dir: Path, name: str, files: dict[str, str]) -> bytes:

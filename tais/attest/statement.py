@@ -144,6 +144,11 @@ def run_statement(
         "lock": _file(LOCK, files[LOCK]),
         "lockBundle": _file(LOCK_BUNDLE, lock_bundle),
     }
+    ledger = facts.run.ledger
+    if ledger is not None and ledger.asked is not None:
+        # Its head when the run began: what is cut off later is missed. Older reports lack it.
+        said = {"line": ledger.line, "asked": ledger.asked, "attempts": len(ledger.attempts)}
+        predicate["ledger"] = said
     if report.get("adjudication") is not None:
         predicate["adjudication"] = report["adjudication"]
     return Statement(RUN_TYPE, _subjects(files, lock), predicate)

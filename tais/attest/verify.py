@@ -5,7 +5,7 @@ On request also that the samples lead to the report.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from tais.attest.binding import check_together, signed_lock
 from tais.attest.bundle import json_object, open_bundle
-from tais.attest.contents import digest_files, read_bytes, sha256
+from tais.attest.contents import digest_files, list_files, read_bytes, sha256
 from tais.attest.keys import PublicKey
 from tais.attest.statement import (
     LOCK_TYPE,
@@ -94,11 +94,17 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
     """
     keys = tuple(trusted_keys)
     if not keys:
-        raise UsageError("no key is trusted", remedy="Name one with --key PUB.pem or TAIS_TRUSTED_KEY")
-    files = digest_files(run_dir)
+        raise UsageError(
+            "no key is trusted",
+            remedy="Name one: --trusted-key PUB.pem, the older --key PUB.pem or TAIS_TRUSTED_KEY",
+        )
+    names = list_files(run_dir)
     if not (run_dir / RUN_BUNDLE).exists():
         _fail("this run is not signed", run_dir, "Only a run made with a key can be verified")
     signed = _read(run_dir, RUN_BUNDLE, RUN_TYPE, keys)
+    # Before anything is read: a file that nobody signed may be as large as its author likes.
+    _check_names(run_dir, set(names), signed.statement)
+    files = digest_files(run_dir)
     # One key for all three: whoever vouches for the run vouches for its lock.
     one = (signed.key,)
     locked = _read(run_dir, LOCK_BUNDLE, LOCK_TYPE, one)
@@ -137,23 +143,34 @@ def _read(run_dir: Path, name: str, kind: str, keys: tuple[PublicKey, ...]) -> _
     return _Read(parse_statement(opened.payload, kind, where), opened.key, bundle)
 
 
-def _check_files(run_dir: Path, files: Mapping[str, str], statement: Statement) -> None:
-    """Compare what lies there with what was signed; names first, for the clearest message."""
+def _signed_files(run_dir: Path, statement: Statement) -> dict[str, object]:
+    """Return the digests of the files that a statement is about, by name."""
     try:
         pairs = [(s["name"], s["digest"].get("sha256")) for s in statement.subjects]
+        return {name: digest for name, digest in pairs if not name.startswith("weights:")}
     except (LookupError, TypeError, AttributeError) as error:
         raise VerificationError(
             "the subjects are not what TAIS writes", place=Place(str(run_dir / RUN_BUNDLE))
         ) from error
-    signed = {name: digest for name, digest in pairs if not name.startswith("weights:")}
-    for names, what in (
-        (sorted(signed.keys() - files.keys()), "missing: it was signed and is not there"),
-        (sorted(files.keys() - signed.keys()), "not known: it was not there when the run was signed"),
-        (sorted(n for n in files.keys() & signed.keys() if files[n] != signed[n]), "changed after signing"),
-    ):
-        if names:
-            more = f" ({len(names) - 1} more such files)" if len(names) > 1 else ""
-            _fail(f"{names[0]} is {what}" + more, run_dir)
+
+
+def _check_names(run_dir: Path, names: Set[str], statement: Statement) -> None:
+    signed = _signed_files(run_dir, statement).keys()
+    _fail_for(run_dir, sorted(signed - names), "missing: it was signed and is not there")
+    _fail_for(run_dir, sorted(names - signed), "not known: it was not there when the run was signed")
+
+
+def _check_files(run_dir: Path, files: Mapping[str, str], statement: Statement) -> None:
+    """Compare what lies there with what was signed."""
+    _check_names(run_dir, files.keys(), statement)
+    signed = _signed_files(run_dir, statement)
+    _fail_for(run_dir, sorted(n for n in files if files[n] != signed[n]), "changed after signing")
+
+
+def _fail_for(run_dir: Path, names: Sequence[str], what: str) -> None:
+    if names:
+        more = f" ({len(names) - 1} more such files)" if len(names) > 1 else ""
+        _fail(f"{names[0]} is {what}" + more, run_dir)
 
 
 def _check_statement(path: Path, got: Statement, expected: Statement) -> None:

@@ -7,8 +7,15 @@ from typing import Annotated
 
 import typer
 
-from tais.attest import choose_signer, load_public_key, verify_run
+from tais.attest import choose_signer
 from tais.cli.console import say
+from tais.cli.key_options import (
+    KeyAlias,
+    SigningKeyOption,
+    TrustedKeyOption,
+    signing_key_of,
+    verified_sources,
+)
 from tais.cli.options import OutOption, UnsignedOption
 from tais.cli.views.report import print_adjudication
 
@@ -66,16 +73,9 @@ def import_labels(
         typer.Option("--sheet-key", help="Key file of the sheet; else the one beside the labels."),
     ] = None,
     out: OutOption = Path("reports"),
-    trusted_key: Annotated[
-        str | None,
-        typer.Option("--trusted-key", envvar="TAIS_TRUSTED_KEY", help="Public key: verify the run first."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) to sign with; else your own."
-        ),
-    ] = None,
+    trusted_key: TrustedKeyOption = None,
+    signing_key: SigningKeyOption = None,
+    key: KeyAlias = None,
     unsigned: UnsignedOption = False,
 ) -> None:
     """Take labels back: a run directory of its own with the same verdict, and what people said of it.
@@ -87,15 +87,15 @@ def import_labels(
     # Loads pyarrow, which help does without.
     from tais.runs.adjudicate import adjudicate, find_key
 
-    if trusted_key:
-        verify_run(run_dir, [load_public_key(trusted_key)])
+    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say)
+    (verified,) = verified_sources((run_dir,), trusted_key, signer)
     made, report = adjudicate(
         run_dir,
         labels,
         sheet_key or find_key(labels[0]),
         out,
-        signer=choose_signer(key, unsigned, say),
-        verified=bool(trusted_key),
+        signer=signer,
+        verified=verified,
     )
     print_adjudication(report)
     typer.echo(f"{report.verdict.value}\t{made}")

@@ -9,9 +9,18 @@ import typer
 
 from tais.attest import choose_signer
 from tais.cli.console import say
-from tais.cli.options import OutOption, QuietOption, UnsignedOption
+from tais.cli.key_options import (
+    KeyAlias,
+    SigningKeyOption,
+    TrustedKeyOption,
+    signing_key_of,
+    verified_sources,
+)
+from tais.cli.options import OutOption, PassEnvOption, QuietOption, UnsignedOption
 from tais.cli.progress import make_observer
 from tais.cli.views.report import print_report
+from tais.executors.base import Placement
+from tais.executors.variables import check_named
 from tais.runs.options import RunOptions
 
 __all__ = ["audit"]
@@ -25,11 +34,11 @@ def audit(
         list[str] | None, typer.Option("--candidate", help="Arm to audit; repeat for several.")
     ] = None,
     out: OutOption = Path("reports"),
-    key: Annotated[
-        str | None,
-        typer.Option("--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) that signs the audit."),
-    ] = None,
+    trusted_key: TrustedKeyOption = None,
+    signing_key: SigningKeyOption = None,
+    key: KeyAlias = None,
     unsigned: UnsignedOption = False,
+    pass_env: PassEnvOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Score every token of stored answers under a reference stack. The exit code is the verdict.
@@ -41,9 +50,14 @@ def audit(
     # Loads pyarrow, which help does without.
     from tais.runs.audit import audit_run
 
-    options = RunOptions(out=out, signer=choose_signer(key, unsigned, say))
+    placement = Placement(pass_env=check_named(pass_env or ()))
+    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say)
+    (verified,) = verified_sources((run_dir,), trusted_key, signer)
+    options = RunOptions(out=out, signer=signer, placement=placement)
     with make_observer(quiet=quiet, verbose=False) as observer:
-        outcome = audit_run(run_dir, manifest, reference, candidate or (), options, observer)
+        outcome = audit_run(
+            run_dir, manifest, reference, candidate or (), options, observer, verified=verified
+        )
     if not quiet:
         print_report(outcome.report, outcome.run_dir)
     typer.echo(f"{outcome.report.verdict.value}\t{outcome.run_dir}")

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tais.attest import choose_signer, load_public_key, verify_run
+from tais.attest import choose_signer
 from tais.cli.console import say
+from tais.cli.key_options import (
+    KeyAlias,
+    SigningKeyOption,
+    TrustedKeyOption,
+    signing_key_of,
+    verified_sources,
+)
 from tais.cli.options import OutOption, UnsignedOption
 from tais.manifest.model import Hypothesis
 
@@ -28,12 +35,6 @@ class Claim(StrEnum):
 
 RunA = Annotated[Path, typer.Argument(help="Run directory with the reference: the old stack.")]
 RunB = Annotated[Path, typer.Argument(help="Run directory with the candidate: the new stack.")]
-_TRUST_HELP = "Public key: verify both runs first."
-TrustOption = Annotated[
-    str | None, typer.Option("--trusted-key", envvar="TAIS_TRUSTED_KEY", help=_TRUST_HELP)
-]
-_KEY_HELP = "Private key (PEM) to sign the comparison with; else your own."
-KeyOption = Annotated[str | None, typer.Option("--key", envvar="TAIS_SIGNING_KEY", help=_KEY_HELP)]
 
 
 def compare(
@@ -45,8 +46,9 @@ def compare(
     hypothesis: Annotated[
         Claim, typer.Option("--hypothesis", help="What the verdict is about; the other is told too.")
     ] = Claim.non_inferiority,
-    trusted_key: TrustOption = None,
-    key: KeyOption = None,
+    trusted_key: TrustedKeyOption = None,
+    signing_key: SigningKeyOption = None,
+    key: KeyAlias = None,
     unsigned: UnsignedOption = False,
 ) -> None:
     """Contrast the arms of two runs: did the upgrade make anything worse? The exit code is the verdict.
@@ -56,16 +58,15 @@ def compare(
     # Loads pyarrow, which help does without.
     from tais.runs.compare import Side, compare_runs
 
-    if trusted_key:
-        for run_dir in (run_a, run_b):
-            verify_run(run_dir, [load_public_key(trusted_key)])
+    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say)
+    verified = verified_sources((run_a, run_b), trusted_key, signer)
     made = compare_runs(
         Side(run_a, reference),
         Side(run_b, candidate),
         out,
         hypothesis=Hypothesis(hypothesis.value),
-        signer=choose_signer(key, unsigned, say),
-        verified=bool(trusted_key),
+        signer=signer,
+        verified=(verified[0], verified[1]),
     )
     _print(made)
     raise typer.Exit(made.report.exit_code)

@@ -10,6 +10,7 @@ import typer
 
 from tais.attest import load_public_key
 from tais.cli.console import say
+from tais.cli.key_options import KeyAlias, TrustedKeyOption, trusted_key_of
 from tais.errors import TaisError
 from tais.gate.gate import GateResult, gate_run
 from tais.gate.github import (
@@ -32,8 +33,6 @@ PolicyOption = Annotated[
     Path | None,
     typer.Option("--policy", envvar="TAIS_POLICY", help="What to ask of the run; strict without one."),
 ]
-_KEY_HELP = "Public key (PEM file) that you trust, beside those of the policy."
-KeyOption = Annotated[str | None, typer.Option("--key", envvar="TAIS_TRUSTED_KEY", help=_KEY_HELP)]
 _RECOMPUTE_HELP = "Score and decide again from the samples too."
 RecomputeOption = Annotated[bool, typer.Option("--recompute", envvar="TAIS_RECOMPUTE", help=_RECOMPUTE_HELP)]
 _MANIFEST_HELP = "Refuse a run that is not one of this manifest as it stands now, weights and items included."
@@ -47,20 +46,24 @@ GithubOption = Annotated[bool, typer.Option("--github", envvar="TAIS_GITHUB", he
 def gate(
     run_dir: RunDir,
     policy: PolicyOption = None,
-    key: KeyOption = None,
+    trusted_key: TrustedKeyOption = None,
+    key: KeyAlias = None,
     recompute: RecomputeOption = False,
     github: GithubOption = False,
     manifest: ManifestOption = None,
 ) -> None:
     """Verify a run, judge it by a policy, and exit as CI should.
 
-    Example: [bold]tais gate reports/demo/20260101T120000000000Z --policy policy.yaml --key tais.pub[/bold]
+    Example: [bold]tais gate reports/demo/RUN --policy policy.yaml --trusted-key tais.pub[/bold]
 
     Exit codes: 0 open, 1 fail or policy not met, 2 usage or policy error, 3 inconclusive, 5 not verified.
     """
     try:
         rules = load_policy(policy) if policy else Policy()
-        keys = [load_public_key(key)] if key else []
+        if policy and not rules.strict:
+            say("note: this is a tais/policy/v1; v2 asks for more (tais policy explain, docs/gate.md)")
+        trusted = trusted_key_of(trusted_key, key)
+        keys = [load_public_key(trusted)] if trusted else []
         result = gate_run(
             run_dir, rules, keys, now=datetime.now(UTC), recompute=recompute, manifest=_find(manifest)
         )

@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+import traceback
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -14,6 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 from tais.cli.console import say_error
+from tais.cli.streams import keep_streams
 from tais.common.version import __version__
 from tais.errors import TaisError
 
@@ -93,6 +95,12 @@ COMMANDS = (
         "Check that a run is what its signer signed. Exit code 0 when it is, whatever the verdict; else 5.",
     ),
     Entry("gate", "Results", "gate", "Verify a run, judge it by a policy, and exit as CI should."),
+    Entry(
+        "policy",
+        "Results",
+        "policy",
+        "Say what a gate's policy protects against, or write a strict one.",
+    ),
     Entry(
         "compare",
         "Results",
@@ -185,10 +193,23 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; the exit code is the contract's."""
-    # A CI job that is cancelled stops as cleanly as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(run_command(sys.argv[1:]))
+    """Run the command line; the exit code is the contract's, whatever has become of the streams."""
+    keep_streams()
+    # A CI job that is cancelled, or a terminal that is closed, stops as cleanly as Ctrl-C does.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup a hang-up is ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    try:
+        code = run_command(sys.argv[1:])
+    except KeyboardInterrupt:
+        # A second one, while the first was told.
+        code = 130
+    except BaseException:  # Python's own code for this is 1, which is a verdict here
+        if os.environ.get("TAIS_DEBUG"):
+            traceback.print_exc()
+        code = 4
+    sys.exit(code)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
@@ -208,10 +229,6 @@ def run_command(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         say_error("stopped")
         return 130
-    except BrokenPipeError:
-        # The reader of a pipe went away; nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 4
     except Exception as error:  # the last line of defence: one line for the user, never a traceback
         if os.environ.get("TAIS_DEBUG"):
             raise

@@ -11,6 +11,7 @@ __all__ = [
     "CacheOption",
     "LimitOption",
     "OutOption",
+    "PassEnvOption",
     "QuietOption",
     "RedactOption",
     "StallOption",
@@ -31,6 +32,14 @@ LimitOption = Annotated[
     typer.Option("--limit", min=1, envvar="TAIS_LIMIT", help="First N items of each battery only."),
 ]
 OutOption = Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where run directories go.")]
+PassEnvOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pass-env",
+        envvar="TAIS_PASS_ENV",
+        help="Variable of your environment that engines get too; may be repeated.",
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")]
 RedactOption = Annotated[
     bool, typer.Option("--redact", envvar="TAIS_REDACT", help="Keep prompts and answers out of the reports.")

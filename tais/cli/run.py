@@ -9,10 +9,12 @@ import typer
 
 from tais.attest import choose_signer
 from tais.cli.console import say
+from tais.cli.key_options import KeyAlias, SigningKeyOption, signing_key_of
 from tais.cli.options import (
     CacheOption,
     LimitOption,
     OutOption,
+    PassEnvOption,
     QuietOption,
     RedactOption,
     StallOption,
@@ -24,6 +26,7 @@ from tais.cli.views.report import print_report
 from tais.cost.choose import rates_for
 from tais.executors.base import Placement
 from tais.executors.devices import parse_devices
+from tais.executors.variables import check_named
 from tais.runs.options import RunOptions
 
 __all__ = ["plan", "run"]
@@ -82,13 +85,12 @@ def run(
             help="Answers per shard. Default: 2048 for float32 arms, others stay whole.",
         ),
     ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", envvar="TAIS_SIGNING_KEY", help="Private key (PEM) that signs the run."),
-    ] = None,
+    signing_key: SigningKeyOption = None,
+    key: KeyAlias = None,
     unsigned: UnsignedOption = False,
     redact: RedactOption = False,
     cache: CacheOption = None,
+    pass_env: PassEnvOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -110,8 +112,8 @@ def run(
         part_samples=part_samples,
         cache=cache,
         redact=redact,
-        signer=choose_signer(key, unsigned, say),
-        placement=Placement(executor, named, ray_address, shared, shard_items),
+        signer=choose_signer(signing_key_of(signing_key, key), unsigned, say),
+        placement=Placement(executor, named, ray_address, shared, shard_items, check_named(pass_env or ())),
     )
     with make_observer(quiet=quiet, verbose=verbose) as observer:
         outcome = run_screen(manifest, options, observer)

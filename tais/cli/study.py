@@ -9,10 +9,12 @@ import typer
 
 from tais.attest import choose_signer
 from tais.cli.console import say
+from tais.cli.key_options import KeyAlias, SigningKeyOption, signing_key_of
 from tais.cli.options import (
     CacheOption,
     LimitOption,
     OutOption,
+    PassEnvOption,
     QuietOption,
     RedactOption,
     StallOption,
@@ -20,13 +22,14 @@ from tais.cli.options import (
     VerboseOption,
 )
 from tais.cli.progress import make_observer
+from tais.executors.base import Placement
+from tais.executors.variables import check_named
 from tais.runs.options import RunOptions
 from tais.study.definition import Study, find_folder, load_study
 from tais.study.markdown import study_lines
 
 __all__ = ["study"]
 
-_KEY_HELP = "Private key (PEM) that signs every run."
 _RESUME_HELP = "Take finished runs as they are, continue the one that was stopped, start what is missing."
 
 
@@ -39,10 +42,12 @@ def study(
     limit: LimitOption = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and run nothing.")] = False,
     stall_timeout: StallOption = 1800.0,
-    key: Annotated[str | None, typer.Option("--key", envvar="TAIS_SIGNING_KEY", help=_KEY_HELP)] = None,
+    signing_key: SigningKeyOption = None,
+    key: KeyAlias = None,
     unsigned: UnsignedOption = False,
     redact: RedactOption = False,
     cache: CacheOption = None,
+    pass_env: PassEnvOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -70,7 +75,8 @@ def study(
         stall_seconds=stall_timeout,
         cache=cache,
         redact=redact,
-        signer=choose_signer(key, unsigned, say),
+        signer=choose_signer(signing_key_of(signing_key, key), unsigned, say),
+        placement=Placement(pass_env=check_named(pass_env or ())),
     )
     with make_observer(quiet=quiet, verbose=verbose) as observer:
         outcome = run_study(loaded, options, observer)

@@ -9,6 +9,7 @@ import typer
 
 from tais.attest import load_public_key, verify_run
 from tais.cli.console import say
+from tais.cli.key_options import KeyAlias, TrustedKeyOption, trusted_key_of
 from tais.errors import UsageError
 
 __all__ = ["verify"]
@@ -16,30 +17,30 @@ __all__ = ["verify"]
 
 def verify(
     run_dir: Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")],
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--key",
-            envvar="TAIS_TRUSTED_KEY",
-            help="Public key (PEM file) that you trust; never take one from the run.",
-        ),
-    ] = None,
+    trusted_key: TrustedKeyOption = None,
+    key: KeyAlias = None,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Score and decide again from the samples, and compare.")
     ] = False,
 ) -> None:
     """Check that a run is what its signer signed. Exit code 0 when it is, whatever the verdict; else 5.
 
-    Example: [bold]tais verify reports/demo/20260101T120000000000Z --key tais.pub --recompute[/bold]
+    Example: [bold]tais verify reports/demo/20260101T120000000000Z --trusted-key tais.pub --recompute[/bold]
     """
-    if not key:
+    # What was found out goes first, as it always did.
+    later: list[str] = []
+    trusted = trusted_key_of(trusted_key, key, later.append)
+    if not trusted:
         raise UsageError(
-            "no key to verify with", remedy="Name one that you trust: --key PUB.pem, or TAIS_TRUSTED_KEY"
+            "no key to verify with",
+            remedy="Name one that you trust: --trusted-key PUB.pem, the older --key, or TAIS_TRUSTED_KEY",
         )
-    run = verify_run(run_dir, [load_public_key(key)], recompute)
+    run = verify_run(run_dir, [load_public_key(trusted)], recompute)
     how = "; the samples lead to this report" if run.recomputed else ""
     key_id = run.key.fingerprint[:16]
     say(f"authentic: {len(run.files)} files, signed {run.signed_at} with the key {key_id}{how}")
+    for line in later:
+        say(line)
     if run.not_compared:
         say(f"note: {run.not_compared}")
     typer.echo(f"{run.report.verdict.value}\t{run_dir}")

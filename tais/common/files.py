@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ __all__ = [
     "atomic_path",
     "canonical_json",
     "json_digest",
+    "open_ordinary",
+    "read_ordinary",
     "remove_leftovers",
     "sha256_file",
     "store_error",
@@ -28,6 +31,8 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 20
+# Far beyond any JSON that TAIS writes; a file that goes on for ever must not take the memory along.
+_MOST_BYTES = 256 << 20
 _LEFTOVER = re.compile(r"\.[A-Za-z0-9._-]+\.\d+(\.tmp)?", re.ASCII)
 
 
@@ -126,6 +131,46 @@ def sha256_file(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def open_ordinary(path: Path) -> int:
+    """Open a file for reading that somebody else may have put there, and return its descriptor.
+
+    Raises
+    ------
+    OSError
+        When it is missing, a link, or no ordinary file: reading a pipe could wait for ever.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise _no_ordinary_file(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _no_ordinary_file(path)
+    return descriptor
+
+
+def _no_ordinary_file(path: Path) -> OSError:
+    what = "a link or special file, and a run directory holds ordinary files only"
+    return OSError(errno.EINVAL, what, str(path))
+
+
+def read_ordinary(path: Path) -> bytes:
+    """Return the bytes of an ordinary file of bounded size.
+
+    Raises
+    ------
+    OSError
+        As :func:`open_ordinary`; also when it is too large for what TAIS writes.
+    """
+    with os.fdopen(open_ordinary(path), "rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {_MOST_BYTES >> 20} MiB", str(path))
+    return data
 
 
 def canonical_json(value: object) -> bytes:

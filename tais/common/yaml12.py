@@ -34,6 +34,8 @@ __all__ = ["Document", "check_keys", "load", "loads", "validate"]
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 64
 MAX_VALUES = 100_000
+MAX_CHARACTERS = 4 * MAX_BYTES
+"""A long text behind many aliases weighs nothing until it is written out."""
 """Counted after aliases are expanded: an alias bomb of ten lines reaches it, no honest file does."""
 
 _CORE = "tag:yaml.org,2002:"
@@ -159,6 +161,7 @@ class _Builder:
         self.file = file
         self.lines: dict[Path_, int] = {}
         self.open: list[Node] = []
+        self.characters = 0
 
     def refuse(self, what: str, path: Path_, line: int, remedy: str | None = None) -> NoReturn:
         raise ManifestError(what, place=Place(self.file, line, dotted(path) or None), remedy=remedy)
@@ -213,6 +216,10 @@ class _Builder:
         return str(self.scalar("str", node.value, path, line))
 
     def scalar(self, name: str, text: str, path: Path_, line: int) -> Any:
+        self.characters += len(text)
+        if self.characters > MAX_CHARACTERS:
+            what = f"more than {MAX_CHARACTERS} characters once aliases are expanded"
+            self.refuse(what, path[:1], self.lines.get(path[:1], line))
         if name == "str":
             if any("\ud800" <= character <= "\udfff" for character in text):
                 self.refuse("half of a surrogate pair is not a character", path, line)

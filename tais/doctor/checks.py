@@ -14,6 +14,7 @@ from typing import Literal
 
 from tais.common.machine import describe_environment, package_versions
 from tais.engines import ENGINES, EngineSpec
+from tais.executors.variables import passed_on
 
 __all__ = ["Check", "check_machine", "healthy"]
 
@@ -95,9 +96,16 @@ def _engine(name: str, spec: EngineSpec) -> Check:
     package, remedy, label = spec.package or name, spec.install, f"engine {name}"
     if importlib.util.find_spec(package) is None:
         return Check(label, "note", f"{package} is not installed", remedy)
-    command = [sys.executable, "-c", _IMPORT, package]
+    command = [sys.executable, "-P", "-c", _IMPORT, package]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_IMPORT_SECONDS, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_IMPORT_SECONDS,
+            check=False,
+            env=passed_on(os.environ),
+        )
     except subprocess.TimeoutExpired:
         return Check(label, "missing", f"{package} does not import within {_IMPORT_SECONDS} s", remedy)
     if done.returncode:

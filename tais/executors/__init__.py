@@ -55,7 +55,13 @@ def create_executor(
         sweep(run_dir, RunDepot(run_dir))
 
     devices = visible_devices() if placement.devices is None else placement.devices
-    return LocalExecutor(RunDir(run_dir).logs, stall_seconds=stall_seconds, planned=planned, devices=devices)
+    return LocalExecutor(
+        RunDir(run_dir).logs,
+        stall_seconds=stall_seconds,
+        planned=planned,
+        devices=devices,
+        pass_env=placement.pass_env,
+    )
 
 
 def targets_first(jobs: Sequence[AnswerJob], references: Container[str]) -> list[AnswerJob]:

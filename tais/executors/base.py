@@ -63,3 +63,5 @@ class Placement:
     """Folder or fsspec URL that all nodes reach; None takes the run directory."""
     shard_items: int | None = None
     """Answers per shard; None divides only arms whose answers do not depend on their batch."""
+    pass_env: tuple[str, ...] = ()
+    """Variables of the environment that engines get beside those that they are known to read."""

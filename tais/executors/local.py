@@ -31,6 +31,8 @@ class LocalExecutor:
         None takes the first jobs for all.
     devices
         Devices to share out, each job getting as many as it needs; without any, jobs run one by one.
+    pass_env
+        Variables that engines get beside those that they are known to read.
     """
 
     def __init__(
@@ -40,10 +42,12 @@ class LocalExecutor:
         stall_seconds: float,
         planned: Sequence[Job] | None = None,
         devices: Sequence[str] = (),
+        pass_env: Sequence[str] = (),
     ) -> None:
         self.log_dir = log_dir
         self.stall_seconds = stall_seconds
         self.planned = planned
+        self.pass_env = pass_env
         self._devices = Devices(devices)
         # A process is bound to its devices when it starts; it is kept for the next job on the same ones.
         self._workers: dict[tuple[str, ...], WorkerProcess] = {}
@@ -144,7 +148,8 @@ class LocalExecutor:
     def _worker(self, devices: tuple[str, ...], jobs: Sequence[Job]) -> WorkerProcess:
         if devices not in self._workers:
             planned = jobs if self.planned is None else self.planned
-            variables = worker_environment([job.arm for job in planned]) | self._devices.variables(devices)
+            own = worker_environment([job.arm for job in planned], named=self.pass_env)
+            variables = own | self._devices.variables(devices)
             self._workers[devices] = WorkerProcess(self.log_dir, self.stall_seconds, planned, variables)
         return self._workers[devices]
 

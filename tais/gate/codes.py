@@ -58,6 +58,26 @@ OBJECTIONS: Mapping[str, ObjectionCode] = {
     "role_missing": _Policy("roles", "A screened reference has no contrast of a role.", _ADD),
     "battery_missing": _Policy("batteries", "A contrast has no endpoint on a battery or stratum.", _ADD),
     "battery_differs": _Policy("batteries", "A battery has other content than is pinned.", "Pin it anew"),
+    "items_differ": _Policy("batteries", "A battery has other items than the policy pins.", "Pin them anew"),
+    "scorer_differs": _Policy("batteries", "A battery was scored by another scorer than is pinned.", _AGAIN),
+    "engine_refused": _Policy(
+        "engines", "An arm ran on an engine that is not allowed.", "Run it on a real one"
+    ),
+    "reference_differs": _Policy("reference_stacks", "The reference is another stack.", "Screen that one"),
+    "judge_differs": _Policy(
+        "judges", "A judge is another stack than is pinned.", "Take the judge that is meant"
+    ),
+    "sampling_differs": _Policy("sampling", "Tokens were drawn by other settings.", _AGAIN),
+    "baseline_differs": _Policy(
+        "baseline_runs", "The reference is from another run.", "Compare with that one"
+    ),
+    "attempts_unknown": _Policy("max_attempts", "The report does not count the attempts.", _AGAIN),
+    "too_many_attempts": _Policy("max_attempts", "The screen was run more often than is allowed.", "Ask why"),
+    "sources_unverified": _Policy(
+        "sources_verified",
+        "A run that it was made from was not verified.",
+        "Sign it, and make this one again",
+    ),
     "n_below_policy": _Policy(
         "batteries", "Fewer distinct prompts were compared than are asked for.", "Ask more items"
     ),

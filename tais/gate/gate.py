@@ -94,9 +94,9 @@ def gate_run(
     if not trusted:
         raise UsageError(
             "no key is trusted",
-            remedy="Name one with --key PUB.pem, TAIS_TRUSTED_KEY, or trusted_keys in the policy",
+            remedy="Name one: --trusted-key PUB.pem (or --key), TAIS_TRUSTED_KEY, or trusted_keys",
         )
-    again = recompute or policy.recompute
+    again = recompute or policy.recomputes
     run = verify_run(run_dir, [entry.key for entry in trusted.values()], again)
     _check_key(run, trusted[run.key.fingerprint])
     stale = _stale(run, manifest) if manifest is not None else ()

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints, model_validator
 
 from tais.common.models import Strict
 from tais.errors import ManifestError
@@ -49,6 +49,9 @@ Code = Annotated[Text, AfterValidator(check_code)]
 Allowable = Annotated[Text, AfterValidator(_allowable)]
 
 
+Engine = Literal["vllm", "openai", "transformers", "reference", "fake", "import"]
+
+
 class BatteryRule(Strict):
     """What is asked of one battery or stratum, in every contrast of role screen."""
 
@@ -56,6 +59,10 @@ class BatteryRule(Strict):
     """Independent prompts: clusters count once, repeats do not count."""
     digest: Digest | None = None
     """The battery's content as pinned by its definition."""
+    items_digest: Digest | None = None
+    """The items as they were asked, after every limit: `digest` of the lock."""
+    scorer: dict[Text, JsonValue] | None = None
+    """The scorer with its version and all of its parameters, as the lock holds it."""
     max_margin: float | None = Field(None, gt=0, lt=1)
 
 
@@ -110,7 +117,8 @@ class Waiver(Strict):
 class Policy(Strict):
     """What a gate asks."""
 
-    schema_: Literal["tais/policy/v1"] = Field("tais/policy/v1", alias="schema")
+    schema_: Literal["tais/policy/v1", "tais/policy/v2"] = Field("tais/policy/v1", alias="schema")
+    """v2 asks for real engines and recomputes unless it says otherwise; v1 keeps the meaning that it had."""
     batteries: dict[Text, BatteryRule] = Field(default_factory=dict)
     """Required ones, by ``battery`` (each of its strata) or ``battery/stratum``. More are welcome."""
     contrasts: tuple[ContrastRule, ...] = ()
@@ -146,8 +154,41 @@ class Policy(Strict):
     waived_sensitivity: tuple[Text, ...] = ()
     """Endpoints (``battery/stratum``) that a manifest may have waived: nothing showed that they could fail.
     A manifest that waives all of them is always refused."""
-    recompute: bool = False
-    """Whether the samples must be shown to lead to the report."""
+    max_attempts: int | None = Field(None, ge=1)
+    """Runs of the same screen that the ledger may count, this one included; null does not count."""
+    sources_verified: bool = True
+    """Whether the runs that it was made from must have been signed and verified."""
+    engines: tuple[Literal["vllm", "openai", "transformers", "reference", "fake", "import"], ...] | None = (
+        None
+    )
+    """Engines that every arm must be of. None: of v2 all but `fake` and `import`, of v1 any."""
+    reference_stacks: tuple[Digest, ...] = ()
+    """Digests (:func:`stack_digest`): a screened reference must have one of them; none asks nothing."""
+    baseline_runs: tuple[Digest, ...] = ()
+    """sha256 of the report of a run that a comparison's reference must come from; none asks for nothing."""
+    sampling: dict[Text, bool | int | float | str | list[str]] = Field(default_factory=dict)
+    """Settings of `sampling` that the run must have had; others may be any."""
+    judges: dict[Text, Digest] | None = None
+    """Digest of each judge's stack; null takes any judge."""
+    recompute: bool | None = None
+    """Whether the samples must be shown to lead to the report. None: of v2 yes, of v1 no."""
+
+    @property
+    def strict(self) -> bool:
+        """Whether it is of the second version."""
+        return self.schema_ == "tais/policy/v2"
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether the gate decides again from the samples."""
+        return self.strict if self.recompute is None else self.recompute
+
+    @property
+    def allowed_engines(self) -> tuple[str, ...] | None:
+        """Engines that arms may be of; None for any."""
+        if self.engines is not None:
+            return self.engines
+        return ("vllm", "openai", "transformers", "reference") if self.strict else None
 
 
 def load_policy(path: str | Path) -> Policy:

@@ -11,7 +11,9 @@ from tais.attest.verify import VerifiedRun
 from tais.common.document import suggest
 from tais.gate.policy import Policy
 from tais.manifest.model import Role
-from tais.rundir.lock_model import LockedBattery
+from tais.rundir.lock import stack_digest
+from tais.rundir.lock_model import LockedBattery, plain
+from tais.rundir.sources import baseline_of, sources_of
 from tais.verdict.codes import CODES
 from tais.verdict.details import LISTED_ITEMS, detail, listed
 from tais.verdict.details.audit import Audit, AuditedBattery
@@ -77,6 +79,11 @@ def batteries(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objec
         if rule.digest is not None and found != rule.digest:
             message = f"the battery {name!r} has the content {found[:16]}, pinned is {rule.digest[:16]}"
             yield Objection("battery_differs", message)
+        if rule.items_digest is not None and locked[battery].digest != rule.items_digest:
+            said = f"{locked[battery].digest[:16]}, asked for are {rule.items_digest[:16]}"
+            yield Objection("items_differ", f"the items of {name!r} are {said}")
+        if rule.scorer is not None and plain(locked[battery].scorer) != rule.scorer:
+            yield Objection("scorer_differs", f"{name!r} was scored by {plain(locked[battery].scorer)!r}")
         for contrast in _screened(run.report):
             yield from _battery_in(contrast, name, policy)
 
@@ -240,6 +247,56 @@ def provenance(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Obje
             yield Objection("evidence_refused", f"{_name(contrast)} rests on {contrast.evidence} evidence")
 
 
+def stacks(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Ask that arms are of allowed engines, and that references and judges are those that are meant."""
+    used = {name: run.lock.arms[name] for name in run.lock.run_arms()}
+    used |= {c.reference: run.lock.arms[c.reference] for c in run.lock.contrasts}
+    allowed = policy.allowed_engines
+    for name, arm in sorted({**used, **run.lock.judges}.items()):
+        if allowed is not None and arm.engine not in allowed:
+            yield Objection(
+                "engine_refused", f"{name} ran on {arm.engine!r}, allowed are {', '.join(allowed)}"
+            )
+    for name in dict.fromkeys(contrast.reference for contrast in _screened(run.report)):
+        found = stack_digest(run.lock.arms[name])
+        if policy.reference_stacks and found not in policy.reference_stacks:
+            yield Objection("reference_differs", f"the reference {name!r} is the stack {found[:16]}, another")
+    for name, judge in run.lock.judges.items():
+        known = None if policy.judges is None else policy.judges.get(name)
+        if policy.judges is not None and stack_digest(judge) != known:
+            yield Objection("judge_differs", f"the judge {name!r} is the stack {stack_digest(judge)[:16]}")
+
+
+def settings(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Ask for the sampling, and for the run that a comparison takes its reference from."""
+    sampled = plain(run.lock.sampling)
+    for key, value in policy.sampling.items():
+        if key not in sampled or sampled[key] != value:
+            yield Objection("sampling_differs", f"sampling.{key} was {sampled.get(key)!r}, not {value!r}")
+    if policy.baseline_runs and baseline_of(run.lock) not in policy.baseline_runs:
+        yield Objection("baseline_differs", "the reference does not come from a run that the policy names")
+
+
+def attempts(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse a screen that was run again and again: one of many passes by chance."""
+    if policy.max_attempts is None:
+        return
+    ledger = run.report.facts.run.ledger
+    if ledger is None or not ledger.attempts:
+        yield Objection("attempts_unknown", "the report does not count the attempts at this screen")
+    elif len(ledger.attempts) > policy.max_attempts:
+        message = f"the ledger counts {len(ledger.attempts)} attempts, allowed are {policy.max_attempts}"
+        yield Objection("too_many_attempts", message)
+
+
+def sources(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Refuse a run made from another that nobody verified: its own signature says nothing of that one."""
+    if policy.sources_verified:
+        for name in dict.fromkeys(source.run for source in sources_of(run.lock) if not source.verified):
+            message = f"it was made from the run {name!r}, which was not signed or not verified"
+            yield Objection("sources_unverified", message)
+
+
 def reasons(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Refuse reasons and notes that the policy names, of the screen and of what it screens."""
     for reason in run.report.reasons:
@@ -336,6 +393,10 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     shown_able_to_fail,
     age,
     provenance,
+    stacks,
+    settings,
+    attempts,
+    sources,
     reasons,
     flips,
 )

@@ -91,6 +91,9 @@ def _check_arm(arm: Arm, document: Document, role: str = "arms", temperature: fl
             remedy = f"Say engine: import, or leave the {key} out"
             what = f"only an import arm reads outputs{' from a path' if key == 'path' else ''}"
             raise ManifestError(what, place=document.place((*at, key)), remedy=remedy)
+    if arm.produced_by is not None:
+        what, remedy = "only outputs that exist already were produced elsewhere", "Leave produced_by out"
+        raise ManifestError(what, place=document.place((*at, "produced_by")), remedy=remedy)
     hidden = [key for key in _OF_THE_ARM if key in arm.engine_args]
     if hidden and arm.engine != "fake":
         what, place = f"{hidden[0]} belongs to the arm", document.place((*at, "engine_args", hidden[0]))

@@ -6,7 +6,7 @@ import re
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from tais.common.document import Path_, show, suggest
 from tais.common.models import Strict
@@ -37,7 +37,7 @@ class OpenaiOptions(Strict, strict=True):
     serve_timeout_seconds: float = Field(900.0, gt=0)
     endpoint: Literal["chat", "completions"] = "chat"
     api_key_env: str = Field("OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Environment variable that holds the key."""
+    """Environment variable that holds the key; never one of TAIS's own, which hold what signs."""
     concurrency: int = Field(8, gt=0, le=1024)
     requests_per_second: float | None = Field(None, gt=0)
     retries: int = Field(8, ge=0)
@@ -55,6 +55,13 @@ class OpenaiOptions(Strict, strict=True):
     """How prompt tokens are scored; None takes what the server is known for."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Goes into the body of every request."""
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _not_of_tais(cls, name: str) -> str:
+        if name.upper().startswith("TAIS_"):
+            raise ValueError("a TAIS_ variable holds no key of a server, and what signs is sent nowhere")
+        return name
 
 
 _OF: dict[str, type[Strict]] = {"transformers": TransformersOptions, "openai": OpenaiOptions}

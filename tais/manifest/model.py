@@ -28,6 +28,7 @@ __all__ = [
     "Hypothesis",
     "JudgeArm",
     "Manifest",
+    "ProducedBy",
     "Resources",
     "Role",
     "Rules",
@@ -192,6 +193,14 @@ class Resources(Strict):
         return value
 
 
+class ProducedBy(Strict):
+    """What produced outputs that exist already, in their author's words; nobody can check them."""
+
+    tool: Text
+    time: Text
+    host: Text
+
+
 class Arm(Strict):
     """One serving stack, `extends` already resolved and local paths absolute."""
 
@@ -214,6 +223,8 @@ class Arm(Strict):
     """Of an import arm: from the keys of TAIS's own lines to the columns of a table."""
     only: dict[Text, str] | None = None
     """Of an import arm: which of several providers, prompts or models in one file."""
+    produced_by: ProducedBy | None = None
+    """Of an `import` arm: tells two files of equal bytes apart."""
     resources: Resources | None = None
     """Decides where an arm can run, never what it computes; stands in no lock's arm."""
     chat_template: Text | None = None

@@ -10,11 +10,11 @@ from pydantic import JsonValue
 
 from tais.common.files import sha256_file
 from tais.common.machine import package_versions
-from tais.errors import ManifestError, Place
 from tais.manifest.model import Arm, Manifest
 from tais.manifest.rules_version import RULES_VERSION
 from tais.manifest.steering_options import KEY
 from tais.plan.looks import plan_looks
+from tais.plan.model_files import digest_model, engine_files
 from tais.plan.probes import plan_probes
 from tais.rundir.layout import LOCK
 from tais.rundir.lock import parse_lock
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery
 
 __all__ = ["build_lock"]
-
-_WEIGHTS = {".safetensors", ".bin", ".gguf", ".pt", ".pth"}
-
-# Tokenizer, chat template and configuration decide tokens as much as weights do.
-_BESIDE = {".json", ".jinja", ".model", ".txt", ".tiktoken"}
 
 
 def build_lock(
@@ -96,7 +91,7 @@ def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, JsonValue]:
     # Where an arm may run is no part of what it computes.
     left_out = {"name", "resources"} if arm.fault else {"name", "resources", "fault"}
     # Keys of later versions stand only where they are said, so that other locks stay as they were.
-    later = ("chat_template_kwargs", "chat_template_date", "format", "columns", "only")
+    later = ("chat_template_kwargs", "chat_template_date", "format", "columns", "only", "produced_by")
     left_out |= {key for key in later if getattr(arm, key) is None}
     fixed: dict[str, JsonValue] = arm.model_dump(mode="json", exclude=left_out)
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
@@ -114,6 +109,12 @@ def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, JsonValue]:
     if isinstance(steering, dict):
         steering["proxy"] = _locked_model(steering.get("proxy"), arm, digests)
         steering["examples"] = _locked_file(steering.get("examples"))
+    if arm.engine not in ("fake", "import"):
+        given = {key: value for key, value in arm.engine_args.items() if key != KEY}
+        further = {k: v for k, v in (arm.speculative_config or {}).items() if k not in ("model", "selector")}
+        named = engine_files({"engine_args": given, "speculative_config": further}, f"arms.{arm.name}")
+        # Only where there are any, so that the locks of all other arms stay as they were.
+        fixed |= {"engine_files": dict[str, JsonValue](named)} if named else {}
     return fixed
 
 
@@ -139,23 +140,8 @@ def _locked_model(model: JsonValue, arm: Arm, digests: dict[str, dict[str, str]]
     if not isinstance(model, str) or not Path(model).is_dir() or arm.engine == "fake":
         return model
     if model not in digests:
-        digests[model] = _digest_model(Path(model), arm.name)
+        digests[model] = digest_model(Path(model), f"arms.{arm.name}.model")
     return {"folder": Path(model).name, "files": dict(digests[model])}
-
-
-def _digest_model(folder: Path, arm: str) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    kept = [path for path in files if path.suffix in _WEIGHTS | _BESIDE]
-    where = Place(file=str(folder), key=f"arms.{arm}.model")
-    if not any(path.suffix in _WEIGHTS for path in kept):
-        raise ManifestError(
-            "this folder holds no weights", place=where, remedy="Point to a folder with *.safetensors"
-        )
-    if not (folder / "config.json").is_file() and not any(path.suffix == ".gguf" for path in kept):
-        raise ManifestError(
-            "this folder has no config.json", place=where, remedy="Point to a complete model folder"
-        )
-    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in kept}
 
 
 def _contrast(manifest: Manifest, index: int) -> dict[str, object]:

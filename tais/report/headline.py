@@ -69,7 +69,7 @@ def headline(report: Report) -> Headline:
     screens = [c for c in report.contrasts if c.role is Role.screen]
     return Headline(
         verdict=VERDICTS[report.verdict],
-        claim=_drill(report) + _claim(report, screens) + _waived(screens),
+        claim=_drill(report) + _claim(report, screens) + _waived(screens) + _unverified(screens),
         compared=_compared(report, screens),
         decided=_decided(report, screens),
         shown=_shown(screens),
@@ -117,6 +117,18 @@ def _waived(screens: list[ContrastReport]) -> str:
         return ""
     first, more = ", ".join(list(named)[:5]), f" and {len(named) - 5} more" if len(named) > 5 else ""
     return f" Waived by its rules: nothing shows that {first}{more} could fail."
+
+
+def _unverified(screens: list[ContrastReport]) -> str:
+    """Say what nobody could check: unsigned sources, and equal files that only the manifest tells apart."""
+    said = ""
+    if any(r.code == "sources_unverified" for c in screens for r in c.reasons):
+        said += " Made from a run that was not verified."
+    equal = [contrast_name(c) for c in screens if any(r.code == "produced_by_unverified" for r in c.reasons)]
+    if equal:
+        named = ", ".join(equal[:3])
+        said += f" Unverified: both files of {named} are equal, and only produced_by tells them apart."
+    return said
 
 
 def _compared(report: Report, screens: list[ContrastReport]) -> Figure:

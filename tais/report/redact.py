@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tais.common.files import json_digest
+from tais.common.files import json_digest, read_ordinary
 from tais.verdict.facts import ArmFacts, DigestFacts, Facts
 from tais.verdict.report import ContrastReport, ItemReport, Report, TextReport
 
@@ -30,7 +30,7 @@ def is_redacted(report: Report) -> bool:
 
 def holds_redacted(report: Path) -> bool:
     """Return whether the file of a report holds a redacted one."""
-    return is_redacted(Report.parse(report.read_bytes(), str(report)))
+    return is_redacted(Report.parse(read_ordinary(report), str(report)))
 
 
 def _hidden_contrast(contrast: ContrastReport) -> ContrastReport:

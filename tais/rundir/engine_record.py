@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field, JsonValue, ValidationError
 
 from tais.common.differences import Difference, leaf_differences
+from tais.common.files import read_ordinary
 from tais.common.models import Open
 from tais.errors import Place, StoreError
 from tais.rundir.layout import ENGINE
@@ -123,7 +124,7 @@ def read_engine(folder: Path) -> EngineRecord:
     """
     path = folder / ENGINE
     try:
-        return EngineRecord.model_validate_json(path.read_bytes())
+        return EngineRecord.model_validate_json(read_ordinary(path))
     except FileNotFoundError:
         return EngineRecord()
     except (OSError, ValidationError) as error:

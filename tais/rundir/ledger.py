@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from tais.common.files import store_error
 from tais.errors import Place, StoreError
 
-__all__ = ["append", "attempts", "ledger_entries", "read_ledger"]
+__all__ = ["append", "attempts", "attempts_at", "ledger_entries", "read_ledger"]
 
 
 _REMEDY = "The ledger was edited: restore it from its backup, or start in another --out directory"
@@ -115,6 +115,31 @@ def ledger_entries(path: Path) -> list[Entry]:
     return [entry for line in _whole(path.read_bytes())[0] if (entry := _entry(line)) is not None]
 
 
+def attempts_at(path: Path, line: str, manifest_digest: str, asked: str | None = None) -> list[Entry] | None:
+    """Return the attempts at a manifest that stood in a ledger when one of its lines was the last.
+
+    Parameters
+    ----------
+    path
+        The ledger.
+    line
+        sha256 (hex) of that line.
+    manifest_digest, asked
+        As of :func:`attempts`.
+
+    Returns
+    -------
+    list of Entry
+        None where the ledger has no such line.
+    """
+    lines = _whole(path.read_bytes())[0] if path.exists() else []
+    digests = [hashlib.sha256(one).hexdigest() for one in lines]
+    if line not in digests:
+        return None
+    entries = [entry for one in lines[: digests.index(line) + 1] if (entry := _entry(one)) is not None]
+    return attempts(entries, manifest_digest, asked)
+
+
 def _chained(path: Path, lines: Sequence[bytes]) -> Iterator[Entry]:
     for index, line in enumerate(lines):
         where, entry = Place(file=str(path), line=index + 1), _entry(line)
@@ -133,14 +158,27 @@ def _entry(line: bytes) -> Entry | None:
     return entry if isinstance(entry, dict) else None
 
 
-def attempts(entries: list[Entry], manifest_digest: str) -> list[Entry]:
-    """Return every run of a manifest: id, start, outcome (``unfinished`` where no end was written).
+def attempts(entries: list[Entry], manifest_digest: str, asked: str | None = None) -> list[Entry]:
+    """Return every run of what is asked: id, start, outcome (``unfinished`` where no end was written).
 
-    A resumed run is one attempt, with its last outcome.
+    A resumed run is one attempt, with its last outcome. A run whose lines are gone is one, too.
+
+    Parameters
+    ----------
+    entries
+        Of the ledger.
+    manifest_digest
+        sha256 (hex) of the manifest, by which entries of older versions are told.
+    asked
+        Of :func:`tais.rundir.lock.asked_digest`: a comment in the manifest makes no other screen.
     """
     runs: dict[str, Entry] = {}
     for entry in entries:
-        if entry.get("manifest") != manifest_digest:
+        for gone in _gone(entry, asked):
+            runs.setdefault(gone, {"run": gone, "started": "", "outcome": "not in the ledger"})
+        told = entry.get("asked")
+        known = told is not None and asked is not None
+        if (told != asked) if known else (entry.get("manifest") != manifest_digest):
             continue
         run = runs.setdefault(
             entry["run"], {"run": entry["run"], "started": entry["time"], "outcome": "unfinished"}
@@ -148,3 +186,9 @@ def attempts(entries: list[Entry], manifest_digest: str) -> list[Entry]:
         if entry["event"] == "end":
             run["outcome"] = entry["outcome"]
     return list(runs.values())
+
+
+def _gone(entry: Entry, asked: str | None) -> list[str]:
+    """Return the runs of what is asked that an entry names as missing from the ledger."""
+    listed = entry.get("runs") if entry.get("event") == "cut" else None
+    return [str(run) for run, digest in listed.items() if digest == asked] if isinstance(listed, dict) else []

@@ -13,13 +13,21 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from tais.common.differences import Difference, leaf_differences
-from tais.common.files import sha256_file, write_atomic
+from tais.common.files import json_digest, read_ordinary, sha256_file, write_atomic
 from tais.common.jsonlines import parse_json
 from tais.errors import Place, StoreError
 from tais.rundir.layout import RunDir
-from tais.rundir.lock_model import Lock, plain
+from tais.rundir.lock_model import Lock, LockedArm, plain
 
-__all__ = ["compare_locks", "lock_digest", "parse_lock", "read_lock", "write_lock"]
+__all__ = [
+    "asked_digest",
+    "compare_locks",
+    "lock_digest",
+    "parse_lock",
+    "read_lock",
+    "stack_digest",
+    "write_lock",
+]
 
 
 def write_lock(run_dir: Path, lock: Lock) -> str:
@@ -39,7 +47,7 @@ def read_lock(run_dir: Path) -> Lock:
     """
     path = RunDir(run_dir).lock
     try:
-        data = path.read_bytes()
+        data = read_ordinary(path)
     except OSError as error:
         raise _damaged(str(path)) from error
     return parse_lock(data, str(path))
@@ -90,6 +98,20 @@ def _damaged(file: str) -> StoreError:
 def lock_digest(run_dir: Path) -> str:
     """Return the sha256 (hex) of the lock's bytes as stored."""
     return sha256_file(RunDir(run_dir).lock)
+
+
+def asked_digest(lock: Lock) -> str:
+    """Return the digest of what a screen asks, whatever its manifest says in comments and TAIS is called.
+
+    Two attempts at one screen have the same, so that running until it passes is counted.
+    """
+    left_out = ("manifest", "versions", "rules_version", "name")
+    return json_digest({key: value for key, value in plain(lock).items() if key not in left_out})
+
+
+def stack_digest(arm: LockedArm) -> str:
+    """Return the digest of a serving stack as a lock fixes it: engine, weights, settings."""
+    return json_digest(plain(arm))
 
 
 def compare_locks(before: Lock, now: Lock, keys: Collection[str] | None = None) -> list[Difference]:

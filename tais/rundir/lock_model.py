@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, JsonValue, StringConstraints, model_valid
 
 from tais.common.models import Frozen, Open
 from tais.manifest.expanded_sweep import Swept
-from tais.manifest.model import NAME, Role, Rules, Sampling
+from tais.manifest.model import NAME, ProducedBy, Role, Rules, Sampling
 from tais.manifest.reserved import Polarity
 from tais.manifest.rules_version import FIRST_RULES, RULES_VERSION
 
@@ -71,7 +71,10 @@ class LockedArm(Frozen):
     format: str | None = None
     columns: dict[str, str] | None = None
     only: dict[str, str] | None = None
+    produced_by: ProducedBy | None = None
     chat_template: LockedFile | None = None
+    engine_files: dict[str, str] = Field(default_factory=dict)
+    """Digests of files that the engine's settings name, by dotted key."""
     system_prompt: str | None = None
     chat_template_kwargs: dict[str, JsonValue] | None = None
     chat_template_date: str | None = Field(None, pattern=r"^\d{4}-\d\d-\d\d$")
@@ -234,6 +237,10 @@ class Lock(Frozen):
         names = [battery.name for battery in self.batteries]
         if len(set(names)) != len(names):
             raise ValueError("a battery is named twice")
+        for scorer in (s for battery in self.batteries for s in (battery.scorer, *battery.second_scorers)):
+            judge = scorer.spec.get("judge", "")
+            if judge != "" and not (isinstance(judge, str) and judge in self.judges):
+                raise ValueError(f"a scorer asks the judge {judge!r}, which is not there")
         looks = self.sequential
         if looks is not None and not self.arms.keys() >= set(looks.arms):
             raise ValueError("an arm that may stop early is not there")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tais.common.files import canonical_json, write_atomic
+from tais.common.files import canonical_json, read_ordinary, write_atomic
 from tais.errors import Place, StoreError
 
 __all__ = ["ORIGIN", "origin_of", "same_source", "write_origin"]
@@ -33,10 +33,10 @@ def origin_of(arm_dir: Path) -> dict[str, str] | None:
         When the file is damaged.
     """
     path = arm_dir / ORIGIN
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_ordinary(path))
         if found.pop("schema") != _SCHEMA:
             raise ValueError
         # What a report shows of it is text.

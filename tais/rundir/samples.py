@@ -10,6 +10,8 @@ import fcntl
 import json
 import os
 import re
+import stat
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +35,7 @@ __all__ = [
     "count_tokens",
     "exclusive",
     "part_files",
+    "part_id",
     "read_batches",
     "read_counters",
     "stored_keys",
@@ -70,13 +73,35 @@ Entry = TypeVar("Entry")
 _PART = re.compile(r"part-(\d{5})\.parquet")
 _COUNTERS = b"tais.counters"
 _LATER = ("parts", "asked")
+_ID = b"tais.part"
+"""Drawn for each part: a copy has the same one, wherever it lies."""
 
 
 def part_files(arm_dir: Path) -> list[Path]:
-    """Return the parts of an arm in the order in which they were written."""
+    """Return the parts of an arm in the order in which they were written.
+
+    Raises
+    ------
+    StoreError
+        When one is a link or no ordinary file: what it leads to is no part of the run.
+    """
     if not arm_dir.is_dir():
         return []
-    return sorted(path for path in arm_dir.iterdir() if _PART.fullmatch(path.name))
+    parts = sorted(path for path in arm_dir.iterdir() if _PART.fullmatch(path.name))
+    for path in parts:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            what = "a link or special file, and a run directory holds ordinary files only"
+            raise StoreError(what, place=Place(file=str(path)), remedy="Take the directory as TAIS wrote it")
+    return parts
+
+
+def part_id(path: Path) -> str | None:
+    """Return what tells a part from any other, and a copy of it has; None in parts of older versions."""
+    try:
+        found = (pq.read_schema(path).metadata or {}).get(_ID)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
+    return None if found is None else found[:64].decode("ascii", errors="replace")
 
 
 def exclusive(arm_dir: Path) -> int:
@@ -176,7 +201,9 @@ class TableWriter(Generic[Entry]):
         """
         if not self._buffer:
             return None
-        metadata = {_COUNTERS: json.dumps(asdict(counters)).encode()} if counters else {}
+        metadata = {_ID: uuid.uuid4().hex.encode()}
+        if counters:
+            metadata[_COUNTERS] = json.dumps(asdict(counters)).encode()
         rows = [self.row(entry) for entry in self._buffer]
         table = pa.Table.from_pylist(rows, schema=self.schema.with_metadata(metadata))
         path = self.arm_dir / f"part-{self._next:05d}.parquet"
@@ -213,11 +240,15 @@ def read_batches(
                 for batch in file.iter_batches(batch_size=batch_size, columns=columns and list(columns)):
                     yield _with_later(batch, columns)
         except (pa.ArrowException, OSError) as error:
-            raise StoreError(
-                f"this part cannot be read ({first_line(error)})",
-                place=Place(file=str(path)),
-                remedy="Remove it and continue with --resume: its samples are then generated again",
-            ) from error
+            raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"this part cannot be read ({first_line(error)})",
+        place=Place(file=str(path)),
+        remedy="Remove it and continue with --resume: its samples are then generated again",
+    )
 
 
 def _with_later(batch: pa.RecordBatch, columns: Sequence[str] | None) -> pa.RecordBatch:
@@ -247,11 +278,14 @@ def read_counters(arm_dir: Path) -> Counters | None:
     """Return the sum of the engine's counters over all parts; None where no part has any."""
     total: Counters | None = None
     for path in part_files(arm_dir):
-        metadata = pq.read_schema(path).metadata or {}
-        if _COUNTERS not in metadata:
-            continue
-        values = json.loads(metadata[_COUNTERS])
-        part = Counters(**{**values, "accepted_per_position": tuple(values["accepted_per_position"])})
+        try:
+            metadata = pq.read_schema(path).metadata or {}
+            if _COUNTERS not in metadata:
+                continue
+            values = json.loads(metadata[_COUNTERS])
+            part = Counters(**{**values, "accepted_per_position": tuple(values["accepted_per_position"])})
+        except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
+            raise _damaged(path, error) from error
         total = part if total is None else total + part
     return total
 

@@ -14,11 +14,12 @@ from tais.adjudication.labels import LabelFile, read_labels
 from tais.adjudication.record import Record
 from tais.adjudication.sheet import Key, check_source, shown_of
 from tais.analysis.analyse import Analysis
-from tais.common.files import json_digest, write_atomic
+from tais.common.files import json_digest, read_ordinary, write_atomic
 from tais.common.machine import package_versions
 from tais.errors import Place, UsageError, VerificationError
 from tais.manifest.rules_version import RULES_VERSION
 from tais.report.redact import holds_redacted
+from tais.rundir.copying import copy_folder
 from tais.rundir.layout import RunDir
 from tais.rundir.lock import read_lock
 from tais.rundir.lock_model import Lock, ManifestSource
@@ -112,7 +113,7 @@ def _read_key(path: Path) -> Key:
 
 def _write(run_dir: Path, record: Record, out: Path, signer: Signer | None) -> tuple[Path, Report]:
     run, before, data = RunDir(run_dir), read_lock(run_dir), record.to_json()
-    stored = Report.parse(run.report.read_bytes(), str(run.report)).verdict
+    stored = Report.parse(read_ordinary(run.report), str(run.report)).verdict
     digest = {"sha256": hashlib.sha256(data).hexdigest(), "raters": len(record.files)}
     source = {"adjudicate": {**record.source, "labels": digest}}
     new = before.model_copy(
@@ -128,7 +129,7 @@ def _write(run_dir: Path, record: Record, out: Path, signer: Signer | None) -> t
         # The scores of an audit and the replies of judges decide too.
         for old, copy in ((run.audits, made.audits), (run.judges, made.judges)):
             if old.exists():
-                shutil.copytree(old, copy)
+                copy_folder(run.root, old, copy)
         write_atomic(made.adjudication, data)
 
     def check(made: RunDir, lock: Lock, analysis: Analysis) -> None:

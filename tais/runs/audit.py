@@ -6,17 +6,17 @@ more, and is verified and gated like any other.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tais.common.files import sha256_file, store_error
+from tais.common.files import sha256_file
 from tais.errors import Place, UsageError
 from tais.manifest.model import TEACHER_NAMES, Contrast, Manifest, Role
 from tais.plan.days import days_of
 from tais.plan.lock import build_lock
 from tais.plan.plan import Plan, make_plan
+from tais.rundir.copying import copy_folder
 from tais.rundir.layout import RunDir
 from tais.rundir.lock import compare_locks, lock_digest, read_lock
 from tais.rundir.lock_model import Lock
@@ -35,6 +35,8 @@ def audit_run(
     candidates: Sequence[str],
     options: RunOptions,
     observer: Observer | None = None,
+    *,
+    verified: bool = False,
 ) -> RunOutcome:
     """Score every token of some arms under a reference stack.
 
@@ -52,6 +54,8 @@ def audit_run(
         As for a run.
     observer
         Who watches.
+    verified
+        Whether the caller verified the run; lock and headline say so, and a gate asks.
 
     Raises
     ------
@@ -65,17 +69,15 @@ def audit_run(
     _check_same(run_dir, lock, plan)
     chosen = tuple(candidates) or _screened(lock, reference)
     _check_arms(run_dir, plan.manifest, reference, chosen)
-    audited = _audited(plan, run_dir, reference, chosen)
+    audited = _audited(plan, run_dir, reference, chosen, verified=verified)
 
     def bring(target: Path) -> None:
-        try:
-            for arm in audited.arms:
-                shutil.copytree(RunDir(run_dir).arm(arm), RunDir(target).arm(arm))
-            for arm in audited.lock.probes.arms if audited.lock.probes is not None else ():
-                if RunDir(run_dir).probe(arm).is_dir():
-                    shutil.copytree(RunDir(run_dir).probe(arm), RunDir(target).probe(arm))
-        except OSError as error:
-            raise store_error(error, target) from error
+        old, new = RunDir(run_dir), RunDir(target)
+        for arm in audited.arms:
+            copy_folder(run_dir, old.arm(arm), new.arm(arm))
+        for arm in audited.lock.probes.arms if audited.lock.probes is not None else ():
+            if old.probe(arm).is_dir():
+                copy_folder(run_dir, old.probe(arm), new.probe(arm))
 
     return finish(audited, options, new_run(audited, options), observer or Silent(), bring)
 
@@ -122,7 +124,7 @@ def _check_arms(run_dir: Path, manifest: Manifest, reference: str, candidates: S
             raise UsageError(f"arm {arm!r} {what}", place=Place(str(run_dir)), remedy=remedy)
 
 
-def _audited(plan: Plan, run_dir: Path, reference: str, candidates: Sequence[str]) -> Plan:
+def _audited(plan: Plan, run_dir: Path, reference: str, candidates: Sequence[str], *, verified: bool) -> Plan:
     """Return the plan of the audit: the same stacks, other contrasts."""
     matched = _answers(run_dir, reference)
     claims = {(c.reference, c.candidate): c for c in plan.manifest.contrasts}
@@ -136,7 +138,7 @@ def _audited(plan: Plan, run_dir: Path, reference: str, candidates: Sequence[str
         update={"contrasts": contrasts, "name": f"{plan.manifest.name}-audit"[:100]}
     )
     run = RunDir(run_dir)
-    cited = {"run": run.id, "lock": lock_digest(run_dir)}
+    cited: dict[str, str | bool] = {"run": run.id, "lock": lock_digest(run_dir), "verified": verified}
     if run.report.exists():
         cited["report"] = sha256_file(run.report)
     source = {**manifest.source, "audit_of": cited}

@@ -81,7 +81,7 @@ def compare_runs(
     *,
     hypothesis: Hypothesis = Hypothesis.non_inferiority,
     signer: Signer | None = None,
-    verified: bool = False,
+    verified: bool | tuple[bool, bool] = False,
 ) -> Comparison:
     """Contrast two arms of two runs.
 
@@ -97,7 +97,7 @@ def compare_runs(
     signer
         Signs the comparison; None leaves it unsigned.
     verified
-        Whether the caller verified both runs; the report says so.
+        Whether the caller verified the runs, or each of them; lock and headline say so, and a gate asks.
 
     Raises
     ------
@@ -196,10 +196,11 @@ class _Comparing:
         candidate: Side,
         locks: tuple[Lock, Lock],
         hypothesis: Hypothesis,
-        verified: bool,
+        verified: bool | tuple[bool, bool],
     ) -> None:
         self.old, self.new = reference, candidate
-        self.locks, self.hypothesis, self.verified = locks, hypothesis, verified
+        self.locks, self.hypothesis = locks, hypothesis
+        self.verified = verified if isinstance(verified, tuple) else (verified, verified)
         self.contrasts = [
             c for c in locks[0].contrasts if c.reference == reference.arm and c.role in _SUPPORT
         ]
@@ -246,8 +247,8 @@ class _Comparing:
         )
         source: dict[str, JsonValue] = {
             "compare": {
-                "reference": self._cite(self.old, old),
-                "candidate": self._cite(self.new, new),
+                "reference": self._cite(self.old, old, verified=self.verified[0]),
+                "candidate": self._cite(self.new, new, verified=self.verified[1]),
                 "not_lossless": [*obstacles],
             }
         }
@@ -277,8 +278,8 @@ class _Comparing:
         engines = [read_engine(side.folder) for side in (self.old, self.new)]
         return (*why_not_lossless(*arms), *served_otherwise(arms[0].engine, *engines))
 
-    def _cite(self, side: Side, lock: Lock) -> dict[str, JsonValue]:
-        cited: dict[str, JsonValue] = {**cite(side.run_dir), "arm": side.arm, "verified": self.verified}
+    def _cite(self, side: Side, lock: Lock, *, verified: bool) -> dict[str, JsonValue]:
+        cited: dict[str, JsonValue] = {**cite(side.run_dir), "arm": side.arm, "verified": verified}
         return {**cited, "rules_version": lock.rules_version}
 
     def _parts(self) -> Iterator[Part]:

@@ -7,7 +7,6 @@ gate treat it as any other.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,10 +14,11 @@ from pathlib import Path
 
 from tais.analysis.analyse import Analysis, examine
 from tais.attest import Signer, sign_lock, sign_run
-from tais.common.files import sha256_file, store_error, write_atomic
+from tais.common.files import read_ordinary, sha256_file, store_error, write_atomic
 from tais.report.redact import redacted
 from tais.report.render import write_views
 from tais.report.renderer import with_renderer
+from tais.rundir.copying import copy_file, copy_folder
 from tais.rundir.layout import LEDGER, LOCK, REPORT, RunDir
 from tais.rundir.ledger import append
 from tais.rundir.lock import read_lock, write_lock
@@ -120,15 +120,15 @@ def _written(run: RunDir, decided: Report, *, redact: bool) -> Report:
 
 def _copy(run: RunDir, lock: Lock, items_from: Path, parts: Iterable[Part], signer: Signer | None) -> str:
     run.make()
-    shutil.copyfile(RunDir(items_from).items, run.items)
+    copy_file(items_from, RunDir(items_from).items, run.items)
     digest = write_lock(run.root, lock)
     if signer is not None:
         sign_lock(run.root, signer)
     for part in parts:
         source = RunDir(part.run_dir)
-        shutil.copytree(source.arm(part.arm), run.arm(part.name))
+        copy_folder(source.root, source.arm(part.arm), run.arm(part.name))
         if lock.probes is not None and part.name in lock.probes.arms:
-            shutil.copytree(source.probe(part.arm), run.probe(part.name))
+            copy_folder(source.root, source.probe(part.arm), run.probe(part.name))
     return digest
 
 
@@ -137,7 +137,7 @@ def _facts(run: RunDir, source: Path, started: datetime, line: str) -> RunFacts:
     return RunFacts(
         id=run.id,
         started=started.isoformat(timespec="seconds"),
-        ended=facts_of(report.read_bytes(), str(report)).run.ended,
+        ended=facts_of(read_ordinary(report), str(report)).run.ended,
         resumed=False,
         ledger=LedgerFacts(file=LEDGER, line=line, attempts=()),
     )

@@ -5,6 +5,7 @@ Every step leaves whole files behind, so that a run killed at any point continue
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from tais.common.files import canonical_json, remove_leftovers, store_error, wri
 from tais.errors import EngineError, Interrupted, Place, StoreError, TaisError, UsageError
 from tais.executors import check_executor, create_executor, targets_first
 from tais.executors.base import Executor
+from tais.executors.variables import held_back, named_by
 from tais.manifest.model import Arm, Manifest
 from tais.plan.days import days_of
 from tais.plan.items import write_items
@@ -31,9 +33,11 @@ from tais.rundir.audits import UNAVAILABLE
 from tais.rundir.guard import RunGuard
 from tais.rundir.layout import LEDGER, LOCK, RunDir
 from tais.rundir.ledger import append, attempts, ledger_entries
-from tais.rundir.lock import compare_locks, lock_digest, read_lock, write_lock
+from tais.rundir.lock import asked_digest, compare_locks, lock_digest, read_lock, write_lock
 from tais.runs.bound_ledger import check_bound
+from tais.runs.cut_ledger import tell_cut
 from tais.runs.early_stop import looked_at
+from tais.runs.finished import vouched
 from tais.runs.observer import Observer, Silent
 from tais.runs.options import RunOptions, RunOutcome
 from tais.runs.probes import late_probes, prepare_probes, with_probes
@@ -82,6 +86,8 @@ def run(manifest: str | Path | Manifest, options: RunOptions, observer: Observer
     plan = make_plan(manifest, options.limit)
     _refuse_remote_faults(plan, options)
     require_engines(plan)
+    # Before a folder is made: a key is sent where its owner says, whatever the manifest names.
+    named_by((*plan.manifest.arms.values(), *plan.manifest.judges.values()), os.environ)
     if options.resume:
         run_dir = _last_run(plan, options)
         plan = plan.on_days(days_of(read_lock(run_dir)))
@@ -192,7 +198,9 @@ def _last_run(plan: Plan, options: RunOptions) -> Path:
         raise UsageError(
             "there is no run to resume", place=Place(file=str(parent)), remedy="Start one without --resume"
         )
-    return runs[-1]
+    # By the ledger, not by name: a clock may have gone back. One without a line was stopped before its first.
+    begun = {str(entry.get("run")): at for at, entry in enumerate(ledger_entries(parent / LEDGER))}
+    return max(runs, key=lambda path: (begun.get(path.name, len(begun) + 1_000_000), path.name))
 
 
 def _check_unchanged(plan: Plan, run_dir: Path) -> None:
@@ -247,15 +255,18 @@ class _Attempt:
         self.plan, self.options, self.run_dir, self.observer = plan, options, run_dir, observer
         self.run = RunDir(run_dir)
         self.started = datetime.now(UTC)
+        self.asked = asked_digest(plan.lock)
         self.clock = _Clock(observer)
 
     def execute(self) -> RunOutcome:
         stored = self.run.report
         if stored.exists():
             self.observer.note(f"{self.run_dir.name} is finished: nothing to run")
+            report = vouched(self.run_dir, self.options.signer)
             self._sign()
-            return RunOutcome(Report.model_validate_json(stored.read_bytes()), self.run_dir)
+            return RunOutcome(report, self.run_dir)
         # Before any arm: a ledger that was edited costs no hours, and a line that was cut short goes.
+        tell_cut(self.run, self.observer.note)
         check_bound(self.run.ledger)
         self._enter("resume" if self.options.resume else "start", check=True)
         try:
@@ -281,6 +292,7 @@ class _Attempt:
             "run": self.run_dir.name,
             "manifest": self.plan.lock.manifest.sha256,
             "lock": lock_digest(self.run_dir),
+            "asked": self.asked,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             **values,
         }
@@ -301,6 +313,7 @@ class _Attempt:
         prepare_probes(self.run, self.plan.lock)
         missing = [name for name in self.plan.arms if name not in ready]
         self._predict()
+        self._tell_held_back(planned)
         self.observer.started(self.run_dir, missing, self.plan.samples_per_arm)
         where = self.options.placement
         with create_executor(where, self.run_dir, stall_seconds=stall, planned=planned) as executor:
@@ -315,6 +328,12 @@ class _Attempt:
                     kept.keep(missing if kept is reuse else self._probed())
             executor.run(judge_jobs(self.run_dir, self.plan.lock, self.plan.arms, judges), self.clock.event)
             self._audit(executor)
+
+    def _tell_held_back(self, planned: Sequence[Job]) -> None:
+        """Say once what of the environment no engine gets: one that is missed is then easy to find."""
+        named = {*self.options.placement.pass_env, *named_by((job.arm for job in planned), os.environ)}
+        if held := held_back(os.environ, named):
+            self.observer.note(f"engines do not get {', '.join(held)} (--pass-env NAME hands one on)")
 
     def _probed(self) -> tuple[str, ...]:
         probes = self.plan.lock.probes
@@ -346,7 +365,10 @@ class _Attempt:
         from tais.cache.store import CacheStore
         from tais.executors.process import worker_environment
 
-        store, variables = CacheStore(self.options.cache), worker_environment([job.arm for job in planned])
+        store, variables = (
+            CacheStore(self.options.cache),
+            worker_environment([job.arm for job in planned], named=self.options.placement.pass_env),
+        )
         return Reuse(store, self.run_dir, self.plan.lock, variables, self.observer.note, probes=probes)
 
     def _audit(self, executor: Executor) -> None:
@@ -409,13 +431,13 @@ class _Attempt:
 
     def _sign(self) -> None:
         if self.options.signer is not None:
-            sign_run(self.run_dir, self.options.signer)
+            sign_run(self.run_dir, self.options.signer, note=self.observer.note)
 
     def _run_facts(self) -> RunFacts:
         entries = ledger_entries(self.run.ledger)
         earlier = [e["time"] for e in entries if e["run"] == self.run_dir.name and e["event"] == "start"]
         now = datetime.now(UTC)
-        made = map(Attempt.model_validate, attempts(entries, self.plan.lock.manifest.sha256))
+        made = map(Attempt.model_validate, attempts(entries, self.plan.lock.manifest.sha256, self.asked))
         return RunFacts(
             id=self.run_dir.name,
             started=earlier[0] if earlier else self.started.isoformat(timespec="seconds"),
@@ -423,5 +445,5 @@ class _Attempt:
             seconds=round((now - self.started).total_seconds(), 3),
             resumed=self.options.resume,
             phases=self.clock.phases,
-            ledger=LedgerFacts(file=LEDGER, line=self._line, attempts=tuple(made)),
+            ledger=LedgerFacts(file=LEDGER, line=self._line, asked=self.asked, attempts=tuple(made)),
         )

@@ -8,13 +8,13 @@ without an engine.
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tais.errors import Place, StoreError
+from tais.rundir.copying import copy_folder
 from tais.rundir.items import StoredItem, prompt_text
 from tais.rundir.layout import JUDGE_ELSEWHERE, RunDir
 from tais.rundir.samples import answers, part_files
@@ -47,7 +47,7 @@ def copy_replies(judge: str, old: RunDir, new: RunDir, run: RunDir) -> None:
     own = run.judge(judge)
     for source, target in ((new, own), (old, own / JUDGE_ELSEWHERE)):
         if part_files(source.judge(judge)):
-            shutil.copytree(source.judge(judge), target, dirs_exist_ok=True)
+            copy_folder(source.root, source.judge(judge), target)
 
 
 class Replies:

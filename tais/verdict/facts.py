@@ -89,6 +89,8 @@ class LedgerFacts(Lenient):
 
     file: str | None = None
     line: str | None = None
+    asked: str | None = None
+    """What counts as the same screen: digest of the lock without its comments. None in older reports."""
     attempts: tuple[Attempt, ...] = ()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tais.attest import PublicKey, Signer, load_public_key, verify_run
+from tais.attest import PublicKey, Signer, contents, load_public_key, verify_run
 from tais.attest.bundle import open_bundle, seal
 from tais.attest.keys import generate
 from tais.attest.statement import LOCK_TYPE, RUN_TYPE, parse_statement
@@ -337,3 +337,20 @@ def test_pages_of_another_renderer_are_not_compared_and_that_is_said(
     run = verify_run(fresh, [signer.public], recompute=True)
     assert run.recomputed
     assert run.not_compared == "report.html, report.md, junit.xml not compared: another version rendered them"
+
+
+def test_a_file_that_nobody_signed_is_refused_by_its_name_and_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir = copy_run(tmp_path)
+    (run_dir / "arms" / "huge").write_bytes(b"")
+    opened: list[str] = []
+
+    def noted(path: Path) -> str:
+        opened.append(path.name)
+        return "0" * 64
+
+    monkeypatch.setattr(contents, "_digest", noted)
+    with pytest.raises(VerificationError, match="arms/huge is not known"):
+        verify_run(run_dir, [trusted_key()])
+    assert opened == []

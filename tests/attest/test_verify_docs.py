@@ -99,3 +99,22 @@ def test_the_gitlab_job_stops_on_a_run_without_a_verdict(tmp_path: Path) -> None
         script = "\n".join([f"tais() {{ return {code}; }}", "set -eo pipefail", *screen])
         done = subprocess.run(["bash", "-c", script], cwd=tmp_path, check=False)
         assert done.returncode == expected
+
+
+def test_every_attack_of_the_threat_model_has_a_test() -> None:
+    table = [
+        line for line in (ROOT / "docs" / "threat-model.md").read_text().splitlines() if line[:2] == "| "
+    ][1:]
+    named = [re.findall(r"`(test_\w+)`", line.rpartition(" | ")[2]) for line in table]
+    assert len(named) > 17
+    assert all(named), [line for line, names in zip(table, named, strict=True) if not names]
+    source = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    defined = set(re.findall(r"^def (test_\w+)", source, re.MULTILINE))
+    assert {name for names in named for name in names} <= defined
+
+
+@pytest.mark.parametrize("name", ["other.sigstore.json", "arms/target/attestation.sigstore.json"])
+def test_a_bundle_too_many_shows_by_hand_too(name: str, tmp_path: Path) -> None:
+    run_dir = copy_run(tmp_path)
+    (run_dir / name).write_text("{}")
+    assert by_hand(run_dir, tmp_path / "scratch") != 0

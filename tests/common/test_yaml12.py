@@ -142,6 +142,12 @@ def test_an_alias_bomb_is_refused_unexpanded() -> None:
         loads(bomb)
 
 
+def test_a_long_text_behind_many_aliases_is_refused() -> None:
+    aliases = "".join(f"b{i}: *a\n" for i in range(50))
+    with pytest.raises(ManifestError, match="characters once aliases are expanded"):
+        loads(f"a: &a {'x' * 100_000}\n{aliases}")
+
+
 PIECES = (
     "a|b: |: |- |? |[|]|{|}|, |&a |*a|<<: |!!int |!x |!<|'|\"|\\u|>-2\n|\n|\n  |\t|#|---\n|...\n|~|1|.inf"
 )

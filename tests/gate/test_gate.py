@@ -13,11 +13,12 @@ import pytest
 from tais.attest import Signer, VerifiedRun, verify_run
 from tais.attest.keys import generate
 from tais.errors import ManifestError, UsageError, VerificationError
-from tais.gate.gate import GateResult, gate_run, judge
+from tais.gate.gate import _FIXED, GateResult, gate_run, judge
 from tais.gate.policy import Policy, load_policy
 from tais.gate.requirements import deciding_codes
 from tais.manifest.rules_version import RULES_VERSION
-from tais.rundir.lock_model import Lock, plain
+from tais.rundir.lock import compare_locks, read_lock
+from tais.rundir.lock_model import Lock, LockedArm, plain
 from tais.verdict.details import LISTED_ITEMS
 from tais.verdict.report import Report
 from tests.attest.runs import ASSETS, LOST, SIGNED, TRUSTED, copy_run, trusted_key
@@ -506,3 +507,13 @@ def test_a_bad_policy_is_refused_with_line_and_remedy(path: Path) -> None:
         gate_run(SIGNED, load_policy(path), [], now=NOW)
     assert said in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_judge_of_another_model_is_another_run(small_run: Path) -> None:
+    lock = read_lock(small_run)
+    judges = [
+        lock.model_copy(update={"judges": {"j": LockedArm(engine="vllm", model=m, engine_args={})}})
+        for m in "ab"
+    ]
+    # What `tais gate --manifest` compares.
+    assert [one.key for one in compare_locks(judges[0], judges[1], _FIXED)] == ["judges.j.model"]

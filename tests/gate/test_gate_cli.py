@@ -372,3 +372,31 @@ def test_environment_of_the_gate_step_reaches_the_command(
     monkeypatch.setenv("TAIS_TRUSTED_KEY", "")
     assert cli("gate", "--", run_dir).code == 2
     assert json.loads((run_dir / "report.json").read_bytes())["verdict"] == "pass"
+
+
+def test_the_action_takes_everything_that_decides_from_the_protected_commit(
+    shell: Callable[..., Done], tmp_path: Path
+) -> None:
+    (tmp_path / "base" / "ci").mkdir(parents=True)
+    for name in ("m.yaml", "base/m.yaml", "new.yaml", "base/ci/p.yaml"):
+        (tmp_path / name).write_text("x")
+    shell("screen", TAIS_PROTECTED="base", TAIS_MANIFEST="m.yaml")
+    # One that only the change has is not taken from there, and a name that ships stays one.
+    shell("screen", TAIS_PROTECTED="base", TAIS_MANIFEST="new.yaml")
+    shell("screen", TAIS_PROTECTED="base", TAIS_MANIFEST="demo")
+    assert [c for c in calls(tmp_path) if "yaml" in c or c == "demo"] == [
+        "base/m.yaml",
+        "base/new.yaml",
+        "demo",
+    ]
+    stub = tmp_path / "bin" / "tais"
+    stub.write_text('#!/bin/bash\nprintf "%s|" "$TAIS_POLICY" "$TAIS_TRUSTED_KEY" "$TAIS_GATE_MANIFEST"\n')
+    given = {"TAIS_POLICY": "ci/p.yaml", "TAIS_TRUSTED_KEY": "ci/t.pub", "TAIS_GATE_MANIFEST": "m.yaml"}
+    assert shell("gate", TAIS_PROTECTED="base", **given).out == "base/ci/p.yaml|base/ci/t.pub|base/m.yaml|"
+    changed = shell("gate", TAIS_PROTECTED="base", TAIS_MANIFEST_FROM="change", **given)
+    assert changed.out == "base/ci/p.yaml|base/ci/t.pub|m.yaml|"
+    pem = {**given, "TAIS_TRUSTED_KEY": "-----BEGIN PUBLIC KEY-----"}
+    assert "|-----BEGIN PUBLIC KEY-----|" in shell("gate", TAIS_PROTECTED="base", **pem).out
+    assert steps()["protected"]["with"]["ref"] == "${{ inputs.protected-ref }}"
+    default = YAML(typ="safe").load(ACTION)["inputs"]["protected-ref"]["default"]
+    assert default == "${{ github.event.pull_request.base.sha }}"

@@ -113,8 +113,9 @@ def imported(screen: Screen, tais: Tais, *, probed: bool, words: str = "I'm sorr
         questions = [json.loads(line) for line in written.read_text().splitlines()]
         assert len(questions) == QUESTIONS
         lines += [{"item_id": q["item_id"], "text": f"Well: {q['prompt']} Gladly."} for q in questions]
-    for arm in ("old", "new"):
-        (screen.folder / f"{arm}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    # Two files of equal bytes would be one evidence.
+    for arm, ordered in (("old", lines), ("new", lines[::-1])):
+        (screen.folder / f"{arm}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ordered))
     return tais("run", screen.path, "--out", screen.out).returncode
 
 

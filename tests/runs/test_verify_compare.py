@@ -31,7 +31,7 @@ def test_an_upgrade_is_signed_recomputed_and_judged_like_any_run(
 ) -> None:
     old, new = runs
     signer = generate()
-    made = compare_runs(Side(old, "target"), Side(new, "candidate"), tmp_path, signer=signer)
+    made = compare_runs(Side(old, "target"), Side(new, "candidate"), tmp_path, signer=signer, verified=True)
     run = verify_run(made.run_dir, [signer.public], recompute=True)
     assert UPGRADE in run.files
     assert [(c.role.value, c.candidate) for c in run.report.contrasts] == [

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from pydantic import JsonValue, TypeAdapter
 
 from tais.common.parts import render_parts
+from tais.common.text import words
 from tais.engines.openai.http import Malformed
 
 __all__ = ["Answer", "Row", "read_answer", "read_echo", "read_ids", "read_message", "read_prompt_scores"]
@@ -26,6 +27,11 @@ _REASONS = {
 # The server broke an answer off for reasons of its own: no answer.
 _BROKEN_OFF = {"abort", "error", "cancelled"}
 _LARGEST_ID = 1 << 31
+# Steps of a draft are stored in 16 bits.
+_LARGEST_STEP = 1 << 15
+# vLLM says -9999 for what cannot be; no model scores beyond this, and float32 ends further out.
+_LARGEST_SCORE = 1e6
+_LONGEST_REASON = 60
 _KNOWN = (
     "role", "name", "content", "tool_calls", "function_call", "refusal", "reasoning", "reasoning_content"
 )  # fmt: skip
@@ -78,7 +84,8 @@ def read_answer(value: object, *, chat: bool) -> Answer:
         text, parts = choice.get("text"), None
     if not isinstance(text, str):
         raise Malformed("its answer has no text")
-    reason = choice.get("finish_reason")
+    told_reason = choice.get("finish_reason")
+    reason = words(told_reason)[:_LONGEST_REASON] if isinstance(told_reason, str) else None
     if reason in _BROKEN_OFF:
         raise Malformed(f"it broke an answer off ({reason})")
     counts = value.get("usage")
@@ -97,11 +104,11 @@ def read_answer(value: object, *, chat: bool) -> Answer:
     model = value.get("model")
     return Answer(
         text=text,
-        reason=_REASONS.get(str(reason), str(reason)) if reason else "unknown",
+        reason=_REASONS.get(reason, reason) if reason else "unknown",
         model=model if isinstance(model, str) else None,
         token_ids=ids,
         prompt_ids=prompt,
-        prompt_tokens=len(prompt) if prompt is not None else told if isinstance(told, int) else None,
+        prompt_tokens=len(prompt) if prompt is not None else told if _is_id(told) else None,
         top1=top1,
         top2=top2,
         other=other,
@@ -198,23 +205,30 @@ def read_ids(value: object) -> list[int] | None:
     """Read token ids; None where there are none."""
     if value is None:
         return None
-    if not isinstance(value, list) or not all(
-        isinstance(v, int) and not isinstance(v, bool) and 0 <= v < _LARGEST_ID for v in value
-    ):
-        raise Malformed("its token ids are no whole numbers")
+    if not isinstance(value, list) or not all(map(_is_id, value)):
+        raise Malformed("its token ids are no whole numbers, or larger than any vocabulary")
     return value
 
 
+def _is_id(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST_ID
+
+
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        raise Malformed("a log-probability is no number")
-    return float(value)
+    # First as it is: an integer of a thousand digits is no float.
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST_SCORE:
+        return float(value)
+    raise Malformed("a log-probability is no number, or beyond any model's")
 
 
 def _top_two(
     logprobs: object, ids: Sequence[int] | None
 ) -> tuple[list[float] | None, list[float] | None, list[int] | None]:
-    rows = _listed(logprobs)
+    try:
+        rows = _listed(logprobs)
+    except Malformed:
+        # The text and its tokens are an answer all the same; it has no scores then.
+        return None, None, None
     if rows is None or (ids is not None and len(rows) != len(ids)):
         return None, None, None
     ranked = [sorted(row, key=lambda entry: -entry[1]) for row in rows]
@@ -268,7 +282,9 @@ def _row_ids(logprobs: object) -> list[object] | None:
 
 def _token_id(text: str) -> int | None:
     match = _TOKEN_ID.fullmatch(text)
-    return int(match[1]) if match else None
+    # Ten digits hold every id; thousands would take time.
+    found = int(match[1]) if match and len(match[1]) <= 10 else None
+    return found if _is_id(found) else None
 
 
 def _steps(metrics: object) -> tuple[list[int] | None, list[int] | None]:
@@ -279,6 +295,8 @@ def _steps(metrics: object) -> tuple[list[int] | None, list[int] | None]:
     drafted, accepted = read_ids(told.get("per_step_drafted")), read_ids(told.get("per_step_accepted"))
     if drafted is None or accepted is None or len(drafted) != len(accepted):
         return None, None
+    if max([0, *drafted, *accepted]) >= _LARGEST_STEP:
+        raise Malformed("it counts more drafts in a step than any engine makes")
     return drafted, accepted
 
 
@@ -298,10 +316,17 @@ def read_prompt_scores(value: object, ids: Sequence[int], first: int) -> list[Ro
         if not isinstance(row, dict) or str(token) not in row:
             raise Malformed(f"it does not score the token {token} that it was given")
         try:
-            scores = [(int(key), _number(entry["logprob"])) for key, entry in row.items()]
+            scores = [(_row_id(key), _number(entry["logprob"])) for key, entry in row.items()]
         except (TypeError, KeyError, ValueError) as error:
             raise Malformed("its prompt scores are damaged") from error
         found.append((dict(scores)[token], sorted(scores, key=lambda entry: -entry[1])))
+    return found
+
+
+def _row_id(key: str) -> int:
+    found = int(key) if len(key) <= 10 else -1
+    if not _is_id(found):
+        raise Malformed("its prompt scores are damaged")
     return found
 
 

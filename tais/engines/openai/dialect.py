@@ -65,15 +65,22 @@ def longest(model: Mapping[str, object]) -> int | None:
     return told if isinstance(told, int) and told > 0 else None
 
 
+# More than any server counts in its life; a float is exact so far.
+_MOST_COUNTED = 2.0**50
+
+
 def read_counters(text: str) -> Counters | None:
     """Read the totals of drafts in ``/metrics``; None where there are none."""
     totals: dict[str, float] = {}
     positions: dict[int, float] = {}
     for name, labels, value in _COUNTER.findall(text):
-        position = re.search(r'position="(\d+)"', labels)
+        position = re.search(r'position="(\d{1,4})"', labels)
         try:
             number = float(value)
         except ValueError:
+            return None
+        if not 0 <= number <= _MOST_COUNTED:
+            # A server can say anything; what is no count says nothing of drafts.
             return None
         if position is not None:
             positions[int(position[1])] = positions.get(int(position[1]), 0) + number

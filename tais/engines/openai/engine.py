@@ -19,6 +19,7 @@ from tais.common.rendered import is_rendered
 from tais.engines.base import EngineRefusal
 from tais.engines.openai.answers import Answer, read_answer, read_ids
 from tais.engines.openai.dialect import VLLM, dialect_of, longest, read_counters
+from tais.engines.openai.keys import check_key
 from tais.engines.prompts import Renderer, is_prefill, prompt_digest
 from tais.engines.resolved import plain_mapping, to_plain
 from tais.manifest.engine_options import OpenaiOptions, read_options, wrong_option
@@ -62,7 +63,9 @@ class OpenaiEngine:
 
         self.arm = arm
         self.options: OpenaiOptions = read_options(arm)
-        root, key = api_root(self.options.base_url or ""), os.environ.get(self.options.api_key_env)
+        root = api_root(self.options.base_url or "")
+        variable = self.options.api_key_env
+        key = check_key(os.environ.get(variable, ""), variable) or None
         try:
             if self.options.serve is not None:
                 from tais.engines.openai.server import Server

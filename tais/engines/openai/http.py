@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import re
 import secrets
@@ -16,11 +17,12 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
+from tais.common.redaction import Redactor
 from tais.common.text import words
 from tais.engines.base import EngineRefusal, ServerFailure
 from tais.manifest.engine_options import OpenaiOptions
@@ -33,6 +35,8 @@ _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _TAG = re.compile(r"tais-[0-9a-f]{20}")
 # An answer with its log-probabilities takes some hundred bytes per token.
 _MOST_BYTES = 256 << 20
+# What a server tells of itself: models, version, configuration, counters.
+_MOST_TOLD_BYTES = 16 << 20
 _LONGEST_WAIT = 60.0
 # A server that wants to be left alone for longer is not going to finish this run.
 _LONGEST_PAUSE = 3600.0
@@ -64,7 +68,7 @@ class Client:
     def __init__(self, root: str, key: str | None, options: OpenaiOptions) -> None:
         self.root = root
         self.options = options
-        self._key = key
+        self._redacted = Redactor(key)
         self._random = random.Random()
         self._pause_until = self._next_slot = 0.0
         self.http = httpx.AsyncClient(
@@ -116,14 +120,14 @@ class Client:
         """
 
         async def once() -> object:
-            answer = await self._get("/v1/models")
+            answer, data = await self._get("/v1/models")
             if answer.status_code in (404, 405, 501):
                 return None
             if answer.status_code != 200:
-                self._refused(answer, answer.content)
+                self._refused(answer, data)
             try:
-                return answer.json()
-            except ValueError as error:
+                return self._read(data)
+            except (ValueError, RecursionError) as error:
                 raise Malformed("its list of models is no JSON") from error
 
         return await self._tried("/v1/models", once)
@@ -131,19 +135,36 @@ class Client:
     async def told(self, path: str) -> object:
         """Return what a server may tell of itself (JSON or text); None where it does not."""
         try:
-            answer = await self._get(path)
-        except (httpx.HTTPError, TimeoutError):
+            answer, data = await self._get(path)
+        except (httpx.HTTPError, TimeoutError, Malformed):
             return None
         if answer.status_code != 200:
             return None
         try:
-            return answer.json()
-        except ValueError:
-            return answer.text
+            return self._read(data)
+        except (ValueError, RecursionError):
+            return self._redacted(data.decode(errors="replace"))
 
-    async def _get(self, path: str) -> httpx.Response:
-        async with asyncio.timeout(self.options.timeout_seconds):
-            return await self.http.get(f"{self.root}{path}")
+    def _read(self, data: bytes) -> object:
+        """Return JSON without the key, which a server may repeat in what is then stored."""
+        return self._redacted.tree(json.loads(data))
+
+    async def _get(self, path: str) -> tuple[httpx.Response, bytes]:
+        return await self._whole("GET", path, _MOST_TOLD_BYTES)
+
+    async def _whole(self, method: str, path: str, most: int, **options: Any) -> tuple[httpx.Response, bytes]:
+        """Return an answer and its bytes, which may be no more than `most`."""
+        data = bytearray()
+        # Over everything: a server may send a byte now and then for ever.
+        async with (
+            asyncio.timeout(self.options.timeout_seconds),
+            self.http.stream(method, f"{self.root}{path}", **options) as answer,
+        ):
+            async for chunk in answer.aiter_bytes():
+                data += chunk
+                if len(data) > most:
+                    raise Malformed("an answer without end")
+        return answer, bytes(data)
 
     async def _tried(self, path: str, once: Callable[[], Awaitable[T]]) -> T:
         problem = ""
@@ -160,22 +181,11 @@ class Client:
 
     async def _once(self, path: str, body: dict[str, object]) -> object:
         tag = f"tais-{secrets.token_hex(10)}"
-        data = bytearray()
-        # Over everything: a server may send a byte now and then for ever.
-        async with (
-            asyncio.timeout(self.options.timeout_seconds),
-            self.http.stream(
-                "POST", f"{self.root}{path}", json=body, headers={"x-request-id": tag}
-            ) as answer,
-        ):
-            async for chunk in answer.aiter_bytes():
-                data += chunk
-                if len(data) > _MOST_BYTES:
-                    raise Malformed("an answer without end")
+        answer, data = await self._whole("POST", path, _MOST_BYTES, json=body, headers={"x-request-id": tag})
         if answer.status_code != 200:
-            self._refused(answer, bytes(data))
+            self._refused(answer, data)
         try:
-            value = json.loads(data)
+            value = self._read(data)
         except (ValueError, RecursionError) as error:
             raise Malformed(f"its answer is no JSON ({len(data)} bytes)") from error
         repeated = _TAG.findall(str(value.get("id"))) if isinstance(value, dict) else []
@@ -216,10 +226,8 @@ class Client:
         return self._clean(str(error)) or type(error).__name__
 
     def _clean(self, text: str) -> str:
-        """Return a server's words on one line, short, without the key that it may repeat."""
-        if self._key:
-            text = text.replace(self._key, "***")
-        flat = words(text)
+        """Return a server's words on one line, short, without the key or a piece of it that it may repeat."""
+        flat = words(self._redacted.message(text))
         return flat if len(flat) <= 300 else f"{flat[:297]}..."
 
     async def _back_off(self, attempt: int) -> None:
@@ -242,12 +250,14 @@ def _retry_after(value: str | None) -> float:
     if not value:
         return 0.0
     try:
-        return max(0.0, float(value)) if value.strip().lower() not in ("nan", "inf") else 0.0
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else 0.0
     except ValueError:
         pass
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError, IndexError):
+        # The parser of dates lets a few of its own through.
         return 0.0
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())

@@ -52,7 +52,7 @@ class Server:
         port = _free_port()
         self.root = f"http://127.0.0.1:{port}"
         command = [
-            *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
+            *(sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server"),
             *("--host", "127.0.0.1", "--port", str(port)),
             *arguments(arm, {**(options.serve or {}), **own}),
         ]

@@ -19,6 +19,7 @@ from tais.errors import EngineError, Place, StoreError
 from tais.executors.needs import Needs
 from tais.executors.ray.host import Setup, probe
 from tais.executors.staging import STAGING, Shared, open_depot
+from tais.executors.variables import without_secrets
 
 __all__ = ["Node", "alive_nodes", "connected", "like_nodes", "look_at"]
 
@@ -66,7 +67,9 @@ def connected(address: str | None) -> Iterator[ModuleType]:
     joined = bool(ray.is_initialized())
     try:
         if not joined:
-            _join(ray, address or os.environ.get("RAY_ADDRESS"))
+            # What is started here has this environment, and runs foreign code.
+            with without_secrets():
+                _join(ray, address or os.environ.get("RAY_ADDRESS"))
         if threading.current_thread() is threading.main_thread():
             # Ray takes SIGTERM for itself; a run that is ended stores what it has.
             for number, handler in before.items():

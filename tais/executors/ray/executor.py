@@ -77,6 +77,7 @@ class RayExecutor:
                 planned=tuple(remote),
                 variables=engine_variables(os.environ),
                 address=self.ray.get_runtime_context().gcs_address,
+                pass_env=self.placement.pass_env,
             )
             sweep(self.run_dir, self.depot)
             self._place(look_at(self.ray, self.setup), remote)

@@ -89,6 +89,8 @@ class Setup:
     variables: dict[str, str]
     address: str
     """Of the cluster, for an engine that spreads over it itself."""
+    pass_env: tuple[str, ...] = ()
+    """Variables of a node that its engines get beside those that they are known to read."""
 
 
 def probe(setup: Setup, token: str, node: str) -> Probed:
@@ -198,7 +200,8 @@ class Host:
         if self._worker is None or self._worker.ended:
             if self._worker is not None:
                 self._worker.kill()
-            variables = worker_environment([job.arm for job in self.setup.planned], self._environment())
+            arms, named = [job.arm for job in self.setup.planned], self.setup.pass_env
+            variables = worker_environment(arms, self._environment(), named)
             logs, stall = self._local / LOGS, self.setup.stall_seconds
             self._worker = WorkerProcess(logs, stall, self.setup.planned, variables)
         return self._worker

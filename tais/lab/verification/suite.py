@@ -108,7 +108,8 @@ def _imported(name: str) -> Verifier:
     """Import ``package.module:callable``; modules in the current folder are found too."""
     module_name, _, attribute = name.partition(":")
     if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
+        # Last: what lies there takes the place of nothing that is installed.
+        sys.path.append(here)
     remedy = "Write package.module:callable, from the current folder or an installed package"
     try:
         found = importlib.import_module(module_name)

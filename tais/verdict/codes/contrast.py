@@ -155,6 +155,14 @@ _FINDINGS: Mapping[str, Code] = {
     "reused_arm": _Note("An arm came from the cache.", ""),
     "same_answers": _Blocks("Both arms are copies of the same answers.", _SAME, never_allowed=True),
     "same_evidence": _Blocks("Both sides rest on one and the same evidence.", _SAME, never_allowed=True),
+    "sources_unverified": _Note(
+        "A run that this one was made from was not signed, or not verified.",
+        "Sign the runs, and make it again with --trusted-key",
+    ),
+    "produced_by_unverified": _Note(
+        "Two imported files of equal bytes, told apart by what the manifest says of them.",
+        "Nothing can check produced_by: run the stacks with TAIS",
+    ),
     "drill_fault": _Note(
         "A fault was planted in this arm on purpose.", "Nothing: this is a drill", never_allowed=True
     ),
