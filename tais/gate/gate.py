@@ -16,8 +16,9 @@ from tais.attest.keys import PublicKey, load_public_key
 from tais.attest.verify import VerifiedRun, verify_run
 from tais.common.document import show
 from tais.errors import Place, UsageError, VerificationError
+from tais.gate.objection import Objection
 from tais.gate.policy import Policy, TrustedKey
-from tais.gate.requirements import REQUIREMENTS, Objection
+from tais.gate.requirements import REQUIREMENTS
 from tais.rundir.layout import RunDir
 from tais.rundir.lock import compare_locks
 from tais.verdict.report import Verdict

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from tais.attest.verify import VerifiedRun
 from tais.common.document import suggest
+from tais.gate.battery_requirements import batteries, margins
+from tais.gate.objection import Objection, Requirement, arms_of, screened
 from tais.gate.policy import Policy
 from tais.manifest.model import Role
 from tais.rundir.lock import stack_digest
@@ -16,24 +17,12 @@ from tais.rundir.lock_model import LockedBattery, plain
 from tais.rundir.sources import baseline_of, sources_of
 from tais.verdict.codes import CODES
 from tais.verdict.details import LISTED_ITEMS, detail, listed
-from tais.verdict.details.audit import Audit, AuditedBattery
 from tais.verdict.details.contrast import ShownSensitivity
 from tais.verdict.details.endpoint import Flips
-from tais.verdict.report import ContrastReport, EndpointReport, Reason, Report, Verdict
+from tais.verdict.report import ContrastReport, Reason, Report, Verdict
 
-__all__ = ["REQUIREMENTS", "Objection", "Requirement", "deciding_codes"]
+__all__ = ["REQUIREMENTS", "deciding_codes"]
 
-
-@dataclass(frozen=True, slots=True)
-class Objection:
-    """Something that the gate says about a run."""
-
-    code: str
-    message: str
-    level: Literal["error", "inconclusive", "warning"] = "error"
-
-
-Requirement = Callable[[VerifiedRun, Policy, datetime], Iterator[Objection]]
 
 # Clocks of two machines; more than this is a wrong date.
 _CLOCK_SKEW = timedelta(hours=1)
@@ -67,94 +56,6 @@ def verdict(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objecti
             yield Objection("verdict_inconclusive", f"{message} ({listed})", "inconclusive")
 
 
-def batteries(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
-    """Ask for each required battery, with its content and n, in each screen contrast."""
-    locked = {battery.name: battery for battery in run.lock.batteries}
-    for name, rule in policy.batteries.items():
-        battery = name.partition("/")[0]
-        if battery not in locked:
-            yield Objection("battery_missing", f"the battery {name!r} is required and was not asked")
-            continue
-        found = str(locked[battery].content_digest)
-        if rule.digest is not None and found != rule.digest:
-            message = f"the battery {name!r} has the content {found[:16]}, pinned is {rule.digest[:16]}"
-            yield Objection("battery_differs", message)
-        if rule.items_digest is not None and locked[battery].digest != rule.items_digest:
-            said = f"{locked[battery].digest[:16]}, asked for are {rule.items_digest[:16]}"
-            yield Objection("items_differ", f"the items of {name!r} are {said}")
-        if rule.scorer is not None and plain(locked[battery].scorer) != rule.scorer:
-            yield Objection("scorer_differs", f"{name!r} was scored by {plain(locked[battery].scorer)!r}")
-        for contrast in _screened(run.report):
-            yield from _battery_in(contrast, name, policy)
-
-
-def _battery_in(contrast: ContrastReport, name: str, policy: Policy) -> Iterator[Objection]:
-    """Ask each stratum of a battery for what its own rule says, else the rule of the battery."""
-    rule = policy.batteries[name]
-    endpoints = [e for e in contrast.endpoints if name in (e.battery, e.key.label)]
-    audited = [battery for battery in _audited(contrast) if battery.battery == name]
-    for battery in audited:
-        yield from _n(contrast, name, battery.items, rule.min_n)
-        if rule.max_margin is not None:
-            yield from _audited_margin(contrast, battery, rule.max_margin)
-    if not endpoints and not audited:
-        yield Objection("battery_missing", f"{_name(contrast)} has no endpoint on {name!r}")
-    for endpoint in endpoints:
-        label = endpoint.key.label
-        if label != name and label in policy.batteries:
-            continue
-        yield from _n(contrast, label, endpoint.clusters, rule.min_n)
-        if rule.max_margin is not None:
-            yield from _margin(contrast, endpoint, rule.max_margin)
-
-
-def _n(contrast: ContrastReport, name: str, n: int, least: int) -> Iterator[Objection]:
-    if n < least:
-        message = f"{_name(contrast)}: {n} prompts of {name!r} were compared, {least} are asked for"
-        yield Objection("n_below_policy", message)
-
-
-def _audited(contrast: ContrastReport) -> Sequence[AuditedBattery]:
-    """Return the batteries of which nothing but the audit speaks: their margin is that of its bound."""
-    if contrast.evidence == "matched":
-        return ()
-    found = detail(contrast, Audit)
-    return () if found is None else found.batteries
-
-
-def margins(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
-    """Refuse endpoints judged by a wider margin than the policy's."""
-    if policy.max_margin is not None:
-        for contrast in _screened(run.report):
-            for endpoint in contrast.endpoints:
-                yield from _margin(contrast, endpoint, policy.max_margin)
-            audited = _audited(contrast)
-            for battery in audited:
-                yield from _audited_margin(contrast, battery, policy.max_margin)
-            if not contrast.endpoints and not audited:
-                yield Objection("margin_unknown", f"{_name(contrast)} was not judged by a margin")
-
-
-def _audited_margin(contrast: ContrastReport, battery: AuditedBattery, limit: float) -> Iterator[Objection]:
-    where = f"{_name(contrast)}: {battery.battery} (audited)"
-    if battery.margin is None:
-        yield Objection("margin_unknown", f"{where} was not judged by a margin")
-    elif battery.margin > limit:
-        message = f"{where} was judged by the margin {battery.margin:g}, at most {limit:g} is allowed"
-        yield Objection("margin_too_wide", message)
-
-
-def _margin(contrast: ContrastReport, endpoint: EndpointReport, limit: float) -> Iterator[Objection]:
-    where = f"{_name(contrast)}: {endpoint.key.name}"
-    if endpoint.tost is None:
-        yield Objection("margin_unknown", f"{where} was not judged by a margin")
-    elif endpoint.tost.margin > limit:
-        ratio = endpoint.tost.scale == "ratio"
-        judged, most = (f"ratio {1 + m:g}" if ratio else f"{m:g}" for m in (endpoint.tost.margin, limit))
-        message = f"{where} was judged by the margin {judged}, at most {most} is allowed"
-        yield Objection("margin_too_wide", message)
-
-
 def contrasts(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Ask for the required contrasts and, for each screened reference, the required roles."""
     there = {(c.reference, c.candidate, c.role) for c in run.report.contrasts}
@@ -164,7 +65,7 @@ def contrasts(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objec
                 f"the {rule.role.value} contrast {rule.candidate!r} against {rule.reference!r} is missing"
             )
             yield Objection("contrast_missing", message)
-    references = dict.fromkeys(c.reference for c in _screened(run.report))
+    references = dict.fromkeys(c.reference for c in screened(run.report))
     if not references:
         yield Objection("contrast_missing", "the run screens nothing")
     for role in policy.roles:
@@ -193,16 +94,16 @@ def sensitivity(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Obj
     rule = policy.sensitivity
     if not rule.required and rule.max_leak is None:
         return
-    for contrast in _screened(run.report):
+    for contrast in screened(run.report):
         found = [_noticed(entry, rule.noticed) for entry in listed(contrast, ShownSensitivity)]
         leaks = [leak for leak in found if leak is not None]
         # Each control stands for a leak of its own kind, so each must have been visible.
         if not leaks or len(leaks) < len(found):
-            message = f"{_name(contrast)} does not show how small a leak it could have seen"
+            message = f"{arms_of(contrast)} does not show how small a leak it could have seen"
             yield Objection("sensitivity_not_shown", message)
         elif rule.max_leak is not None and max(leaks) > rule.max_leak:
             message = (
-                f"{_name(contrast)}: the smallest leak it could have seen is {100 * max(leaks):.3g} %, "
+                f"{arms_of(contrast)}: the smallest leak it could have seen is {100 * max(leaks):.3g} %, "
                 f"asked for is {100 * rule.max_leak:.3g} %"
             )
             yield Objection("sensitivity_too_low", message)
@@ -216,7 +117,7 @@ def shown_able_to_fail(run: VerifiedRun, policy: Policy, now: datetime) -> Itera
         return
     waived = (
         (contrast.reference, endpoint.key.label)
-        for contrast in _screened(run.report)
+        for contrast in screened(run.report)
         for endpoint in contrast.endpoints
         if endpoint.sensitivity is not None and endpoint.sensitivity.waived
     )
@@ -242,9 +143,9 @@ def provenance(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Obje
                 f"the battery {battery.name!r} is not pinned: tais battery pin fills revision and digest"
             )
             yield Objection("battery_not_pinned", message)
-    for contrast in _screened(run.report):
+    for contrast in screened(run.report):
         if contrast.evidence != "matched" and contrast.evidence not in policy.allow_evidence:
-            yield Objection("evidence_refused", f"{_name(contrast)} rests on {contrast.evidence} evidence")
+            yield Objection("evidence_refused", f"{arms_of(contrast)} rests on {contrast.evidence} evidence")
 
 
 def stacks(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
@@ -257,7 +158,7 @@ def stacks(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objectio
             yield Objection(
                 "engine_refused", f"{name} ran on {arm.engine!r}, allowed are {', '.join(allowed)}"
             )
-    for name in dict.fromkeys(contrast.reference for contrast in _screened(run.report)):
+    for name in dict.fromkeys(contrast.reference for contrast in screened(run.report)):
         found = stack_digest(run.lock.arms[name])
         if policy.reference_stacks and found not in policy.reference_stacks:
             yield Objection("reference_differs", f"the reference {name!r} is the stack {found[:16]}, another")
@@ -302,10 +203,10 @@ def reasons(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objecti
     for reason in run.report.reasons:
         if reason.code in policy.refused_reasons:
             yield Objection("reason_refused", f"{reason.code}: {reason.message}")
-    for contrast in _screened(run.report):
+    for contrast in screened(run.report):
         for reason in _all_reasons(contrast):
             if reason.code in policy.refused_reasons:
-                yield Objection("reason_refused", f"{_name(contrast)}: {reason.code}: {reason.message}")
+                yield Objection("reason_refused", f"{arms_of(contrast)}: {reason.code}: {reason.message}")
 
 
 def flips(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
@@ -320,13 +221,13 @@ def flips(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection
             yield Objection("waiver_expired", message, "warning")
     if policy.max_flips is None:
         return
-    for contrast in _screened(run.report):
+    for contrast in screened(run.report):
         count, named, unknown = _unwaived(contrast, live)
         if unknown:
-            yield Objection("flips_unknown", f"{_name(contrast)} does not count its flips on {unknown}")
+            yield Objection("flips_unknown", f"{arms_of(contrast)} does not count its flips on {unknown}")
         if count > policy.max_flips:
             message = (
-                f"{_name(contrast)}: {count} items went from safe to unsafe without a waiver, "
+                f"{arms_of(contrast)}: {count} items went from safe to unsafe without a waiver, "
                 f"{policy.max_flips} may (first: {', '.join(named[:5])})"
             )
             yield Objection("flips_above_policy", message)
@@ -357,7 +258,7 @@ def names(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection
     A battery that is asked for by name is an error where it is not there.
     """
     batteries = {battery.name for battery in run.lock.batteries}
-    labels = {e.key.label for contrast in _screened(run.report) for e in contrast.endpoints}
+    labels = {e.key.label for contrast in screened(run.report) for e in contrast.endpoints}
     named = (
         *(("waivers", waiver.battery, batteries) for waiver in policy.waivers),
         *(("waived_sensitivity", label, labels) for label in policy.waived_sensitivity),
@@ -414,16 +315,8 @@ def deciding_codes(report: Report) -> set[str]:
     return found - _WRAPPERS
 
 
-def _screened(report: Report) -> list[ContrastReport]:
-    return [contrast for contrast in report.contrasts if contrast.role is Role.screen]
-
-
 def _all_reasons(contrast: ContrastReport) -> list[Reason]:
     return [*contrast.reasons, *(reason for endpoint in contrast.endpoints for reason in endpoint.reasons)]
-
-
-def _name(contrast: ContrastReport) -> str:
-    return f"{contrast.candidate} against {contrast.reference}"
 
 
 def _first(report: Report) -> str:
