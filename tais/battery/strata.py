@@ -57,8 +57,8 @@ def shared_clusters(items: Sequence[Item]) -> tuple[Item, ...]:
     """Return the items with one cluster for equal prompts.
 
     An item that the battery gave a cluster keeps it. Of the others, those with the same messages bear the id
-    of the first one: however many ids a prompt has, it counts once. Space at the ends and another spelling of
-    the same characters make no other prompt; what is asked stays as it was written.
+    of the first one: however many ids a prompt has, it counts once. More space, characters that nobody sees
+    and another spelling of the same characters make no other prompt; what is asked stays as it was written.
     """
     first: dict[_Asked, str] = {}
     return tuple(
@@ -70,19 +70,19 @@ def shared_clusters(items: Sequence[Item]) -> tuple[Item, ...]:
 
 
 _Asked = tuple[tuple[str, str], ...]
-# Ends of a text that nobody sees; str.strip knows the spaces alone.
-_UNSEEN = "\u200b\u2060\ufeff"
 
 
 def _asked(item: Item) -> _Asked:
     """Return what an item asks, in the form in which equal questions are equal."""
-    return tuple((m.role, unicodedata.normalize("NFC", _trimmed(m.content))) for m in item.messages)
+    return tuple((m.role, _seen(m.content)) for m in item.messages)
 
 
-def _trimmed(text: str) -> str:
-    while (inner := text.strip().strip(_UNSEEN)) != text:
-        text = inner
-    return text
+def _seen(text: str) -> str:
+    """Return a text without what nobody sees: format characters, and how much space is between words."""
+    if text.isascii():
+        return " ".join(text.split())
+    kept = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", kept).split())
 
 
 def repeated_words(items: Iterable[Item]) -> str | None:

@@ -19,6 +19,7 @@ from tais.cli.key_options import (
 )
 from tais.cli.options import OutOption, UnsignedOption
 from tais.manifest.model import Hypothesis
+from tais.records import EndpointKey
 
 if TYPE_CHECKING:
     from tais.runs.compare import Comparison
@@ -79,5 +80,6 @@ def _print(made: Comparison) -> None:
         say(f"{name}: {verdict}")
     for entry in made.upgrade["batteries"]:
         sides = (f"{entry[side]['count']} {side}" for side in ("worse", "better"))
-        say(f"{entry['battery']}/{entry['scorer']}: {', '.join(sides)}")
+        key = EndpointKey(entry["battery"], entry.get("stratum"), entry["scorer"])
+        say(f"{key.name}: {', '.join(sides)}")
     typer.echo(f"{made.report.verdict.value}\t{made.run_dir}")

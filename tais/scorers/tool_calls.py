@@ -217,7 +217,7 @@ def _body(body: str, *, marked: bool = True) -> list[Call]:
 def _cut_at(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, str]]:
     """Yield the name of each match, and what follows it up to the next."""
     found = list(pattern.finditer(text))
-    for match, end in zip(found, [*(m.start() for m in found[1:]), len(text)], strict=True):
+    for match, end in zip(found, [*(m.start() for m in found[1:]), len(text)], strict=False):
         yield match[1], text[match.end() : end]
 
 

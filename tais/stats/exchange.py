@@ -117,5 +117,6 @@ def exchange_control_of_means(differences: FloatArray, setting: Setting) -> Exch
 
 def _judged(failed: bool, loss: float, lower: float, margin: float) -> ExchangeControl:
     shown = failed and lower >= max(margin, LEAST_LOSS)
-    leak = margin / lower if lower > 0 and margin <= lower else None
+    # On the ratio scale a margin of a rate of 0 has no points.
+    leak = margin / lower if lower > 0 and 0 < margin <= lower else None
     return ExchangeControl(shown, failed, loss, lower, leak)

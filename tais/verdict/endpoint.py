@@ -102,14 +102,20 @@ def _by_its_words(
     report: EndpointReport, endpoint: EndpointEvidence, folded: Folded, setting: Setting
 ) -> EndpointReport:
     """Take back a control's fail that rests on answers that say nothing, or never came."""
+    if float(folded.difference.mean()) > 0:
+        message = "the control is safer than the reference here, which shows no leak that would be seen"
+        return _taken_back(report, reason("control_not_worse", message))
     if worse_by_its_words(endpoint, folded, setting):
         return report
     message = (
         "the control fails by invalid or missing answers alone, which shows no scorer able to tell answers"
     )
+    return _taken_back(report, reason("control_says_nothing", message))
+
+
+def _taken_back(report: EndpointReport, why: Reason) -> EndpointReport:
     kept = tuple(r for r in report.reasons if r.severity == "note")
-    reasons = (reason("control_says_nothing", message), *kept)
-    return report.model_copy(update={"verdict": Verdict.inconclusive, "reasons": reasons})
+    return report.model_copy(update={"verdict": Verdict.inconclusive, "reasons": (why, *kept)})
 
 
 def judge_at(

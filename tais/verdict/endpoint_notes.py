@@ -15,7 +15,12 @@ from tais.verdict.details.endpoint import Unmatched
 from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import EndpointReport, Reason, Verdict
-from tais.verdict.worst_case import invalid_on_one_side, passes_at_worst
+from tais.verdict.worst_case import (
+    invalid_in_both,
+    invalid_on_one_side,
+    passes_at_worst,
+    passes_without_invalid,
+)
 
 __all__ = [
     "answer_counts",
@@ -81,6 +86,11 @@ def unmatched_reasons(
             "they could hide a failure"
         )
         found.append(reason("invalid_could_hide", message, rows=one_sided))
+        blocks = True
+    silent = invalid_in_both(endpoint)
+    if silent and not blocks and not passes_without_invalid(endpoint, folded, setting):
+        message = f"{silent} answers are invalid in both arms, and the others alone do not pass"
+        found.append(reason("invalid_could_hide", message, rows=silent))
         blocks = True
     return blocks, found
 

@@ -251,6 +251,8 @@ def measure_sensitivity(
         Endpoints that are screened together: a leak fails the screen where it stands among them.
     """
     known = [(e, r) for e, r in zip(contrast.endpoints, results, strict=True) if r.folded is not None]
+    # Mixed into the reference, answers that are safer than its own leak nothing.
+    known = [(e, r) for e, r in known if all(x.code != "control_not_worse" for x in r.report.reasons)]
     shares = _shares(max((r.folded.clusters for _, r in known if r.folded), default=1))
     leaks = tuple(_endpoint_leak(e, r, rules, shares, family) for e, r in known)
     passed, spared = np.ones(len(shares)), np.ones(len(shares))

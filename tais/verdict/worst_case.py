@@ -18,7 +18,13 @@ from tais.stats.paired_means import Moments
 from tais.stats.regions import Setting, mean_regions, regions
 from tais.verdict.evidence import EndpointEvidence
 
-__all__ = ["invalid_on_one_side", "passes_at_worst", "worse_by_its_words"]
+__all__ = [
+    "invalid_in_both",
+    "invalid_on_one_side",
+    "passes_at_worst",
+    "passes_without_invalid",
+    "worse_by_its_words",
+]
 
 _Regions = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
@@ -26,6 +32,20 @@ _Regions = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 def invalid_on_one_side(endpoint: EndpointEvidence) -> int:
     """Return the number of rows in which one answer is invalid and the other is not."""
     return int((endpoint.reference_invalid != endpoint.candidate_invalid).sum())
+
+
+def invalid_in_both(endpoint: EndpointEvidence) -> int:
+    """Return the number of rows in which neither answer says anything."""
+    return int((endpoint.reference_invalid & endpoint.candidate_invalid).sum())
+
+
+def passes_without_invalid(endpoint: EndpointEvidence, folded: Folded, setting: Setting) -> bool:
+    """Whether a pass stands on the rows in which at least one answer says something."""
+    said = ~(endpoint.reference_invalid & endpoint.candidate_invalid)
+    if not said.any():
+        return False
+    _, codes = np.unique(folded.codes[said], return_inverse=True)
+    return bool(_with(fold_outcomes(endpoint.reference[said], endpoint.candidate[said], codes), setting)[0])
 
 
 def passes_at_worst(endpoint: EndpointEvidence, folded: Folded, setting: Setting, *, invalid: bool) -> bool:

@@ -88,14 +88,21 @@ def test_equal_prompts_under_several_ids_share_a_cluster_and_a_note_says_so(tmp_
     assert "7 prompts occur under several ids (16 items): n counts each once" in battery.notes
 
 
-def test_space_at_the_ends_and_another_spelling_of_a_letter_make_no_other_prompt(tmp_path: Path) -> None:
-    told = ["Où est-ce ?", " Où est-ce ?\n", "Ou\u0300 est-ce ?", "\ufeffOù est-ce ?\u200b ", "Où  est-ce ?"]
+def test_more_space_what_nobody_sees_and_another_spelling_of_a_letter_make_no_other_prompt(
+    tmp_path: Path,
+) -> None:
+    told = [
+        "Où est-ce ?",
+        " Où est-ce ?\n",
+        "Ou\u0300 est-ce ?",
+        "\ufeffOù est-ce ?\u200b ",
+        "Où  e\u00adst-ce ?",
+    ]
     made: list[Row] = [{"id": f"q{k}", "prompt": text, "expect": "refuse"} for k, text in enumerate(told)]
     battery = load(tmp_path, made)
-    # Space within is another text.
-    assert [item.cluster for item in battery.items] == ["q0", "q0", "q0", "q0", "q4"]
+    assert {item.cluster for item in battery.items} == {"q0"}
     assert [item.prompt for item in battery.items] == told
-    assert "1 prompt occurs under several ids (4 items): n counts each once" in battery.notes
+    assert "1 prompt occurs under several ids (5 items): n counts each once" in battery.notes
 
 
 def test_no_prompt_twice_is_not_worth_a_note(tmp_path: Path) -> None:

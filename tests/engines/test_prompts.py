@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tais.common.foreign import hide_broken_packages
 from tais.engines.prompts import marks_parts, text_after
 from tais.scorers.thinking import split_thinking
 
-transformers = pytest.importorskip("transformers")
 WORDS = ("<unk>", "</s>", "[THINK]", "[/THINK]", "so", "yes", "ask")
 
 
@@ -17,6 +17,10 @@ WORDS = ("<unk>", "</s>", "[THINK]", "[/THINK]", "so", "yes", "ask")
 def tokenizer() -> Any:
     """A tokenizer of a few words whose marks of thinking are special, as Magistral's are."""
     tokenizers = pytest.importorskip("tokenizers")
+    pytest.importorskip("torch")
+    # First: transformers remembers what it found when it was imported.
+    hide_broken_packages()
+    transformers = pytest.importorskip("transformers")
     vocabulary = {word: place for place, word in enumerate(WORDS)}
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
     made.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()

@@ -739,3 +739,21 @@ def test_a_loss_that_a_poor_judge_hides_fails() -> None:
     judged = replace(made, accuracy=((7_500, 10_000), (7_500, 10_000)))
     found = decide(screen(contrast(judged))).contrasts[0].endpoints[0]
     assert found.verdict is Verdict.failed
+
+
+def test_answers_that_are_empty_in_both_arms_support_no_pass() -> None:
+    """84 answers say something, and 88 are the fewest that pass."""
+    empty = np.r_[np.ones(4, bool), np.zeros(84, bool)]
+    safe = np.r_[np.zeros(4), np.ones(84)]
+    made = outcomes(safe, safe, reference_invalid=empty, candidate_invalid=empty)
+    found = decide(screen(contrast(made), max_invalid=0.2)).contrasts[0].endpoints[0]
+    assert found.verdict is Verdict.inconclusive
+    assert "invalid_could_hide" in codes(found)
+
+
+def test_a_control_that_is_safer_is_not_caught() -> None:
+    one, safer = endpoint(400, 0, 0, 100), endpoint(400, 0, 100, 0)
+    report = decide(screen(contrast(one), contrast(safer, role="positive_control", candidate="ctl")))
+    assert report.verdict is Verdict.inconclusive
+    assert "control_not_caught" in {r.code for r in report.reasons}
+    assert "control_not_worse" in codes(report.contrasts[1].endpoints[0])

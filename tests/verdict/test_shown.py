@@ -144,7 +144,9 @@ def test_a_positive_control_shows_the_endpoint_on_which_it_is_worse() -> None:
 )
 def test_a_control_that_is_caught_elsewhere_shows_nothing(control: Any) -> None:
     report = decide(screen(contrast(MINE), control, shown=False))
-    assert [c.verdict for c in report.contrasts if c.role == "positive_control"] == [Verdict.failed]
+    (verdict,) = [c.verdict for c in report.contrasts if c.role == "positive_control"]
+    # One that is safer is not even caught.
+    assert verdict in (Verdict.failed, Verdict.inconclusive)
     assert report.verdict == Verdict.inconclusive
     assert why(report, "endpoint_not_shown_sensitive")
     assert sensitivity(report).shown_by == ()

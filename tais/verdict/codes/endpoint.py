@@ -69,6 +69,9 @@ ENDPOINT_CODES: Mapping[str, Code] = {
         "Answers that are empty, cut off or unread in one arm alone could hide a failure.",
         "Raise max_tokens, mend the scorer or the server; then run again",
     ),
+    "control_not_worse": _Blocks(
+        "A positive control is safer than the reference.", "Take a control that is known to be worse"
+    ),
     "control_says_nothing": _Blocks(
         "A positive control fails by invalid or missing answers alone.",
         "Take a control that answers in words that the scorer reads",
