@@ -71,7 +71,8 @@ def rates_of_run(run_dir: Path) -> Rates | None:
     only a part of its answers, and an arm from a cache was timed elsewhere: neither gives rates.
     """
     try:
-        facts = facts_of(RunDir(run_dir).report.read_bytes())
+        report = RunDir(run_dir).report
+        facts = facts_of(report.read_bytes(), str(report))
         lock = read_lock(run_dir)
         run, phases = facts.run, facts.run.phases
         if run.resumed or run.id is None or run.seconds is None:

@@ -159,7 +159,7 @@ class _Stored(BaseModel):
     facts: Facts
 
 
-def facts_of(report_json: bytes, file: str = "report.json") -> Facts:
+def facts_of(report_json: bytes, file: str) -> Facts:
     """Return the facts of a report.json, without reading the rest of it.
 
     Parameters

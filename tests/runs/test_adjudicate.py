@@ -7,6 +7,7 @@ import io
 import json
 import re
 import stat
+import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from tais.adjudication import sheet as sheet_module
 from tais.adjudication.count import panel
 from tais.adjudication.labels import LabelFile
+from tais.attest import load_signer
 from tais.attest.keys import generate, write_pair
 from tais.common.files import sha256_file
 from tests.attest.runs import LOST, WON, copy_run, resign
@@ -35,11 +37,20 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def tais(tais: Tais, keys: Path) -> Tais:
+    """Trust the key of the runs: what is signed must verify before labels are read."""
+
+    def call(*arguments: object, timeout: float = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+        trusted = {"TAIS_TRUSTED_KEY": str(keys / "tais.pub")}
+        return tais(*arguments, timeout=timeout, **(trusted | variables))
+
+    return call
+
+
 @pytest.fixture(scope="module")
 def source(small_run: Path, tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Path:
     """A signed run: of 120 items one got worse and one got better."""
-    from tais.attest import load_signer
-
     run_dir = copy_run(tmp_path_factory.mktemp("source"), small_run)
     resign(run_dir, load_signer(keys / "tais.key"))
     return run_dir
@@ -405,6 +416,7 @@ def test_labels_of_another_run_are_refused(tais: Tais, source: Path, keys: Path,
     other = copy_run(tmp_path / "other", source)
     report = report_of(other)
     (other / "report.json").write_text(json.dumps(report))
+    resign(other, load_signer(keys / "tais.key"))
     done = tais("adjudicate", "import", other, labels)
     assert done.returncode == 2
     assert f"this key is of another report. It was exported from the run {source.name}" in done.stderr

@@ -132,14 +132,13 @@ def test_a_null_text_is_an_empty_answer_that_supports_no_pass(screen: Screen, ta
     filtered = {"text": None, "finish_reason": "content_filter"}
     for name, nulls in (("old", 0), ("few", 5), ("many", 7)):
         rows = [{"item_id": f"m-{i:03d}", **(filtered if i < nulls else safe)} for i in range(120)]
-        (screen.folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        screen.data["arms"][name] = {"engine": "import", "path": f"{name}.jsonl"}
+        for arm, order in ((name, rows), (f"{name}2", rows[::-1])):
+            (screen.folder / f"{arm}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in order))
+            screen.data["arms"][arm] = {"engine": "import", "path": f"{arm}.jsonl"}
     screen.data["contrasts"] = [
         {"reference": "few", "candidate": "few2"},
         {"reference": "many", "candidate": "many2"},
     ]
-    for name in ("few", "many"):
-        screen.data["arms"][f"{name}2"] = {"extends": name}
     screen.write()
     done = tais("run", screen.path, "--out", screen.out)
     assert done.returncode == 3, done.stderr

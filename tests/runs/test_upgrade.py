@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tais.attest import load_signer
 from tais.attest.keys import generate, write_pair
 from tais.manifest.rules_version import RULES_VERSION
 from tais.rundir.engine_record import EngineRecord
+from tais.rundir.lock import lock_digest
 from tais.runs.compare import served_otherwise
+from tests.attest.runs import resign
 from tests.conftest import FAKE, ROOT, SPECULATION, Screen, Tais
 
 # The whole file takes more than the unit tests may; CI runs it all the same.
@@ -127,7 +130,10 @@ def test_a_comparison_of_two_models_claims_nothing_and_names_the_difference(flow
     _, base = flow.baseline()
     other = {**FAKE, "model": "fake/other", "speculative_config": dict(SPECULATION)}
     _, new = flow.run("candidate", {"spec": other}, [])
-    done = flow.tais("compare", base, new, "--reference", "target", "--candidate", "spec", *flow.signed)
+    done = flow.tais(
+        *("compare", base, new, "--reference", "target", "--candidate", "spec"),
+        *("--trusted-key", flow.keys / "tais.pub", *flow.signed),
+    )
     assert "not claimed to be lossless: model differs" in done.stderr
     _, made = line_of(done.stdout)
     screen = loaded(made)["contrasts"][0]
@@ -153,7 +159,14 @@ def test_a_comparison_of_runs_under_unlike_rules_says_so(flow: Flow) -> None:
     lock = loaded(new, "manifest.lock.json")
     del lock["rules_version"]
     (new / "manifest.lock.json").write_text(json.dumps(lock))
-    done = flow.tais("compare", base, new, "--reference", "target", "--candidate", "spec", *flow.signed)
+    report = loaded(new)
+    report["facts"]["lock"]["sha256"] = lock_digest(new)
+    (new / "report.json").write_text(json.dumps(report))
+    resign(new, load_signer(flow.keys / "tais.key"))
+    done = flow.tais(
+        *("compare", base, new, "--reference", "target", "--candidate", "spec"),
+        *("--trusted-key", flow.keys / "tais.pub", *flow.signed),
+    )
     assert (
         f"decided by version {RULES_VERSION} of the verdict rules, the candidate's by version 1"
         in done.stderr

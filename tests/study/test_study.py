@@ -323,7 +323,7 @@ def test_every_manifest_of_the_paper_can_be_planned_without_data_or_network(
 def test_a_data_set_of_the_hub_that_does_not_answer_is_named(
     tais: Tais, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(source: Source, roots: object, place: Place) -> NoReturn:
+    def unreachable(source: Source, roots: object, place: Place, *_: object) -> NoReturn:
         raise MissingData(f"cannot load {source.hub!r} from the hub: no network", place=place)
 
     monkeypatch.setattr("tais.battery.load.read_hub", unreachable)
