@@ -136,9 +136,9 @@ import json, os, sys, time
 # The server's own words go elsewhere.
 told = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
-from tais.engines.openai_server import Server
-from tais.engines.options import read_options
-from tais.manifest import Arm
+from tais.engines.openai.server import Server
+from tais.manifest.engine_options import read_options
+from tais.manifest.model import Arm
 arm = Arm.model_validate_json(sys.argv[1])
 server = Server(arm, read_options(arm), {})
 server.wait()
