@@ -112,7 +112,7 @@ def test_parameters_that_hide_the_law_are_named() -> None:
 VLLM = """
 import sys
 import numpy as np, torch
-from tais.engines.vllm import hide_broken_packages
+from tais.common.foreign import hide_broken_packages
 hide_broken_packages()
 from vllm.v1.sample.logits_processor.builtin import MinPLogitsProcessor
 from vllm.v1.sample.ops.topk_topp_sampler import apply_top_k_top_p_pytorch

@@ -18,8 +18,8 @@ LIMIT = 12
 FAULTS = ("bonus_off_by_one", "detokenisation", "draft_positions")
 DRAFTERS = ("random", "constant", "adversarial", "oracle", "empty")
 INSTALL = """
-from tais.engines.vllm import preload
-from tais.faults import FAULTS
+from tais.engines.vllm.engine import preload
+from tais.lab.drill.faults import FAULTS
 preload([])
 for fault in FAULTS.values():
     fault().install()
