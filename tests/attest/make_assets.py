@@ -60,7 +60,7 @@ def anonymise(run_dir: Path, noon: datetime) -> Path:
     # Made from the report as it was; what is tested here is not how it looks.
     for name in ("report.html", "report.md", "junit.xml"):
         (run_dir / name).unlink(missing_ok=True)
-    run = facts_of((run_dir / "report.json").read_bytes()).run
+    run = facts_of((run_dir / "report.json").read_bytes(), "report.json").run
     moved = run_dir.rename(run_dir.with_name(f"{noon:%Y%m%dT%H%M%S%fZ}"))
     day = noon.isoformat(timespec="seconds")
     assert run.ledger is not None

@@ -76,7 +76,7 @@ def test_facts_that_are_no_object_are_refused() -> None:
 
 
 def test_facts_are_read_without_the_rest_of_a_report() -> None:
-    assert facts_of(b'{"verdict": 1, "facts": {"run": {"id": "r"}}}').run.id == "r"
+    assert facts_of(b'{"verdict": 1, "facts": {"run": {"id": "r"}}}', "report.json").run.id == "r"
 
 
 def test_a_redacted_prompt_leaves_the_other_settings_where_they_were() -> None:
