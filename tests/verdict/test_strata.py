@@ -84,9 +84,8 @@ def test_every_summary_keeps_the_strata_apart() -> None:
         ("mine", "refuse"), ("mine", "answer"), ("other", "refuse"),
     ]  # fmt: skip
     (shown,) = listed(report.contrasts[0], ShownSensitivity)
-    assert [(e.battery, e.stratum) for e in shown.endpoints] == [
-        ("mine", "refuse"), ("mine", "answer"), ("other", "refuse"),
-    ]  # fmt: skip
+    # Where the control is better it leaks nothing.
+    assert [(e.battery, e.stratum) for e in shown.endpoints] == [("mine", "refuse"), ("other", "refuse")]
 
 
 def test_a_dose_is_fitted_within_a_stratum() -> None:
