@@ -50,9 +50,9 @@ def _battery_in(contrast: ContrastReport, name: str, policy: Policy) -> Iterator
         yield Objection("battery_missing", f"{arms_of(contrast)} has no endpoint on {name!r}")
     for endpoint in endpoints:
         label = endpoint.key.label
-        own = policy.batteries.get(label, rule) if label != name else rule
-        # A stratum's rule says what it says; the rest is the battery's.
-        said = own.model_fields_set if own is not rule else frozenset()
+        # What a stratum's own rule says, it says when its turn comes; the rest is the battery's.
+        own = policy.batteries.get(label) if label != name else None
+        said = own.model_fields_set if own is not None else frozenset()
         if "min_n" not in said:
             yield from _n(contrast, label, endpoint.clusters, rule.min_n)
         if rule.max_margin is not None and "max_margin" not in said:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tais.common.files import read_ordinary
 from tais.errors import Place, StoreError
 from tais.rundir.layout import REPORT
 from tais.rundir.ledger import read_ledger
@@ -35,7 +36,7 @@ def check_bound(ledger: Path) -> None:
     for path in sorted(ledger.parent.glob(f"*/{REPORT}"))[-_LOOKED_AT:]:
         own = [entry for entry in entries if entry.get("run") == path.parent.name]
         try:
-            report = Report.parse(path.read_bytes(), str(path))
+            report = Report.parse(read_ordinary(path), str(path))
         except (StoreError, OSError):
             # Whoever reads that run is told; it binds nothing.
             continue

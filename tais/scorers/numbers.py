@@ -80,8 +80,6 @@ _NUMBER = re.compile(
     r")"
     r"(?P<percent>\s?(?:\\?%|％|٪|percent\b|per cent\b))?"
 )
-# Quotients that are dates or ratings are none; powers and indices of what is no number are none.
-_NO_NUMBER_BEFORE = re.compile(r"(?:[\^_]\{?|[A-Za-z)}\d]\s?/|\d[-:/])\s?$")
 # What cannot be worked out here, next to a number.
 _ROOT_OR_SYMBOL = re.compile(
     r"\s?(?:\\(?:sqrt|pi|log|ln|sin|cos|tan|times|cdot|over|pm|infty)\b|[√π∞±]|(?:\^|\*\*)\s?(?!\{?\s?\\circ)[\d{(])"
