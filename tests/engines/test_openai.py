@@ -478,8 +478,9 @@ def test_a_vllm_server_is_told_what_its_template_reads_and_which_turn_it_continu
     for body in (plain, prefill, *server.tokenized):
         assert body["chat_template_kwargs"] == {"enable_thinking": False}
     assert "continue_final_message" not in plain
-    # What vLLM's protocol asks for: the two exclude each other.
-    for body in (prefill, server.tokenized[-1]):
+    # What vLLM's protocol asks for: the two exclude each other. Requests travel side by side, in any order.
+    counted = max(server.tokenized, key=lambda body: len(body["messages"]))
+    for body in (prefill, counted):
         assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
 
 
