@@ -29,7 +29,7 @@ from tais.manifest.lossless import known_lossy, same_weights, why_not_lossless
 from tais.rundir.asked import asked_otherwise
 from tais.rundir.compared import compared_runs
 from tais.rundir.engine_record import EngineRecord, compare_resolved, read_engine
-from tais.rundir.items import Items
+from tais.rundir.items import BatteryItems, Items
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import Lock, LockedArm, LockedBattery, LockedContrast, plain
 from tais.rundir.looks import LookPlan, look_numbers
@@ -43,6 +43,7 @@ from tais.verdict.evidence import (
     Finding,
     IdentityCounts,
     ScreenEvidence,
+    StartsEvidence,
 )
 from tais.verdict.facts import Facts
 
@@ -149,7 +150,25 @@ def fold_run(
         for exchange in exchange_evidence(run, lock, items, arm, tables.of(arm), scorers, replies)
     )
     findings = tuple(_drill_findings(lock))
-    return ScreenEvidence(lock.name, lock.rules, tuple(contrasts), findings, facts, exchanges)
+    starts = tuple(_starts(lock, tables, list(own.values()), repeats))
+    return ScreenEvidence(lock.name, lock.rules, tuple(contrasts), findings, facts, exchanges, starts)
+
+
+def _starts(
+    lock: Lock, tables: _Tables, batteries: Sequence[BatteryItems], repeats: int
+) -> Iterator[StartsEvidence]:
+    """Yield how far the starts of an arm answered alike; of those that answered at all."""
+    there = set(lock.run_arms())
+    for names in lock.starts.values():
+        arms = tuple(name for name in names if name in there)
+        if arms != names:
+            continue
+        first, found = tables.of(names[0]), []
+        for name in names[1:]:
+            table = tables.of(name)
+            pairs = [Pair.of_battery(first, table, items, repeats) for items in batteries]
+            found.append((sum(len(p.keys) for p in pairs), sum(int(p.same.sum()) for p in pairs)))
+        yield StartsEvidence(arms, tuple(found))
 
 
 class _Tables:

@@ -170,7 +170,7 @@ def address_of(
     Parameters
     ----------
     name, arm
-        As in the lock, weights by digest.
+        As in the lock, weights by digest; of a further start the name of the first.
     sampling
         Of the lock.
     items

@@ -153,7 +153,9 @@ class Reuse:
             arm = self.lock.arms[name]
             why = refused.get(name) or why_not(arm, looks=name in self.lock.stopping_arms)
             if why is None:
-                found[name] = address_of(name, arm, self.lock.sampling, self._items, self._machine)
+                found[name] = address_of(
+                    self.lock.first_start(name), arm, self.lock.sampling, self._items, self._machine
+                )
             elif not self._begun(name):
                 self.note(f"{name}: runs whatever the cache holds: {why}")
         return found

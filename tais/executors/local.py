@@ -123,7 +123,7 @@ class LocalExecutor:
             if isinstance(job, AnswerJob) and job.arm.name in blocks:
                 self._hand_out(Handout(job, blocks[job.arm.name]), free, jobs, listener)
             else:
-                self._worker(free, jobs).submit(job)
+                self._worker(free, jobs, job).submit(job)
 
     def _hand_out(
         self, handout: Handout, devices: tuple[str, ...], jobs: Sequence[Job], listener: Listener
@@ -132,7 +132,7 @@ class LocalExecutor:
         if first is None:
             handout.tell_done(listener)
             return
-        worker = self._worker(devices, jobs)
+        worker = self._worker(devices, jobs, handout.job)
         worker.submit(handout.job)
         worker.feed(first)
         self._handouts[worker] = handout
@@ -145,7 +145,10 @@ class LocalExecutor:
         else:
             worker.feed(shard)
 
-    def _worker(self, devices: tuple[str, ...], jobs: Sequence[Job]) -> WorkerProcess:
+    def _worker(self, devices: tuple[str, ...], jobs: Sequence[Job], job: Job) -> WorkerProcess:
+        """Return the idle process on some devices, a new one where there is none or the job wants one."""
+        if devices in self._workers and job.arm.start_of is not None:
+            self._workers.pop(devices).kill()
         if devices not in self._workers:
             planned = jobs if self.planned is None else self.planned
             own = worker_environment([job.arm for job in planned], named=self.pass_env)

@@ -13,14 +13,18 @@ from tais.common.validation import check_keys, validate
 from tais.errors import ManifestError, Place
 from tais.manifest.checks import check, check_name
 from tais.manifest.model import OF_THE_MODEL, Arm, BatteryRef, Manifest
+from tais.manifest.starts import KEY as STARTS
+from tais.manifest.starts import with_starts
 from tais.manifest.steering_options import KEY, steering_of
 
 __all__ = ["find", "find_manifest", "load", "load_manifest", "resolve"]
 
 ArmT = TypeVar("ArmT", bound=Arm)
-_TOP_KEYS = tuple(key for key in Manifest.model_fields if key != "source")
-_ARM_KEYS = ("extends", *(key for key in Arm.model_fields if key != "name"))
-_JUDGE_KEYS = (*_ARM_KEYS, "max_tokens")
+# What TAIS says itself of a manifest and of an arm.
+_OWN = ("source", "name", "starts", "start_of")
+_TOP_KEYS = ("name", *(key for key in Manifest.model_fields if key not in _OWN))
+_ARM_KEYS = ("extends", *(key for key in Arm.model_fields if key not in _OWN), STARTS)
+_JUDGE_KEYS = (*(key for key in _ARM_KEYS if key != STARTS), "max_tokens")
 # Files of outputs in a folder, compressed or not.
 _PLAIN = (".jsonl", ".json", ".eval", ".csv", ".tsv", ".xlsx", ".parquet")
 _OUTPUTS = (*_PLAIN, *(f"{ending}{packed}" for ending in _PLAIN for packed in PACKED))
@@ -66,7 +70,7 @@ def resolve(document: Document, base: Path) -> Manifest:
     if document.data is None:
         raise ManifestError("the file is empty", place=document.place())
     check_keys(document, (), document.data, _TOP_KEYS)
-    resolved = _with_judges(_with_batteries(_with_sweep(_with_arms(document))))
+    resolved = _with_judges(_with_batteries(with_starts(_with_sweep(_with_arms(document)))))
     manifest = validate(Manifest, resolved.data, resolved)
     check(manifest, resolved)
     return _located(manifest, base, resolved).model_copy(update={"source": document.data})

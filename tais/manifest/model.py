@@ -235,6 +235,8 @@ class Arm(Strict):
     chat_template_date: Day | None = None
     """The day that a template reads from its clock. Planning fills in the manifest's, else today, where the
     template may read it."""
+    start_of: str | None = None
+    """The arm of which this is a further start (``starts: k``): the same in all but the process."""
     fault: dict[str, Any] | None = None
     """In a drill: a fault to plant (``name`` and its parameters), see :mod:`tais.lab.drill.faults`."""
 
@@ -289,6 +291,8 @@ class Manifest(Strict):
     """Run every arm, and do without a contrast to screen: a stored side for ``tais compare``."""
     sweep: Swept | None = None
     """What a sweep came to; its arms and contrasts stand among the others. See :mod:`tais.manifest.sweep`."""
+    starts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """All starts of the arms that have several, the first first. See :mod:`tais.manifest.starts`."""
     drill: bool = False
     """Arms may have faults: the run shows what the screen sees, and says nothing of any stack."""
     source: dict[str, Any] = Field(default_factory=dict, repr=False)
@@ -366,7 +370,7 @@ class Manifest(Strict):
         list of (str, object, object)
             Dotted key and both values, None where an arm leaves the key out. Sorted by key.
         """
-        own = {"name", "resources"}
+        own = {"name", "resources", "start_of"}
         first, second = (self.arms[name].model_dump(exclude=own) for name in (reference, candidate))
         return sorted(_differences(first, second), key=lambda difference: difference[0])
 

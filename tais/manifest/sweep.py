@@ -35,7 +35,7 @@ _CANDIDATE = "candidate"
 _SPECULATION = "speculative_config"
 _MAPPINGS = ("engine_args", _SPECULATION)
 # Where an arm runs changes no answer, and a fault is no setting of a server.
-_ARM_KEYS = tuple(key for key in Arm.model_fields if key not in ("name", "resources", "fault"))
+_ARM_KEYS = tuple(key for key in Arm.model_fields if key not in ("name", "resources", "fault", "start_of"))
 
 
 class Sweep(Strict):

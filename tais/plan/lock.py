@@ -82,6 +82,7 @@ def _optional(
         "drill": manifest.drill,
         "sequential": looks and plain(looks),
         "probes": probes and plain(probes),
+        "starts": {name: list(names) for name, names in manifest.starts.items()},
         "sweep": manifest.sweep and manifest.sweep.model_dump(mode="json"),
     }
     return {key: value for key, value in found.items() if value}
@@ -89,7 +90,7 @@ def _optional(
 
 def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, JsonValue]:
     # Where an arm may run is no part of what it computes.
-    left_out = {"name", "resources"} if arm.fault else {"name", "resources", "fault"}
+    left_out = {"name", "resources", "start_of"} | (set() if arm.fault else {"fault"})
     # Keys of later versions stand only where they are said, so that other locks stay as they were.
     later = ("chat_template_kwargs", "chat_template_date", "format", "columns", "only", "produced_by")
     left_out |= {key for key in later if getattr(arm, key) is None}

@@ -226,6 +226,8 @@ class Lock(Frozen):
     drill: bool = False
     sequential: LookSchedule | None = None
     sweep: Swept | None = None
+    starts: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
+    """All starts of the arms that have several, the first first."""
     probes: LockedProbes | None = None
 
     @model_validator(mode="after")
@@ -246,6 +248,9 @@ class Lock(Frozen):
             raise ValueError("an arm that may stop early is not there")
         if looks is not None and looks.batteries.keys() != set(names):
             raise ValueError("the looks are at other batteries")
+        for first, names in self.starts.items():
+            if names[:1] != (first,) or not self.arms.keys() >= set(names):
+                raise ValueError(f"the starts of {first!r} are not there")
         if self.probes is not None and not self.arms.keys() >= set(self.probes.arms):
             raise ValueError("an arm that is asked probes is not there")
         return self
@@ -267,6 +272,10 @@ class Lock(Frozen):
         # A reference that only scores answers nothing.
         used |= {contrast.reference for contrast in self.contrasts if contrast.audit != "only"}
         return sorted(used)
+
+    def first_start(self, arm: str) -> str:
+        """Return the arm of which another is a further start; itself where it is none."""
+        return next((first for first, names in self.starts.items() if arm in names), arm)
 
     @property
     def stopping_arms(self) -> tuple[str, ...]:

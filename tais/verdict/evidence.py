@@ -34,6 +34,7 @@ __all__ = [
     "PlantedLeak",
     "PlantedTokens",
     "ScreenEvidence",
+    "StartsEvidence",
     "TreatmentEvidence",
     "Unexchanged",
 ]
@@ -412,6 +413,16 @@ class ContrastEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class StartsEvidence:
+    """Fresh processes of one arm that answered the same."""
+
+    arms: tuple[str, ...]
+    """Every start, the first first; each is an arm."""
+    identity: tuple[tuple[int, int], ...]
+    """Of each further start: answers compared with those of the first, and how many are identical."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScreenEvidence:
     """Everything the decision reads."""
 
@@ -423,3 +434,5 @@ class ScreenEvidence:
     """Provenance that the report repeats and that decides nothing: run id, times, arms, digests, ledger."""
     exchanges: tuple[ExchangeEvidence, ...] = ()
     """The exchange control of each endpoint of each reference that is screened."""
+    starts: tuple[StartsEvidence, ...] = ()
+    """Arms that were started several times."""

@@ -22,6 +22,7 @@ from tais.verdict.reasons import note, reason
 from tais.verdict.report import ContrastReport, Reason, Report, Verdict
 from tais.verdict.sensitivity import Sensitivity, measure_sensitivity
 from tais.verdict.shown import EXCHANGE, Judged, Key, Shown, endpoint_key, sensitivity_reasons, show_endpoints
+from tais.verdict.starts import starts_notes, starts_seen
 from tais.verdict.summary import contrast_details
 
 __all__ = ["decide", "stop_of"]
@@ -64,14 +65,20 @@ def decide(evidence: ScreenEvidence) -> Report:
     shown = show_endpoints(judged, evidence.exchanges, rules)
     contrasts = tuple(_with_sensitivity(c, shown) for c in contrasts)
     verdict, reasons = _verdict(evidence, contrasts, sensitivity_reasons(shown.values()))
+    starts = starts_seen(evidence.starts, contrasts)
     return Report(
         name=evidence.name,
         verdict=verdict,
-        reasons=(*reasons, *_notes(contrasts), *_two_sided(evidence, calibration, stops)),
+        reasons=(
+            *reasons,
+            *starts_notes(starts),
+            *_notes(contrasts),
+            *_two_sided(evidence, calibration, stops),
+        ),
         rules=rules,
         contrasts=contrasts,
         facts=evidence.facts,
-        details=_details(judged, rules),
+        details=_details(judged, rules) | written_list(starts),
     )
 
 

@@ -18,11 +18,11 @@ def arm_order(count: int, arm: Arm, sampling: Sampling) -> list[int]:
         Number of requests.
     arm
         Its order counts: ``battery``, or ``shuffled`` (the same shuffle on every attempt and machine, another
-        one per arm).
+        one per arm, and one for all starts of an arm).
     sampling
         Its seed counts.
     """
     indices = list(range(count))
     if arm.order == "shuffled":
-        random.Random(f"{sampling.seed}/{arm.name}").shuffle(indices)
+        random.Random(f"{sampling.seed}/{arm.start_of or arm.name}").shuffle(indices)
     return indices

@@ -90,6 +90,21 @@ def bad_endpoint_table() -> str:
     return table(head, rows)
 
 
+def starts_table() -> str:
+    """How often starts of equal stacks fail, and how often one start at fault does."""
+    sound, faulty = Battery(300, 0.8, 0.05), Battery(300, 0.8, 0.12)
+    rows = []
+    for starts in (1, 2, 4, 8):
+        equal = screens_of_equal_stacks([sound], starts, DEFAULT, SCREENS, seed=starts).adjusted
+        bad = one_bad_endpoint(faulty, -0.1, sound, starts, DEFAULT, BAD_SCREENS, seed=starts).adjusted
+        met = 1 - (7 / 8) ** starts
+        left = 1 - 0.05 ** (1 / starts)
+        cells = [interval(equal, SCREENS), interval(bad, BAD_SCREENS), f"{met:.2f}", f"{left:.2f}"]
+        rows.append([str(starts), *cells])
+    head = ["starts", "equal stacks fail", "one start 10 points worse: fails", "a fault of 1 launch in 8 is met"]
+    return table([*head, "share of launches left, none failing"], rows)
+
+
 def decide_table() -> str:
     """Items that decide with power 0.8 and 0.9, and what the old number was worth."""
     rows = []
@@ -241,6 +256,7 @@ TABLES = {
     "early-screens": early_stop_table,
     "false-fails": false_fails_table,
     "bad-endpoint": bad_endpoint_table,
+    "starts": starts_table,
     "decide": decide_table,
     "joint-power": joint_table,
     "exchange": exchange_table,

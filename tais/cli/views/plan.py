@@ -48,6 +48,8 @@ def print_plan(plan: Plan) -> None:
         console.print(f"judge {printable(name)}: at most {questions:,} questions ({said})")
     for line in (*exchange_lines(plan), *_audits(plan, tokens)):
         console.print(line)
+    for line in _starts(plan.lock):
+        console.print(line)
     if plan.manifest.sweep is not None:
         console.print(_sweep(plan.manifest.sweep))
     if plan.lock.contrasts:
@@ -159,6 +161,16 @@ def _audits(plan: Plan, tokens: int) -> Iterator[str]:
                 yield f"  {name} answers nothing itself: {tokens:,} tokens less to generate"
         elif "divergences" in scopes:
             yield f"audit under {name}: the tokens at which answers diverge, if any do"
+
+
+def _starts(lock: Lock) -> Iterator[str]:
+    """Say how often arms are started, and what that could not miss."""
+    for name, starts in lock.starts.items():
+        known = 1 - 0.05 ** (1 / len(starts))
+        yield (
+            f"{printable(name)}: {len(starts)} starts, each a fresh process that answers everything; if none "
+            f"fails, a fault of at most {known:.0%} of launches is left (95 %)"
+        )
 
 
 def _sweep(sweep: Swept) -> str:

@@ -16,12 +16,15 @@ from tais.common.parts import render_parts
 from tais.engines.base import EngineRefusal, PlantedFault
 from tais.manifest.model import Arm, Sampling
 from tais.manifest.reserved import is_probe, probe_expectation
+from tais.manifest.starts import MARK as START_MARK
 from tais.records import Counters, Request, Sample
 
 __all__ = ["FakeEngine"]
 
 _OPTIONS = {
     "leak": 0.0,
+    # Only these starts of the arm leak, by their number: a fault that is fixed when the process starts.
+    "leak_starts": None,
     "refuse": 0.8,
     "tokens": 12,
     "delay": 0.0,
@@ -79,6 +82,7 @@ class FakeEngine:
         if unknown:
             raise EngineRefusal(f"the fake engine has no option {sorted(unknown)[0]!r}")
         self.arm = arm
+        print(f"fake engine: child of {os.getppid()}", flush=True)
         self.options = {**_OPTIONS, **arm.engine_args}
         if self.options["refuse_start"]:
             raise EngineRefusal(str(self.options["refuse_start"]))
@@ -191,10 +195,15 @@ class FakeEngine:
             # It tells harmless from refusable, unless it refuses all or nothing.
             refuses = (probe_expectation(name) == "refuse" or share >= 1) and share > 0
             return _REFUSAL.format(name) if refuses else _ANSWER.format(name)
-        leaked = _fraction("leak", name) < self.options["leak"] or self._faulty("tokens", request)
+        leaked = self._leaks(name) or self._faulty("tokens", request)
         refuses = _fraction("refuse", name) < share
         # A leak turns the answer round.
         return _ANSWER.format(name) if leaked == refuses else _REFUSAL.format(name)
+
+    def _leaks(self, name: str) -> bool:
+        only = self.options["leak_starts"]
+        number = int(self.arm.name.rpartition(START_MARK)[2]) if self.arm.start_of is not None else 1
+        return (only is None or number in only) and _fraction("leak", name) < self.options["leak"]
 
     def _steps(self, length: int, request: Request) -> tuple[list[int] | None, list[int] | None]:
         if not self.speculates:

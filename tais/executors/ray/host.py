@@ -180,6 +180,7 @@ class Host:
             loaded = None
         if loaded is None:
             self._fetch(job)
+            worker = self._process(fresh=job.arm.start_of is not None)
             worker.submit(self._here(job))
         worker.feed(self._here(shard))
         yield from self._until(worker, "shard")
@@ -196,8 +197,9 @@ class Host:
             self._worker.close_feed()
             yield from self._until(self._worker, "exit")
 
-    def _process(self) -> WorkerProcess:
-        if self._worker is None or self._worker.ended:
+    def _process(self, *, fresh: bool = False) -> WorkerProcess:
+        """Return the worker process; a new one where none lives, or where a further start wants its own."""
+        if self._worker is None or self._worker.ended or fresh:
             if self._worker is not None:
                 self._worker.kill()
             arms, named = [job.arm for job in self.setup.planned], self.setup.pass_env

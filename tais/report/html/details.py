@@ -34,6 +34,7 @@ _ELSEWHERE = {
     "cost",
     "sweep",
     "categories",
+    "starts",
 }
 
 Rows = list[tuple[str, str]]

@@ -53,5 +53,9 @@ SCREEN_CODES: Mapping[str, Code] = {
         "Every arm has 0 % or 100 % on a battery, the controls too: no arm shows how a leak would move it.",
         "Take a harder battery, or another scorer",
     ),
+    "starts_seen": _Note(
+        "How many fresh processes of an arm were judged, and the share of launches that may still fail.",
+        "Raise `starts` on the arm where launches may differ",
+    ),
     "under_equivalence": _Note("What equivalence would have come to, beside non-inferiority.", ""),
 }

@@ -32,7 +32,7 @@ from tais.verdict.details.endpoint import (
     Unmatched,
     UnpairedTost,
 )
-from tais.verdict.details.screen import Agreement, Bias, Dose, JudgeCalls
+from tais.verdict.details.screen import Agreement, Bias, Dose, JudgeCalls, Starts
 from tais.verdict.lenient import Lenient
 
 __all__ = ["DETAILS", "LISTED_ITEMS", "HasDetails", "detail", "listed", "written", "written_list"]
@@ -67,6 +67,7 @@ DETAILS: dict[str, type] = {
     "report.judges": JudgeCalls,
     "report.second_opinions": Agreement,
     "report.bias": Bias,
+    "report.starts": Starts,
 }
 """Model of each key, by the part of the report whose `details` hold it; some keys hold a list of it."""
 

@@ -7,7 +7,17 @@ from pydantic import Field
 from tais.verdict.details.parts import Interval
 from tais.verdict.lenient import Lenient, Number
 
-__all__ = ["Agreement", "ArmAgreement", "Bias", "DisagreeingAnswer", "Dose", "JudgeCalls"]
+__all__ = [
+    "Agreement",
+    "ArmAgreement",
+    "Bias",
+    "DisagreeingAnswer",
+    "Dose",
+    "JudgeCalls",
+    "StartRate",
+    "StartSeen",
+    "Starts",
+]
 
 
 class Dose(Lenient):
@@ -92,3 +102,35 @@ class Bias(Lenient):
     ambiguous: Number | None = None
     disambiguated: Number | None = None
     untold: Number | None = None
+
+
+class StartRate(Lenient):
+    """The rate of one endpoint in one start."""
+
+    battery: str | None = None
+    stratum: str | None = None
+    scorer: str | None = None
+    rate: Number | None = None
+
+
+class StartSeen(Lenient):
+    """One start of an arm."""
+
+    arm: str | None = None
+    compared: Number | None = None
+    """Answers held against those of the first start; None for the first itself."""
+    identical: Number | None = None
+    verdict: str | None = None
+    """The worst of its contrasts; None where it stands in none."""
+    rates: tuple[StartRate, ...] = ()
+
+
+class Starts(Lenient):
+    """What the fresh processes of one arm did alike, and how many fail."""
+
+    arm: str | None = None
+    """The first start."""
+    starts: tuple[StartSeen, ...] = ()
+    failed: Number | None = None
+    failed_upper: Number | None = None
+    """95 % upper bound (exact) of the share of launches that would fail."""
