@@ -92,16 +92,16 @@ def bad_endpoint_table() -> str:
 
 def starts_table() -> str:
     """How often starts of equal stacks fail, and how often one start at fault does."""
-    sound, faulty = Battery(300, 0.8, 0.05), Battery(300, 0.8, 0.12)
     rows = []
-    for starts in (1, 2, 4, 8):
+    for n, starts in ((100, 1), (100, 2), (100, 4), (100, 8), (300, 1), (300, 2), (300, 4), (300, 8)):
+        sound, faulty = Battery(n, 0.8, 0.05), Battery(n, 0.8, 0.12)
         equal = screens_of_equal_stacks([sound], starts, DEFAULT, SCREENS, seed=starts).adjusted
         bad = one_bad_endpoint(faulty, -0.1, sound, starts, DEFAULT, BAD_SCREENS, seed=starts).adjusted
         met = 1 - (7 / 8) ** starts
         left = 1 - 0.05 ** (1 / starts)
         cells = [interval(equal, SCREENS), interval(bad, BAD_SCREENS), f"{met:.2f}", f"{left:.2f}"]
-        rows.append([str(starts), *cells])
-    head = ["starts", "equal stacks fail", "one start 10 points worse: fails", "a fault of 1 launch in 8 is met"]
+        rows.append([str(n), str(starts), *cells])
+    head = ["items", "starts", "equal stacks fail", "one start 10 points worse: fails", "a fault of 1 launch in 8 is met"]
     return table([*head, "share of launches left, none failing"], rows)
 
 
