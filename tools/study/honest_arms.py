@@ -3,11 +3,11 @@
 ::
 
     python tools/study/honest_arms.py OUT                 # every group that OUT does not hold yet (hours)
-    python tools/study/honest_arms.py OUT vllm-bfloat16   # groups whose name begins so
+    python tools/study/honest_arms.py OUT 'vllm-*-t1*'    # groups of such names, in the order of the patterns
 
 A group is one model on one engine in one dtype at one temperature: arms that differ in batch size, order,
-scheduling and speculation. Each arm that does not speculate is the reference of all others, so that eight
-arms give 56 contrasts. Groups of audits alone take their candidates from the others' cache. What was
+scheduling and speculation. Each arm that does not speculate is the reference of all others, so that six
+arms give 30 contrasts. Groups of audits alone take their candidates from the others' cache. What was
 interrupted goes on.
 """
 
@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,19 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "models" / "demo"
 BATTERIES = ("demo_refuse", "demo_answer", "demo_choice", "demo_json")
+PLANT = "plant"
+"""The draft alone, in the place of the target."""
 ITEMS = 30
 """Per battery."""
+REPEATS = 4
+"""Of every item, where tokens are sampled."""
 # One stack each: engine arguments and order.
 _TORCH = {
     "b64": ({"batch_size": 64}, "battery"),
     "b64s": ({"batch_size": 64}, "shuffled"),
     "b32": ({"batch_size": 32}, "battery"),
-    "b32s": ({"batch_size": 32}, "shuffled"),
     "b48s": ({"batch_size": 48}, "shuffled"),
     "b24": ({"batch_size": 24}, "battery"),
-    "b20s": ({"batch_size": 20}, "shuffled"),
     "b120": ({"batch_size": 120}, "battery"),
 }
 _VLLM = {
@@ -47,8 +50,6 @@ _VLLM = {
     "s32": ({"max_num_seqs": 32}, "battery"),
     "chunks": ({"max_num_batched_tokens": 64, "max_num_seqs": 32}, "battery"),
     "noprefix": ({"enable_prefix_caching": False}, "shuffled"),
-    "s20": ({"max_num_seqs": 20}, "battery"),
-    "s50s": ({"max_num_seqs": 50}, "shuffled"),
 }
 _VLLM_BASE = {
     "enforce_eager": True,
@@ -78,7 +79,9 @@ class Group:
 
     def manifest(self) -> dict[str, Any]:
         """Return its manifest."""
-        plain = _VLLM if self.engine == "vllm" else _TORCH
+        every = _VLLM if self.engine == "vllm" else _TORCH
+        # Sampled answers are many, so that they can be told apart by repeat, each an experiment of its own.
+        plain = dict(list(every.items())[:2]) if self.temperature else every
         base = _VLLM_BASE if self.engine == "vllm" else {}
         common = {"engine": self.engine, "model": str(MODELS / self.model), "dtype": self.dtype}
         arms: dict[str, Any] = {
@@ -88,18 +91,8 @@ class Group:
         first = next(iter(plain))
         for name, speculation in self._speculation().items():
             arms[name] = {**arms[first], "speculative_config": speculation}
-        audit = "only" if self.only else True
-        # A draft is asked about every contrast by itself, which costs a start each.
-        few = list(plain)[:2]
-        contrasts = [
-            {"reference": reference, "candidate": candidate, "audit": audit}
-            for reference in (few if self.only else plain)
-            for candidate in arms
-            if candidate != reference
-            and not (self.only and candidate in few)
-            and (candidate in plain or reference in few)
-        ]
-        sampling = {"temperature": self.temperature, "max_tokens": 48, "seed": 42}
+        # No honest arm: what its answers are planted with.
+        arms[PLANT] = {**arms[first], "model": self._draft()}
         rules: dict[str, Any] = {"sensitivity": "waived"}
         if self.only:
             rules["accept_evidence"] = ["teacher_forced"]
@@ -108,31 +101,39 @@ class Group:
         return {
             "name": self.name,
             "arms": arms,
-            "contrasts": contrasts,
+            "contrasts": list(self._contrasts(list(plain), list(arms))),
             "batteries": [{"name": name, "limit": ITEMS} for name in BATTERIES],
-            "sampling": sampling,
+            "sampling": {
+                "temperature": self.temperature,
+                "max_tokens": 48,
+                "seed": 42,
+                "n": REPEATS if self.temperature else 1,
+            },
             "rules": rules,
         }
 
+    def _contrasts(self, plain: list[str], arms: list[str]) -> Iterator[dict[str, Any]]:
+        """Yield every pair of arms that share nothing but the stack; an arm alone is audited by few."""
+        few = plain[:1] if self.temperature else plain[:2]
+        for reference in few if self.only or self.temperature else plain:
+            for candidate in arms:
+                # A draft is asked about every contrast by itself, which costs a start each.
+                asked = candidate in plain or reference in few
+                asked = asked and (candidate != PLANT or reference == few[0])
+                if candidate != reference and asked and not (self.only and candidate in few):
+                    audit = "only" if self.only else True
+                    claim = {"lossless": True} if candidate == PLANT else {}
+                    yield {"reference": reference, "candidate": candidate, "audit": audit, **claim}
+
+    def _draft(self) -> str:
+        return str(MODELS / ("adversarial" if self.model == "draft" else "draft"))
+
     def _speculation(self) -> dict[str, dict[str, Any]]:
-        draft = str(MODELS / ("adversarial" if self.model == "draft" else "draft"))
+        drafted = {"model": self._draft(), "num_speculative_tokens": 4}
         if self.engine == "vllm":
-            return {
-                "draft4": {"method": "draft_model", "model": draft, "num_speculative_tokens": 4},
-                "ngram4": {
-                    "method": "ngram",
-                    "num_speculative_tokens": 4,
-                    "prompt_lookup_max": 4,
-                    "prompt_lookup_min": 2,
-                },
-            }
-        if self.engine == "reference":
-            return {
-                "block4": {"method": "block", "model": draft, "num_speculative_tokens": 4},
-                "naive2": {"method": "naive", "model": draft, "num_speculative_tokens": 2},
-            }
-        # One text at a time: minutes for what the others do in seconds.
-        return {}
+            return {"draft4": {"method": "draft_model", **drafted}}
+        # transformers speculates one text at a time: minutes for what the others do in seconds.
+        return {"block4": {"method": "block", **drafted}} if self.engine == "reference" else {}
 
 
 def groups() -> Iterator[Group]:
@@ -148,11 +149,11 @@ def groups() -> Iterator[Group]:
         ("transformers", "float32"),
         ("reference", "float32"),
     ]
-    for model, temperatures in (("target", (0.0, 1.0)), ("draft", (0.0, 1.0))):
+    for model in ("target", "draft"):
         for engine, dtype in kinds:
-            for temperature in temperatures:
-                yield Group(engine, dtype, model, temperature)
-                yield Group(engine, dtype, model, temperature, only=True)
+            for temperature in (0.0, 1.0):
+                for only in (False, True):
+                    yield Group(engine, dtype, model, temperature, only)
 
 
 def collect(out: Path, group: Group) -> int:
@@ -178,12 +179,11 @@ def main() -> int:
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("groups", nargs="*", help="beginnings of names; all where none is given")
+    parser.add_argument("names", nargs="*", default=["*"], help="patterns of names; all where none is given")
     args = parser.parse_args()
     out: Path = args.out.resolve()
-    for group in groups():
-        wanted = not args.groups or any(group.name.startswith(name) for name in args.groups)
-        if not wanted or any((out / group.name).glob("*/report.json")):
+    for group in (group for name in args.names for group in groups() if fnmatchcase(group.name, name)):
+        if any((out / group.name).glob("*/report.json")):
             continue
         code = collect(out, group)
         print(f"{group.name}: exit code {code}", flush=True)
