@@ -62,7 +62,9 @@ def calibrate(
     EngineError
         When an arm does not start or fails.
     """
-    names = [name for name in plan.arms if plan.manifest.arms[name].engine != "import"]
+    # Starts of one arm are one stack: the first stands for all.
+    first = [name for name in plan.arms if plan.lock.first_start(name) == name]
+    names = [name for name in first if plan.manifest.arms[name].engine != "import"]
     if not names:
         raise UsageError("no arm of this manifest has an engine to calibrate")
     preloaded = 0.0
@@ -89,6 +91,7 @@ def calibrate(
                     f"{arm}: loads in {arms[arm].load_seconds:.1f} s, "
                     f"{1 / arms[arm].seconds_per_token:,.0f} tokens/s"
                 )
+    arms |= {start: arms[name] for name in names for start in plan.lock.starts.get(name, ())}
     return Rates(
         source="calibration",
         said=f"{sum(job.items_timed for job in jobs)} items",

@@ -60,8 +60,11 @@ def predict(lock: Lock, rates: Rates, *, workers: int = 1, shards: int = 1) -> P
         if own is None:
             unknown.append(name)
             continue
-        arms[name] = _arm(lock, name, own, rates.import_seconds)
-        fixed, work = arms[name]["load"] + own.warmup_seconds, arms[name]["tokens"] * own.seconds_per_token
+        arms[name] = _arm(lock, name, own)
+        fixed, work = own.load_seconds + own.warmup_seconds, arms[name]["tokens"] * own.seconds_per_token
+        if lock.first_start(name) != name:
+            # It has a process of its own, which imports everything anew.
+            fixed += rates.import_seconds
         jobs += split(name, fixed, work, shards, first=name in references)
     judges, judging = _judges(lock, rates)
     done = schedule(jobs, workers)
@@ -117,7 +120,7 @@ def judge_questions(lock: Lock) -> dict[str, dict[str, int]]:
     return found
 
 
-def _arm(lock: Lock, name: str, own: ArmRates, import_seconds: float) -> PredictedArm:
+def _arm(lock: Lock, name: str, own: ArmRates) -> PredictedArm:
     answers = {battery.name: battery.items * lock.sampling.n for battery in lock.batteries}
     if lock.probes is not None and name in lock.probes.arms:
         answers[PROBE_BATTERY] = lock.probes.items
@@ -125,8 +128,7 @@ def _arm(lock: Lock, name: str, own: ArmRates, import_seconds: float) -> Predict
     return {
         "answers": sum(answers.values()),
         "tokens": round(tokens),
-        # A further start has a process of its own, which imports everything anew.
-        "load": round(own.load_seconds + (import_seconds if lock.first_start(name) != name else 0.0), 3),
+        "load": round(own.load_seconds, 3),
         "generate": round(own.warmup_seconds + tokens * own.seconds_per_token, 3),
         "devices": own.devices,
     }

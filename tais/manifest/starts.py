@@ -133,7 +133,7 @@ def _contrasts(
     """Return the contrasts as written, then those of the further starts."""
     written = document.data.get("contrasts")
     if not isinstance(written, list):
-        return written  # type: ignore[return-value]  # what it is instead is said when it is read
+        return written  # type: ignore[no-any-return]  # what it is instead is said when it is read
     found = list(written)
     given = {(c.get("reference"), c.get("candidate")) for c in _written(document)}
     for index, contrast in enumerate(written):

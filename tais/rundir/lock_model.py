@@ -248,8 +248,8 @@ class Lock(Frozen):
             raise ValueError("an arm that may stop early is not there")
         if looks is not None and looks.batteries.keys() != set(names):
             raise ValueError("the looks are at other batteries")
-        for first, names in self.starts.items():
-            if names[:1] != (first,) or not self.arms.keys() >= set(names):
+        for first, starts in self.starts.items():
+            if starts[:1] != (first,) or not self.arms.keys() >= set(starts):
                 raise ValueError(f"the starts of {first!r} are not there")
         if self.probes is not None and not self.arms.keys() >= set(self.probes.arms):
             raise ValueError("an arm that is asked probes is not there")

@@ -13,8 +13,12 @@ from tais.common.yaml12 import loads
 from tais.errors import ManifestError
 from tais.manifest.load import resolve
 from tais.manifest.model import Manifest, Role
+from tais.report.tables.sweep import sweep_view
+from tais.verdict.report import Verdict
 from tais.worker.order import arm_order
 from tests.conftest import FAKE, SPECULATION, Screen, Tais
+from tests.report.factory import contrast
+from tests.report.factory import report as made_report
 from tests.runs.test_resume import stored
 
 HERE = Path(__file__).parent
@@ -214,3 +218,20 @@ def test_a_plan_tells_the_starts(started: Screen, tais: Tais) -> None:
     assert done.returncode == 0, done.stderr
     assert "spec: 2 starts, each a fresh process" in done.stdout
     assert "4 arms of 120 samples" in done.stdout
+
+
+def test_a_sweep_shows_the_worst_start_of_an_arm() -> None:
+    sound, faulty = (
+        contrast(name, verdict=verdict)
+        for name, verdict in (("a", Verdict.passed), ("a.start2", Verdict.failed))
+    )
+    sweep = {
+        "axes": [{"key": "order", "name": "order", "values": ["battery"]}],
+        "cells": [{"reference": sound.reference, "candidate": "a", "values": ["battery"]}],
+        "combinations": 1,
+        "cover": "full",
+    }
+    seen = {"starts": [{"arm": "a", "starts": [{"arm": "a"}, {"arm": "a.start2"}]}]}
+    found = sweep_view(made_report(sound, faulty, facts={"sweep": sweep}, details=seen))
+    assert found is not None
+    assert [cell.contrast.candidate for cell in found.cells] == ["a.start2"]

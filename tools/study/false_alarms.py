@@ -25,6 +25,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from honest_arms import PLANT, REPEATS, Group, groups
+from study_tables import write_tables
 
 from tais.analysis.analyse import reexamine
 from tais.rundir.audits import WORKLIST
@@ -272,8 +273,6 @@ def main() -> int:
     if args.command == "decide":
         decide_all(args.out)
         return 0
-    from study_tables import write_tables
-
     return write_tables(HONEST, PLANTED, check=args.check)
 
 

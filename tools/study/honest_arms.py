@@ -122,7 +122,7 @@ class Group:
                 asked = asked and (candidate != PLANT or reference == few[0])
                 if candidate != reference and asked and not (self.only and candidate in few):
                     audit = "only" if self.only else True
-                    claim = {"lossless": True} if candidate == PLANT else {}
+                    claim: dict[str, Any] = {"lossless": True} if candidate == PLANT else {}
                     yield {"reference": reference, "candidate": candidate, "audit": audit, **claim}
 
     def _draft(self) -> str:

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from tais.common.parts import render_parts
 from tais.engines.base import EngineRefusal, PlantedFault
@@ -21,7 +22,7 @@ from tais.records import Counters, Request, Sample
 
 __all__ = ["FakeEngine"]
 
-_OPTIONS = {
+_OPTIONS: dict[str, Any] = {
     "leak": 0.0,
     # Only these starts of the arm leak, by their number: a fault that is fixed when the process starts.
     "leak_starts": None,

@@ -9,6 +9,8 @@ from tais.common.text import one_line
 from tais.records import EndpointKey
 from tais.report.tables.table import WordTable
 from tais.report.wording import NONE, change, percent
+from tais.verdict.details import listed
+from tais.verdict.details.screen import Starts
 from tais.verdict.report import ContrastReport, EndpointReport, Report, Verdict
 
 __all__ = ["Cell", "SweepView", "ValueRow", "sweep_tables", "sweep_view"]
@@ -73,7 +75,13 @@ def sweep_view(report: Report) -> SweepView | None:
     swept = report.facts.sweep
     if swept is None:
         return None
-    pairs = {(c.reference, c.candidate): c for c in report.contrasts}
+    starts = {seen.arm: [start.arm for start in seen.starts] for seen in listed(report, Starts)}
+    first = {start: arm for arm, found in starts.items() for start in found}
+    pairs: dict[tuple[str, str], ContrastReport] = {}
+    # Of several starts the worst stands for the arm.
+    for contrast in sorted(report.contrasts, key=lambda c: _ORDER[c.verdict]):
+        arm = first.get(contrast.candidate) or contrast.candidate
+        pairs.setdefault((contrast.reference, arm), contrast)
     cells = tuple(
         Cell(cell.values, pairs[cell.reference, cell.candidate])
         for cell in swept.cells
