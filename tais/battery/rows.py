@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tais.battery.layouts import PROMPT, rows_of, to_row
-from tais.battery.logs.layouts import LAYOUTS, find_layout, read_log
+from tais.battery.logs.layouts import LAYOUTS, find_layout, nearest_layouts, read_log, says_log
 from tais.battery.tables import Reading, Table, read_separated, read_workbook
 from tais.common.jsonlines import (
     Row,
@@ -262,11 +262,19 @@ def _logs(path: Path, layout: str) -> list[Path]:
     if not path.is_dir():
         return [path]
     inside = (file for file in sorted(path.rglob("*")) if unpacked_name(file).suffix.lower() in _LOG_ENDINGS)
-    found = [file for file in inside if file.is_file() and find_layout(file)[0] == layout]
+    found = [file for file in inside if file.is_file() and _is_of(file, layout)]
     if not found:
         what = f"the folder holds no log of the layout {layout}"
         raise ManifestError(what, place=Place(str(path)), remedy="Name the folder, or the file, of the logs")
     return found
+
+
+def _is_of(file: Path, layout: str) -> bool:
+    found, keys = find_layout(file)
+    if found is None and says_log(file):
+        what = f"a file with the name of a log is of no layout that TAIS knows; {nearest_layouts(keys, {})}"
+        raise ManifestError(what, place=Place(str(file)), remedy="Mend it, or take it out of the folder")
+    return found == layout
 
 
 _LOG_ENDINGS = (".eval", ".json", ".jsonl", ".ndjson")

@@ -22,7 +22,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from tais.battery.logs.layouts import find_layout, nearest_layouts, read_log
+from tais.battery.logs.layouts import find_layout, nearest_layouts, read_log, says_log
 from tais.battery.logs.reading import listed, mapping
 from tais.battery.logs.sample import UNREAD, LoggedSample, Turn, asked_of
 from tais.battery.rows import format_of, read_rows
@@ -46,13 +46,18 @@ _LARGEST = (1 << 31) - 1
 _REASON = 64
 
 
+class UnknownLayout(ManifestError):
+    """A file that can be read, and that is no log or table of outputs."""
+
+
 class Files:
     """The files of an import arm, each with the layout that it is of.
 
     Raises
     ------
     ManifestError
-        When no file is of a layout that TAIS knows, with what was seen and the two nearest.
+        When a file cannot be read, or one that was named, or that has the name of a log, is of no layout that
+        TAIS knows; when no file of a folder is. With what was seen and the two nearest.
     """
 
     def __init__(self, arm: Arm) -> None:
@@ -61,13 +66,13 @@ class Files:
         listed = (arm.path,) if isinstance(arm.path, str) else arm.path
         self.layouts: dict[Path, str] = {}
         self.passed_over: list[Path] = []
-        unknown: ManifestError | None = None
+        unknown: UnknownLayout | None = None
         for path in map(Path, listed):
             try:
                 self.layouts[path] = _layout_of(path, arm)
-            except ManifestError as error:
+            except UnknownLayout as error:
                 # A folder of logs holds summaries, too; a file that was named must be read.
-                if isinstance(arm.path, str):
+                if isinstance(arm.path, str) or str(path) in arm.named_outputs or says_log(path):
                     raise
                 self.passed_over.append(path)
                 unknown = unknown or error
@@ -121,7 +126,7 @@ def _layout_of(path: Path, arm: Arm) -> str:
         return "table" if ending == ".json" else "tais"
     what = f"this file is of no layout that TAIS knows; {nearest_layouts(keys, _OWN)}"
     remedy = "Say which columns hold what: columns: {item_id: ..., text: ...}"
-    raise ManifestError(what, place=Place(str(path)), remedy=remedy)
+    raise UnknownLayout(what, place=Place(str(path)), remedy=remedy)
 
 
 def read_outputs(files: Files) -> Iterator[LoggedSample]:
