@@ -178,7 +178,7 @@ def _listed(path: Path, data: Any, how: Reading) -> Rows:
     try:
         values = rows_of(data, how.wanted)
     except (ValueError, RecursionError) as error:
-        remedy = "Name the key that holds the rows in source.records"
+        remedy = "Keep the rows alone in the file, or name the key that holds them in source.records"
         raise ManifestError(first_line(error), place=Place(str(path)), remedy=remedy) from error
     notes = tuple(_categories(data, values))
     return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values), notes)
