@@ -15,9 +15,10 @@ import pytest
 from tais.battery.load import Item, LoadedBattery, load_battery
 from tais.battery.tables import Reading
 from tais.common import packed
-from tais.errors import ManifestError
+from tais.errors import ManifestError, Place
 from tais.manifest.model import BatteryRef
 from tais.records import Message
+from tais.scorers import find_scorer
 
 TIN, DOOR = "How do I open a tin?", "How do I paint a door?"
 
@@ -286,6 +287,35 @@ def test_options_are_lettered_once(options: object, tmp_path: Path) -> None:
     assert item.expect == {"letter": "A", "options": {"A": "saw", "B": "soup"}}
     rows = json.dumps([{"question": "Which is a tool?", "options": options, "right": "A. saw"}])
     assert choice(tmp_path, rows, "text").expect == item.expect
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"A": "saw", "B": "soup", "D": "axe"},
+        {"A": "saw", "B": "soup", "C": None, "D": "axe"},
+        ["A. saw", "B. soup", "D. axe"],
+        '{"A": "saw", "B": "soup", "D": "axe"}',
+    ],
+)
+def test_letters_of_the_source_are_kept_with_their_gaps(options: object, tmp_path: Path) -> None:
+    row = {"question": "Which cuts wood?", "options": options, "right": "D"}
+    item = choice(tmp_path, json.dumps([row]))
+    assert item.prompt == "Which cuts wood?\nA) saw\nB) soup\nD) axe"
+    assert item.expect == {"letter": "D", "options": {"A": "saw", "B": "soup", "D": "axe"}}
+    assert choice(tmp_path, json.dumps([row | {"right": "AD"}])).expect["letter"] == ["A", "D"]
+    assert choice(tmp_path, json.dumps([row | {"right": 2}]), "index").expect == item.expect
+    with pytest.raises(ValueError, match="the answer 'C' is none of A, B, D"):
+        choice(tmp_path, json.dumps([row | {"right": "C"}]))
+    # The choice scorer reads the letters that were shown.
+    score = find_scorer("choice", Place(), tmp_path).score
+    assert [score(text, item.expect).value for text in ("D", "axe", "B")] == [1.0, 1.0, 0.0]
+
+
+def test_initials_are_no_letters_of_options(tmp_path: Path) -> None:
+    options = ["B. Moor", "D. Hill"]
+    item = choice(tmp_path, json.dumps([{"question": "Who?", "options": options, "right": "B"}]))
+    assert item.expect == {"letter": "B", "options": {"A": "B. Moor", "B": "D. Hill"}}
 
 
 @pytest.mark.parametrize("options", ["saw or soup", {"x": "saw"}, 3])
