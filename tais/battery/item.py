@@ -206,7 +206,8 @@ class ItemMaker:
     def _chat(self, prompt: Any, system: str | None) -> str | tuple[Message, ...]:
         battery = self._battery
         if isinstance(prompt, str):
-            if not prompt.strip():
+            # A file that was cut by a crash may be filled with NUL.
+            if not prompt.strip("\0").strip():
                 raise BadRow("empty prompt", "Fill it or filter the row", self._prompt)
             if system is None and not battery.few_shot:
                 return prompt

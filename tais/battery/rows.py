@@ -24,7 +24,7 @@ from tais.common.jsonlines import (
     parse_json_value,
     utf8_lines,
 )
-from tais.common.packed import PACKED, UNREADABLE, open_unpacked, unpacked_name
+from tais.common.packed import PACKED, UNREADABLE, open_unpacked, remedy_for, unpacked_name
 from tais.common.rendered import is_rendered
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
@@ -108,7 +108,7 @@ def read_rows(path: Path, format: str | None = None, how: Reading | None = None)
         rows = _READERS[format](path, how or Reading())
     except UNREADABLE as error:
         what = f"cannot read the source: {getattr(error, 'strerror', None) or first_line(error)}"
-        raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy_for(error)) from error
     if not rows.values:
         raise ManifestError("the source has no rows", place=Place(str(path)), remedy="Check the file")
     return rows

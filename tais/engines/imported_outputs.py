@@ -31,7 +31,7 @@ from tais.battery.logs.sample import UNREAD, LoggedSample, Turn, asked_of
 from tais.battery.rows import Reading, format_of, read_rows
 from tais.common.document import show, suggest
 from tais.common.jsonlines import Row, parse_json_line, utf8_lines
-from tais.common.packed import unpacked_name
+from tais.common.packed import remedy_for, unpacked_name
 from tais.common.parts import render_parts
 from tais.common.template import MissingColumn, lookup
 from tais.errors import ManifestError, Place
@@ -119,7 +119,7 @@ def _layout_of(path: Path, arm: Arm) -> str:
         return "tais"
     except OSError as error:
         what = f"cannot read the outputs: {error.strerror or error}"
-        raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy_for(error)) from error
     if found is not None:
         return found
     if not keys and format_of(path) not in _TABLES and ending != ".json":
@@ -131,6 +131,8 @@ def _layout_of(path: Path, arm: Arm) -> str:
         if {"item_id", "text"} <= set(found_columns):
             return "table"
         keys = found_columns if ending != ".json" else keys
+    if not keys:
+        raise UnknownLayout("no outputs in the file", place=Place(str(path)), remedy="Check the file")
     what = f"this file is of no layout that TAIS knows; {nearest_layouts(keys, _OWN)}"
     remedy = "Say which columns hold what: columns: {item_id: ..., text: ...}"
     raise UnknownLayout(what, place=Place(str(path)), remedy=remedy)
@@ -191,7 +193,7 @@ def _own_lines(path: Path) -> Iterator[LoggedSample]:
             yield _output(parse_json_line(text, path, number), Place(str(path), number))
     except OSError as error:
         what = f"cannot read the outputs: {error.strerror or error}"
-        raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy_for(error)) from error
 
 
 def _table(path: Path, arm: Arm) -> Iterator[LoggedSample]:

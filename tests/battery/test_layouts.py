@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tais.battery.load import Item, LoadedBattery, load_battery
@@ -379,6 +380,16 @@ BAD: list[tuple[str, str | bytes, str]] = [
     ("numbers.json", "[1, 2]", "a text or a chat, not int"),
     ("cut.jsonl.gz", gzip.compress(b'{"prompt": "a"}\n' * 999)[:40], "cannot read the source"),
     ("none.json.gz", b"[]", "cannot read the source"),
+    (
+        "cut.jsonl.zst",
+        pa.compress(b'{"prompt": "a"}\n' * 9, codec="zstd", asbytes=True)[:-6],
+        "It is cut or damaged",
+    ),
+    ("no_bytes.jsonl.gz", b"", "the source has no rows"),
+    ("no_bytes.json.zst", b"", "It is cut or damaged"),
+    ("nul.csv", b"\0" * 50, "empty prompt"),
+    ("latin.csv", b"prompt\nCaf\xe9?\n", r"latin\.csv:2: byte 0xe9 is not UTF-8"),
+    ("header.csv", b"prompt\r\n", "the source has no rows"),
     ("twice.json", '[{"prompt": "a", "prompt": "b"}]', "stands twice"),
     ("wide.csv", f"prompt,id\n{TIN},1\n{DOOR},2,3\n", "3 fields where the header has 2"),
 ]

@@ -247,8 +247,30 @@ def test_a_cut_compressed_file_is_refused(tmp_path: Path) -> None:
     for ending in ("gz", "zst"):
         path = packed(tmp_path / f"o.jsonl.{ending}", b'{"item_id": "1", "text": "Yes"}\n' * 9)
         path.write_bytes(path.read_bytes()[:-6])
-        with pytest.raises(ManifestError, match="broken packed file"):
+        with pytest.raises(ManifestError, match=r"broken packed file.*It is cut or damaged: fetch it again"):
             outputs(path)
+
+
+@pytest.mark.parametrize("name", ["o.jsonl.gz", "o.jsonl", "o.csv", "o.csv.gz", "o.json"])
+@pytest.mark.parametrize("content", [b"", b"\r\n\r\n", b"[]"])
+def test_a_file_without_any_output_is_one_line(name: str, content: bytes, tmp_path: Path) -> None:
+    path = packed(tmp_path / name, content)
+    with pytest.raises(ManifestError) as caught:
+        outputs(path)
+    said = str(caught.value)
+    assert said.startswith(str(path))
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("name", "text"), [("o.csv", "item_id,text\n1,Yes\n"), ("o.jsonl", '{"item_id": "1", "text": "Yes"}\n')]
+)
+def test_a_mark_of_byte_order_and_lines_of_windows_are_no_part_of_an_answer(
+    name: str, text: str, ending: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", ending).encode())
+    assert [(o.item_id, o.text) for o in outputs(tmp_path / name)] == [("1", "Yes")]
 
 
 def test_files_of_a_group_of_tasks_are_one_arm(tmp_path: Path) -> None:

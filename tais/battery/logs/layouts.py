@@ -18,7 +18,7 @@ from tais.battery.logs.openai_batch import batch_samples
 from tais.battery.logs.promptfoo import promptfoo_samples
 from tais.battery.logs.reading import json_lines, json_log, listed, mapping, shown
 from tais.battery.logs.sample import LoggedSample
-from tais.common.packed import unpacked_name
+from tais.common.packed import remedy_for, unpacked_name
 from tais.errors import ManifestError, Place
 
 __all__ = ["LAYOUTS", "Layout", "find_layout", "nearest_layouts", "read_log", "says_log"]
@@ -163,4 +163,4 @@ def read_log(path: Path, format: str, only: Mapping[str, str] | None = None) -> 
         yield from LAYOUTS[format].read(path, only or {})
     except OSError as error:
         what = f"cannot read the log: {error.strerror or error}"
-        raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy_for(error)) from error
