@@ -114,7 +114,7 @@ def test_an_end_token_that_one_log_leaves_out_is_no_divergence(tmp_path: Path, t
     path.write_text(
         path.read_text().replace("path: old.json", "path: old.jsonl").replace("new.json", "new.jsonl")
     )
-    given = {"text": "ANSWER: A", "finish_reason": "stop"}
+    given: dict[str, Any] = {"text": "ANSWER: A", "finish_reason": "stop"}
     own_log(tmp_path / "old.jsonl", [given | {"token_ids": [5, k, 2]} for k in range(40)])
     own_log(tmp_path / "new.jsonl", [given | {"token_ids": [5, k]} for k in range(40)])
     contrast, _ = run(tais, path)
