@@ -39,9 +39,9 @@ from tais.verdict.screen import decide
 
 RESULTS = Path(__file__).resolve().parents[2] / "reports" / "study"
 HONEST, PLANTED = RESULTS / "honest_arms.parquet", RESULTS / "planted_arms.parquet"
-SHARES = (0.01, 0.03, 0.1, 0.3)
+SHARES = (0.03, 0.1)
 """Of an arm's answers that are another model's."""
-TRIALS = 10
+TRIALS = 4
 _KEY = ("battery", "item_id", "repeat")
 
 
@@ -125,8 +125,13 @@ def _failing(report: ContrastReport) -> set[str]:
     }
 
 
-def part_of_run(run_dir: Path, folder: Path, repeat: int | None, plant: Callable[[str, str], bool]) -> None:
-    """Write a run directory of one repeat, with answers of the planted arm in all candidates.
+def part_of_run(
+    run_dir: Path,
+    folder: Path,
+    repeat: int | None,
+    plant: Callable[[str, str], bool] | None = None,
+) -> None:
+    """Write a run directory of one repeat, or one in which answers of the planted arm stand in a candidate.
 
     Parameters
     ----------
@@ -137,29 +142,36 @@ def part_of_run(run_dir: Path, folder: Path, repeat: int | None, plant: Callable
     repeat
         The one that is kept, as the only one; None keeps all.
     plant
-        Whether a candidate's answer is exchanged for the planted arm's, by battery and item.
+        Whether a candidate's answer is exchanged for the planted arm's, by battery and item. Only the first
+        contrast is then kept: what is planted is the same in all of them. None plants nothing.
     """
     lock = json.loads((run_dir / LOCK).read_bytes())
     if repeat is not None:
         lock["sampling"]["n"] = 1
-    candidates = {c["candidate"] for c in lock["contrasts"]} - {PLANT}
+    lock["contrasts"] = [c for c in lock["contrasts"] if c["candidate"] != PLANT]
+    candidates: set[str] = set()
+    if plant is not None:
+        lock["contrasts"] = lock["contrasts"][:1]
+        candidates = {lock["contrasts"][0]["candidate"]}
+    references = {c["reference"] for c in lock["contrasts"]}
     folder.mkdir(parents=True)
     (folder / LOCK).write_text(json.dumps(lock), encoding="utf-8")
     shutil.copy(run_dir / ITEMS, folder / ITEMS)
     source, made = RunDir(run_dir), RunDir(folder)
-    theirs = _rows(source.arm(PLANT), repeat)
+    exchanged = plant or _never
+    theirs = _rows(source.arm(PLANT), repeat) if plant is not None else None
     for arm in {side for c in lock["contrasts"] for side in (c["reference"], c["candidate"])}:
         if not source.arm(arm).is_dir():
             continue
         rows = _rows(source.arm(arm), repeat)
         if arm in candidates:
-            rows = _mixed(rows, theirs, plant)
+            rows = _mixed(rows, theirs, exchanged)
         _write(made.arm(arm), source.arm(arm), rows)
-    for stack in sorted(source.audits.glob("*/*")):
+    for stack in sorted(path for name in references for path in (source.audits / name).glob("*")):
         rows, target = _rows(stack, repeat), made.root / stack.relative_to(source.root)
-        _write(target, stack, _of_arms(rows, candidates, plant))
+        _write(target, stack, _of_arms(rows, candidates, exchanged))
         if (stack / WORKLIST).exists():
-            wanted = _of_arms(_kept(pq.read_table(stack / WORKLIST), repeat), candidates, plant)
+            wanted = _of_arms(_kept(pq.read_table(stack / WORKLIST), repeat), candidates, exchanged)
             pq.write_table(wanted, target / WORKLIST)
 
 
@@ -222,7 +234,7 @@ def honest(run_dir: Path, group: Group, scratch: Path) -> Iterator[Outcome]:
         return
     for repeat in range(REPEATS):
         folder = scratch / f"repeat-{repeat}"
-        part_of_run(run_dir, folder, repeat, _never)
+        part_of_run(run_dir, folder, repeat)
         yield from outcomes(folder, group, repeat)
 
 
@@ -239,27 +251,23 @@ def planted(run_dir: Path, group: Group, scratch: Path) -> Iterator[Outcome]:
                 return random.Random(f"{trial}/{battery}/{item}").random() < share
 
             part_of_run(run_dir, folder, repeat, plant)
-            lock = json.loads((folder / LOCK).read_bytes())
-            # One arm in each trial: what is planted is the same in all of them.
-            lock["contrasts"] = [c for c in lock["contrasts"] if c["candidate"] != PLANT][:1]
-            (folder / LOCK).write_text(json.dumps(lock), encoding="utf-8")
             yield from outcomes(folder, group, -1 if repeat is None else repeat, share)
             shutil.rmtree(folder)
 
 
 def decide_all(out: Path) -> None:
     """Decide every finished run, and write what came of it."""
-    found: dict[Path, list[Outcome]] = {HONEST: [], PLANTED: []}
-    for group in groups():
-        reports = sorted((out / group.name).glob("*/report.json"))
-        if not reports:
-            continue
-        with tempfile.TemporaryDirectory(prefix="tais-study-") as scratch:
-            found[HONEST] += honest(reports[-1].parent, group, Path(scratch))
-            found[PLANTED] += planted(reports[-1].parent, group, Path(scratch))
-        print(f"{group.name}: {len(found[HONEST])} honest, {len(found[PLANTED])} planted so far", flush=True)
+    found: list[tuple[Path, Callable[[Path, Group, Path], Iterator[Outcome]]]]
+    found = [(HONEST, honest), (PLANTED, planted)]
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for path, rows in found.items():
+    for path, made_of in found:
+        rows: list[Outcome] = []
+        for group in groups():
+            reports = sorted((out / group.name).glob("*/report.json"))
+            if reports:
+                with tempfile.TemporaryDirectory(prefix="tais-study-") as scratch:
+                    rows += made_of(reports[-1].parent, group, Path(scratch))
+                print(f"{group.name}: {len(rows)} {path.stem}", flush=True)
         pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows]), path, compression="zstd")
 
 

@@ -122,8 +122,8 @@ class Group:
                 asked = asked and (candidate != PLANT or reference == few[0])
                 if candidate != reference and asked and not (self.only and candidate in few):
                     audit = "only" if self.only else True
-                    claim: dict[str, Any] = {"lossless": True} if candidate == PLANT else {}
-                    yield {"reference": reference, "candidate": candidate, "audit": audit, **claim}
+                    contrast = {"reference": reference, "candidate": candidate, "audit": audit}
+                    yield contrast | ({"lossless": True} if candidate == PLANT else {})
 
     def _draft(self) -> str:
         return str(MODELS / ("adversarial" if self.model == "draft" else "draft"))
