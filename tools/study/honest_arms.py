@@ -35,7 +35,7 @@ ITEMS = 30
 REPEATS = 4
 """Of every item, where tokens are sampled."""
 # One stack each: engine arguments and order.
-_TORCH = {
+_TORCH: dict[str, tuple[dict[str, Any], str]] = {
     "b64": ({"batch_size": 64}, "battery"),
     "b64s": ({"batch_size": 64}, "shuffled"),
     "b32": ({"batch_size": 32}, "battery"),
@@ -43,7 +43,7 @@ _TORCH = {
     "b24": ({"batch_size": 24}, "battery"),
     "b120": ({"batch_size": 120}, "battery"),
 }
-_VLLM = {
+_VLLM: dict[str, tuple[dict[str, Any], str]] = {
     "s64": ({}, "battery"),
     "s64s": ({}, "shuffled"),
     "s40s": ({"max_num_seqs": 40}, "shuffled"),
