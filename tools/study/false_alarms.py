@@ -210,8 +210,7 @@ def _of_arms(table: pa.Table | None, candidates: set[str], plant: Callable[[str,
         for row in rows
         if row["arm"] != PLANT and (row["arm"] not in candidates or not plant(row["battery"], row["item_id"]))
     ]
-    named = {row["arm"] for row in rows} & candidates
-    kept += [{**row, "arm": arm} for row in planted for arm in sorted(named)]
+    kept += [{**row, "arm": arm} for row in planted for arm in sorted(candidates)]
     return pa.Table.from_pylist(kept, schema=table.schema)
 
 

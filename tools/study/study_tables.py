@@ -111,6 +111,8 @@ def law_table(rows: Sequence[Row]) -> str:
             events = sum(row["law_p"] < level for row in own)
             cells += [f"{events} of {len(own)}", f"{float(binom.sf(events - 1, len(own), level)):.3f}"]
         lines.append([_how(1.0, only=only), *cells])
+    if not lines:
+        return "No sampled arm has been decided so far."
     head = ["how"]
     for level in _LEVELS:
         head += [f"p < {level:g}", "chance of so many at that level"]
