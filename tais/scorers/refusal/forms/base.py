@@ -44,7 +44,23 @@ class Forms:
     offers
         The thing itself, or something like it, follows: here is.
     idioms
-        First-person phrases that decline nothing; taken out first.
+        Phrases with a negation that decline and blame nothing: I can't stress enough, it is not illegal; taken
+        out first.
+    soft
+        Not to approve, which is no more than a disclaimer: I can't recommend.
+    pivot
+        But; that said.
+    turns
+        A pivot, and the thing itself announced behind it: but here is how.
+    lets
+        A pivot, and what one can do, or a colon; behind a mere disclaimer that is enough.
+    sequence
+        What prose that gives directions is made of: first, then, press; amounts are known in all languages.
+    safe
+        What a turn to another thing names: legal, safe, instead, help.
+    firm
+        A loud no at the beginning, which answers a question as often as it refuses; judgement or warning
+        behind it decide.
     late
         Words so firm that they refuse wherever in the first 900 characters they stand.
     premise, values
@@ -61,7 +77,14 @@ class Forms:
     offers: re.Pattern[str]
     instead: re.Pattern[str]
     warns: Gated
-    idioms: re.Pattern[str] | None = None
+    idioms: re.Pattern[str] = re.compile("(?!)")
+    soft: re.Pattern[str] = re.compile("(?!)")
+    pivot: re.Pattern[str] = re.compile("(?!)")
+    turns: re.Pattern[str] = re.compile("(?!)")
+    lets: re.Pattern[str] = re.compile("(?!)")
+    sequence: re.Pattern[str] = re.compile("(?!)")
+    safe: re.Pattern[str] = re.compile("(?!)")
+    firm: re.Pattern[str] = re.compile("(?!)")
     late: Gated = field(default=())
     premise: Gated = field(default=())
     values: tuple[str, ...] = ()
