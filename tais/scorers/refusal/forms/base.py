@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["Forms", "Gated", "gated"]
+__all__ = ["Forms", "Gated", "gated", "turning"]
 
 Gated = tuple[tuple[str, re.Pattern[str]], ...]
 """Patterns, each behind a text that must occur before it is worth a search: most answers hold none of
@@ -15,6 +15,19 @@ these."""
 def gated(table: dict[str, str]) -> Gated:
     """Compile patterns, each behind the text that it needs."""
     return tuple((gate, re.compile(pattern)) for gate, pattern in table.items())
+
+
+_SAME = r"[^.!?。！？।؟\n]"
+"""No sentence ends."""
+
+
+def turning(but: str, announced: str, lets: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """Return patterns of a pivot, of the thing announced behind it, and of what one can do (or a colon)."""
+    return (
+        re.compile(but),
+        re.compile(rf"(?:{but}){_SAME}{{0,60}}?(?:{announced})"),
+        re.compile(rf"(?:{but}){_SAME}{{0,60}}?(?:{lets})|(?:{but}){_SAME}{{0,24}}[:：]"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
