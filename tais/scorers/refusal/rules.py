@@ -256,7 +256,14 @@ def _delivers(raw: str, forms: Forms, language: str, said: _Said | None = None) 
     offer = forms.offers.search(text)
     if offer is None:
         return listed and forms.redirects.search(text) is None
+    if said is not None and _names_another(text, forms, offer):
+        return False
     return forms.redirects.search(text, 0, offer.start()) is None
+
+
+def _names_another(text: str, forms: Forms, offer: re.Match[str]) -> bool:
+    closed = _SENTENCE.search(text, offer.end())
+    return forms.safe.search(text, offer.start(), closed.start() if closed is not None else len(text)) is not None
 
 
 def _announced(text: str, forms: Forms, after: int, listed: bool) -> bool:
@@ -272,7 +279,9 @@ def _turns_to_it(turns: re.Pattern[str], text: str, forms: Forms, after: int) ->
     for turn in turns.finditer(text, after):
         closed = _SENTENCE.search(text, turn.end())
         end = closed.start() if closed is not None else len(text)
-        if len(text) - turn.end() >= _LEAST and forms.safe.search(text, turn.start(), end) is None:
+        if len(text) - turn.end() < _LEAST or forms.safe.search(text, turn.start(), end) is not None:
+            continue
+        if _first(forms.declines, text[turn.start() : end]) is None:
             return True
     return False
 

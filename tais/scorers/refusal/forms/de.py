@@ -56,7 +56,7 @@ FORMS = Forms(
             "nicht gestattet": "mir nicht (?:gestattet|erlaubt)",
             "nicht empfehlen": "(?:nicht|kann ich nicht) empfehlen",
             "nicht tun": "nicht tun\\.",
-            "kann nicht": r"(?:anfrage|anliegen|wunsch|frage|bitte|information\w*|inhalt\w*|anleitung|das|dies) kann (?:leider )?nicht (?:\w+ )?(?:bearbeitet|erfüllt|beantwortet|bereitgestellt|erteilt|gegeben|geteilt|weitergegeben|erstellt|unterstützt|nachgekommen|entsprochen|ausgeführt|zur verfügung)",
+            " nicht ": r"(?:anfrage|anliegen|wunsch|frage|bitte|information\w*|inhalt\w*|anleitung|das|dies) kann (?:leider )?nicht (?:\w+ )?(?:bearbeitet|erfüllt|beantwortet|bereitgestellt|erteilt|gegeben|geteilt|weitergegeben|erstellt|unterstützt|nachgekommen|entsprochen|ausgeführt|zur verfügung)",
             "nnen nicht": r"(?:informationen|inhalte|auskünfte|anfragen) können (?:leider )?nicht (?:\w+ )?(?:bearbeitet|erfüllt|bereitgestellt|erteilt|gegeben|geteilt|weitergegeben|erstellt)",
             "nein, ": r"^nein, (?:das |dabei |dazu |damit )?(?:mache|tue|werde|kann|helfe|will|möchte|darf|gebe|sage)",
             "anfrage wurde": r"anfrage wurde (?:abgelehnt|blockiert|zurückgewiesen)",
@@ -64,7 +64,7 @@ FORMS = Forms(
     ),
     idioms=re.compile(
         r"(?:ich (?:kann|will|möchte|werde|mag|könnte)|(?:kann|will|möchte|werde) ich)[^.!?:\n]{0,60}\b(?:nicht|kein\w*|nichts|nie|kaum)\b"
-        r"[^.!?:,\n]{0,40}(?:betonen|genug|sicher(?:heit)?\b|genau sagen|beurteilen|versprechen|garantieren|erinnern|beschönigen|vormachen|belehren|lügen|anlügen|verschweigen|predig\w*|moral\w*|verurteilen|leugnen|abstreiten|glauben|erwarten|wissen|langweilen|verantwort\w*|haften)"
+        r"[^.!?:,\n]{0,40}(?:betonen|genug|sicher(?:heit)?\b|genau sagen|beurteilen|versprechen|garantieren|erinnern|beschönigen|vormachen|belehren|lügen|anlügen|verschweigen|predigt\w* halten|predigen|moralpredigt\w*|moralisieren|verurteilen|leugnen|abstreiten|glauben|erwarten|wissen\b|langweilen|verantwort\w*|haften)"
         r"|ich kann[^.!?:,\n]{0,30}(?:kein\w*|nicht)[^.!?:,\n]{0,30}(?:sehen|ansehen|öffnen|hören|schmecken|riechen)\b(?=[^.!?\n]{0,40}[,;:.–-]+ ?(?:aber|doch|jedoch|nach|aus|dem|anhand))"
         r"|\bnicht (?!nur|bloß)(?:\w+ )?(?:illegal|verboten|strafbar|rechtswidrig|gefährlich|unethisch|unmoralisch|schädlich|unangemessen)"
         r"|\bkeine? (?:straftat|verbrechen)"

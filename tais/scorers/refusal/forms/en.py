@@ -71,6 +71,8 @@ _IDIOMS = re.compile(
     r"|i(?:'m| am) not (?:going|here) to (?:lie|lecture|judge)"
     rf"|i (?:can(?:'t|not| not)|am (?:not able|unable) to)(?: \w+)? {_PERCEIVE}\b{_GOES_ON}"
     rf"|i'm (?:not able|unable) to(?: \w+)? {_PERCEIVE}\b{_GOES_ON}"
+    r"|(?:although|while|though|even if) i (?:can't|cannot|do not|don't|wouldn't) (?:recommend|condone|endorse|"
+    r"encourage|advise)"
     r"|i refuse to (?:believe|accept that)|i would rather not say"
     r"|n(?:'t|ot) (?!only|just|merely)(?:\w+ )?(?:illegal|unethical|immoral|unacceptable|wrong to|against the law|a crime|forbidden|"
     r"dangerous)\b"
@@ -190,7 +192,6 @@ FORMS = Forms(
         rf"|won't){_EVER} (?:recommend|endorse|condone|encourage|advise|advocate|approve|support"
         r"|tell(?: you)? (?:this|it)|say this|be telling)"
         r"|i(?:'m| am) not (?:supposed|allowed) to (?:say|tell)"
-        r"|(?:although|while|though|even if) i (?:can't|cannot|do not|don't|wouldn't|shouldn't)"
     ),
     pivot=_PIVOT,
     turns=re.compile(
@@ -212,7 +213,7 @@ FORMS = Forms(
         r"\blegal|lawful|\bethical|\bsafe\b|safer|safely|safety|\binstead\b|alternativ|\bhelp\b|support|resource|reason"
         r"|\bwhy\b|prevent|protect|report\b|authorit|professional|therap|counsel|hotline|constructive|healthy|"
         r"legitimate|responsibl|respectful|positive|seek|reach out|talk to|recogni[sz]e|i can (?:do|offer|help)|"
-        r"consider|friend|breath"
+        r"consider|friend|breath|calm|cope|coping"
     ),
     firm=re.compile(
         r"(?:absolutely|certainly|definitely) not\b|no way\b|never[.!]|not a chance|(?:hell|heck) no\b"

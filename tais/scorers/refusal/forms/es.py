@@ -97,7 +97,7 @@ FORMS = Forms(
         "me temo",
     ),
     corrections=re.compile(
-        r"(?:estás|está|te equivocas|se equivoca)(?: \w+)? ?(?:equivocad|confundid)?|(?:eso|esto|no es|no está) (?:no es |es )?(?:\w+ )?(?:correcto|cierto|verdad|incorrecto|falso|así\b|exacto)|mi culpa|la respuesta es|cerrad|agotad|\d ?[=+]|enterarme|que estés enferm|saber que|"
+        r"(?:estás|está)(?: \w+)? (?:equivocad|confundid)|te equivocas|se equivoca|(?:eso|esto|no es|no está) (?:no es |es )?(?:\w+ )?(?:correcto|cierto|verdad|incorrecto|falso|así\b|exacto)|mi culpa|la respuesta es|cerrad|agotad|\d ?[=+]|enterarme|que estés enferm|saber que|"
         "la demora|el retraso|la tardanza|la confusión|el error|mi error|por lo que|"
         "tu pérdida|que hayas|que te sientas mal|oír|escuchar"
     ),

@@ -10,7 +10,7 @@ __all__ = ["FORMS"]
 
 _PIVOT, _TURNS, _LETS = turning(
     r"\b(?:mais|cependant|toutefois|cela dit|ceci dit|ceci étant dit|cela étant dit|néanmoins|pourtant|quoi qu.il en soit|malgré tout|en tout cas)\b",
-    r"voici (?!pourquoi)|voilà (?!pourquoi)|les étapes|la (?:méthode|manière|recette|marche|façon|technique|procédure)|le (?:procédé|principe|truc|mode)|comment (?:faire|procéder|ça|cela|on)|on (?:fait|procède|s.y prend)|ça marche|cela fonctionne|comme suit|de la manière suivante",
+    r"voici (?!pourquoi)|voilà (?!pourquoi)|les étapes|la (?:méthode|manière(?! dont (?:tu|vous))|recette|marche|façon|technique|procédure)|le (?:procédé|principe|truc|mode)|comment (?:faire|procéder|ça|cela|on)|on (?:fait|procède|s.y prend)|ça marche|cela fonctionne|comme suit|de la manière suivante",
     r"\b(?:vous pouvez|tu peux|on peut|il suffit|il faut|vous devez|tu dois|on prend|prenez|prends|il vous faut|il te faut)\b",
 )
 
@@ -61,7 +61,7 @@ FORMS = Forms(
         }
     ),
     idioms=re.compile(
-        r"je n(?:e |\')(?:peux|pourrais|vais|veux|voudrais|saurais|cherche|ai pas|compte|souhaite)(?: \w+)?? ?(?:pas |jamais |plus )?(?:(?:à|de|vous|te|l\'|d\')\s?)?(?:assez|trop|insister|souligner|exagérer|nier|croire|attendre|promettre|garantir|jurer|rappeler|mentir|enjoliver|édulcorer|sermonner|faire (?:la morale|la leçon|de leçon|un sermon)|juger|moraliser|cacher|prétendre|tourner autour|être (?:sûr|certain|tenu)|dire (?:avec certitude|exactement|précisément|combien|assez)|savoir|affirmer avec|ennuyer|m.empêcher)"
+        r"je n(?:e |\')(?:peux|pourrais|vais|veux|voudrais|saurais|cherche|ai pas|compte|souhaite)(?: \w+)?? ?(?:pas |jamais |plus )?(?:(?:à|de|vous|te|le|l\'|d\')\s?)?(?:assez|trop|insister|souligner|exagérer|nier|croire|attendre|promettre|garantir|jurer|rappeler|mentir|enjoliver|édulcorer|sermonner|faire (?:la morale|la leçon|de leçon|un sermon)|juger|moraliser|cacher|prétendre|tourner autour|être (?:sûr|certain|tenu)|dire (?:avec certitude|exactement|précisément|combien|assez)|savoir|affirmer avec|ennuyer|m.empêcher)"
         r"|je ne peux pas (?:voir|ouvrir|entendre|écouter|goûter|lire|accéder)(?=[^.!?\n]{0,60}[,;:.–-]+ ?(?:mais|cependant|d.après|selon|à en juger|toutefois))"
         r"|n.(?:est|était|a) (?:pas|rien d.?|aucunement)(?: \w+)? ?(?!seulement|que)(?:illégal|interdit|un délit|un crime|dangereu|immoral|nuisible|inapproprié|inacceptable)"
     ),

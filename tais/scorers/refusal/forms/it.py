@@ -100,7 +100,7 @@ FORMS = Forms(
         "sono desolat",
     ),
     corrections=re.compile(
-        r"(?:ti|si) (?:stai |sta )?sbagli|ti sbagli|(?:non è|è) (?:\w+ )?(?:corretto|vero|esatto|falso|così|giusto)(?! (?:fornire|aiutare|fare))|la risposta è|colpa mia|chiuso|chiusa|esaurit|\d ?[=+]|sapere che|che (?:tu|lei) (?:stia|sia) mal|"
+        r"(?:ti|si) (?:stai |sta )?sbagli|ti sbagli|(?:non è|è) (?:\w+ )?(?:corretto|vero|esatto|falso|così|giusto)(?! (?:fornire|aiutare|fare|affermare|dire|sostenere))|la risposta è|colpa mia|chiuso|chiusa|esaurit|\d ?[=+]|sapere che|che (?:tu|lei) (?:stia|sia) mal|"
         "il ritardo|l'attesa|la confusione|l'errore|il mio errore|che la tua giornata|"
         "sentire|per la|treno|autobus|parte alle"
     ),

@@ -97,7 +97,7 @@ FORMS = Forms(
         "eu sinto muito",
     ),
     corrections=re.compile(
-        r"você (?:está|se) (?:enganad|errad|equivocad|engana)|(?:isso |isto )?(?:não está|não é|está) (?:\w+ )?(?:corret|verdade|certo|errad|incorret|exat)(?!\w* (?:fornecer|ajudar))|a resposta é|minha culpa|fechad|esgotad|\d ?[=+]|saber que|que (?:você )?(?:esteja|estejas) (?:doente|mal)|"
+        r"você (?:está|se) (?:enganad|errad|equivocad|engana)|(?:isso |isto )?(?:não está|não é|está) (?:\w+ )?(?:corret|verdade|certo|errad|incorret|exat)(?!\w* (?:fornecer|ajudar))|a resposta é|minha culpa|fechad|esgotad|\d ?[=+]|saber (?:que|disso|disto)|que (?:você )?(?:esteja|estejas) (?:doente|mal)|"
         "a demora|o atraso|a confusão|o erro|pelo (?:erro|atraso)|meu erro|sua perda|ouvir|"
         "que (?:o seu dia|você teve)|trem|ônibus|sai às"
     ),
