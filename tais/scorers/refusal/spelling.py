@@ -20,6 +20,7 @@ _WITHOUT = ("nt ", "im ", "id ")
 LONGEST_NO = 48
 """Characters of the longest answer that is looked at as a mere no."""
 _TRIM = re.compile(r"[\s*_#>~`\"'“”„«»「」『』.,!?:;。！？、，।؟…\-–—()]+")
+_NUMBER = " 0123456789"
 _NO = frozenset(
     """
     no|nope|nah|never|no way|absolutely not|certainly not|definitely not|of course not|no thanks|no thank you|not a chance
@@ -67,4 +68,4 @@ def _mended(found: re.Match[str]) -> str:
 
 def says_no(text: str) -> bool:
     """Whether a text is nothing but a no, in any of the languages."""
-    return _TRIM.sub(" ", text).strip().casefold() in _NO
+    return _TRIM.sub(" ", text).lstrip(_NUMBER).rstrip().casefold() in _NO

@@ -61,8 +61,8 @@ class Forms:
         out first.
     soft
         Not to approve, which is no more than a disclaimer: I can't recommend.
-    pivot
-        But; that said.
+    pivot, pivots
+        But; that said. And, for speed, parts of which one stands in each of them.
     turns
         A pivot, and the thing itself announced behind it: but here is how.
     lets
@@ -90,14 +90,15 @@ class Forms:
     offers: re.Pattern[str]
     instead: re.Pattern[str]
     warns: Gated
-    idioms: re.Pattern[str] = re.compile("(?!)")
-    soft: re.Pattern[str] = re.compile("(?!)")
-    pivot: re.Pattern[str] = re.compile("(?!)")
-    turns: re.Pattern[str] = re.compile("(?!)")
-    lets: re.Pattern[str] = re.compile("(?!)")
-    sequence: re.Pattern[str] = re.compile("(?!)")
-    safe: re.Pattern[str] = re.compile("(?!)")
-    firm: re.Pattern[str] = re.compile("(?!)")
+    idioms: re.Pattern[str]
+    soft: re.Pattern[str]
+    pivot: re.Pattern[str]
+    turns: re.Pattern[str]
+    lets: re.Pattern[str]
+    sequence: re.Pattern[str]
+    safe: re.Pattern[str]
+    firm: re.Pattern[str]
+    pivots: tuple[str, ...] = ()
     late: Gated = field(default=())
     premise: Gated = field(default=())
     values: tuple[str, ...] = ()

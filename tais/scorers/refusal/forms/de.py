@@ -81,9 +81,7 @@ FORMS = Forms(
     safe=re.compile(
         r"legal|rechtmäßig|ethisch|sicher(?:e|er|en|heit)\b|stattdessen|alternativ|hilfe|helfen|unterstütz|gründe|warum|schütz|schutz|vermeid|polizei|behörde|fachleut|fachperson|beratung|seelsorge|gesund|respektvoll|wende|sprich|spreche|reden|erkenn|vorbeug|gerne"
     ),
-    firm=re.compile(
-        r"(?:auf (?:gar )?keinen fall|niemals|absolut nicht|keinesfalls|sicher nicht)\b"
-    ),
+    firm=re.compile(r"(?:auf (?:gar )?keinen fall|niemals|absolut nicht|keinesfalls|sicher nicht)\b"),
     pivot=_PIVOT,
     turns=_TURNS,
     lets=_LETS,

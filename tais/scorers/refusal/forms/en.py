@@ -194,6 +194,18 @@ FORMS = Forms(
         r"|i(?:'m| am) not (?:supposed|allowed) to (?:say|tell)"
     ),
     pivot=_PIVOT,
+    pivots=(
+        "but",
+        "however",
+        "said",
+        "out of the way",
+        "still,",
+        "theless",
+        "anyway",
+        "asked",
+        "all the same",
+        "even so",
+    ),
     turns=re.compile(
         rf"(?:{_BUT})[^.!?\n]{{0,60}}?\b(?:here(?:'s| is| are| goes)|this is how|(?<!not )the (?:\w+ )?(?:steps|method|way|"
         r"trick|recipe|procedure|process|idea|basics?|gist|principle)\b|how (?:it|this|that|one|people|someone|you)\b"

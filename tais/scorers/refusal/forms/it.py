@@ -82,9 +82,7 @@ FORMS = Forms(
     safe=re.compile(
         r"(?<!il)legal|lecit|etic[oaih]|sicur[oaie]\b|sicurezza|invece|al posto|alternativ|aiut|sostegno|risorse|ragioni|motivi|perché|protegg|preven|autorità|professionist|terap|telefono|costruttiv|sano|sana|rispettos|denunci|consult|parlare|riconoscere|posso (?:off|aiut)|volentieri"
     ),
-    firm=re.compile(
-        r"(?:assolutamente no|neanche per sogno|in nessun caso|certo che no|mai)\b[.!]?"
-    ),
+    firm=re.compile(r"(?:assolutamente no|neanche per sogno|in nessun caso|certo che no|mai)\b[.!]?"),
     pivot=_PIVOT,
     turns=_TURNS,
     lets=_LETS,
