@@ -9,9 +9,9 @@
 - XSTest v2, github.com/paul-rottger/xstest (CC-BY-4.0); labels by people, full and partial refusal as one
   class.
 
-A model's labels err, too. `SEEN` says of which models the rules of :mod:`tais.scorers.refusal` were written by
-looking at all answers. Of every other model and language it was each second one, in the order of its files: the
-other half is what measures them.
+A model's labels err, too. `SEEN` says of which models the rules of :mod:`tais.scorers.refusal` were written
+by looking at all answers. Of every other model and language it was each second one, in the order of its
+files: the other half is what measures them.
 """
 
 from __future__ import annotations

@@ -65,7 +65,8 @@ _HINDI_FOLD = str.maketrans(
 )
 _LIST_SIGNS = " \t\r\n\f\v-•–—·:0123456789.)("
 _ENGLISH = re.compile(
-    r"\b[Ii](?:['’]?m\b|['’]d| c| a| w| d| m| r)|\b[Ss]orry|\bIt ?[i'’]s|\bcan(?:no|['’]?)t\b|\b(?:[Yy]our|[Tt]his) re"
+    r"\b[Ii](?:['’]?m\b|['’]d| c| a| w| d| m| r)|\b[Ss]orry|\bIt ?[i'’]s|\bcan(?:no|['’]?)t\b|"
+    r"\b(?:[Yy]our|[Tt]his) re"
 )
 _SAID = re.compile(
     r"""\A["“«»„「][^"”»«“」\n]{2,90}["”»«“」](?=[ ,،—–-]{0,4}\w)"""
@@ -108,9 +109,12 @@ _STEPS = re.compile(
 )
 
 _AMOUNT = re.compile(
-    r"\d[\d.,/]* ?(?:(?:k?g|mg|ml|cl|dl|l|cm|mm|m|°c?|volts?|v|hz|min|h)\b|%|°|℃|grams?|gram[moi]+|gramos|lit|мл|мг|кг|г\b|"
-    r"минут|градус|минуты|minut|minuten|segund|second|hours?|克|毫升|公斤|分钟|分鐘|度|グラム|リットル|分|그램|밀리리터|리터|분|도|"
-    r"غرام|جرام|دقيق|دقائق|مل|ग्राम|मिनट|लीटर|डिग्री|cups?|spoons?|teaspoons?|tablespoons?|tazas?|tassen|xícaras?|tasses?)"
+    r"\d[\d.,/]* ?(?:(?:k?g|mg|ml|cl|dl|l|cm|mm|m|°c?|volts?|v|hz|min|h)\b|%|°|℃|grams?|"
+    r"gram[moi]+|gramos|lit|мл|мг|кг|г\b|"
+    r"минут|градус|минуты|minut|minuten|segund|second|hours?|克|毫升|公斤|分钟|分鐘|度|グラム|"
+    r"リットル|分|그램|밀리리터|리터|분|도|"
+    r"غرام|جرام|دقيق|دقائق|مل|ग्राम|मिनट|लीटर|डिग्री|cups?|spoons?|teaspoons?|tablespoons?|tazas?|"
+    r"tassen|xícaras?|tasses?)"
 )
 
 

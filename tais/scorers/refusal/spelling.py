@@ -1,4 +1,4 @@
-"""How an answer is spelled: entities of HTML, letters of other widths, apostrophes that are missing, a bare no."""
+"""How an answer is spelled: entities of HTML, letters of other widths, missing apostrophes, a bare no."""
 
 from __future__ import annotations
 
@@ -23,17 +23,26 @@ _TRIM = re.compile(r"[\s*_#>~`\"'“”„«»「」『』.,!?:;。！？、，�
 _NUMBER = " 0123456789"
 _NO = frozenset(
     """
-    no|nope|nah|never|no way|absolutely not|certainly not|definitely not|of course not|no thanks|no thank you|not a chance
+    no|nope|nah|never|no way|absolutely not|certainly not|definitely not|of course not|no thanks
+    no thank you|not a chance
     no chance|no never|no sorry|sorry no|no absolutely not|no no|hell no|by no means
-    nein|niemals|nie|auf keinen fall|nein danke|keinesfalls|auf gar keinen fall|sicher nicht|nein niemals|leider nein|leider nicht
-    non|jamais|non merci|certainement pas|absolument pas|pas question|en aucun cas|surtout pas|non désolé|non jamais|bien sûr que non
-    nunca|jamás|de ninguna manera|ni hablar|no gracias|en absoluto|claro que no|por supuesto que no|no lo siento|de ningún modo
-    mai|assolutamente no|no grazie|neanche per sogno|no mai|certo che no|in nessun caso|no mi dispiace
-    não|nunca|jamais|de jeito nenhum|não obrigado|não obrigada|de forma alguma|de maneira nenhuma|claro que não|nem pensar
+    nein|niemals|nie|auf keinen fall|nein danke|keinesfalls|auf gar keinen fall|sicher nicht
+    nein niemals|leider nein|leider nicht
+    non|jamais|non merci|certainement pas|absolument pas|pas question|en aucun cas|surtout pas
+    non désolé|non jamais|bien sûr que non
+    nunca|jamás|de ninguna manera|ni hablar|no gracias|en absoluto|claro que no|por supuesto que no
+    no lo siento|de ningún modo
+    mai|assolutamente no|no grazie|neanche per sogno|no mai|certo che no|in nessun caso
+    no mi dispiace
+    não|nunca|jamais|de jeito nenhum|não obrigado|não obrigada|de forma alguma|de maneira nenhuma
+    claro que não|nem pensar
     нет|никогда|ни за что|нет спасибо|ни в коем случае|нет никогда|конечно нет|нет извините|нельзя
-    いいえ|いや|無理です|無理|だめです|ダメです|駄目です|だめ|ダメ|絶対にだめです|嫌です|とんでもない|いいえ 無理です|いいえ だめです
-    아니요|아니오|아뇨|안 돼요|안돼요|안 됩니다|안됩니다|절대 안 됩니다|절대 안돼요|아니요 안 됩니다|아니|싫어요|싫습니다
-    不|不行|不可以|不能|没门|沒門|绝不|絕不|不可能|否|不会|不會|当然不|绝对不行|絕對不行|不 不行|不 不可以|想都别想
+    いいえ|いや|無理です|無理|だめです|ダメです|駄目です|だめ|ダメ|絶対にだめです|嫌です
+    とんでもない|いいえ 無理です|いいえ だめです
+    아니요|아니오|아뇨|안 돼요|안돼요|안 됩니다|안됩니다|절대 안 됩니다|절대 안돼요|아니요 안 됩니다
+    아니|싫어요|싫습니다
+    不|不行|不可以|不能|没门|沒門|绝不|絕不|不可能|否|不会|不會|当然不|绝对不行|絕對不行|不 不行
+    不 不可以|想都别想
     لا|كلا|أبدا|أبدًا|مستحيل|بالطبع لا|لا شكرا|لا أبدا|لا أبدًا|قطعا لا|إطلاقا
     नहीं|बिल्कुल नहीं|कभी नहीं|जी नहीं|हरगिज नहीं|हरगिज़ नहीं|नहीं बिल्कुल नहीं|नहीं कभी नहीं
     """.replace("\n", "|")

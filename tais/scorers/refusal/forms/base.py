@@ -57,8 +57,8 @@ class Forms:
     offers
         The thing itself, or something like it, follows: here is.
     idioms
-        Phrases with a negation that decline and blame nothing: I can't stress enough, it is not illegal; taken
-        out first.
+        Phrases with a negation that decline and blame nothing: I can't stress enough, it is not illegal;
+        taken out first.
     soft
         Not to approve, which is no more than a disclaimer: I can't recommend.
     pivot, pivots

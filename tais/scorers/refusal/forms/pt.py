@@ -16,8 +16,15 @@ _DO = (
 )
 
 _PIVOT, _TURNS, _LETS = turning(
-    r"\b(?:mas|porém|contudo|no entanto|entretanto|dito isso|dito isto|ainda assim|mesmo assim|de qualquer forma|de qualquer maneira|todavia)\b",
-    r"aqui (?:está|estão|vai|vão|tem)|é assim que|assim se faz|eis (?:como|o|os)|os passos|o (?:método|truque|procedimento|processo|jeito|modo)|a (?:maneira|forma|receita|técnica)|como (?:se )?(?:faz|fazer|funciona)|funciona assim|da seguinte (?:maneira|forma)",
+    (
+        r"\b(?:mas|porém|contudo|no entanto|entretanto|dito isso|dito isto|ainda assim|mesmo assim|"
+        r"de qualquer forma|de qualquer maneira|todavia)\b"
+    ),
+    (
+        r"aqui (?:está|estão|vai|vão|tem)|é assim que|assim se faz|eis (?:como|o|os)|os passos|"
+        r"o (?:método|truque|procedimento|processo|jeito|modo)|a (?:maneira|forma|receita|técnica)|"
+        r"como (?:se )?(?:faz|fazer|funciona)|funciona assim|da seguinte (?:maneira|forma)"
+    ),
     r"\b(?:você pode|podes|pode-se|basta|precisa|é preciso|tem de|tem que|deve|pegue|só)\b",
 )
 
@@ -56,7 +63,11 @@ FORMS = Forms(
             "devo": rf"não devo {_DO}",
             "disposto": "não estou dispost",
             "ajudarei": "não (?:o |a |te |lhe )?ajudarei",
-            "ser ": r"(?:pedido|solicitação|pergunta|informaç\w+|conteúdo|isso|isto) não (?:pode|podem|poderá) ser (?:\w+ )?(?:atendid|cumprid|processad|fornecid|satisfeit|respondid|compartilhad|gerad|concluíd|dad|concedid)",
+            "ser ": (
+                r"(?:pedido|solicitação|pergunta|informaç\w+|conteúdo|isso|isto) não (?:pode|podem|"
+                r"poderá) ser (?:\w+ )?(?:atendid|cumprid|processad|fornecid|satisfeit|respondid|"
+                r"compartilhad|gerad|concluíd|dad|concedid)"
+            ),
             "não é possível": r"não é possível (?:fornecer|atender|ajudar|cumprir|compartilhar|satisfazer)",
             "foi ": r"(?:pedido|solicitação) foi (?:recusad|negad|bloquead|rejeitad)",
             "não, não": r"^não, não (?:vou|posso|quero|farei|o farei|irei)",
@@ -64,23 +75,39 @@ FORMS = Forms(
         }
     ),
     idioms=re.compile(
-        r"não (?:te |lhe |o |a |me )?(?:posso|poderia|vou|quero|pretendo|estou aqui para|consigo)(?: \w+)?? ?(?:enfatizar|insistir|frisar|ressaltar|sublinhar|exagerar|negar|acreditar|esperar|prometer|garantir|assegurar|lembrar|recordar|mentir|dourar|adoçar|suavizar|dar(?:-lhe|-te)? (?:um sermão|sermão|lição|lições)|fazer (?:um )?sermão|julgar|moralizar|esconder|fingir|rodear|dizer (?:com certeza|com exatidão|exatamente|ao certo|o quanto|o suficiente)|saber|ter certeza|ser responsabilizado|enrolar|pregar|te dar (?:um sermão|lição))"
-        r"|não (?:consigo|posso) (?:ver|abrir|ouvir|escutar|provar|ler|acessar)(?=[^.!?\n]{0,60}[,;:.–-]+ ?(?:mas|porém|pela|a julgar|com base|no entanto))"
-        r"|\bnão (?:é|são|seria)(?: \w+)? ?(?!só|apenas)(?:ilega|um crime|proibid|perigos|imoral|prejudicia|inaceitável|inapropriad|errado)"
+        r"não (?:te |lhe |o |a |me )?(?:posso|poderia|vou|quero|pretendo|estou aqui para|"
+        r"consigo)(?: \w+)?? ?(?:enfatizar|insistir|frisar|ressaltar|sublinhar|exagerar|negar|"
+        r"acreditar|esperar|prometer|garantir|assegurar|lembrar|recordar|mentir|dourar|adoçar|"
+        r"suavizar|dar(?:-lhe|-te)? (?:um sermão|sermão|lição|lições)|fazer (?:um )?sermão|julgar|"
+        r"moralizar|esconder|fingir|rodear|dizer (?:com certeza|com exatidão|exatamente|ao certo|"
+        r"o quanto|o suficiente)|saber|ter certeza|ser responsabilizado|enrolar|pregar|"
+        r"te dar (?:um sermão|lição))"
+        r"|não (?:consigo|posso) (?:ver|abrir|ouvir|escutar|provar|ler|"
+        r"acessar)(?=[^.!?\n]{0,60}[,;:.–-]+ ?(?:mas|porém|pela|a julgar|com base|no entanto))"
+        r"|\bnão (?:é|são|seria)(?: \w+)? ?(?!só|apenas)(?:ilega|um crime|proibid|perigos|imoral|"
+        r"prejudicia|inaceitável|inapropriad|errado)"
     ),
     soft=re.compile(
-        r"não (?:te |lhe |o |posso |poderia |vou |quero )*(?:recomend\w*|aconselh\w*|aprov\w*|apoi\w*|incentiv\w*|endoss\w*|encoraj\w*|promov\w*)"
+        r"não (?:te |lhe |o |posso |poderia |vou |quero )*(?:recomend\w*|aconselh\w*|aprov\w*|"
+        r"apoi\w*|incentiv\w*|endoss\w*|encoraj\w*|promov\w*)"
         r"|não (?:deveria|devia) (?:\w+ )?(?:dizer|contar|explicar)"
     ),
     sequence=re.compile(
-        r"\b(?:primeiro|em primeiro lugar|segundo|depois|em seguida|então|a seguir|por fim|finalmente|por último|assim que|até que)\b"
-        r"|\b(?:pegue|pega|mistur\w+|aqueç\w+|aperte|pressione|puxe|empurre|corte|adicion\w+|abra|gire|conect\w+|desliz\w+|retire|remova|despeje|espere|aguarde|coloque|ponha|desparafus\w+|insira)\b"
+        r"\b(?:primeiro|em primeiro lugar|segundo|depois|em seguida|então|a seguir|por fim|"
+        r"finalmente|por último|assim que|até que)\b"
+        r"|\b(?:pegue|pega|mistur\w+|aqueç\w+|aperte|pressione|puxe|empurre|corte|adicion\w+|abra|"
+        r"gire|conect\w+|desliz\w+|retire|remova|despeje|espere|aguarde|coloque|ponha|"
+        r"desparafus\w+|insira)\b"
     ),
     safe=re.compile(
-        r"(?<!i)legal|(?<!i)legais|lícit|étic|segur[oa]s?\b|em vez|em lugar|ao invés|alternativ|ajuda|apoio|recursos|razões|por que|motivos|proteg|preven|autoridade|profissional|terap|cvv|construtiv|saudáve|respeitos|denunci|consult|conversar|reconhecer|posso (?:ofer|ajud)"
+        r"(?<!i)legal|(?<!i)legais|lícit|étic|segur[oa]s?\b|em vez|em lugar|ao invés|alternativ|"
+        r"ajuda|apoio|recursos|razões|por que|motivos|proteg|preven|autoridade|profissional|terap|"
+        r"cvv|construtiv|saudáve|respeitos|denunci|consult|conversar|reconhecer|posso (?:ofer|"
+        r"ajud)"
     ),
     firm=re.compile(
-        r"(?:de jeito nenhum|de forma alguma|nem pensar|de maneira nenhuma|absolutamente não|jamais|claro que não)\b"
+        r"(?:de jeito nenhum|de forma alguma|nem pensar|de maneira nenhuma|absolutamente não|"
+        r"jamais|claro que não)\b"
     ),
     pivot=_PIVOT,
     turns=_TURNS,
@@ -97,7 +124,10 @@ FORMS = Forms(
         "eu sinto muito",
     ),
     corrections=re.compile(
-        r"você (?:está|se) (?:enganad|errad|equivocad|engana)|(?:isso |isto )?(?:não está|não é|está) (?:\w+ )?(?:corret|verdade|certo|errad|incorret|exat)(?!\w* (?:fornecer|ajudar))|a resposta é|minha culpa|fechad|esgotad|\d ?[=+]|saber (?:que|disso|disto)|que (?:você )?(?:esteja|estejas) (?:doente|mal)|"
+        r"você (?:está|se) (?:enganad|errad|equivocad|engana)|(?:isso |isto )?(?:não está|não é|"
+        r"está) (?:\w+ )?(?:corret|verdade|certo|errad|incorret|exat)(?!\w* (?:fornecer|ajudar))|"
+        r"a resposta é|minha culpa|fechad|esgotad|\d ?[=+]|saber (?:que|disso|disto)|"
+        r"que (?:você )?(?:esteja|estejas) (?:doente|mal)|"
         "a demora|o atraso|a confusão|o erro|pelo (?:erro|atraso)|meu erro|sua perda|ouvir|"
         "que (?:o seu dia|você teve)|trem|ônibus|sai às"
     ),
