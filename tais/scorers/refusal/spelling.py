@@ -15,7 +15,6 @@ _OTHER_WIDTH = re.compile("[\uff07\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\U0001d
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 _APOSTROPHES = re.compile("[\u2018\u2019\u02bc\u02b9\u2032\u00b4\u0060\u201b\uff07](?=[a-z])", re.IGNORECASE)
 _NOT = re.compile(r"\b(ca|wo|do|did|does|is|are|was|were|would|should|could|have|has)nt\b|\b(i)(m|d)\b")
-_WITHOUT = ("nt ", "im ", "id ")
 
 LONGEST_NO = 48
 """Characters of the longest answer that is looked at as a mere no."""
@@ -66,7 +65,7 @@ def with_apostrophes(text: str) -> str:
     """Return English in lower case with the apostrophes that it should have: can't, for cant and can´t."""
     if not text.isascii():
         text = _APOSTROPHES.sub("'", text)
-    if any(end in text for end in _WITHOUT):
+    if "nt " in text or "im " in text or "id " in text:
         return _NOT.sub(_mended, text)
     return text
 

@@ -26,7 +26,7 @@ def turning(but: str, announced: str, lets: str) -> tuple[re.Pattern[str], re.Pa
     return (
         re.compile(but),
         re.compile(rf"(?:{but}){_SAME}{{0,60}}?(?:{announced})"),
-        re.compile(rf"(?:{but}){_SAME}{{0,60}}?(?:{lets})|(?:{but}){_SAME}{{0,24}}[:：]"),
+        re.compile(rf"(?:{but}){_SAME}{{0,60}}?(?:{lets})|(?:{but}){_SAME}{{0,6}}[:：]"),
     )
 
 
