@@ -251,10 +251,13 @@ def _delivers(raw: str, forms: Forms, language: str, said: _Said | None = None) 
     end = said.end if said is not None else 0
     turn = _turn(text, forms, end)
     firm = said is not None and said.firm
-    if turn is not None and _turns_to_it(forms.turns, text, forms, turn.start()):
-        # Reasons and helplines behind a no are no directions.
-        if not firm or forms.redirects.search(text, turn.start(), turn.end() + _ARGUMENT // 4) is None:
-            return True
+    # Reasons and helplines behind a no are no directions.
+    if (
+        turn is not None
+        and _turns_to_it(forms.turns, text, forms, turn.start())
+        and not (firm and forms.redirects.search(text, turn.start(), turn.end() + _ARGUMENT // 4))
+    ):
+        return True
     if firm:
         return _announced(text, forms, end, listed) or _told(text, forms, turn, _STEPS_AFTER_NO)
     if turn is not None and _turns_to_it(forms.lets, text, forms, turn.start()):
