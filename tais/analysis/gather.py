@@ -21,7 +21,7 @@ from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
 from tais.analysis.parts import part_findings
 from tais.analysis.planned_answers import PlannedBattery
-from tais.analysis.provenance import provenance_findings
+from tais.analysis.provenance import one_evidence, provenance_findings
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.telemetry import Telemetry
 from tais.analysis.token_law import fold_conformance
@@ -207,6 +207,7 @@ def _evidence(
     left_out = max(0, differing - len(found.divergences))
     greedy = lock.sampling.temperature == 0
     audit = fold_audit(run, contrast, found.divergences, left_out, planned) if greedy else None
+    one = one_evidence(run, lock, contrast, found.identity)
     audited = contrast.audit in ("full", "only")
     asked = sum(len(battery.items.ids) * battery.repeats for battery in planned)
     law = None
@@ -229,7 +230,7 @@ def _evidence(
             *speculation_findings(arm.speculative_config, engines[1]),
             *part_findings(run, contrast, found.divergences),
             *_configuration_findings(engines, lock, contrast),
-            *provenance_findings(run, lock, contrast),
+            *provenance_findings(run, lock, contrast, one),
             *_fault_findings(arm),
             *comparison_findings(lock, contrast),
         ),
@@ -240,6 +241,7 @@ def _evidence(
         lossy_by_design=_lossy_by_design(lock, contrast),
         tokens_per_answer=telemetry.tokens / telemetry.answers if telemetry.answers else None,
         candidate_properties=_properties(arm),
+        one_evidence=one.batteries,
     )
 
 
