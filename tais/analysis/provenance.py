@@ -128,11 +128,12 @@ def _same_outputs(
     """Return what of imported outputs is one: the batteries in which they agree in all that both hold.
 
     An engine that answers in this run cannot be what a file was made of that the lock holds already; an arm
-    of another run can.
+    of another run, or from the cache, can.
     """
     imported = [arm for arm in contrast.sides if lock.arms[arm].engine == "import"]
-    later = compared_runs(lock) is not None and contrast.role is Role.screen
-    if len(imported) < (1 if later else 2):
+    elsewhere = compared_runs(lock) is not None and contrast.role is Role.screen
+    elsewhere |= any(origin_of(run.arm(arm)) is not None for arm in contrast.sides)
+    if len(imported) < (1 if elsewhere else 2):
         return OneEvidence()
     equal = [x.battery for x in identity if x.n and x.identical == x.n]
     shared = _shared_file(run, lock, contrast) if len(imported) == len(contrast.sides) else ""
