@@ -44,8 +44,9 @@ class OneEvidence:
 
     batteries: frozenset[str] = frozenset()
     """Batteries that nothing is compared on: both sides are one there."""
-    code: str = "same_evidence"
     why: str = ""
+    copied: bool = False
+    """Whether a cache brought the answers of one side to the other."""
     told_apart: tuple[str, ...] = ()
     """Batteries that would be, did the manifest not say that two stacks produced the files."""
 
@@ -68,10 +69,10 @@ def one_evidence(
     folders = [run.arm(arm) for arm in contrast.sides]
     if same_source(*(origin_of(folder) for folder in folders)):
         why = "both arms are copies of the same answers, which agree whatever the stacks do"
-        return OneEvidence(everything, "same_answers", why)
+        return OneEvidence(everything, why, copied=True)
     why = _same_samples(lock, contrast, *folders)
     if why:
-        return OneEvidence(everything, why=why)
+        return OneEvidence(everything, why)
     return _same_outputs(run, lock, contrast, identity)
 
 
@@ -97,12 +98,12 @@ def provenance_findings(
             yield Finding(
                 "reused_arm", f"{arm} came from the cache: it ran in run {where}", {"arm": arm, **origin}
             )
-    if one.code == "same_answers":
-        yield Finding(one.code, one.why, blocks_pass=True)
+    if one.copied:
+        yield Finding("same_answers", one.why, blocks_pass=True)
     elif one.batteries:
         batteries = sorted(one.batteries)
         message = f"both sides are one and the same evidence on {', '.join(batteries)}: {one.why}"
-        yield Finding(one.code, message, {"why": one.why, "batteries": batteries}, blocks_pass=True)
+        yield Finding("same_evidence", message, {"why": one.why, "batteries": batteries}, blocks_pass=True)
     elif one.told_apart:
         yield _unverified(lock, contrast, one.told_apart)
 
@@ -150,7 +151,7 @@ def _same_outputs(
         f"{what}, and nothing says that two stacks produced them. Where two did, give each imported arm its "
         "own produced_by: {tool, time, host}"
     )
-    return OneEvidence(frozenset(equal), why=why)
+    return OneEvidence(frozenset(equal), why)
 
 
 def _shared_file(run: RunDir, lock: Lock, contrast: LockedContrast) -> str:

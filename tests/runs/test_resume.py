@@ -126,12 +126,12 @@ def test_what_a_killed_write_left_is_gone_after_the_next_attempt(screen: Screen,
 
 
 def test_an_imported_arm_that_lacks_an_answer_is_resumed(tais: Tais, tmp_path: Path) -> None:
-    """The file is matched with all that is asked: what is left of it alone could be taken for another item."""
+    """The file is matched with all that is asked: what is left alone could be taken for another item."""
     manifest = write_screen(tmp_path)
     lines = (tmp_path / "candidate.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "candidate.jsonl").write_text("".join(lines[:-1]))
     first = tais("run", manifest, "--out", "out")
-    (run_dir,) = (tmp_path / "out" / "small").iterdir()
+    (run_dir,) = (path.parent for path in tmp_path.glob("out/small/*/report.json"))
     folder = run_dir / "arms" / "candidate"
     (run_dir / "report.json").unlink()
     part = sorted(folder.glob("part-*.parquet"))[0]
