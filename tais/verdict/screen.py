@@ -267,8 +267,10 @@ def _uncalibrated(calibrations: Sequence[ContrastReport]) -> list[Reason]:
         message = "not calibrated: no A/A contrast shows what the same stack does against itself"
         return [note("not_calibrated", message)]
     void = [(f"{c.candidate} against {c.reference}", why) for c in calibrations if (why := c.one_evidence)]
-    said = "not calibrated: " if len(void) == len(calibrations) else ""
-    return [note("not_calibrated", f"{said}{name} is no A/A: {why.message}") for name, why in void]
+    return [
+        note("not_calibrated", f"not calibrated by {name}, which is no A/A: {why.message}")
+        for name, why in void
+    ]
 
 
 def _by_exchange_alone(screens: Sequence[ContrastReport]) -> list[Reason]:

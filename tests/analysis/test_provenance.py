@@ -112,7 +112,7 @@ def test_a_calibration_that_reads_the_reference_again_is_none(tais: Tais, tmp_pa
     assert (again["role"], again["verdict"]) == ("calibration", "inconclusive")
     assert screened["endpoints"][0]["null_h_quantile"] is None
     (said,) = (r["message"] for r in report["reasons"] if r["code"] == "not_calibrated")
-    assert said.startswith("not calibrated: again against target is no A/A")
+    assert said.startswith("not calibrated by again against target, which is no A/A")
 
 
 def test_a_recording_is_not_compared_with_a_file_of_its_own_answers(

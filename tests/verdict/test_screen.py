@@ -175,10 +175,12 @@ def test_an_aa_of_one_evidence_calibrates_only_what_else_it_compares() -> None:
     report = decide(screen(contrast(*sides, identical=0.5, lossless=False), partly))
     copied, ran = report.contrasts[0].endpoints
     assert (copied.null_h_quantile is None, ran.null_h_quantile is None) == (True, False)
-    assert report.contrasts[0].details["divergence_null"]["aa_compared"] == 600
+    found = detail(report.contrasts[0], DivergenceNull)
+    assert found is not None
+    assert found.aa_compared == 600
     assert report.verdict is Verdict.passed
     (said,) = (r.message for r in report.reasons if r.code == "not_calibrated")
-    assert said.startswith("again against target is no A/A: ")
+    assert said.startswith("not calibrated by again against target, which is no A/A: ")
     # What it compares in earnest still has to pass.
     noisy = [sides[0], endpoint(400, 40, 0, 160, battery="run")]
     partly = replace(partly, endpoints=tuple(noisy))

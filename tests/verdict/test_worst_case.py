@@ -12,6 +12,8 @@ from scipy.special import gammaln, xlogy
 
 from tais.stats.paired import PairedTable, tango_statistic
 from tais.stats.regions import Setting
+from tais.verdict.details import detail
+from tais.verdict.details.endpoint import EndpointLooks
 from tais.verdict.early_stop import rule_at, up_to
 from tais.verdict.endpoint_table import fold
 from tais.verdict.evidence import EndpointEvidence, LookEvidence
@@ -123,8 +125,8 @@ def test_early_passes_are_held_to_the_level_of_their_look(kind: str) -> None:
     passed = {}
     for missing in (0, 2):
         made = looked_at(70, missing, kind)
-        rules = {"h_cutoff": 3.0, "margin": MARGIN}
-        found = decide(screen(contrast(made), **rules)).contrasts[0].endpoints[0]
-        passed[missing] = found.verdict.value, found.details["sequential"]["look"]
+        found = decide(screen(contrast(made), h_cutoff=3.0, margin=MARGIN)).contrasts[0].endpoints[0]
+        looks = detail(found, EndpointLooks)
+        passed[missing] = found.verdict.value, None if looks is None else looks.look
     assert passed[0] == ("pass", 1)
     assert passed[2] != ("pass", 1)
