@@ -30,7 +30,7 @@ from tais.rundir.samples import part_files, part_id, read_batches
 from tais.rundir.sources import sources_of
 from tais.verdict.evidence import Finding, IdentityCounts
 
-__all__ = ["OneEvidence", "one_evidence", "provenance_findings"]
+__all__ = ["OneEvidence", "one_evidence", "provenance_findings", "recorded_again"]
 
 _KEY = ("battery", "item_id", "repeat")
 # So many answers with the same times to the microsecond: two engines do not manage that.
@@ -74,6 +74,20 @@ def one_evidence(
     if why:
         return OneEvidence(everything, why)
     return _same_outputs(run, lock, contrast, identity)
+
+
+def recorded_again(lock: Lock, contrast: LockedContrast) -> list[str]:
+    """Return the imported arms that are the reference's own stack, where an imported candidate may be one."""
+    if contrast.role is not Role.screen or lock.arms[contrast.candidate].engine != "import":
+        return []
+    found = (
+        arm
+        for other in lock.contrasts
+        if other.role is Role.calibration and contrast.reference in other.sides
+        for arm in other.sides
+        if arm not in contrast.sides and lock.arms[arm].engine == "import"
+    )
+    return list(dict.fromkeys(found))
 
 
 def provenance_findings(

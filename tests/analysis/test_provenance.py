@@ -115,6 +115,22 @@ def test_a_calibration_that_reads_the_reference_again_is_none(tais: Tais, tmp_pa
     assert said.startswith("not calibrated by again against target, which is no A/A")
 
 
+def test_a_second_recording_of_the_reference_is_no_candidate(tais: Tais, tmp_path: Path) -> None:
+    path = write_screen(tmp_path)
+    manifest = YAML(typ="safe").load(path)
+    arms = {name: {"engine": "import", "path": f"{name}.jsonl"} for name in ("target", "again", "candidate")}
+    manifest["arms"] |= arms
+    said = (tmp_path / "target.jsonl").read_text().replace("the tool", "a tool")
+    (tmp_path / "again.jsonl").write_text(said)
+    (tmp_path / "candidate.jsonl").write_text("".join(reversed(said.splitlines(keepends=True))))
+    YAML().dump(manifest, path)
+    done = tais("run", path, "--out", "out")
+    assert done.returncode == 3, done.stderr
+    run_dir = _run_dir(done.stdout, tmp_path)
+    assert "same_evidence" in _codes(run_dir)
+    assert "candidate is again" in (run_dir / "report.md").read_text()
+
+
 def test_a_recording_is_not_compared_with_a_file_of_its_own_answers(
     tais: Tais, screen: Screen, tmp_path: Path
 ) -> None:
