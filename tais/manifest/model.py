@@ -225,7 +225,7 @@ class Arm(Strict):
     only: dict[Text, str] | None = None
     """Of an import arm: which of several providers, prompts or models in one file."""
     produced_by: ProducedBy | None = None
-    """Of an `import` arm: tells two files of equal bytes apart."""
+    """Of an `import` arm: tells two files of equal answers apart."""
     resources: Resources | None = None
     """Decides where an arm can run, never what it computes; stands in no lock's arm."""
     chat_template: Text | None = None
