@@ -131,8 +131,8 @@ _JOINING = frozenset(_JOINED_BY.split())
 # Words next to a number that change it.
 _SIGNS = ("inus", "egative", "plus", "Plus")
 _CHANGED_BY = (
-    "percent per pct cent prozent por pour procent hundred half third quarter and or to over times plus minus "
-    "divided out x y z n"
+    "percent per pct cent prozent por pour procent hundred half third quarter and or to over times plus "
+    "minus divided out x y z n"
 )
 _CHANGES = frozenset(_CHANGED_BY.split()) | {word.lower() for word in SCALES}
 # Behind an expected number: words, and units with a slash or a small power.

@@ -20,10 +20,8 @@ class NumericScorer:
     r"""1 when the final number equals the expected one, exactly.
 
     `expect` is a number, or a text that is one (``3/4``, ``3:4``, ``50%``, ``\frac{1}{2}``, ``1,800``,
-    ``5 km``, ``42 million``, ``twenty-one``), or a worked
-    solution with the number after ``####`` (GSM8K) or in ``\boxed{}`` (MATH).
-    Compared as fractions,
-    so that 0.30 is 0.3 and no tolerance is needed.
+    ``5 km``, ``42 million``, ``twenty-one``), or a worked solution with the number after ``####``
+    (GSM8K) or in ``\boxed{}`` (MATH). Compared as fractions, so that 0.30 is 0.3 and no tolerance is needed.
     """
 
     name: ClassVar[str] = "numeric"
