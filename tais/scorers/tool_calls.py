@@ -94,6 +94,7 @@ _ACTION = re.compile(r"Action:\s{0,4}(?:```(?:json)?\s{0,4})(?=[\[{])|Action:\s{
 _FENCE = re.compile(
     r"\s*```(?:json|python|tool_code|tool_call|xml)?[ \t]*\r?\n(.*?)\r?\n?```\s*\Z", re.DOTALL
 )
+_MOST = 500
 _QUOTES = frozenset("`'\"")
 _CALLED = re.compile(rf"\s*\[?\s*{_NAME}\(")
 
@@ -282,9 +283,16 @@ def _body(body: str, *, marked: bool = True) -> list[Call]:
 
 def _cut_at(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, str]]:
     """Yield the name of each match, and what follows it up to the next."""
-    found = list(pattern.finditer(text))
+    found = _bounded(list(pattern.finditer(text)))
     for match, end in zip(found, [*(m.start() for m in found[1:]), len(text)], strict=False):
         yield match[1], text[match.end() : end]
+
+
+def _bounded(found: list[re.Match[str]]) -> list[re.Match[str]]:
+    """Return marks as they are, unless nobody means so many: a model in a loop writes them."""
+    if len(found) > _MOST:
+        raise MalformedJson("unparseable")
+    return found
 
 
 def _function(name: str, inner: str) -> Call:
@@ -299,7 +307,7 @@ def _function(name: str, inner: str) -> Call:
 
 def _invoked(inner: str) -> dict[str, object]:
     found = dict[str, object]()
-    matches = list(_INVOKED.finditer(inner))
+    matches = _bounded(list(_INVOKED.finditer(inner)))
     for match in matches:
         end = _END.search(inner, match.end())
         value = inner[match.end() : len(inner) if end is None else end.start()]
