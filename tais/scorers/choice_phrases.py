@@ -73,7 +73,7 @@ CHOICE_WORDS = _words(
 )
 """Words of choosing, and of a conclusion; what stands behind them says less than behind *answer*."""
 
-BUT_WORDS = _words("but sondern sino mas mais ma а но بل but rather instead lecz ale nie") - {"nie"}
+BUT_WORDS = _words("but sondern sino mas mais ma а но بل but rather instead lecz ale")
 """Words between what is denied and what is meant."""
 
 OPTION_WORDS = _words(

@@ -12,8 +12,6 @@ from tais.scorers.numbers import final_number, whole_number
 
 __all__ = ["NumericScorer"]
 
-_MARKS = ("####", "oxed{")
-
 
 @dataclass(frozen=True, slots=True)
 class NumericScorer:
