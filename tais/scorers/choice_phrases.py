@@ -1,7 +1,8 @@
 r"""How people and models say which letter they choose: words for :mod:`tais.scorers.choice`.
 
-English and more than thirty other languages; the tests have an example of most. Words are looked up from
-the letter backwards, so that *the correct answer to the question, then, is option (C)* needs no pattern of its own.
+English and more than thirty other languages; the tests have an example of most. Words are looked up
+from the letter backwards, so that *the correct answer to the question, then, is option (C)* needs no pattern
+of its own.
 """
 
 from __future__ import annotations
