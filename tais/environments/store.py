@@ -62,7 +62,7 @@ def create(environment: Environment, tell: Callable[[str], None]) -> bool:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder.parent)
-        # Its scripts name their interpreter, so an environment is made where it stays; the card comes last, and
+        # Its scripts name their interpreter, so it is made where it stays; the card comes last, and
         # without it the folder counts for nothing.
         shutil.rmtree(folder, ignore_errors=True)
         _install(environment, folder, tell)

@@ -216,7 +216,7 @@ def _with_interpreter(
 ) -> ArmT:
     at: Path_ = (role, arm.name)
     for key in ("environment", "python"):
-        if getattr(arm, key) is not None and (arm.engine in ("import", "fake") or arm.attached):
+        if getattr(arm, key) is not None and (arm.engine == "import" or arm.attached):
             what = f"an arm on {arm.engine} runs no engine here, so it needs no interpreter"
             raise ManifestError(what, place=document.place((*at, key)), remedy=f"Leave the {key} out")
     if arm.python is not None:

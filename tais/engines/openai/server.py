@@ -122,7 +122,7 @@ def arguments(arm: Arm, serve: Mapping[str, object]) -> Iterator[str]:
 
 
 def _counts_per_request() -> bool:
-    """Return whether the vLLM of this interpreter counts drafts by request; read, as importing it takes long."""
+    """Return whether this interpreter's vLLM counts drafts by request; read, as importing it takes long."""
     spec = importlib.util.find_spec("vllm")
     if spec is None or not spec.submodule_search_locations:
         return True
