@@ -21,7 +21,7 @@ from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
 from tais.analysis.parts import part_findings
 from tais.analysis.planned_answers import PlannedBattery
-from tais.analysis.provenance import provenance_findings
+from tais.analysis.provenance import OneEvidence, one_evidence, provenance_findings, recorded_again
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.telemetry import Telemetry
 from tais.analysis.token_law import fold_conformance
@@ -68,6 +68,7 @@ class _Contrast:
     drifted_items: list[str] = field(default_factory=list)
     ends_alone: int = 0
     findings: tuple[Finding, ...] = ()
+    one: OneEvidence = field(default_factory=OneEvidence)
 
     def add(
         self,
@@ -148,6 +149,16 @@ def fold_run(
             found.add(battery, scorers[name], pair, _most(contrast), looked_at)
         found.divergences = read_divergences(run, items, repeats, contrast, found.differing)
         found.differing.clear()
+        found.one = one_evidence(run, lock, contrast, found.identity)
+        for other in () if found.one.batteries else recorded_again(lock, contrast):
+            pairs = [
+                Pair.of_battery(tables.of(other), candidate, own[b.name], repeats).identity(b.name)
+                for b in lock.batteries
+            ]
+            named = contrast.model_copy(update={"reference": other})
+            again = one_evidence(run, lock, named, pairs)
+            if again.batteries:
+                found.one = replace(again, why=f"{contrast.candidate} is {other}: {again.why}")
         contrasts.append(_evidence(run, lock, contrast, found, candidate.telemetry, planned))
     exchanges = tuple(
         exchange
@@ -237,7 +248,7 @@ def _evidence(
             *speculation_findings(arm.speculative_config, engines[1]),
             *part_findings(run, contrast, found.divergences),
             *_configuration_findings(engines, lock, contrast),
-            *provenance_findings(run, lock, contrast),
+            *provenance_findings(run, lock, contrast, found.one),
             *_fault_findings(arm),
             *comparison_findings(lock, contrast),
         ),
@@ -248,6 +259,7 @@ def _evidence(
         lossy_by_design=_lossy_by_design(lock, contrast),
         tokens_per_answer=telemetry.tokens / telemetry.answers if telemetry.answers else None,
         candidate_properties=_properties(arm),
+        one_evidence=found.one.batteries,
     )
 
 

@@ -226,7 +226,7 @@ class Arm(Strict):
     only: dict[Text, str] | None = None
     """Of an import arm: which of several providers, prompts or models in one file."""
     produced_by: ProducedBy | None = None
-    """Of an `import` arm: tells two files of equal bytes apart."""
+    """Of an `import` arm: tells two files of equal answers apart."""
     environment: Text | None = None
     """Which of the manifest's `environments` it runs in; None is that of TAIS."""
     python: Text | None = None
