@@ -33,6 +33,10 @@ class Stack(Protocol):
         """As asked for."""
 
     @property
+    def environment(self) -> str | None:
+        """Interpreter and packages; None for those of TAIS."""
+
+    @property
     def engine_args(self) -> Mapping[str, object]:
         """Other settings of the engine."""
 
@@ -94,6 +98,8 @@ def why_not_lossless(reference: Stack, candidate: Stack) -> tuple[str, ...]:
     if reference.model is None or candidate.model is None:
         return ("outputs that exist already claim nothing",)
     found = [*_of_target(reference, candidate)]
+    if reference.environment != candidate.environment:
+        found.append("the arms run in unlike environments")
     found += _differing(reference.engine_args, candidate.engine_args, _ROUNDING)
     for arm, side in ((reference, "reference"), (candidate, "candidate")):
         lossy = known_lossy(arm)

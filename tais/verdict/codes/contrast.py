@@ -143,6 +143,10 @@ _FINDINGS: Mapping[str, Code] = {
         "The engines resolved to settings that differ in more than the manifest says.",
         "Set them in the manifest",
     ),
+    "engine_versions_differ": _Note(
+        "The arms ran on other releases of an engine, or of what it computes with.",
+        "Nothing where the release is what was changed; else run both in one environment",
+    ),
     "environment_differs": _Note("The arms ran in unlike environments.", "Run both in the same one"),
     "hardware_differs": _Note("The arms ran on unlike machines.", "Run both on like machines"),
     "asked_otherwise": _Note(
