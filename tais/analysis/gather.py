@@ -21,10 +21,11 @@ from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
 from tais.analysis.parts import part_findings
 from tais.analysis.planned_answers import PlannedBattery
-from tais.analysis.provenance import provenance_findings
+from tais.analysis.provenance import OneEvidence, one_evidence, provenance_findings, recorded_again
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.telemetry import Telemetry
 from tais.analysis.token_law import fold_conformance
+from tais.common.differences import ABSENT
 from tais.manifest.lossless import known_lossy, same_weights, why_not_lossless
 from tais.rundir.asked import asked_otherwise
 from tais.rundir.compared import compared_runs
@@ -68,6 +69,7 @@ class _Contrast:
     drifted_items: list[str] = field(default_factory=list)
     ends_alone: int = 0
     findings: tuple[Finding, ...] = ()
+    one: OneEvidence = field(default_factory=OneEvidence)
 
     def add(
         self,
@@ -148,6 +150,16 @@ def fold_run(
             found.add(battery, scorers[name], pair, _most(contrast), looked_at)
         found.divergences = read_divergences(run, items, repeats, contrast, found.differing)
         found.differing.clear()
+        found.one = one_evidence(run, lock, contrast, found.identity)
+        for other in () if found.one.batteries else recorded_again(lock, contrast):
+            pairs = [
+                Pair.of_battery(tables.of(other), candidate, own[b.name], repeats).identity(b.name)
+                for b in lock.batteries
+            ]
+            named = contrast.model_copy(update={"reference": other})
+            again = one_evidence(run, lock, named, pairs)
+            if again.batteries:
+                found.one = replace(again, why=f"{contrast.candidate} is {other}: {again.why}")
         contrasts.append(_evidence(run, lock, contrast, found, candidate.telemetry, planned))
     exchanges = tuple(
         exchange
@@ -255,7 +267,7 @@ def _evidence(
             *speculation_findings(arm.speculative_config, engines[1]),
             *part_findings(run, contrast, found.divergences),
             *_configuration_findings(engines, lock, contrast),
-            *provenance_findings(run, lock, contrast),
+            *provenance_findings(run, lock, contrast, found.one),
             *_fault_findings(arm),
             *comparison_findings(lock, contrast),
         ),
@@ -266,6 +278,7 @@ def _evidence(
         lossy_by_design=_lossy_by_design(lock, contrast),
         tokens_per_answer=telemetry.tokens / telemetry.answers if telemetry.answers else None,
         candidate_properties=_properties(arm),
+        one_evidence=found.one.batteries,
     )
 
 
@@ -357,19 +370,36 @@ def _configuration_findings(
     # Of answers that exist already, this machine only read the files.
     if not all(engine.started for engine in engines) or _all_imported(lock, contrast):
         return
+    there, here = (engine.engine_versions for engine in engines)
+    other = sorted(name for name in there if name in here and there[name] != here[name])
+    if other:
+        yield _version_finding(there, here, other)
     for part, what in (("resolved", "engine configuration"), ("environment", "environment")):
         sides = (engine.resolved if part == "resolved" else engine.environment for engine in engines)
         reference, candidate = ({k: v for k, v in side.items() if k != "hardware"} for side in sides)
         differing = compare_resolved(reference, candidate, contrast.differences)
-        if differing:
-            first = differing[0]
+        # Of two releases, what one of them alone knows follows from the version.
+        known = [d for d in differing if ABSENT not in (d.reference, d.candidate)]
+        shown = known if other else differing
+        if shown:
+            first, folded = shown[0], len(differing) - len(shown)
             yield Finding(
                 code="resolved_differs" if part == "resolved" else "environment_differs",
-                message=f"the {what} differs in more than the manifest says: {len(differing)} fields, "
-                f"first {first.key} ({first.reference!r} against {first.candidate!r})",
-                values={"fields": [difference._asdict() for difference in differing[:50]]},
+                message=f"the {what} differs in more than the manifest says: {len(shown)} fields, "
+                f"first {first.key} ({first.reference!r} against {first.candidate!r})"
+                + (f"; {folded} more are known to one of the two releases alone" if folded else ""),
+                values={"fields": [difference._asdict() for difference in shown[:50]], "folded": folded},
             )
     yield from _hardware_findings(engines, contrast)
+
+
+def _version_finding(reference: Mapping[str, str], candidate: Mapping[str, str], names: list[str]) -> Finding:
+    sides = (", ".join(f"{name} {side[name]}" for name in names) for side in (reference, candidate))
+    return Finding(
+        "engine_versions_differ",
+        f"the arms ran on other releases: {' against '.join(sides)}",
+        {"reference": dict(reference), "candidate": dict(candidate), "differing": names},
+    )
 
 
 def _all_imported(lock: Lock, contrast: LockedContrast) -> bool:

@@ -141,6 +141,7 @@ class Host:
             (self._local / LOGS).mkdir(parents=True)
             self._depot = open_depot(self._local, setup.shared)
         self._worker: WorkerProcess | None = None
+        self._python: str | None = None
         self._logs: dict[str, int] = {}
 
     def where(self) -> int:
@@ -173,14 +174,13 @@ class Host:
             shutil.rmtree(self._local.parent, ignore_errors=True)
 
     def _shard(self, job: ShardJob, shard: Shard) -> Iterator[Told]:
-        worker = self._process()
-        loaded = worker.job
-        if loaded is not None and loaded.arm != job.arm:
+        if self._worker is not None and self._worker.job is not None and self._worker.job.arm != job.arm:
             yield from self._finish()
-            loaded = None
+        worker = self._process(job.arm.python)
+        loaded = worker.job
         if loaded is None:
             self._fetch(job)
-            worker = self._process(fresh=job.arm.start_of is not None)
+            worker = self._process(job.arm.python, fresh=job.arm.start_of is not None)
             worker.submit(self._here(job))
         worker.feed(self._here(shard))
         yield from self._until(worker, "shard")
@@ -188,7 +188,7 @@ class Host:
     def _whole(self, job: TeacherForcingJob) -> Iterator[Told]:
         yield from self._finish()
         self._fetch(job)
-        worker = self._process()
+        worker = self._process(job.arm.python)
         worker.submit(self._here(job))
         yield from self._until(worker, "exit")
 
@@ -197,15 +197,19 @@ class Host:
             self._worker.close_feed()
             yield from self._until(self._worker, "exit")
 
-    def _process(self, *, fresh: bool = False) -> WorkerProcess:
-        """Return the worker process; a new one where none lives, or where a further start wants its own."""
-        if self._worker is None or self._worker.ended or fresh:
+    def _process(self, python: str | None, *, fresh: bool = False) -> WorkerProcess:
+        """Return the process for arms of one interpreter, which must lie at the same place on every node.
+
+        A new one where none lives, or where a further start wants its own (`fresh`).
+        """
+        if self._worker is None or self._worker.ended or self._python != python or fresh:
             if self._worker is not None:
                 self._worker.kill()
             arms, named = [job.arm for job in self.setup.planned], self.setup.pass_env
-            variables = worker_environment(arms, self._environment(), named)
+            variables = worker_environment(arms, self._environment(), named, python)
             logs, stall = self._local / LOGS, self.setup.stall_seconds
-            self._worker = WorkerProcess(logs, stall, self.setup.planned, variables)
+            planned = [job for job in self.setup.planned if job.arm.python == python]
+            self._worker, self._python = WorkerProcess(logs, stall, planned, variables, python), python
         return self._worker
 
     def _environment(self) -> dict[str, str]:

@@ -143,6 +143,10 @@ _FINDINGS: Mapping[str, Code] = {
         "The engines resolved to settings that differ in more than the manifest says.",
         "Set them in the manifest",
     ),
+    "engine_versions_differ": _Note(
+        "The arms ran on other releases of an engine, or of what it computes with.",
+        "Nothing where the release is what was changed; else run both in one environment",
+    ),
     "environment_differs": _Note("The arms ran in unlike environments.", "Run both in the same one"),
     "hardware_differs": _Note("The arms ran on unlike machines.", "Run both on like machines"),
     "asked_otherwise": _Note(
@@ -154,13 +158,17 @@ _FINDINGS: Mapping[str, Code] = {
     ),
     "reused_arm": _Note("An arm came from the cache.", ""),
     "same_answers": _Blocks("Both arms are copies of the same answers.", _SAME, never_allowed=True),
-    "same_evidence": _Blocks("Both sides rest on one and the same evidence.", _SAME, never_allowed=True),
+    "same_evidence": _Blocks(
+        "Both sides rest on one and the same evidence; a calibration is then none.",
+        "Run both arms; where two stacks made files of equal answers, say so (produced_by)",
+        never_allowed=True,
+    ),
     "sources_unverified": _Note(
         "A run that this one was made from was not signed, or not verified.",
         "Sign the runs, and make it again with --trusted-key",
     ),
     "produced_by_unverified": _Note(
-        "Two imported files of equal bytes, told apart by what the manifest says of them.",
+        "Two imported arms with equal answers, told apart by what the manifest says of them.",
         "Nothing can check produced_by: run the stacks with TAIS",
     ),
     "drill_fault": _Note(
