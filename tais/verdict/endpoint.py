@@ -58,7 +58,7 @@ def judge_endpoint(
     rules
         Margin (the endpoint's own goes first), alpha, cutoff, quantile, hypothesis.
     role
-        Calibration contrasts are judged by TOST alone.
+        Calibration contrasts are judged by two-sided TOST alone, whatever the hypothesis.
     discordance
         Pooled A/A discordance of this endpoint; None without a calibration contrast.
     look
@@ -205,7 +205,8 @@ def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role, famil
         margin=margin,
         alpha=rules.alpha,
         h_cutoff=rules.h_cutoff,
-        one_sided=rules.hypothesis is Hypothesis.non_inferiority,
+        # Which of two runs of one stack is called the candidate is chance: either direction is noise.
+        one_sided=rules.hypothesis is Hypothesis.non_inferiority and role is not Role.calibration,
         tost_alone=role is Role.calibration,
         ratio=ratio and endpoint.kind == "binary",
         family=max(family, 1) if role is Role.screen else 1,

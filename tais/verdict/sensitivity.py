@@ -359,8 +359,7 @@ def identity_leak(contrast: ContrastEvidence, calibration: Calibration, quantile
     """Smallest share of a leak that, with probability 0.9, changes more outputs than an A/A run does.
 
     None where the control's outputs are all identical, where nothing was compared, or where even a whole
-    leak would hide in the A/A noise. Without an A/A contrast, or with a quiet one, one changed output is
-    enough.
+    leak would hide in the A/A noise. Without an A/A contrast one changed output is enough.
     """
     from scipy.special import bdtri  # heavy
 
@@ -368,7 +367,7 @@ def identity_leak(contrast: ContrastEvidence, calibration: Calibration, quantile
     changed = n - sum(x.identical for x in contrast.identity)
     if not changed:
         return None
-    compared, differ = calibration.divergence.get(contrast.reference, (0, 0))
+    compared, differ = calibration.divergence(contrast.reference)
     noise = differ / compared if compared else 0.0
     floor = calibration.divergence_floor(contrast.reference, n, quantile) or 0
     if floor >= n:

@@ -72,6 +72,9 @@ class DivergenceNull(Lenient):
     aa_differ: int | None = None
     n: int | None = None
     floor: int | None = None
+    """Predicted for one more run of the stack."""
+    starts: int | None = None
+    """Of the stack, that are known: the reference and its A/A runs."""
 
 
 class LeakCurve(Lenient):
