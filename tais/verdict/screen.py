@@ -20,7 +20,7 @@ from tais.verdict.evidence import ContrastEvidence, EndpointEvidence, ScreenEvid
 from tais.verdict.family import adjust_fails
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import ContrastReport, Reason, Report, Verdict
-from tais.verdict.sensitivity import Sensitivity, measure_sensitivity
+from tais.verdict.sensitivity import Sensitivity, best_and_worst, measure_sensitivity
 from tais.verdict.shown import EXCHANGE, Judged, Key, Shown, endpoint_key, sensitivity_reasons, show_endpoints
 from tais.verdict.summary import contrast_details
 
@@ -179,6 +179,7 @@ def _contrast(
     details |= calibration_details(contrast, calibration, rules.null_quantile)
     if contrast.role is Role.screen and sensitivity:
         notes += [x for measured in sensitivity for x in measured.notes()]
+        notes += best_and_worst(sensitivity)
         details |= written_list([measured.details() for measured in sensitivity])
     return build_contrast(contrast, results, rules, notes, details)
 

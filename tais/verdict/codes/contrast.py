@@ -45,6 +45,9 @@ _VERDICT: Mapping[str, Code] = {
         "How many starts of the stack the A/A contrasts know, and how far they differ.",
         "Name several A/A arms in one calibration contrast",
     ),
+    "controls_best_and_worst": _Note(
+        "Of several positive controls, the one whose leak is seen best and the one seen worst.", ""
+    ),
     "calibration_scope": _Note("What the A/A contrast does not cover.", ""),
 }
 

@@ -20,7 +20,8 @@ __all__ = [
 ]
 
 OpenInterval = tuple[Number, Number | None]
-"""None where it has no upper end."""
+"""None where it has no upper end. Older reports have one beside a leak; near a ceiling it covered far less
+than it said, so none is made."""
 
 
 class ContrastLooks(Lenient):
