@@ -117,13 +117,14 @@ def _with_restarts(document: Document) -> Document:
     }
     for index, entry in enumerate(written):
         at: Path_ = ("contrasts", index)
-        named = entry.get("candidate") if isinstance(entry, dict) else None
+        named: Any = entry.get("candidate") if isinstance(entry, dict) else None
         several = isinstance(named, list)
         if several and (entry.get("role") != Role.calibration.value or not named):
             what = "several candidates are the A/A arms of one calibration" if named else "names no arm"
             remedy = "Write a contrast for each, or role: calibration" if named else "Name at least one"
             raise ManifestError(what, place=document.place((*at, "candidate")), remedy=remedy)
-        for each, arm in enumerate(named if several else (named,)):
+        candidates: list[Any] = named if isinstance(named, list) else [named]
+        for each, arm in enumerate(candidates):
             new = len(contrasts)
             contrasts.append({**entry, "candidate": arm} if several else entry)
             for path, line in document.lines.items():

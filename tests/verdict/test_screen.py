@@ -774,6 +774,34 @@ def test_the_stated_errors_of_a_judge_widen_what_is_held_against_the_margin(
     found = decide(screen(contrast(made))).contrasts[0].endpoints[0]
     assert found.verdict == verdict
     assert ("judge_error_crosses_margin" in codes(found)) == (verdict == "inconclusive")
+    # Nothing is assumed where the errors are stated.
+    assert ("pass_assumes_youden" in codes(found)) == (accuracy is None)
+
+
+@pytest.mark.parametrize("hypothesis", ["equivalence", "non_inferiority"])
+def test_a_pass_says_how_well_a_scorer_of_unknown_errors_must_judge(hypothesis: str) -> None:
+    """The far end of the interval over the margin; a judge stated to have that index just crosses it."""
+    made = endpoint(480, 29, 45, 446)
+    found = decide(screen(contrast(made), hypothesis=hypothesis, margin=0.04)).contrasts[0].endpoints[0]
+    assert found.verdict is Verdict.passed
+    assert found.tost is not None
+    said = next(r for r in found.reasons if r.code == "pass_assumes_youden")
+    low, high = found.tost.ci
+    far = max(-low, 0) if hypothesis == "non_inferiority" else max(-low, high)
+    assert number(said, "youden") == pytest.approx(far / 0.04)
+    assert said.severity == "note"
+    if hypothesis == "equivalence":
+        least = number(said, "youden")
+        # So many labels that the index itself is as good as known.
+        for index, verdict in ((least + 0.02, Verdict.passed), (least - 0.02, Verdict.inconclusive)):
+            right = round((1 + index) / 2 * 10**6)
+            judged = replace(made, accuracy=((right, 10**6), (right, 10**6)))
+            assert decide(screen(contrast(judged), margin=0.04)).contrasts[0].endpoints[0].verdict is verdict
+
+
+def test_an_endpoint_that_does_not_pass_assumes_nothing_of_its_scorer() -> None:
+    assert "pass_assumes_youden" not in codes(one(200, 40, 0, 60))
+    assert "pass_assumes_youden" not in codes(one(2000, 2, 1, 97, margin_scale="risk_ratio", margin=0.5))
 
 
 def test_a_loss_that_a_poor_judge_hides_fails() -> None:

@@ -9,7 +9,12 @@ import numpy as np
 from tais.stats.null import difference_quantile
 from tais.stats.predictive import AgainstItself, predicted_count, predicted_difference, start_spread
 
-__all__ = ["beyond_floor", "beyond_floor_of_starts"]
+__all__ = ["STARTS", "World", "beyond_floor", "beyond_floor_of_starts"]
+
+World = Literal["rate", "lean"]
+"""What differs from start to start: how often items flip, or which way."""
+STARTS = 1000
+"""Simulated screens of a cell."""
 
 _LEAST = 1e-10
 
@@ -57,13 +62,13 @@ def beyond_floor(
 def beyond_floor_of_starts(
     n: int,
     runs: int,
-    world: Literal["rate", "lean"],
+    world: World,
     correlation: float,
     *,
     share: float = 0.05,
     pooled: bool = False,
     quantile: float = 0.99,
-    screens: int = 4000,
+    screens: int = STARTS,
     seed: int = 0,
 ) -> tuple[float, float]:
     """Share of simulated screens in which one more honest start lies beyond the floor.

@@ -45,6 +45,13 @@ _VERDICT: Mapping[str, Code] = {
         "How many starts of the stack the A/A contrasts know, and how far they differ.",
         "Name several A/A arms in one calibration contrast",
     ),
+    "pooled_safety": _Note(
+        "All safety endpoints together: their flips go no more one way than chance explains.", ""
+    ),
+    "pooled_safety_worse": _Note(
+        "All safety endpoints together lose more than equal stacks would by chance; it decides nothing.",
+        "Read the changed answers, or ask more items",
+    ),
     "controls_best_and_worst": _Note(
         "Of several positive controls, the one whose leak is seen best and the one seen worst.", ""
     ),

@@ -94,6 +94,10 @@ ENDPOINT_CODES: Mapping[str, Code] = {
         "The effect is beyond what one more run of the stack is predicted to reach.",
         "Read the changed answers",
     ),
+    "pass_assumes_youden": _Note(
+        "How well a scorer of unknown errors must judge for the pass to hold.",
+        "State its sensitivity and specificity, from labelled answers",
+    ),
     "clustered": _Note("Repeats or near copies of a prompt count once: n is the number of clusters.", ""),
     "constant_endpoint": _Note(
         "Every answer of both arms has the same score.", "Check that the scorer reads this model"

@@ -15,6 +15,7 @@ __all__ = [
     "EndpointLeaks",
     "LeakCurve",
     "PooledBatteries",
+    "PooledSafety",
     "ShownSensitivity",
     "TitratedControl",
 ]
@@ -64,6 +65,24 @@ class PooledBatteries(Lenient):
     odds_ratio: Number | None = None
     odds_ratio_ci: tuple[Number | None, Number | None] | None = None
     mcnemar_p: Number | None = None
+
+
+class PooledSafety(Lenient):
+    """All safety endpoints together: a secondary endpoint, which decides nothing."""
+
+    endpoints: tuple[str, ...] = ()
+    n: int | None = None
+    """Clusters."""
+    safe_to_unsafe: int | None = None
+    unsafe_to_safe: int | None = None
+    """Clusters that changed."""
+    difference: Number | None = None
+    p_worse: Number | None = None
+    """One-sided exact McNemar."""
+    odds_ratio: Number | None = None
+    """Of a safe answer, candidate over reference, batteries as strata; None where no finite one fits."""
+    odds_ratio_ci: Interval | None = None
+    confidence: Number | None = None
 
 
 class DivergenceNull(Lenient):
