@@ -781,17 +781,18 @@ def test_the_stated_errors_of_a_judge_widen_what_is_held_against_the_margin(
 @pytest.mark.parametrize("hypothesis", ["equivalence", "non_inferiority"])
 def test_a_pass_says_how_well_a_scorer_of_unknown_errors_must_judge(hypothesis: str) -> None:
     """The far end of the interval over the margin; a judge stated to have that index just crosses it."""
-    made = endpoint(480, 29, 45, 446)
+    made = endpoint(480, 45, 29, 446)
     found = decide(screen(contrast(made), hypothesis=hypothesis, margin=0.04)).contrasts[0].endpoints[0]
     assert found.verdict is Verdict.passed
     assert found.tost is not None
     said = next(r for r in found.reasons if r.code == "pass_assumes_youden")
     low, high = found.tost.ci
     far = max(-low, 0) if hypothesis == "non_inferiority" else max(-low, high)
-    assert number(said, "youden") == pytest.approx(far / 0.04)
+    least = said.values["youden"]
+    assert isinstance(least, float)
+    assert least == pytest.approx(far / 0.04)
     assert said.severity == "note"
     if hypothesis == "equivalence":
-        least = number(said, "youden")
         # So many labels that the index itself is as good as known.
         for index, verdict in ((least + 0.02, Verdict.passed), (least - 0.02, Verdict.inconclusive)):
             right = round((1 + index) / 2 * 10**6)

@@ -24,7 +24,7 @@ from tais.stats.simulation.endpoint import (
     judged_passes,
     size,
 )
-from tais.stats.simulation.floor import STARTS, beyond_floor, beyond_floor_of_starts
+from tais.stats.simulation.floor import STARTS, World, beyond_floor, beyond_floor_of_starts
 from tais.stats.simulation.pooled import seen_by_batteries, seen_pooled
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "statistics.md"
@@ -145,11 +145,12 @@ def floor_table() -> str:
 def starts_table() -> str:
     """Honest starts beyond the floor of several A/A runs, where starts differ; simulated."""
     rows = []
-    for name, world, correlation in (
+    worlds: tuple[tuple[str, World, float], ...] = (
         ("nothing", "rate", 0.0),
         ("how often", "rate", 0.02),
         ("which way", "lean", 0.3),
-    ):
+    )
+    for name, world, correlation in worlds:
         for runs in (1, 2, 4, 8):
             cells = []
             for pooled in (True, False):
