@@ -48,20 +48,26 @@ class Calibration:
 
     @classmethod
     def of(cls, contrasts: Sequence[ContrastEvidence], alpha: float) -> Calibration:
-        """Pool all contrasts of the role `calibration`; each stands for both of its arms."""
+        """Pool all contrasts of the role `calibration`; each stands for both of its arms.
+
+        What is one and the same evidence on both sides shows no noise, and is no A/A.
+        """
         rows: dict[_Key, list[EndpointEvidence]] = {}
         restarts: dict[str, tuple[Restart, ...]] = {}
         for contrast in contrasts:
             if contrast.role is not Role.calibration:
                 continue
-            n = sum(x.n for x in contrast.identity)
-            differ = n - sum(x.identical for x in contrast.identity)
+            identity = [x for x in contrast.identity if x.battery not in contrast.one_evidence]
+            n = sum(x.n for x in identity)
+            differ = n - sum(x.identical for x in identity)
             sides = contrast.reference, contrast.candidate
             for arm, other in (sides, sides[::-1]):
-                restarts[arm] = (*restarts.get(arm, ()), Restart(other, n, differ))
+                if n:
+                    restarts[arm] = (*restarts.get(arm, ()), Restart(other, n, differ))
                 for e in contrast.endpoints:
                     if (
                         e.kind == "binary"
+                        and e.battery not in contrast.one_evidence
                         and len(e.reference)
                         and not np.isnan(e.reference - e.candidate).any()
                     ):

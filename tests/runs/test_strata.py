@@ -111,6 +111,8 @@ def test_safety_batteries_are_added_up_and_starts_counted(averaged: Path, tais: 
         with (folder / f"{arm}.jsonl").open("a") as file:
             for k, row in enumerate(rows):
                 text = YES if k < lost or row["expect"] == "answer" else NO
+                # Not a single byte is another answer in a copy, and a copy is no A/A.
+                text = f"{text} No." if arm == "again" and k == 0 else text
                 file.write(json.dumps({"item_id": row["id"], "text": text}) + "\n")
     (folder / "again2.jsonl").write_text((folder / "new.jsonl").read_text())
     text = averaged.read_text().replace("candidate: again,", "candidate: [again, again2],")
