@@ -12,6 +12,7 @@ from tais.cli.console import say
 from tais.cli.key_options import (
     KeyAlias,
     SigningKeyOption,
+    TimestampUrlOption,
     TrustedKeyOption,
     signing_key_of,
     verified_sources,
@@ -76,6 +77,7 @@ def import_labels(
     trusted_key: TrustedKeyOption = None,
     signing_key: SigningKeyOption = None,
     key: KeyAlias = None,
+    timestamp_url: TimestampUrlOption = None,
     unsigned: UnsignedOption = False,
 ) -> None:
     """Take labels back: a run directory of its own with the same verdict, and what people said of it.
@@ -87,7 +89,7 @@ def import_labels(
     # Loads pyarrow, which help does without.
     from tais.runs.adjudicate import adjudicate, find_key
 
-    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say)
+    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say, timestamp_url)
     (verified,) = verified_sources((run_dir,), trusted_key, signer)
     made, report = adjudicate(
         run_dir,

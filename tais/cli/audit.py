@@ -12,6 +12,7 @@ from tais.cli.console import say
 from tais.cli.key_options import (
     KeyAlias,
     SigningKeyOption,
+    TimestampUrlOption,
     TrustedKeyOption,
     signing_key_of,
     verified_sources,
@@ -37,6 +38,7 @@ def audit(
     trusted_key: TrustedKeyOption = None,
     signing_key: SigningKeyOption = None,
     key: KeyAlias = None,
+    timestamp_url: TimestampUrlOption = None,
     unsigned: UnsignedOption = False,
     pass_env: PassEnvOption = None,
     quiet: QuietOption = False,
@@ -51,7 +53,7 @@ def audit(
     from tais.runs.audit import audit_run
 
     placement = Placement(pass_env=check_named(pass_env or ()))
-    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say)
+    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say, timestamp_url)
     (verified,) = verified_sources((run_dir,), trusted_key, signer)
     options = RunOptions(out=out, signer=signer, placement=placement)
     with make_observer(quiet=quiet, verbose=False) as observer:

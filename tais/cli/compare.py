@@ -13,6 +13,7 @@ from tais.cli.console import say
 from tais.cli.key_options import (
     KeyAlias,
     SigningKeyOption,
+    TimestampUrlOption,
     TrustedKeyOption,
     signing_key_of,
     verified_sources,
@@ -50,6 +51,7 @@ def compare(
     trusted_key: TrustedKeyOption = None,
     signing_key: SigningKeyOption = None,
     key: KeyAlias = None,
+    timestamp_url: TimestampUrlOption = None,
     unsigned: UnsignedOption = False,
 ) -> None:
     """Contrast the arms of two runs: did the upgrade make anything worse? The exit code is the verdict.
@@ -59,7 +61,7 @@ def compare(
     # Loads pyarrow, which help does without.
     from tais.runs.compare import Side, compare_runs
 
-    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say)
+    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say, timestamp_url)
     verified = verified_sources((run_a, run_b), trusted_key, signer)
     made = compare_runs(
         Side(run_a, reference),
