@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tais.attest import choose_signer
-from tais.cli.console import say
+from tais.cli.console import say, tell
 from tais.cli.key_options import (
     KeyAlias,
     SigningKeyOption,
@@ -62,7 +62,7 @@ def export_sheet(
     say(f"{out}: {len(shown.answers)} answers of {flips} flips and {len(shown.cases) - flips} controls")
     say("label each row expected, not_expected or unsure; a copy of the sheet per person")
     say(f"{key}: keep it, and from those who label; tais adjudicate import needs it")
-    typer.echo(f"{len(shown.answers)}\t{out}\t{key}")
+    tell(len(shown.answers), out, key)
 
 
 @app.command("import")
@@ -100,4 +100,4 @@ def import_labels(
         verified=verified,
     )
     print_adjudication(report)
-    typer.echo(f"{report.verdict.value}\t{made}")
+    tell(report.verdict.value, made)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tais.attest import choose_signer
-from tais.cli.console import say
+from tais.cli.console import say, tell
 from tais.cli.key_options import (
     KeyAlias,
     SigningKeyOption,
@@ -62,5 +62,5 @@ def audit(
         )
     if not quiet:
         print_report(outcome.report, outcome.run_dir)
-    typer.echo(f"{outcome.report.verdict.value}\t{outcome.run_dir}")
+    tell(outcome.report.verdict.value, outcome.run_dir)
     raise typer.Exit(outcome.report.exit_code)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tais.attest import choose_signer
-from tais.cli.console import say
+from tais.cli.console import say, tell
 from tais.cli.key_options import (
     KeyAlias,
     SigningKeyOption,
@@ -84,4 +84,4 @@ def _print(made: Comparison) -> None:
         sides = (f"{entry[side]['count']} {side}" for side in ("worse", "better"))
         key = EndpointKey(entry["battery"], entry.get("stratum"), entry["scorer"])
         say(f"{key.name}: {', '.join(sides)}")
-    typer.echo(f"{made.report.verdict.value}\t{made.run_dir}")
+    tell(made.report.verdict.value, made.run_dir)

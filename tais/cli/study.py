@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tais.attest import choose_signer
-from tais.cli.console import say
+from tais.cli.console import say, tell
 from tais.cli.key_options import KeyAlias, SigningKeyOption, TimestampUrlOption, signing_key_of
 from tais.cli.options import (
     CacheOption,
@@ -85,7 +85,7 @@ def study(
         for line in study_lines(outcome.report):
             say(line)
     verdict = outcome.report.verdict.value if outcome.report.verdict else "incomplete"
-    typer.echo(f"{verdict}\t{outcome.folder}")
+    tell(verdict, outcome.folder)
     raise typer.Exit(outcome.report.exit_code)
 
 

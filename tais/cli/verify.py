@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tais.attest import load_authority, load_public_key, verify_run
-from tais.cli.console import say
+from tais.cli.console import say, tell
 from tais.cli.key_options import KeyAlias, TrustedKeyOption, trusted_key_of
 from tais.errors import UsageError
 
@@ -57,4 +57,4 @@ def verify(
         say(line)
     if run.not_compared:
         say(f"note: {run.not_compared}")
-    typer.echo(f"{run.report.verdict.value}\t{run_dir}")
+    tell(run.report.verdict.value, run_dir)
