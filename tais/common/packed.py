@@ -148,7 +148,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def broken_archive() -> tuple[type[Exception], ...]:
-    """Return what reading an archive of :func:`open_zip` raises where it is damaged; each Python has its own."""
+    """Return what an archive of :func:`open_zip` raises where it is damaged; each Python has its own."""
     import zipfile
 
     if sys.version_info >= (3, 14):
