@@ -27,7 +27,11 @@ from tais.verdict.report import Verdict
 __all__ = ["GateResult", "Objection", "gate_run", "judge"]
 
 # What a lock fixes beside names and versions.
-_FIXED = ("arms", "contrasts", "batteries", "sampling", "rules", "judges", "sequential", "probes")
+_FIXED = (
+    *("arms", "contrasts", "batteries", "sampling", "rules", "judges", "sequential", "probes"),
+    # Of locks that name interpreters of their own.
+    "environments",
+)
 _NAMED = 5
 
 
