@@ -201,11 +201,10 @@ def _library() -> ModuleType:
     try:
         import rfc3161_client
     except ImportError as error:
-        remedy = "Install it: pip install 'tais[timestamp]'"
-        raise UsageError(
-            "rfc3161-client is not installed, which trusted time needs", remedy=remedy
-        ) from error
-    return rfc3161_client
+        what, remedy = "trusted time needs rfc3161-client", "Install it: pip install 'tais[timestamp]'"
+        raise UsageError(what, remedy=remedy) from error
+    library: ModuleType = rfc3161_client
+    return library
 
 
 def _no_token(host: str, why: str) -> TaisError:
