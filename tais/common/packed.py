@@ -147,15 +147,15 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     return archive
 
 
-def broken_archive() -> tuple[type[Exception], ...]:
-    """Return what an archive of :func:`open_zip` raises where it is damaged; each Python has its own."""
+def broken_archive(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """Return what an archive of :func:`open_zip` raises where it is damaged, and others."""
     import zipfile
 
     if sys.version_info >= (3, 14):
-        return (zipfile.BadZipFile,)
+        return (zipfile.BadZipFile, *others)
     from backports.zstd import zipfile as with_zstd
 
-    return (zipfile.BadZipFile, with_zstd.BadZipFile)
+    return (zipfile.BadZipFile, with_zstd.BadZipFile, *others)
 
 
 def _check_index(path: Path, archive: zipfile.ZipFile) -> None:
