@@ -57,7 +57,7 @@ _ROUNDING: Mapping[str, object] = {
     "attn_implementation": None,
     "kv_cache_dtype": "auto",
 }
-LOSSY_METHODS = frozenset({"typical", "accept_all"})
+LOSSY_METHODS = frozenset({"typical", "fly", "accept_all"})
 """Methods of the reference engine whose output law is not the target's, at any temperature."""
 # vLLM: coin flips (0.26 on) and relaxed acceptance (0.33), at temperature 0 too.
 _LOSSY_SAMPLING = frozenset({"synthetic", "fly"})
