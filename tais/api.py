@@ -247,7 +247,13 @@ def compare_runs(
     )
 
 
-def verify_run(run_dir: str | Path, keys: Key | Iterable[Key], *, recompute: bool = False) -> VerifiedRun:
+def verify_run(
+    run_dir: str | Path,
+    keys: Key | Iterable[Key],
+    *,
+    recompute: bool = False,
+    timestamp_ca: str | Path | None = None,
+) -> VerifiedRun:
     """Check that a run is what its signer signed, as ``tais verify`` does.
 
     Parameters
@@ -259,6 +265,9 @@ def verify_run(run_dir: str | Path, keys: Key | Iterable[Key], *, recompute: boo
     recompute
         Whether to score and decide again from the samples, and compare; a run that other verdict rules
         decided is not, and says so.
+    timestamp_ca
+        Certificates (PEM file or text) of the time authority that must vouch for when lock and run were
+        signed; the times are `time` of what is returned.
 
     Raises
     ------
@@ -271,7 +280,11 @@ def verify_run(run_dir: str | Path, keys: Key | Iterable[Key], *, recompute: boo
     >>> verified.report.verdict.value
     'pass'
     """
-    return attest.verify_run(Path(run_dir), _keys(keys), recompute)
+    authority = attest.load_authority(timestamp_ca) if timestamp_ca is not None else None
+    run = attest.verify_run(Path(run_dir), _keys(keys), recompute, authority)
+    if authority is not None:
+        run.trusted_time()
+    return run
 
 
 def check_gate(

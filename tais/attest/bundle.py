@@ -2,7 +2,9 @@
 
 A bundle is accepted when it is, byte for byte, what TAIS would write for its payload, key and signature;
 so no byte of it can change unseen: no space, no unknown field, no other spelling of base64, no second
-signature, and no second form of the same ECDSA signature.
+signature, and no second form of the same ECDSA signature. The token of a time authority is the one part that
+the key does not sign: it is checked by :mod:`tais.attest.timestamp`, and the lock's stands in a bundle whose
+digest the attestation names.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from securesystemslib.exceptions import VerificationError as Unverified
 from securesystemslib.signer import CryptoSigner, Signature, SSlibKey  # type: ignore[attr-defined]
 
 from tais.attest.keys import PublicKey, Signer
+from tais.attest.timestamp import MAX_TOKEN, request_token
 from tais.errors import Place, VerificationError
 
 __all__ = [
@@ -53,14 +56,33 @@ class Opened:
 
     payload: bytes
     key: PublicKey
+    signature: bytes
+    token: bytes | None = None
+    """Of a time authority, about the signature; nobody checked it yet."""
 
 
-def seal(payload: bytes, signer: Signer) -> bytes:
-    """Sign a payload and return the bytes of its bundle."""
+def seal(payload: bytes, signer: Signer, *, timed: bool = False) -> bytes:
+    """Sign a payload and return the bytes of its bundle.
+
+    Parameters
+    ----------
+    payload
+        Statement.
+    signer
+        Private key, and the time authority to ask.
+    timed
+        Whether the signature gets a token where the signer names an authority.
+
+    Raises
+    ------
+    TaisError
+        When that authority gives no token.
+    """
     signing = CryptoSigner(signer.private, _library_key(signer.public))
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
-    signature = bytes.fromhex(envelope.sign(signing).signature)
-    return _render(payload, _one_form(signature, signer.public), signer.public.fingerprint)
+    signature = _one_form(bytes.fromhex(envelope.sign(signing).signature), signer.public)
+    token = request_token(signer.timestamp_url, signature) if timed and signer.timestamp_url else None
+    return _render(payload, signature, signer.public.fingerprint, token)
 
 
 def open_bundle(data: bytes, keys: Iterable[PublicKey], file: str) -> Opened:
@@ -81,8 +103,8 @@ def open_bundle(data: bytes, keys: Iterable[PublicKey], file: str) -> Opened:
         When the form is another than the one that TAIS writes, the key is not trusted, or the signature
         does not hold.
     """
-    payload, signature, key_id = _parse(data, file)
-    if _render(payload, signature, key_id) != data:
+    payload, signature, key_id, token = _parse(data, file)
+    if _render(payload, signature, key_id, token) != data:
         _refuse("the bundle is not written the way TAIS writes one: some byte was changed", file)
     trusted = {key.fingerprint: key for key in keys}
     if key_id not in trusted:
@@ -99,7 +121,7 @@ def open_bundle(data: bytes, keys: Iterable[PublicKey], file: str) -> Opened:
         raise VerificationError(
             "the signature does not hold: payload, signature or key id was changed", place=Place(file)
         ) from error
-    return Opened(payload, key)
+    return Opened(payload, key, signature, token)
 
 
 def claimed_key(data: bytes, file: str) -> str:
@@ -152,21 +174,25 @@ def json_object(data: bytes, run_dir: Path, name: str) -> Json:
     return value
 
 
-def _render(payload: bytes, signature: bytes, key_id: str) -> bytes:
+def _render(payload: bytes, signature: bytes, key_id: str, token: bytes | None) -> bytes:
     envelope = {
         "payload": base64.b64encode(payload).decode(),
         "payloadType": PAYLOAD_TYPE,
         "signatures": [{"sig": base64.b64encode(signature).decode(), "keyid": key_id}],
     }
+    material: Json = {"publicKey": {"hint": key_id}}
+    if token is not None:
+        stamps = [{"signedTimestamp": base64.b64encode(token).decode()}]
+        material["timestampVerificationData"] = {"rfc3161Timestamps": stamps}
     bundle = {
         "mediaType": MEDIA_TYPE,
-        "verificationMaterial": {"publicKey": {"hint": key_id}},
+        "verificationMaterial": material,
         "dsseEnvelope": envelope,
     }
     return json.dumps(bundle, indent=2).encode() + b"\n"
 
 
-def _parse(data: bytes, file: str) -> tuple[bytes, bytes, str]:
+def _parse(data: bytes, file: str) -> tuple[bytes, bytes, str, bytes | None]:
     if len(data) > _MAX_BYTES:
         _refuse(f"the bundle is larger than {_MAX_BYTES >> 20} MB", file)
     bundle = strict_json(data, file)
@@ -175,11 +201,23 @@ def _parse(data: bytes, file: str) -> tuple[bytes, bytes, str]:
         (only,) = envelope["signatures"]
         encoded, key_id = (envelope["payload"], only["sig"]), only["keyid"]
         payload, signature = (base64.b64decode(text, validate=True) for text in encoded)
-        return payload, signature, str(key_id)
-    except (LookupError, TypeError, ValueError, binascii.Error) as error:
+        token = _token(bundle)
+        if token is not None and len(token) > MAX_TOKEN:
+            _refuse(f"the token of the time authority is larger than {MAX_TOKEN >> 10} KiB", file)
+        return payload, signature, str(key_id), token
+    except (LookupError, TypeError, AttributeError, ValueError, binascii.Error) as error:
         raise VerificationError(
             "this is no Sigstore bundle with one DSSE signature", place=Place(file)
         ) from error
+
+
+def _token(bundle: Any) -> bytes | None:
+    """Return the one token of a bundle; raises as any reading of foreign JSON where its form is another."""
+    stamps = bundle.get("verificationMaterial", {}).get("timestampVerificationData")
+    if stamps is None:
+        return None
+    (only,) = stamps["rfc3161Timestamps"]
+    return base64.b64decode(only["signedTimestamp"], validate=True)
 
 
 def _one_form(signature: bytes, key: PublicKey) -> bytes:

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from tais.attest.timestamp import check_address
 from tais.common.files import store_error, write_atomic
 from tais.errors import Place, UsageError
 
@@ -92,6 +93,8 @@ class Signer:
 
     private: EllipticCurvePrivateKey | Ed25519PrivateKey = field(repr=False)
     public: PublicKey
+    timestamp_url: str | None = None
+    """Time authority (RFC 3161) that vouches for when lock and run were signed; None asks nobody."""
     notice: str | None = None
     """Something that its owner should know, such as that others may read the file."""
 
@@ -164,7 +167,7 @@ def load_signer(source: str | Path, passphrase: str | None = None) -> Signer:
         raise _refused(why, name) from error
     public = PublicKey.of(key.public_key(), name)
     assert isinstance(key, EllipticCurvePrivateKey | Ed25519PrivateKey)
-    return Signer(key, public, _exposed(source))
+    return Signer(key, public, notice=_exposed(source))
 
 
 def load_public_key(source: str | Path) -> PublicKey:
@@ -214,7 +217,9 @@ def default_signer(notify: Callable[[str], None], passphrase: str | None = None)
     return load_signer(private, passphrase)
 
 
-def choose_signer(key: str | None, unsigned: bool, notify: Callable[[str], None]) -> Signer | None:
+def choose_signer(
+    key: str | None, unsigned: bool, notify: Callable[[str], None], timestamp_url: str | None = None
+) -> Signer | None:
     """Return what a run signs with: the key that was named, else the user's own; None for ``--unsigned``.
 
     Parameters
@@ -225,6 +230,13 @@ def choose_signer(key: str | None, unsigned: bool, notify: Callable[[str], None]
         Whether the user asked for no signature.
     notify
         Told of a key that was made, or that others may read.
+    timestamp_url
+        Time authority to ask, as ``--timestamp-url`` or ``TAIS_TIMESTAMP_URL`` give it. Empty means none.
+
+    Raises
+    ------
+    UsageError
+        When the key cannot be used, or the address is none.
     """
     if unsigned:
         return None
@@ -232,7 +244,7 @@ def choose_signer(key: str | None, unsigned: bool, notify: Callable[[str], None]
     signer = load_signer(key, passphrase) if key else default_signer(notify, passphrase)
     if signer.notice:
         notify(signer.notice)
-    return signer
+    return replace(signer, timestamp_url=check_address(timestamp_url)) if timestamp_url else signer
 
 
 def _read(source: str | Path) -> tuple[bytes, str]:

@@ -63,7 +63,7 @@ def sign_lock(run_dir: Path, signer: Signer, now: datetime | None = None) -> Pat
         )
     files = {name: sha256_file(run_dir / name) for name in (LOCK, ITEMS) if (run_dir / name).is_file()}
     statement = lock_statement(files, RunDir(run_dir).id, _moment(now))
-    write_atomic(path, seal(statement.to_bytes(), signer))
+    write_atomic(path, seal(statement.to_bytes(), signer, timed=True))
     return path
 
 
@@ -117,10 +117,11 @@ def sign_run(
         if note is not None:
             note(f"the clock went back: the lock was signed at {before.isoformat()}, and now it is earlier")
         moment = before
+    statement = run_statement(files, lock, report, sha256(bundle), moment)
+    attestation = seal(statement.to_bytes(), signer, timed=True)
     # The attestation last: a directory that has one is a signed run.
     write_atomic(paths[0], seal(test_statement(files, lock, report).to_bytes(), signer))
-    statement = run_statement(files, lock, report, sha256(bundle), moment)
-    write_atomic(paths[1], seal(statement.to_bytes(), signer))
+    write_atomic(paths[1], attestation)
     return paths
 
 

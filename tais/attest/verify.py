@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tais.attest.binding import check_together, signed_lock
-from tais.attest.bundle import json_object, open_bundle
+from tais.attest.bundle import Opened, json_object, open_bundle
 from tais.attest.contents import digest_files, list_files, read_bytes, sha256
 from tais.attest.keys import PublicKey
 from tais.attest.statement import (
@@ -25,13 +25,22 @@ from tais.attest.statement import (
     run_statement,
     test_statement,
 )
+from tais.attest.timestamp import Authority, token_time
 from tais.errors import Place, UsageError, VerificationError
 from tais.rundir.layout import LOCK, LOCK_BUNDLE, REPORT, RUN_BUNDLE, TEST_BUNDLE
 from tais.rundir.lock_model import Lock
 from tais.scoring.locked_scorers import scorers_changed
 from tais.verdict.report import Report
 
-__all__ = ["VerifiedRun", "verify_run"]
+__all__ = ["TrustedTime", "VerifiedRun", "verify_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedTime:
+    """When the signatures were there, by the word of an authority that the verifier named."""
+
+    lock: datetime
+    run: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class VerifiedRun:
     lock: Lock
     key: PublicKey
     signed_at: datetime
-    """By the signer's clock, as `lock_signed_at` is: no third party vouches for it."""
+    """By the signer's clock, as `lock_signed_at` is: no third party vouches for it, see `time`."""
     lock_signed_at: datetime
     files: Mapping[str, str]
     """sha256 by name."""
@@ -51,6 +60,17 @@ class VerifiedRun:
     """Whether the samples were shown to lead to the report."""
     not_compared: str = ""
     """What recomputing could not compare, and why."""
+    time: TrustedTime | None = None
+    """None where no authority was named, or lock and run do not both have a token."""
+    tokens: int = 0
+    """How many of lock and run have a token, checked or not."""
+
+    def trusted_time(self) -> TrustedTime:
+        """Return `time`; raises VerificationError where an authority was named and does not vouch for it."""
+        if self.time is None:
+            remedy = "Sign with --timestamp-url from the start: a signature is given its time when it is made"
+            _fail("no time authority vouches for when lock and run were signed", self.run_dir, remedy)
+        return self.time
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +78,13 @@ class _Read:
     """A statement whose signature holds, with the bytes of its bundle."""
 
     statement: Statement
-    key: PublicKey
+    opened: Opened
     bundle: bytes
+
+    @property
+    def key(self) -> PublicKey:
+        """Return the key whose signature holds."""
+        return self.opened.key
 
     def time(self, file: str) -> datetime:
         """Return when the signer says that it was signed."""
@@ -71,8 +96,18 @@ class _Read:
             raise VerificationError("the time of signing has no time zone", place=Place(file))
         return moment
 
+    def trusted_time(self, authority: Authority, file: str) -> datetime | None:
+        """Return when an authority says that the signature was there; None without a token."""
+        token = self.opened.token
+        return None if token is None else token_time(token, self.opened.signature, authority, file)
 
-def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool = False) -> VerifiedRun:
+
+def verify_run(
+    run_dir: Path,
+    trusted_keys: Iterable[PublicKey],
+    recompute: bool = False,
+    authority: Authority | None = None,
+) -> VerifiedRun:
     """Check a signed run.
 
     Parameters
@@ -84,6 +119,8 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
     recompute
         Whether to score and decide again from the samples, and compare with the report. A run that other
         verdict rules decided is not: they would lead elsewhere, and that says nothing of the run.
+    authority
+        Whose word on time is taken: each token must be of this authority. None checks no token.
 
     Raises
     ------
@@ -118,6 +155,7 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
     times = signed.time(RUN_BUNDLE), locked.time(LOCK_BUNDLE)
     if times[1] > times[0]:
         _fail("the lock was signed after the run", run_dir / LOCK_BUNDLE)
+    time = _trusted_time(run_dir, locked, signed, authority) if authority is not None else None
     expected = {
         LOCK_BUNDLE: lock_statement(files, run_id, times[1]),
         RUN_BUNDLE: run_statement(files, lock, report, sha256(locked.bundle), times[0]),
@@ -133,14 +171,28 @@ def verify_run(run_dir: Path, trusted_keys: Iterable[PublicKey], recompute: bool
         from tais.attest.recompute import check_recomputed
 
         beside = check_recomputed(run_dir, lock, report, files)
-    return VerifiedRun(run_dir, read, lock, signed.key, *times, files, recompute and not changed, beside)
+    tokens = sum(one.opened.token is not None for one in (locked, signed))
+    done = recompute and not changed
+    return VerifiedRun(run_dir, read, lock, signed.key, *times, files, done, beside, time, tokens)
+
+
+def _trusted_time(run_dir: Path, locked: _Read, signed: _Read, authority: Authority) -> TrustedTime | None:
+    lock, run = (
+        read.trusted_time(authority, str(run_dir / name))
+        for read, name in ((locked, LOCK_BUNDLE), (signed, RUN_BUNDLE))
+    )
+    if lock is None or run is None:
+        return None
+    if lock > run:
+        _fail("by the time authority, the lock was signed after the run", run_dir / LOCK_BUNDLE)
+    return TrustedTime(lock, run)
 
 
 def _read(run_dir: Path, name: str, kind: str, keys: tuple[PublicKey, ...]) -> _Read:
     where = str(run_dir / name)
     bundle = read_bytes(run_dir, name)
     opened = open_bundle(bundle, keys, where)
-    return _Read(parse_statement(opened.payload, kind, where), opened.key, bundle)
+    return _Read(parse_statement(opened.payload, kind, where), opened, bundle)
 
 
 def _signed_files(run_dir: Path, statement: Statement) -> dict[str, object]:

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from tais.attest import choose_signer
-from tais.cli.console import say
+from tais.cli.console import say, tell
 from tais.cli.key_options import (
     KeyAlias,
     SigningKeyOption,
+    TimestampUrlOption,
     TrustedKeyOption,
     signing_key_of,
     verified_sources,
@@ -61,7 +62,7 @@ def export_sheet(
     say(f"{out}: {len(shown.answers)} answers of {flips} flips and {len(shown.cases) - flips} controls")
     say("label each row expected, not_expected or unsure; a copy of the sheet per person")
     say(f"{key}: keep it, and from those who label; tais adjudicate import needs it")
-    typer.echo(f"{len(shown.answers)}\t{out}\t{key}")
+    tell(len(shown.answers), out, key)
 
 
 @app.command("import")
@@ -76,6 +77,7 @@ def import_labels(
     trusted_key: TrustedKeyOption = None,
     signing_key: SigningKeyOption = None,
     key: KeyAlias = None,
+    timestamp_url: TimestampUrlOption = None,
     unsigned: UnsignedOption = False,
 ) -> None:
     """Take labels back: a run directory of its own with the same verdict, and what people said of it.
@@ -87,7 +89,7 @@ def import_labels(
     # Loads pyarrow, which help does without.
     from tais.runs.adjudicate import adjudicate, find_key
 
-    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say)
+    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say, timestamp_url)
     (verified,) = verified_sources((run_dir,), trusted_key, signer)
     made, report = adjudicate(
         run_dir,
@@ -98,4 +100,4 @@ def import_labels(
         verified=verified,
     )
     print_adjudication(report)
-    typer.echo(f"{report.verdict.value}\t{made}")
+    tell(report.verdict.value, made)

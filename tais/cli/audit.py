@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from tais.attest import choose_signer
-from tais.cli.console import say
+from tais.cli.console import say, tell
 from tais.cli.key_options import (
     KeyAlias,
     SigningKeyOption,
+    TimestampUrlOption,
     TrustedKeyOption,
     signing_key_of,
     verified_sources,
@@ -37,6 +38,7 @@ def audit(
     trusted_key: TrustedKeyOption = None,
     signing_key: SigningKeyOption = None,
     key: KeyAlias = None,
+    timestamp_url: TimestampUrlOption = None,
     unsigned: UnsignedOption = False,
     pass_env: PassEnvOption = None,
     quiet: QuietOption = False,
@@ -51,7 +53,7 @@ def audit(
     from tais.runs.audit import audit_run
 
     placement = Placement(pass_env=check_named(pass_env or ()))
-    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say)
+    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say, timestamp_url)
     (verified,) = verified_sources((run_dir,), trusted_key, signer)
     options = RunOptions(out=out, signer=signer, placement=placement)
     with make_observer(quiet=quiet, verbose=False) as observer:
@@ -60,5 +62,5 @@ def audit(
         )
     if not quiet:
         print_report(outcome.report, outcome.run_dir)
-    typer.echo(f"{outcome.report.verdict.value}\t{outcome.run_dir}")
+    tell(outcome.report.verdict.value, outcome.run_dir)
     raise typer.Exit(outcome.report.exit_code)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tais.attest import choose_signer
-from tais.cli.console import say
+from tais.cli.console import say, tell
 from tais.cli.key_options import (
     KeyAlias,
     SigningKeyOption,
+    TimestampUrlOption,
     TrustedKeyOption,
     signing_key_of,
     verified_sources,
@@ -50,6 +51,7 @@ def compare(
     trusted_key: TrustedKeyOption = None,
     signing_key: SigningKeyOption = None,
     key: KeyAlias = None,
+    timestamp_url: TimestampUrlOption = None,
     unsigned: UnsignedOption = False,
 ) -> None:
     """Contrast the arms of two runs: did the upgrade make anything worse? The exit code is the verdict.
@@ -59,7 +61,7 @@ def compare(
     # Loads pyarrow, which help does without.
     from tais.runs.compare import Side, compare_runs
 
-    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say)
+    signer = choose_signer(signing_key_of(signing_key, key), unsigned, say, timestamp_url)
     verified = verified_sources((run_a, run_b), trusted_key, signer)
     made = compare_runs(
         Side(run_a, reference),
@@ -82,4 +84,4 @@ def _print(made: Comparison) -> None:
         sides = (f"{entry[side]['count']} {side}" for side in ("worse", "better"))
         key = EndpointKey(entry["battery"], entry.get("stratum"), entry["scorer"])
         say(f"{key.name}: {', '.join(sides)}")
-    typer.echo(f"{made.report.verdict.value}\t{made.run_dir}")
+    tell(made.report.verdict.value, made.run_dir)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
+import typer
 from rich.console import Console
 
-from tais.common.text import printable
+from tais.common.text import printable, visible
 
-__all__ = ["say", "say_error", "stderr_console"]
+__all__ = ["say", "say_error", "stderr_console", "tell"]
 
 
 def say(text: str) -> None:
@@ -19,6 +20,11 @@ def say(text: str) -> None:
 def say_error(text: str) -> None:
     """Print one error line to standard error."""
     say(f"tais: error: {text}")
+
+
+def tell(*fields: object) -> None:
+    """Print one line of fields to standard output, for machines: no name of a directory breaks it."""
+    typer.echo("\t".join(visible(str(field)) for field in fields))
 
 
 def stderr_console() -> Console:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tais.attest import load_public_key
-from tais.cli.console import say
+from tais.cli.console import say, tell
 from tais.cli.key_options import KeyAlias, TrustedKeyOption, trusted_key_of
 from tais.errors import TaisError
 from tais.gate.gate import GateResult, gate_run
@@ -86,7 +86,7 @@ def _print(result: GateResult, run_dir: Path) -> None:
         say(defuse(f"{objection.level}: {objection.code}: {objection.message}"))
     verdict = result.run.report.verdict.value
     say(f"gate: {result.outcome.value} (the verdict of the run is {verdict})")
-    typer.echo(f"{result.outcome.value}\t{run_dir}")
+    tell(result.outcome.value, run_dir)
 
 
 def _tell_github(result: GateResult, run_dir: Path) -> None:

@@ -19,6 +19,7 @@ from tais.errors import UsageError
 __all__ = [
     "KeyAlias",
     "SigningKeyOption",
+    "TimestampUrlOption",
     "TrustedKeyOption",
     "signing_key_of",
     "trusted_key_of",
@@ -39,6 +40,14 @@ TrustedKeyOption = Annotated[
         "--trusted-key",
         envvar="TAIS_TRUSTED_KEY",
         help="Public key (PEM file or text) that you trust; never take one from the run.",
+    ),
+]
+TimestampUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--timestamp-url",
+        envvar="TAIS_TIMESTAMP_URL",
+        help="Time authority (RFC 3161) that says when lock and run were signed.",
     ),
 ]
 KeyAlias = Annotated[str | None, typer.Option("--key", hidden=True)]

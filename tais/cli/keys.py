@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tais.attest.keys import Algorithm, generate, write_pair
-from tais.cli.console import say
+from tais.cli.console import say, tell
 
 __all__ = ["keygen"]
 
@@ -42,4 +42,4 @@ def keygen(
     signer = generate(Algorithm(type.value))
     private, public = write_pair(out, signer, secret)
     say(f"private key {private}: keep it secret; public key {public}: hand it to those who verify")
-    typer.echo(f"{signer.public.fingerprint}\t{private}\t{public}")
+    tell(signer.public.fingerprint, private, public)

@@ -16,6 +16,7 @@ from typer.main import get_group
 
 from tais.cli.console import say_error
 from tais.cli.streams import keep_streams
+from tais.common.limits import check_address_space
 from tais.common.version import __version__
 from tais.errors import TaisError
 
@@ -141,6 +142,7 @@ _MODULES = {entry.name: f"tais.cli.{entry.module}" for entry in COMMANDS}
 
 def _load(name: str) -> Command:
     """Import the module of a command and return the command."""
+    check_address_space()
     module = importlib.import_module(_MODULES[name])
     # Typer builds commands for a group alone, so this one gets a group of its own.
     holder = typer.Typer(add_completion=False, rich_markup_mode="rich")

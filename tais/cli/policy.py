@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tais.attest import load_public_key, verify_run
-from tais.cli.console import say
+from tais.cli.console import say, tell
 from tais.cli.key_options import TrustedKeyOption
 from tais.errors import UsageError
 
@@ -36,7 +36,7 @@ def explain(policy: Annotated[Path, typer.Argument(help="Policy file.")]) -> Non
     loaded, data = load_policy(policy), load(policy).data
     for key, said, what in explained(loaded, frozenset(data) if isinstance(data, dict) else frozenset()):
         shown = said if len(said) <= 60 else f"{said[:57]}..."
-        typer.echo(f"{key}\t{printable(shown)}\t{what}")
+        tell(key, printable(shown), what)
     if not loaded.strict:
         say("note: tais/policy/v1 keeps the meaning that it had; tais/policy/v2 asks for more")
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from tais.attest import choose_signer
-from tais.cli.console import say
-from tais.cli.key_options import KeyAlias, SigningKeyOption, signing_key_of
+from tais.cli.console import say, tell
+from tais.cli.key_options import KeyAlias, SigningKeyOption, TimestampUrlOption, signing_key_of
 from tais.cli.options import (
     CacheOption,
     LimitOption,
@@ -87,6 +87,7 @@ def run(
     ] = None,
     signing_key: SigningKeyOption = None,
     key: KeyAlias = None,
+    timestamp_url: TimestampUrlOption = None,
     unsigned: UnsignedOption = False,
     redact: RedactOption = False,
     cache: CacheOption = None,
@@ -112,14 +113,14 @@ def run(
         part_samples=part_samples,
         cache=cache,
         redact=redact,
-        signer=choose_signer(signing_key_of(signing_key, key), unsigned, say),
+        signer=choose_signer(signing_key_of(signing_key, key), unsigned, say, timestamp_url),
         placement=Placement(executor, named, ray_address, shared, shard_items, check_named(pass_env or ())),
     )
     with make_observer(quiet=quiet, verbose=verbose) as observer:
         outcome = run_screen(manifest, options, observer)
     if not quiet:
         print_report(outcome.report, outcome.run_dir)
-    typer.echo(f"{outcome.report.verdict.value}\t{outcome.run_dir}")
+    tell(outcome.report.verdict.value, outcome.run_dir)
     raise typer.Exit(outcome.report.exit_code)
 
 

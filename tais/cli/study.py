@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from tais.attest import choose_signer
-from tais.cli.console import say
-from tais.cli.key_options import KeyAlias, SigningKeyOption, signing_key_of
+from tais.cli.console import say, tell
+from tais.cli.key_options import KeyAlias, SigningKeyOption, TimestampUrlOption, signing_key_of
 from tais.cli.options import (
     CacheOption,
     LimitOption,
@@ -44,6 +44,7 @@ def study(
     stall_timeout: StallOption = 1800.0,
     signing_key: SigningKeyOption = None,
     key: KeyAlias = None,
+    timestamp_url: TimestampUrlOption = None,
     unsigned: UnsignedOption = False,
     redact: RedactOption = False,
     cache: CacheOption = None,
@@ -75,7 +76,7 @@ def study(
         stall_seconds=stall_timeout,
         cache=cache,
         redact=redact,
-        signer=choose_signer(signing_key_of(signing_key, key), unsigned, say),
+        signer=choose_signer(signing_key_of(signing_key, key), unsigned, say, timestamp_url),
         placement=Placement(pass_env=check_named(pass_env or ())),
     )
     with make_observer(quiet=quiet, verbose=verbose) as observer:
@@ -84,7 +85,7 @@ def study(
         for line in study_lines(outcome.report):
             say(line)
     verdict = outcome.report.verdict.value if outcome.report.verdict else "incomplete"
-    typer.echo(f"{verdict}\t{outcome.folder}")
+    tell(verdict, outcome.folder)
     raise typer.Exit(outcome.report.exit_code)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from tais.common.text import first_line
+from tais.common.text import first_line, one_line
 from tais.errors import ManifestError, Place
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "MAX_UNPACKED",
     "PACKED",
     "UNREADABLE",
+    "broken_archive",
     "open_unpacked",
     "open_zip",
     "read_bounded",
@@ -44,6 +45,16 @@ MAX_UNPACKED = 1 << 31
 
 LONGEST_LINE = 1 << 28
 """Bytes of one line; a long conversation with its events has some millions."""
+
+MOST_MEMBERS = 1_000_000
+"""Of an archive: what is said of each stays in memory as long as it is open."""
+
+MOST_ARCHIVED = 1 << 35
+"""Bytes that all members of an archive say that they hold."""
+
+MOST_DENSE = 1 << 28
+"""Bytes of a member that may be packed to any density; beyond, a thousandth of it must lie in the archive.
+Deflate gives 1,032 to 1 at most, of one byte that repeats itself; conversations give about 10 to 1."""
 
 PACKED: Mapping[str, Callable[[Path], io.BufferedIOBase]] = {
     ".bz2": bz2.BZ2File,
@@ -118,14 +129,51 @@ def read_bounded(path: Path) -> bytes:
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Open a zip archive, whose members may be compressed with zstd on every Python."""
+    """Open a zip archive, whose members may be compressed with zstd on every Python.
+
+    Raises
+    ------
+    ManifestError
+        When it holds more than may be unpacked, by what its index says. An index may lie: whoever reads a
+        member reads no more of it than a bound.
+    """
     if sys.version_info >= (3, 14):
         import zipfile
 
-        return zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(path)
+    else:
+        from backports.zstd import zipfile as with_zstd
+
+        archive = cast("zipfile.ZipFile", with_zstd.ZipFile(path))
+    try:
+        _check_index(path, archive)
+    except ManifestError:
+        archive.close()
+        raise
+    return archive
+
+
+def broken_archive(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """Return what an archive of :func:`open_zip` raises where it is damaged, and others."""
+    import zipfile
+
+    if sys.version_info >= (3, 14):
+        return (zipfile.BadZipFile, *others)
     from backports.zstd import zipfile as with_zstd
 
-    return cast("zipfile.ZipFile", with_zstd.ZipFile(path))
+    return (zipfile.BadZipFile, with_zstd.BadZipFile, *others)
+
+
+def _check_index(path: Path, archive: zipfile.ZipFile) -> None:
+    members = archive.infolist()
+    if len(members) > MOST_MEMBERS:
+        raise _refused(path, f"more than {MOST_MEMBERS} members are in this archive")
+    if sum(member.file_size for member in members) > MOST_ARCHIVED:
+        raise _too_much(path, MOST_ARCHIVED)
+    for member in members:
+        if member.file_size > max(MOST_DENSE, 1000 * member.compress_size):
+            what = f"{one_line(member.filename, 60)} unpacks to {member.file_size >> 20} MiB"
+            raise _refused(path, f"{what} from {member.compress_size >> 10} KiB")
 
 
 class _Unpacked(io.RawIOBase):
@@ -156,5 +204,8 @@ class _Unpacked(io.RawIOBase):
 
 
 def _too_much(path: Path, most: int) -> ManifestError:
-    what = f"more than {most >> 20} MiB are packed in this file"
+    return _refused(path, f"more than {most >> 20} MiB are packed in this file")
+
+
+def _refused(path: Path, what: str) -> ManifestError:
     return ManifestError(what, place=Place(str(path)), remedy="Unpack it, and check what it is")

@@ -116,6 +116,16 @@ OBJECTIONS: Mapping[str, ObjectionCode] = {
     "sensitivity_waived_allowed": _Warning(
         "waived_sensitivity", "Manifest and policy waive that an endpoint is shown able to fail.", ""
     ),
+    "timestamp_missing": _Policy(
+        "require_timestamp",
+        "No time authority vouches for when lock and run were signed.",
+        "Run it with --timestamp-url",
+    ),
+    "timestamp_differs": _Policy(
+        "require_timestamp",
+        "The signer's clock and the time authority are more than an hour apart.",
+        "Set the clock, and run the screen again",
+    ),
     "too_old": _Policy("max_age_days", "The run is older than is allowed.", _AGAIN),
     "limited_run": _Policy("allow_limit", "The run was cut down with --limit.", "Run it whole"),
     "evidence_refused": _Policy(

@@ -47,6 +47,8 @@ PROTECTS = {
     "judges": "a judge that finds everything harmless",
     "max_attempts": "running until it passes",
     "sources_verified": "a run made of others that nobody signed",
+    "require_timestamp": "a signer, or a thief of the key, who writes another date",
+    "timestamp_ca": "the word of a time authority that anybody can set up",
     "recompute": "a report that its samples do not lead to",
 }
 """By key of a policy."""

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from tais.attest.keys import PublicKey, load_public_key
+from tais.attest.timestamp import load_authority
 from tais.attest.verify import VerifiedRun, verify_run
 from tais.common.document import show
 from tais.errors import Place, UsageError, VerificationError
@@ -27,14 +28,8 @@ __all__ = ["GateResult", "Objection", "gate_run", "judge"]
 
 # What a lock fixes beside names and versions.
 _FIXED = (
-    "arms",
-    "contrasts",
-    "batteries",
-    "sampling",
-    "rules",
-    "judges",
-    "sequential",
-    "probes",
+    *("arms", "contrasts", "batteries", "sampling", "rules", "judges", "sequential", "probes"),
+    # Of locks that name interpreters of their own.
     "environments",
 )
 _NAMED = 5
@@ -108,7 +103,8 @@ def gate_run(
             remedy="Name one: --trusted-key PUB.pem (or --key), TAIS_TRUSTED_KEY, or trusted_keys",
         )
     again = recompute or policy.recomputes
-    run = verify_run(run_dir, [entry.key for entry in trusted.values()], again)
+    authority = load_authority(policy.timestamp_ca) if policy.timestamp_ca else None
+    run = verify_run(run_dir, [entry.key for entry in trusted.values()], again, authority)
     _check_key(run, trusted[run.key.fingerprint])
     stale = _stale(run, manifest) if manifest is not None else ()
     missed = _not_recomputed(run) if again and not run.recomputed else ()
@@ -170,7 +166,8 @@ def _trusted(policy: Policy, keys: Iterable[PublicKey]) -> dict[str, _Trusted]:
 
 def _check_key(run: VerifiedRun, trusted: _Trusted) -> None:
     """Raise VerificationError where the key was revoked, or signed outside its days."""
-    for what in _key_faults(trusted.rules, run.signed_at.astimezone(UTC).date()):
+    signed = run.signed_at if run.time is None else run.time.run
+    for what in _key_faults(trusted.rules, signed.astimezone(UTC).date()):
         name = trusted.key.fingerprint[:16]
         raise VerificationError(
             f"signed with the key {name}, which {what}",

@@ -174,8 +174,18 @@ class Policy(Strict):
     """Settings of `sampling` that the run must have had; others may be any."""
     judges: dict[Text, Digest] | None = None
     """Digest of each judge's stack; null takes any judge."""
+    require_timestamp: bool = False
+    """Whether the authority of `timestamp_ca` must vouch for when lock and run were signed."""
+    timestamp_ca: Text | None = None
+    """Certificates of that authority: a PEM file, relative to the policy, or its text."""
     recompute: bool | None = None
     """Whether the samples must be shown to lead to the report. None: of v2 yes, of v1 no."""
+
+    @model_validator(mode="after")
+    def _time_of_somebody(self) -> Policy:
+        if self.require_timestamp and self.timestamp_ca is None:
+            raise ValueError("require_timestamp needs timestamp_ca, the certificates of whose time counts")
+        return self
 
     @property
     def strict(self) -> bool:
@@ -196,7 +206,7 @@ class Policy(Strict):
 
 
 def load_policy(path: str | Path) -> Policy:
-    """Read a policy; its keys' paths become absolute.
+    """Read a policy; its paths of keys and certificates become absolute.
 
     Raises
     ------
@@ -214,4 +224,7 @@ def load_policy(path: str | Path) -> Policy:
         key if key.path is None else key.model_copy(update={"path": str(folder / key.path)})
         for key in policy.trusted_keys
     )
-    return policy.model_copy(update={"trusted_keys": keys})
+    named = policy.timestamp_ca
+    if named is not None and not named.lstrip().startswith("-----BEGIN "):
+        named = str(folder / named)
+    return policy.model_copy(update={"trusted_keys": keys, "timestamp_ca": named})

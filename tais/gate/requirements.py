@@ -100,6 +100,21 @@ def age(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
         yield Objection("too_old", message)
 
 
+def timestamps(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
+    """Ask for the word of a time authority, and that the signer's clock agrees with it."""
+    if not policy.require_timestamp:
+        return
+    if run.time is None:
+        message = "no time authority vouches for when lock and run were signed (tais run --timestamp-url)"
+        yield Objection("timestamp_missing", message)
+        return
+    sides = ("lock", run.lock_signed_at, run.time.lock), ("run", run.signed_at, run.time.run)
+    for name, said, vouched in sides:
+        if abs(said - vouched) > _CLOCK_SKEW:
+            message = f"the {name} says that it was signed at {said}, the time authority says {vouched}"
+            yield Objection("timestamp_differs", message)
+
+
 def sensitivity(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Ask that each screen shows how small a leak it could have seen."""
     rule = policy.sensitivity
@@ -321,6 +336,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     sensitivity,
     shown_able_to_fail,
     age,
+    timestamps,
     provenance,
     stacks,
     settings,

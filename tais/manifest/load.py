@@ -13,7 +13,7 @@ from tais.common.validation import check_keys, validate
 from tais.errors import ManifestError, Place
 from tais.manifest.checks import check, check_name
 from tais.manifest.environments import Environment, interpreter_of, name_of, named_interpreter
-from tais.manifest.model import OF_THE_MODEL, Arm, BatteryRef, Manifest
+from tais.manifest.model import OF_THE_MODEL, Arm, BatteryRef, Manifest, Role
 from tais.manifest.starts import KEY as STARTS
 from tais.manifest.starts import with_starts
 from tais.manifest.steering_options import KEY, steering_of
@@ -71,7 +71,8 @@ def resolve(document: Document, base: Path) -> Manifest:
     if document.data is None:
         raise ManifestError("the file is empty", place=document.place())
     check_keys(document, (), document.data, _TOP_KEYS)
-    resolved = _with_judges(_with_batteries(with_starts(_with_sweep(_with_arms(document)))))
+    written = _with_sweep(_with_restarts(_with_arms(document)))
+    resolved = _with_judges(_with_batteries(with_starts(written)))
     manifest = validate(Manifest, resolved.data, resolved)
     check(manifest, resolved)
     return _located(manifest, base, resolved).model_copy(update={"source": document.data})
@@ -107,6 +108,37 @@ def _with_sweep(document: Document) -> Document:
     from tais.manifest.sweep import expanded
 
     return expanded(document)
+
+
+def _with_restarts(document: Document) -> Document:
+    """Return the document with one contrast for each A/A arm of a calibration that names several."""
+    written = document.data.get("contrasts")
+    if not isinstance(written, list) or not any(
+        isinstance(entry, dict) and isinstance(entry.get("candidate"), list) for entry in written
+    ):
+        return document
+    contrasts: list[Any] = []
+    lines = {
+        path: line for path, line in document.lines.items() if path[:1] != ("contrasts",) or len(path) < 2
+    }
+    for index, entry in enumerate(written):
+        at: Path_ = ("contrasts", index)
+        named: Any = entry.get("candidate") if isinstance(entry, dict) else None
+        several = isinstance(named, list)
+        if several and (entry.get("role") != Role.calibration.value or not named):
+            what = "several candidates are the A/A arms of one calibration" if named else "names no arm"
+            remedy = "Write a contrast for each, or role: calibration" if named else "Name at least one"
+            raise ManifestError(what, place=document.place((*at, "candidate")), remedy=remedy)
+        candidates: list[Any] = named if isinstance(named, list) else [named]
+        for each, arm in enumerate(candidates):
+            new = len(contrasts)
+            contrasts.append({**entry, "candidate": arm} if several else entry)
+            for path, line in document.lines.items():
+                if path[:2] == at:
+                    lines["contrasts", new, *path[2:]] = line
+            if several:
+                lines["contrasts", new, "candidate"] = document.line((*at, "candidate", each)) or 1
+    return Document({**document.data, "contrasts": contrasts}, lines, document.file)
 
 
 def _with_judges(document: Document) -> Document:

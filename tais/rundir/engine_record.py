@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -135,7 +136,16 @@ def read_engine(folder: Path) -> EngineRecord:
         return EngineRecord.model_validate_json(read_ordinary(path))
     except FileNotFoundError:
         return EngineRecord()
-    except (OSError, ValidationError) as error:
+    except OSError as error:
+        # The folder, where that is what cannot be read: a link in a circle, a file, no permission.
+        blamed = path if folder.is_dir() and os.access(folder, os.X_OK) else folder
+        why = (error.strerror or str(error)).lower()
+        raise StoreError(
+            f"this cannot be read ({why})",
+            place=Place(file=str(blamed)),
+            remedy="Let it be read, or take the run directory from its backup",
+        ) from error
+    except ValidationError as error:
         raise StoreError(
             "this file does not say what the engine resolved to",
             place=Place(file=str(path)),

@@ -60,6 +60,21 @@ def test_a_failure_outside_of_a_command_is_no_verdict(tmp_path: Path) -> None:
         assert done.returncode == 4
 
 
+@pytest.mark.parametrize("arguments", [["verify", "nowhere"], ["report", "nowhere"], ["run", "demo"]])
+def test_a_limit_that_libraries_hang_under_is_said(arguments: list[str], tmp_path: Path) -> None:
+    # With 200 MiB pyarrow never came back from its import, and heard neither Ctrl-C nor SIGTERM.
+    command = ["bash", "-c", 'ulimit -v 204800; exec "$@"', "bash", sys.executable, "-m", "tais", *arguments]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(), check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 4
+    assert done.stderr == (
+        "tais: error: the address space of this process is limited to 200 MiB, and 1024 are needed. "
+        "Lift it: ulimit -v unlimited\n"
+    )
+    assert done.stdout == ""
+
+
 def test_a_closed_terminal_stops_a_run_as_ctrl_c_does(screen: Screen) -> None:
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         pytest.skip("started by nohup, whose children ignore the signal, as they should")

@@ -145,6 +145,17 @@ def test_recomputing_an_older_run_says_that_the_rules_changed_and_never_that_it_
 # --- gate
 
 
+def test_the_name_of_a_directory_forges_no_line(cli: Cli, run_dir: Path, lenient: Path) -> None:
+    # A script takes the last line, and what stands before its tab.
+    other = run_dir.rename(run_dir.parent / "x\nfail\treports\r\u2028one")
+    for command in (("verify", other), ("gate", other, "--policy", lenient)):
+        done = cli(*command, "--trusted-key", TRUSTED)
+        assert done.code == 0, done.err
+        assert len(done.out.splitlines()) == 1
+        assert done.out.count("\t") == 1
+        assert done.out.startswith("pass\t")
+
+
 def test_the_gate_opens_for_a_passing_run(cli: Cli, run_dir: Path, lenient: Path) -> None:
     done = cli("gate", run_dir, "--key", TRUSTED, "--policy", lenient)
     assert (done.code, done.out) == (0, f"pass\t{run_dir}\n")
@@ -325,6 +336,13 @@ def test_a_run_that_exists_is_not_run_again(shell: Callable[..., Done], tmp_path
     assert shell("screen", TAIS_RUN_DIR="reports/one").code == 0
     assert calls(tmp_path) == []
     assert (tmp_path / "outputs").read_text() == "run-dir=reports/one\n"
+
+
+def test_the_name_of_a_run_directory_is_no_second_output(shell: Callable[..., Done], tmp_path: Path) -> None:
+    for name in ("one\nverdict=pass", "one\rverdict=pass", "one\tx"):
+        done = shell("screen", TAIS_RUN_DIR=name)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_an_input_is_never_code(shell: Callable[..., Done], tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tais.battery.logs.reading import (
 )
 from tais.battery.logs.sample import Asked, LoggedSample, Trouble, Turn, asked_of, digest_of
 from tais.common.jsonlines import parse_json
-from tais.common.packed import open_zip
+from tais.common.packed import broken_archive, open_zip
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 
@@ -88,12 +88,12 @@ def _archived(path: Path) -> Iterator[tuple[str, str | None, object]]:
                     data = _member(archive, name, path)
                     left -= len(data)
                     yield name, task, parse_json(data, constants=True)
-                except (zipfile.BadZipFile, zlib.error, ValueError, RecursionError) as error:
+                except broken_archive(zlib.error, ValueError, RecursionError) as error:
                     yield name, task, Unreadable(f"damaged: {first_line(error).rstrip('.')}")
                 if left < 0:
                     raise _damaged(path, f"it unpacks to more than {_LARGEST_ARCHIVE >> 30} GiB")
     # RuntimeError: encrypted. NotImplementedError: a compression that no Python knows.
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, ValueError) as error:
+    except broken_archive(OSError, EOFError, zlib.error, RuntimeError, ValueError) as error:
         raise _damaged(path, first_line(error).rstrip(".")) from error
 
 

@@ -62,7 +62,8 @@ def context_free(name: str, p: Sequence[float], q: Sequence[float], depth: int) 
     for law in (p, q):
         row = torch.tensor(law, dtype=torch.float64)
         sides.append(tuple(row.expand(len(law) ** d, -1).clone() for d in range(depth + 1)))
-    return Pair(name, *sides, logits=tuple(torch.log(law) for law in sides[0]))
+    target, draft = sides
+    return Pair(name, target, draft, tuple(torch.log(law) for law in target))
 
 
 def random_pair(

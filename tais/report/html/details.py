@@ -35,6 +35,7 @@ _ELSEWHERE = {
     "sweep",
     "categories",
     "starts",
+    "pooled_safety",
 }
 
 Rows = list[tuple[str, str]]
