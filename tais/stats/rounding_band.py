@@ -31,7 +31,7 @@ ROUNDOFF = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24}
 _ERRORS = 4
 """Errors in a comparison of two margins: two scores, each computed in two passes."""
 _TYPICAL_MISSES = 8
-"""Misses that the dtype's own rounding stands for: with them lossless arms of 0.3 to 300 misses stay inside."""
+"""Misses that the dtype's own rounding stands for: with them lossless arms with few misses stay inside."""
 _LEAST_SPREAD, _MOST_SPREAD = 0.5, 1.25
 _FEWEST_FOR_SPREAD = 5
 _EVEN = 16 / (3 * math.pi)

@@ -45,9 +45,7 @@ def test_no_more_than_alpha_of_lossless_arms_exceed_the_control_bound(misses: in
     def drawn(n: int) -> np.ndarray:
         return 0.1 * random.exponential(1, n) * np.exp(0.5 * random.standard_normal(n))
 
-    above = [
-        drawn(6 * misses).max() > control_bound(drawn(misses), 6.0, typical=0.1) for _ in range(200)
-    ]
+    above = [drawn(6 * misses).max() > control_bound(drawn(misses), 6.0, typical=0.1) for _ in range(200)]
     # A binomial share of 0.05 of 200 is above 0.085 in 1 % of all cases.
     assert np.mean(above) <= 0.085
 
