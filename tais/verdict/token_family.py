@@ -1,4 +1,4 @@
-"""The tests of tokens of a screen as one family: misses together, impossible tokens, the law (Holm).
+"""The tests of tokens of a screen as one family: all misses together, and impossible tokens (Holm).
 
 A screen fails with any of them, so each must stand among all. Structural findings are no tests and stay
 outside.
@@ -7,7 +7,7 @@ outside.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tais.manifest.model import Role
 from tais.stats.conformance.conformance import excess_impossible_p
@@ -25,6 +25,7 @@ class TokenTests:
     drift: float | None = None
     impossible: float | None = None
     law: float | None = None
+    """That the tokens follow the law: adjusted over its own tests, and no member of the family."""
 
 
 def token_tests(contrasts: Sequence[ContrastEvidence]) -> list[TokenTests]:
@@ -37,14 +38,14 @@ def token_tests(contrasts: Sequence[ContrastEvidence]) -> list[TokenTests]:
         (place, name, p)
         for place, (contrast, own) in enumerate(zip(contrasts, found, strict=True))
         if contrast.role is Role.screen and contrast.lossless
-        for name, p in (("drift", own.drift), ("impossible", own.impossible), ("law", own.law))
+        for name, p in (("drift", own.drift), ("impossible", own.impossible))
         if p is not None
     ]
     adjusted = holm([p for _, _, p in members]).tolist()
     by_place: dict[int, dict[str, float]] = {}
     for (place, name, _), p in zip(members, adjusted, strict=True):
         by_place.setdefault(place, {})[name] = p
-    return [TokenTests(**by_place[place]) if place in by_place else own for place, own in enumerate(found)]
+    return [replace(own, **by_place.get(place, {})) for place, own in enumerate(found)]
 
 
 def _alone(contrast: ContrastEvidence) -> TokenTests:
