@@ -1,8 +1,8 @@
 """Measure how much more often one honest stack misses than another, and write it where verdicts read it.
 
 ``python tools/tables/honest_noise.py RUN_DIR...`` reads runs whose contrasts are complete audits
-(``audit: true``, temperature 0) of honest arms: one stack in several batch sizes, orders or starts. It rewrites
-``tais/verdict/honest_noise.py`` and a table of docs/audit.md. A dtype that no run has keeps its figure.
+(``audit: true``, temperature 0) of honest arms: one stack in several batch sizes, orders or starts. It
+rewrites ``tais/verdict/honest_noise.py`` and a table of docs/audit.md. What no run has stays.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tais.stats.conformance.laws import IntArray, TokenLaws, partition
 from tais.stats.proportions import FloatArray
 from tais.stats.rounding_band import ROUNDOFF, band, leak_upper_bound
 
-__all__ = ["Planted", "ToyPair", "draw", "planted_leaks", "simulate", "toy_pair"]
+__all__ = ["Planted", "ToyPair", "draw", "greedy_arm", "planted_leaks", "simulate", "toy_pair"]
 
 Rule = Literal["mixture", "typical"]
 
@@ -186,8 +186,8 @@ def planted_leaks(
     found = []
     for _ in range(repetitions):
         own = tokens if control_tokens is None else control_tokens
-        control, scale, _, _ = _greedy_arm(random, own, noise, 0, spread)
-        margin, _, where, pull = _greedy_arm(random, tokens, noise, leaked, spread)
+        control, scale, _, _ = greedy_arm(random, own, noise, 0, spread)
+        margin, _, where, pull = greedy_arm(random, tokens, noise, leaked, spread)
         eps = ROUNDOFF[dtype]
         limit = band(control[control > 0], eps, scale, roundings=roundings, tokens_ratio=tokens / own)
         outside = limit.outside(margin)
@@ -198,10 +198,13 @@ def planted_leaks(
     return Planted(*(float(x) for x in mean))
 
 
-def _greedy_arm(
+def greedy_arm(
     random: np.random.RandomState, tokens: int, noise: float, leaked: int, spread: float
 ) -> tuple[FloatArray, float, IntArray, FloatArray]:
-    """Margins of an arm, the scale of its best scores, where it leaked, and those of the draft's choices."""
+    """Return margins of an arm, the scale of its best scores, where it leaked, and the draft's margins.
+
+    Parameters as for :func:`planted_leaks`; the draft's margins are those of its own choices everywhere.
+    """
     scores = 3 * random.standard_normal((tokens, 24))
     draft = (scores + 1.5 * random.standard_normal(scores.shape)).argmax(axis=1)
     size = noise * np.exp(spread * random.standard_normal((tokens, 1))) if spread else noise
