@@ -13,8 +13,7 @@ from tais.stats.drift import MissRate, drift_test, rate_ratio_bound
 
 def test_the_p_value_is_the_share_of_swaps_with_as_many_misses() -> None:
     reference, candidate = np.array([0, 1, 0, 2, 0]), np.array([2, 1, 3, 1, 1])
-    margins = candidate * 0.25, reference * 0.25
-    found = drift_test(reference, candidate, margins[1], margins[0])
+    found = drift_test(reference, candidate, reference / 4, candidate / 4)
     d = candidate - reference
     swaps = [np.dot(signs, d) >= d.sum() for signs in itertools.product((-1, 1), repeat=len(d))]
     assert found.misses_p == pytest.approx(np.mean(swaps))
@@ -24,22 +23,22 @@ def test_the_p_value_is_the_share_of_swaps_with_as_many_misses() -> None:
 
 def test_fewer_misses_are_no_drift() -> None:
     none, some = np.zeros(20, np.int64), np.ones(20, np.int64)
-    assert drift_test(some, none, some * 0.1, none * 0.1).p == 1.0
-    assert drift_test(some, some, some * 0.1, some * 0.1).p == 1.0
+    assert drift_test(some, none, some / 10, none / 10).p == 1.0
+    assert drift_test(some, some, some / 10, some / 10).p == 1.0
     with pytest.raises(TaisError, match="same items"):
-        drift_test(none, none[:3], none * 0.1, none * 0.1)
+        drift_test(none, none[:3], none / 10, none / 10)
 
 
 def test_equal_stacks_drift_at_their_level() -> None:
     random = np.random.RandomState(3)
     below = []
-    for _ in range(300):
+    for _ in range(100):
         # Items differ much in how near their ties are, and both arms answer all of them.
         rate = random.gamma(0.2, 1.0, 200)
         a, b = random.poisson(rate), random.poisson(rate)
         below.append(drift_test(a, b, a * random.rand(200), b * random.rand(200)).p < 0.05)
-    # A binomial share of 0.05 of 300 is above 0.08 in 1 % of all cases.
-    assert np.mean(below) <= 0.08
+    # A binomial share of 0.05 of 100 is above 0.11 in 1 % of all cases.
+    assert np.mean(below) <= 0.11
 
 
 def test_the_lower_bound_of_a_ratio_is_the_conditional_binomial_one() -> None:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tais.errors import TaisError
 from tais.stats.rounding_band import (
@@ -42,8 +43,9 @@ def test_no_more_than_alpha_of_lossless_arms_exceed_the_control_bound(misses: in
     """Noise varies by position with log-sd 0.5: exponential margins with lognormal means."""
     random = np.random.RandomState(misses)
 
-    def drawn(n: int) -> np.ndarray:
-        return 0.1 * random.exponential(1, n) * np.exp(0.5 * random.standard_normal(n))
+    def drawn(n: int) -> NDArray[np.float64]:
+        noise = np.exp(0.5 * random.standard_normal(n))
+        return np.asarray(0.1 * random.exponential(1, n) * noise, np.float64)
 
     above = [drawn(6 * misses).max() > control_bound(drawn(misses), 6.0, typical=0.1) for _ in range(200)]
     # A binomial share of 0.05 of 200 is above 0.085 in 1 % of all cases.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tais.stats.drift import MissRate
 from tais.verdict.drift_evidence import BatchShape, DriftEvidence, HonestControl
@@ -19,7 +20,7 @@ from tests.stats.made import contrast, endpoint, screen
 ITEMS, TOKENS = 520, 24
 
 
-def misses(total: int) -> np.ndarray:
+def misses(total: int) -> NDArray[np.int64]:
     """One miss in each of the first answers."""
     return (np.arange(ITEMS) < total).astype(np.int64)
 
@@ -116,7 +117,7 @@ def test_a_control_computes_as_the_candidate_verifies(controls: tuple[BatchShape
         ({"dtype": "int3", "candidate_dtype": "int3"}, "was not measured"),
     ],
 )
-def test_what_was_not_measured_blocks_and_does_not_fail(changed: dict[str, str], word: str) -> None:
+def test_what_was_not_measured_blocks_and_does_not_fail(changed: dict[str, Any], word: str) -> None:
     found = judged(drift(73, **changed))
     assert found is not None
     assert found.code == "law_drift_suspect"
@@ -150,4 +151,4 @@ def test_without_a_complete_audit_nothing_is_claimed() -> None:
     audit = AuditEvidence("divergences", "bfloat16", 0.4, 0.4, none, none)
     report: Report = decide(screen(contrast(endpoint(300), audit=audit)))
     assert said(report.contrasts[0]) is None
-    assert report.contrasts[0].details["audit"]["drift"] is None  # type: ignore[index,call-overload]
+    assert report.contrasts[0].details["audit"]["drift"] is None  # type: ignore[index]
