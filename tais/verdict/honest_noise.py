@@ -11,5 +11,6 @@ __all__ = ["HONEST_RATIOS"]
 
 HONEST_RATIOS: Mapping[str, float] = {
     "bfloat16": 3.01,
+    "float32": 1.0,
 }
 """99 % quantile, over pairs of honest arms and prompts drawn anew, of the ratio of their rates of misses."""

@@ -38,8 +38,8 @@ def drift(candidate: int, reference: int = 6, **other: Any) -> DriftEvidence:
     return DriftEvidence(
         reference_misses=own,
         candidate_misses=found,
-        reference_margins=own * 0.1,
-        candidate_margins=found * 0.1,
+        reference_margins=own / 10,
+        candidate_margins=found / 10,
         candidate=MissRate(tokens, candidate),
         **(given | other),
     )
