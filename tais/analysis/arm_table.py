@@ -56,6 +56,8 @@ class ArmTable:
     values: NDArray[np.float64]
     invalid: NDArray[np.bool_]
     telemetry: Telemetry
+    bare: Digests | None = None
+    """Of the token ids but the last, which may be an end token that a log leaves out; None: not needed."""
 
     def between(self, first: int, last: int) -> ArmTable:
         """Return the samples with keys in [first, last)."""
@@ -72,6 +74,7 @@ class ArmTable:
             self.values[part],
             self.invalid[part],
             self.telemetry,
+            None if self.bare is None else self.bare[part],
         )
 
 
@@ -82,10 +85,12 @@ def load_arm(
     repeats: int,
     scores: Path | None,
     batteries: Collection[str] | None = None,
+    *,
+    bare: bool = False,
 ) -> ArmTable:
     """Read an arm's samples and scores, in one pass over each; without scores, all values are 0.
 
-    Only those of some batteries, where any are named.
+    Only those of some batteries, where any are named; `bare` where ids are wanted without the last, too.
 
     Raises
     ------
@@ -98,7 +103,8 @@ def load_arm(
         if batteries is not None:
             batch = batch.filter(pc.is_in(batch.column("battery"), pa.array(sorted(batteries), pa.string())))
         keys.append(_keys(batch, items, repeats, arm_dir))
-        parts.append((_prompts(batch), _tokens(batch), _text(batch)))
+        ends = [_tokens(batch, left_out=1)] if bare else []
+        parts.append((_prompts(batch), _tokens(batch), _text(batch), *ends))
         cuts.append(pc.equal(batch.column("finish_reason"), "length").to_numpy(zero_copy_only=False))
         telemetry.add(batch)
     own = np.concatenate(keys) if keys else np.zeros(0, dtype=np.int64)
@@ -109,12 +115,14 @@ def load_arm(
             "a sample is stored twice", place=Place(file=str(arm_dir)), remedy="Run the screen again"
         )
     none = np.zeros((0, 2), dtype=np.uint64)
-    prompts, tokens, text = (np.concatenate([none, *(part[i] for part in parts)])[order] for i in range(3))
+    prompts, tokens, text, *short = (
+        np.concatenate([none, *(part[i] for part in parts)])[order] for i in range(4 if bare else 3)
+    )
     values, invalid = np.zeros(len(own)), np.zeros(len(own), dtype=np.bool_)
     if scores is not None:
         values, invalid = _scores(arm, scores, own, items, repeats)
     cut = np.concatenate(cuts)[order]
-    return ArmTable(own, prompts, tokens, text, cut, values, invalid, telemetry)
+    return ArmTable(own, prompts, tokens, text, cut, values, invalid, telemetry, *short)
 
 
 def _keys(batch: pa.RecordBatch, items: Items, repeats: int, where: Path) -> NDArray[np.int64]:
@@ -141,12 +149,13 @@ def _prompts(batch: pa.RecordBatch) -> Digests:
     return _digests((text.encode() or None for text in column), len(column))
 
 
-def _tokens(batch: pa.RecordBatch) -> Digests:
+def _tokens(batch: pa.RecordBatch, left_out: int = 0) -> Digests:
     column = batch.column("token_ids")
     values = memoryview(column.values.to_numpy().tobytes())
     ends = column.offsets.to_numpy() * 4
     known = column.is_valid().to_pylist()
-    listed = (values[ends[i] : ends[i + 1]] if known[i] else None for i in range(len(column)))
+    last = np.maximum(ends[:-1], ends[1:] - 4 * left_out)
+    listed = (values[ends[i] : last[i]] if known[i] else None for i in range(len(column)))
     return _digests(_with_parts(listed, batch), len(column))
 
 

@@ -22,7 +22,7 @@ from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
 from tais.analysis.parts import part_findings
 from tais.analysis.planned_answers import PlannedBattery
-from tais.analysis.provenance import provenance_findings
+from tais.analysis.provenance import OneEvidence, one_evidence, provenance_findings, recorded_again
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.telemetry import Telemetry
 from tais.analysis.token_law import fold_conformance
@@ -66,7 +66,9 @@ class _Contrast:
     endpoints: list[EndpointEvidence] = field(default_factory=list)
     drifted: Counter[str] = field(default_factory=Counter)
     drifted_items: list[str] = field(default_factory=list)
+    ends_alone: int = 0
     findings: tuple[Finding, ...] = ()
+    one: OneEvidence = field(default_factory=OneEvidence)
 
     def add(
         self,
@@ -78,6 +80,7 @@ class _Contrast:
     ) -> None:
         """Add one battery; of the answers that differ, keep `most` in all."""
         self.identity.append(pair.identity(battery.name))
+        self.ends_alone += int(pair.ends_alone.sum())
         room = max(0, most - len(self.differing))
         self.differing.extend(pair.differing(battery.name, room))
         for stratum, part in pair.strata():
@@ -123,7 +126,8 @@ def fold_run(
         When samples and scores do not belong together.
     """
     repeats = lock.sampling.n
-    tables = _Tables(run, scores, items, repeats)
+    imported = any(arm.engine == "import" for arm in lock.arms.values())
+    tables = _Tables(run, scores, items, repeats, bare=imported)
     plan = LookPlan.of(lock)
     looks = _looks(plan, items, repeats)
     # One array each for all contrasts.
@@ -133,6 +137,8 @@ def fold_run(
     for contrast in lock.contrasts:
         found = _Contrast()
         reference, candidate = (tables.of(arm) for arm in contrast.sides)
+        if not any(lock.arms[arm].engine == "import" for arm in contrast.sides):
+            reference = replace(reference, bare=None)
         otherwise = asked_otherwise(run, lock, contrast.sides)
         reference, candidate = (without(table, otherwise, items, repeats) for table in (reference, candidate))
         found.findings = (*asked_findings(otherwise), *imported_findings(run, lock, contrast))
@@ -143,6 +149,16 @@ def fold_run(
             found.add(battery, scorers[name], pair, _most(contrast), looked_at)
         found.divergences = read_divergences(run, items, repeats, contrast, found.differing)
         found.differing.clear()
+        found.one = one_evidence(run, lock, contrast, found.identity)
+        for other in () if found.one.batteries else recorded_again(lock, contrast):
+            pairs = [
+                Pair.of_battery(tables.of(other), candidate, own[b.name], repeats).identity(b.name)
+                for b in lock.batteries
+            ]
+            named = contrast.model_copy(update={"reference": other})
+            again = one_evidence(run, lock, named, pairs)
+            if again.batteries:
+                found.one = replace(again, why=f"{contrast.candidate} is {other}: {again.why}")
         contrasts.append(_evidence(run, lock, contrast, found, candidate.telemetry, planned))
     exchanges = tuple(
         exchange
@@ -156,8 +172,9 @@ def fold_run(
 class _Tables:
     """The tables of the last two arms that were asked for: contrasts mostly share their reference."""
 
-    def __init__(self, run: RunDir, scores: Path, items: Items, repeats: int) -> None:
+    def __init__(self, run: RunDir, scores: Path, items: Items, repeats: int, *, bare: bool = False) -> None:
         self.run, self.scores, self.items, self.repeats = run, scores, items, repeats
+        self.bare = bare
         self._kept: dict[str, ArmTable] = {}
 
     def of(self, arm: str) -> ArmTable:
@@ -167,7 +184,7 @@ class _Tables:
             # The older one goes before the new one is read.
             while len(self._kept) > 1:
                 del self._kept[next(iter(self._kept))]
-            table = load_arm(arm, self.run.arm(arm), self.items, self.repeats, self.scores)
+            table = load_arm(arm, self.run.arm(arm), self.items, self.repeats, self.scores, bare=self.bare)
         self._kept[arm] = table
         return table
 
@@ -228,11 +245,12 @@ def _evidence(
         findings=(
             *_prompt_findings(found, contrast, lock),
             *found.findings,
+            *_ends_alone(found.ends_alone),
             *_template_findings(engines, contrast),
             *speculation_findings(arm.speculative_config, engines[1]),
             *part_findings(run, contrast, found.divergences),
             *_configuration_findings(engines, lock, contrast),
-            *provenance_findings(run, lock, contrast),
+            *provenance_findings(run, lock, contrast, found.one),
             *_fault_findings(arm),
             *comparison_findings(lock, contrast),
         ),
@@ -243,6 +261,7 @@ def _evidence(
         lossy_by_design=_lossy_by_design(lock, contrast),
         tokens_per_answer=telemetry.tokens / telemetry.answers if telemetry.answers else None,
         candidate_properties=_properties(arm),
+        one_evidence=found.one.batteries,
     )
 
 
@@ -289,6 +308,15 @@ def _prompt_findings(found: _Contrast, contrast: LockedContrast, lock: Lock) -> 
         values={"items": total, "batteries": dict(found.drifted), "first": found.drifted_items},
         blocks_pass=not meant,
     )
+
+
+def _ends_alone(count: int) -> Iterator[Finding]:
+    if count:
+        message = (
+            f"{count} answers differ by their last token id alone, which no text shows: an end token that "
+            "one of the logs leaves out. They count as the same"
+        )
+        yield Finding("imported_answers", message, {"ends_alone": count})
 
 
 def _template_findings(

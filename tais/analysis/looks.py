@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tais.analysis.arm_table import load_arm
 from tais.analysis.asked import without
 from tais.analysis.paired_arms import Pair
+from tais.analysis.provenance import one_evidence
 from tais.manifest.model import Role
 from tais.rundir.asked import asked_otherwise
 from tais.rundir.items import Items
@@ -142,7 +143,7 @@ class _Looking:
         }
         found = []
         for contrast in wanted:
-            endpoints = []
+            endpoints, identity = [], []
             otherwise = asked_otherwise(self.run, self.lock, contrast.sides)
             sides = [without(tables[arm], otherwise, self.items, self.repeats) for arm in contrast.sides]
             for battery in self.lock.batteries:
@@ -151,12 +152,14 @@ class _Looking:
                 scorer = self.scorers[battery.name]
                 items = self.items.of(battery.name, split=scorer.exchange == "polarity")
                 pair = Pair.of_battery(sides[0], sides[1], items, self.repeats)
+                identity.append(pair.identity(battery.name))
                 for stratum, part in pair.strata():
                     endpoint = part.endpoint(battery, scorer, stratum)
                     if self.plan.covers(contrast):
                         endpoint = look_evidence(self.plan, endpoint, part, self.numbers, self.repeats)
                     endpoints.append(endpoint)
-            found.append(_bare(contrast, endpoints))
+            one = one_evidence(self.run, self.lock, contrast, identity)
+            found.append(replace(_bare(contrast, endpoints), one_evidence=one.batteries))
         return found
 
 

@@ -59,6 +59,9 @@ class Pair:
         same_tokens = self._same(reference.tokens, candidate.tokens)
         # A user reads the text: equal tokens that say something else are no same answer.
         self.same = self.same_text & (same_tokens | ~by_token)
+        self.ends_alone = self._ends_alone() & ~self.same
+        """Answers whose token ids differ by a last one alone, which no text shows: the same."""
+        self.same |= self.ends_alone
 
     @classmethod
     def of_battery(cls, reference: ArmTable, candidate: ArmTable, items: BatteryItems, repeats: int) -> Pair:
@@ -85,6 +88,17 @@ class Pair:
     def _same(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
         equal: NDArray[np.bool_] = (left[self.rows] == right[self.columns]).all(axis=1)
         return equal
+
+    def _ends_alone(self) -> NDArray[np.bool_]:
+        """Return where one of two logs leaves out the end token of an answer that came to its end in both."""
+        left, right = self.reference, self.candidate
+        if left.bare is None or right.bare is None:
+            return np.zeros(len(self.keys), dtype=np.bool_)
+        longer = self._same(left.bare, right.tokens) & self._known(left.tokens, right.tokens)
+        shorter = self._same(left.tokens, right.bare) & self._known(left.tokens, right.tokens)
+        ended = ~(_rows(left.cut, self.rows) | _rows(right.cut, self.columns))
+        alone: NDArray[np.bool_] = self.same_text & (longer | shorter) & ended
+        return alone
 
     def _known(self, left: Digests, right: Digests) -> NDArray[np.bool_]:
         known: NDArray[np.bool_] = np.logical_and(

@@ -8,6 +8,7 @@ as https://huggingface.co/docs/trl/dataset_formats names it beside ``messages``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,13 +34,22 @@ _SPEAKER = ("role", "from", "speaker")
 _WORDS = ("content", "value", "text", "parts")
 # Said by a turn beside its text; what cannot be asked again must not be dropped in silence.
 _BESIDE = ("tool_calls", "function_call", "tool_call_id", "images", "audio", "image")
+# Where a text begins like this and ends like a list, nobody means to ask it as it stands.
+_MESSAGES = re.compile(
+    r"""\s*(?:(?:np\.|numpy\.)?array\()?\[\s*\{\s*["'](?:role|from|speaker|content|value)["']\s*:"""
+)
 _INSIDE = ("messages", "conversations", "conversation")
 
 
 def as_chat(value: Any) -> Any:
     """Return the chat that a cell holds, as a list of turns; anything else as it is.
 
-    A cell may hold the list, an object with it, or either as text: JSON, or as Python prints it.
+    A cell may hold the list, an object with it, or either as text: JSON, or as Python or numpy print it.
+
+    Raises
+    ------
+    ValueError
+        A text that is a whole list of messages by its looks, and cannot be read as one.
     """
     found = value
     if isinstance(value, str):
@@ -47,7 +57,11 @@ def as_chat(value: Any) -> Any:
         found = parsed_cell(value) if any(name in value for name in _SPEAKER) else None
     if isinstance(found, Mapping):
         found = next((found[name] for name in _INSIDE if is_chat(found.get(name))), None)
-    return found if is_chat(found) else value
+    if is_chat(found):
+        return found
+    if isinstance(value, str) and _MESSAGES.match(value) and value.rstrip().endswith(("]", ")")):
+        raise ValueError("the text looks like a list of messages, and cannot be read as one")
+    return value
 
 
 def to_message(turn: Any) -> Message:

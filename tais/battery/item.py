@@ -175,7 +175,10 @@ class ItemMaker:
         assert self._prompt is not None, "the definition has either a template or a prompt column"
         if is_template(self._prompt):
             return render(self._prompt, row)
-        value = as_chat(lookup(row, self._prompt))
+        try:
+            value = as_chat(lookup(row, self._prompt))
+        except ValueError as error:
+            raise BadRow(str(error), "Write the column as JSON", self._prompt) from error
         if value is not None and not isinstance(value, (str, list)):
             what = f"a prompt is text or a list of messages, not {type(value).__name__}"
             raise BadRow(what, "Mend the row", self._prompt)
@@ -203,7 +206,8 @@ class ItemMaker:
     def _chat(self, prompt: Any, system: str | None) -> str | tuple[Message, ...]:
         battery = self._battery
         if isinstance(prompt, str):
-            if not prompt.strip():
+            # A file that was cut by a crash may be filled with NUL.
+            if not prompt.strip("\0").strip():
                 raise BadRow("empty prompt", "Fill it or filter the row", self._prompt)
             if system is None and not battery.few_shot:
                 return prompt

@@ -18,6 +18,12 @@ PROMPT = "prompt"
 # How published chats call who speaks: OpenAI's form, ShareGPT's, and one of its relatives.
 _SPEAKERS = ("role", "from", "speaker")
 
+# Keys under which files describe themselves, beside what they hold.
+_ABOUT = frozenset({
+    "authors", "citation", "config", "description", "features", "info", "licence", "license", "meta",
+    "metadata", "schema", "version",
+})  # fmt: skip
+
 
 def is_chat(value: object) -> bool:
     """Whether a value is a list of turns, each with who speaks."""
@@ -65,17 +71,20 @@ def rows_of(data: Any, wanted: Collection[str]) -> list[Row]:
     Raises
     ------
     ValueError
-        When it holds something else, or beside the rows something that is none.
+        When it holds something else, or beside the rows something that is none: what describes the data is
+        not asked.
     """
     if isinstance(data, list):
         return [to_row(entry) for entry in data]
     if not isinstance(data, dict):
         raise ValueError(f"the rows must be a list or a mapping, not {type(data).__name__}")
+    if (framed := _framed(data)) is not None:
+        return framed
     named = [data[name] for name in wanted if name in data]
     if any(is_chat(cell) or not isinstance(cell, list | dict) for cell in named):
         return [data]
     columns = _columns(data) if named else None
-    return columns if columns is not None else list(_nested(data, (), wanted))
+    return columns if columns is not None else list(_nested(data, (), wanted, {}))
 
 
 def _columns(data: Row) -> list[Row] | None:
@@ -88,21 +97,59 @@ def _columns(data: Row) -> list[Row] | None:
     return None
 
 
-def _nested(data: Row, path: tuple[str, ...], wanted: Collection[str]) -> Iterator[Row]:
+def _framed(data: Row) -> list[Row] | None:
+    """Return the rows of a table in pandas' orientations ``split`` and ``table``; None for others."""
+    names, rows = data.get("columns"), data.get("data")
+    if not isinstance(rows, list):
+        return None
+    if isinstance(names, list) and data.keys() <= {"columns", "data", "index"}:
+        if not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+            raise ValueError("rows of another width than the columns that the file names")
+        return [dict(zip(map(str, names), row, strict=True)) for row in rows]
+    schema = data.get("schema")
+    if isinstance(schema, dict) and "fields" in schema and data.keys() == {"schema", "data"}:
+        return [to_row(row) for row in rows]
+    return None
+
+
+_Kinds = dict[tuple[str, int], str]
+"""Kinds of rows, each with how deep it stands, and the first key that holds it."""
+
+
+def _check_kind(kind: str, path: tuple[str, ...], kinds: _Kinds) -> None:
+    """Refuse rows of two kinds in one file: one of them is none."""
+    kinds.setdefault((kind, len(path)), path[0])
+    if len(kinds) > 1:
+        (one, _), (other, _) = kinds
+        keys = list(kinds.values())
+        if one == other:
+            one, other = f"{one} at one depth", f"{other} at another"
+        raise ValueError(f"{keys[0]!r} holds {one}, {keys[1]!r} {other}: not all of them are rows")
+
+
+def _nested(data: Row, path: tuple[str, ...], wanted: Collection[str], kinds: _Kinds) -> Iterator[Row]:
     categories = _categories(path)
+    about = [key for key, value in data.items() if value and str(key).lower() in _ABOUT]
+    if about and len(about) < len(data):
+        raise ValueError(f"{about[0]!r} seems to describe the data, and is no row")
     texts = [isinstance(value, str) for value in data.values()]
     if any(texts) and not all(texts):
         raise ValueError(f"{next(iter(data))!r} and others hold texts beside lists: not all of them are rows")
     for key, value in data.items():
         if isinstance(value, str):
+            _check_kind("texts by id", (*path, key), kinds)
             yield {"id": key, PROMPT: value, **categories}
         elif isinstance(value, list):
+            if value:
+                words = "texts" if isinstance(value[0], str) else "objects"
+                _check_kind(f"{words} in a list", (*path, key), kinds)
             for entry in value:
                 yield {**_categories((*path, key)), **to_row(entry)}
         elif isinstance(value, dict) and _is_row(value, wanted):
+            _check_kind("objects by id", (*path, key), kinds)
             yield {"id": key, **categories, **value}
         elif isinstance(value, dict):
-            yield from _nested(value, (*path, key), wanted)
+            yield from _nested(value, (*path, key), wanted, kinds)
         else:
             raise ValueError(f"{key!r} holds {type(value).__name__} where rows are due")
 

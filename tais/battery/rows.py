@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tais.battery.layouts import PROMPT, rows_of, to_row
-from tais.battery.logs.layouts import LAYOUTS, find_layout, read_log
+from tais.battery.logs.layouts import LAYOUTS, find_layout, nearest_layouts, read_log, says_log
 from tais.battery.tables import Reading, Table, read_separated, read_workbook
 from tais.common.jsonlines import (
     Row,
@@ -24,7 +24,7 @@ from tais.common.jsonlines import (
     parse_json_value,
     utf8_lines,
 )
-from tais.common.packed import PACKED, UNREADABLE, open_unpacked, unpacked_name
+from tais.common.packed import PACKED, UNREADABLE, open_unpacked, remedy_for, unpacked_name
 from tais.common.rendered import is_rendered
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
@@ -108,7 +108,7 @@ def read_rows(path: Path, format: str | None = None, how: Reading | None = None)
         rows = _READERS[format](path, how or Reading())
     except UNREADABLE as error:
         what = f"cannot read the source: {getattr(error, 'strerror', None) or first_line(error)}"
-        raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy_for(error)) from error
     if not rows.values:
         raise ManifestError("the source has no rows", place=Place(str(path)), remedy="Check the file")
     return rows
@@ -178,7 +178,7 @@ def _listed(path: Path, data: Any, how: Reading) -> Rows:
     try:
         values = rows_of(data, how.wanted)
     except (ValueError, RecursionError) as error:
-        remedy = "Name the key that holds the rows in source.records"
+        remedy = "Keep the rows alone in the file, or name the key that holds them in source.records"
         raise ManifestError(first_line(error), place=Place(str(path)), remedy=remedy) from error
     notes = tuple(_categories(data, values))
     return Rows(str(path), "row", tuple(range(1, len(values) + 1)), tuple(values), notes)
@@ -262,11 +262,19 @@ def _logs(path: Path, layout: str) -> list[Path]:
     if not path.is_dir():
         return [path]
     inside = (file for file in sorted(path.rglob("*")) if unpacked_name(file).suffix.lower() in _LOG_ENDINGS)
-    found = [file for file in inside if file.is_file() and find_layout(file)[0] == layout]
+    found = [file for file in inside if file.is_file() and _is_of(file, layout)]
     if not found:
         what = f"the folder holds no log of the layout {layout}"
         raise ManifestError(what, place=Place(str(path)), remedy="Name the folder, or the file, of the logs")
     return found
+
+
+def _is_of(file: Path, layout: str) -> bool:
+    found, keys = find_layout(file)
+    if found is None and says_log(file):
+        what = f"a file with the name of a log is of no layout that TAIS knows; {nearest_layouts(keys, {})}"
+        raise ManifestError(what, place=Place(str(file)), remedy="Mend it, or take it out of the folder")
+    return found == layout
 
 
 _LOG_ENDINGS = (".eval", ".json", ".jsonl", ".ndjson")

@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -26,6 +27,7 @@ _WORKBOOK_BYTES = 1 << 30
 # A name of a column is short, ends in no punctuation and is no number.
 _NAME = re.compile(r"(?![-+.\d]+$)\S{1,40}(?: \S+){0,3}(?<![.?!,;:。？！…\"'”])")
 _LONGEST_NAME = 40
+_LOOKED_AT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,21 @@ def _separator(text: str, wanted: frozenset[str]) -> str:
         first = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
         return len(wanted.intersection(first))
 
-    # The first of the best: a comma where none names anything.
-    return max(_SEPARATORS, key=named)
+    # The first of the best. Where none names anything, another than the comma has to part all lines alike.
+    best = max(_SEPARATORS, key=named)
+    if named(best) or _widths(text, ",") != {1}:
+        return best
+    return next((s for s in _SEPARATORS if (found := _widths(text, s)) != {1} and len(found) == 1), ",")
+
+
+def _widths(text: str, separator: str) -> set[int]:
+    """Return how many cells the first lines have; that of one line alone says nothing."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        widths = [len(cells) for cells in islice(reader, _LOOKED_AT) if cells]
+    except csv.Error:
+        return {1}
+    return set(widths) if len(widths) > 1 else {1}
 
 
 def _lines(path: Path, text: str, separator: str, *, quoted: bool = True) -> Iterator[tuple[int, list[str]]]:

@@ -34,6 +34,7 @@ __all__ = [
     "open_unpacked",
     "open_zip",
     "read_bounded",
+    "remedy_for",
     "stream_unpacked",
     "unpacked_name",
 ]
@@ -54,6 +55,11 @@ PACKED: Mapping[str, Callable[[Path], io.BufferedIOBase]] = {
 
 UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 """What reading a packed file raises where it is damaged or cut short."""
+
+
+def remedy_for(error: BaseException) -> str:
+    """Return what to do about a file that could not be read: no system's error is one of what it holds."""
+    return "Check the path" if getattr(error, "errno", None) else "It is cut or damaged: fetch it again"
 
 
 def unpacked_name(path: Path) -> Path:

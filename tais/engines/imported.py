@@ -80,9 +80,10 @@ class ImportEngine:
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Sample | None]:
         """Yield the outputs that were asked for; what the files lack is missing and later counted so."""
+        wanted = {request.key for request in requests}
         for output in read_outputs(self.files):
             match = self.matcher.of(output)
-            if match is not None:
+            if match is not None and match.key in wanted:
                 yield _sample(match, output)
 
     def counters(self) -> Counters | None:

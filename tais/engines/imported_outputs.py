@@ -16,19 +16,22 @@ plays which part. Logs of other tools are recognised and read as they are:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
 from pydantic import JsonValue
 
-from tais.battery.logs.layouts import find_layout, nearest_layouts, read_log
+from tais.battery.cells import parsed_cell
+from tais.battery.chats import as_chat, to_message
+from tais.battery.logs.layouts import find_layout, nearest_layouts, read_log, says_log
 from tais.battery.logs.reading import listed, mapping
 from tais.battery.logs.sample import UNREAD, LoggedSample, Turn, asked_of
-from tais.battery.rows import format_of, read_rows
+from tais.battery.rows import Reading, format_of, read_rows
 from tais.common.document import show, suggest
 from tais.common.jsonlines import Row, parse_json_line, utf8_lines
-from tais.common.packed import unpacked_name
+from tais.common.packed import remedy_for, unpacked_name
 from tais.common.parts import render_parts
 from tais.common.template import MissingColumn, lookup
 from tais.errors import ManifestError, Place
@@ -39,11 +42,18 @@ __all__ = ["Files", "read_outputs"]
 
 _OWN: Mapping[str, tuple[str, ...]] = {"TAIS's own lines": ("item_id", "text")}
 _TABLES = ("csv", "tsv", "xlsx", "parquet", "json")
-# A table's whole numbers are text in csv.
-_COUNTED = ("repeat",)
+# A table's whole numbers are text in csv; pandas writes them with a point where some are missing.
+_WHOLE = re.compile(r"\d{1,10}(?:\.0+)?")
+# A list of token ids, as JSON or as numpy prints it.
+_NUMBER = re.compile(r"\d{1,10}")
+_NUMBERS = re.compile(r"\s*\[?\s*(?:\d{1,10}(?:\s*,\s*|\s+|(?=\s*\]?\s*\Z)))*\]?\s*")
 # Ids and repeats are kept as 32-bit integers.
 _LARGEST = (1 << 31) - 1
 _REASON = 64
+
+
+class UnknownLayout(ManifestError):
+    """A file that can be read, and that is no log or table of outputs."""
 
 
 class Files:
@@ -52,7 +62,8 @@ class Files:
     Raises
     ------
     ManifestError
-        When no file is of a layout that TAIS knows, with what was seen and the two nearest.
+        When a file cannot be read, or one that was named, or that has the name of a log, is of no layout that
+        TAIS knows; when no file of a folder is. With what was seen and the two nearest.
     """
 
     def __init__(self, arm: Arm) -> None:
@@ -61,13 +72,13 @@ class Files:
         listed = (arm.path,) if isinstance(arm.path, str) else arm.path
         self.layouts: dict[Path, str] = {}
         self.passed_over: list[Path] = []
-        unknown: ManifestError | None = None
+        unknown: UnknownLayout | None = None
         for path in map(Path, listed):
             try:
                 self.layouts[path] = _layout_of(path, arm)
-            except ManifestError as error:
+            except UnknownLayout as error:
                 # A folder of logs holds summaries, too; a file that was named must be read.
-                if isinstance(arm.path, str):
+                if isinstance(arm.path, str) or str(path) in arm.named_outputs or says_log(path):
                     raise
                 self.passed_over.append(path)
                 unknown = unknown or error
@@ -108,20 +119,39 @@ def _layout_of(path: Path, arm: Arm) -> str:
         return "tais"
     except OSError as error:
         what = f"cannot read the outputs: {error.strerror or error}"
-        raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy_for(error)) from error
     if found is not None:
         return found
     if not keys and format_of(path) not in _TABLES and ending != ".json":
         return "tais"
-    if format_of(path) in _TABLES and ending != ".json":
-        keys = read_rows(path).columns
-        if {"item_id", "text"} <= set(keys):
-            return "table"
-    elif {"item_id", "text"} & set(keys):
+    if {"item_id", "text"} & set(keys):
         return "table" if ending == ".json" else "tais"
+    if format_of(path) in _TABLES:
+        found_columns = _columns_of(path)
+        if {"item_id", "text"} <= set(found_columns):
+            return "table"
+        keys = found_columns if ending != ".json" else keys
+    if not keys:
+        raise UnknownLayout("no outputs in the file", place=Place(str(path)), remedy="Check the file")
     what = f"this file is of no layout that TAIS knows; {nearest_layouts(keys, _OWN)}"
     remedy = "Say which columns hold what: columns: {item_id: ..., text: ...}"
-    raise ManifestError(what, place=Place(str(path)), remedy=remedy)
+    raise UnknownLayout(what, place=Place(str(path)), remedy=remedy)
+
+
+def _columns_of(path: Path) -> tuple[str, ...]:
+    """Return the columns of a table; none of JSON that is no table, and may be anything else."""
+    try:
+        return read_rows(path, None, _how(OUTPUT_KEYS)).columns
+    except ManifestError:
+        if unpacked_name(path).suffix.lower() != ".json":
+            raise
+        return ()
+
+
+def _how(columns: Iterable[str]) -> Reading:
+    """Return how a table of outputs is read: by the columns that are looked for, its header among them."""
+    wanted = frozenset(name.partition(".")[0] for name in columns)
+    return Reading(header=None if any(map(str.isdecimal, wanted)) else True, wanted=wanted)
 
 
 def read_outputs(files: Files) -> Iterator[LoggedSample]:
@@ -163,12 +193,13 @@ def _own_lines(path: Path) -> Iterator[LoggedSample]:
             yield _output(parse_json_line(text, path, number), Place(str(path), number))
     except OSError as error:
         what = f"cannot read the outputs: {error.strerror or error}"
-        raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy_for(error)) from error
 
 
 def _table(path: Path, arm: Arm) -> Iterator[LoggedSample]:
     """Yield the rows of a table under the names that lines of TAIS's own have."""
-    rows = read_rows(path, arm.format)
+    wanted = (*arm.columns.values(), *(arm.only or ())) if arm.columns else OUTPUT_KEYS
+    rows = read_rows(path, arm.format, _how(wanted))
     columns = dict(arm.columns or {key: key for key in OUTPUT_KEYS if key in rows.columns})
     for name in (*columns.values(), *(arm.only or ())):
         if name not in rows.columns and name.partition(".")[0] not in rows.columns:
@@ -188,11 +219,31 @@ def _named(row: Mapping[str, object], columns: Mapping[str, str], place: Place) 
             value: object = lookup(row, name)
         except MissingColumn:
             continue
-        if key in _COUNTED and isinstance(value, str) and value.isdecimal():
-            value = int(value[:9])
-        found[key] = value
+        if value == "" and key not in ("item_id", "text"):
+            continue
+        found[key] = _read_cell(key, value, place)
     found.setdefault("text", None)
     return found
+
+
+def _read_cell(key: str, value: object, place: Place) -> object:
+    """Return what a cell means for a key: a table holds numbers, lists and objects as text, too."""
+    if key == "repeat" and (isinstance(value, float) or (isinstance(value, str) and _WHOLE.fullmatch(value))):
+        number = float(value)
+        return int(number) if number.is_integer() else value
+    if not isinstance(value, str):
+        return value
+    if key == "token_ids":
+        return [int(word) for word in _NUMBER.findall(value)] if _NUMBERS.fullmatch(value) else value
+    if key == "tool_calls":
+        calls = parsed_cell(value)
+        return [calls] if isinstance(calls, dict) else value if calls is None else calls
+    if key != "prompt":
+        return value
+    try:
+        return as_chat(value)
+    except ValueError as error:
+        raise ManifestError(str(error), place=place, remedy="Write the column as JSON") from error
 
 
 def _output(row: Row, place: Place) -> LoggedSample:
@@ -245,6 +296,12 @@ def _prompt(value: object, place: Place) -> str | tuple[Turn, ...] | None:
     turns = [mapping(turn) for turn in listed(value)]
     if turns and all(isinstance(turn.get("content"), str) for turn in turns):
         return tuple(Turn(str(turn.get("role")), str(turn["content"])) for turn in turns)
+    try:
+        said = [to_message(turn) for turn in turns]
+    except ValueError:
+        said = []
+    if said:
+        return tuple(Turn(message.role, message.content) for message in said)
     raise ManifestError("prompt must be text or a list of messages", place=place, remedy="Mend the line")
 
 

@@ -57,8 +57,12 @@ def verdict(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objecti
 
 
 def contrasts(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
-    """Ask for the required contrasts and, for each screened reference, the required roles."""
-    there = {(c.reference, c.candidate, c.role) for c in run.report.contrasts}
+    """Ask for the required contrasts and, for each screened reference, the required roles.
+
+    A calibration whose sides are one and the same evidence is none.
+    """
+    held = [c for c in run.report.contrasts if c.role is not Role.calibration or c.one_evidence is None]
+    there = {(c.reference, c.candidate, c.role) for c in held}
     for rule in policy.contrasts:
         if (rule.reference, rule.candidate, rule.role) not in there:
             message = (
@@ -70,7 +74,7 @@ def contrasts(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objec
         yield Objection("contrast_missing", "the run screens nothing")
     for role in policy.roles:
         for reference in references:
-            if not any(c.role is role and c.reference == reference for c in run.report.contrasts):
+            if not any(c.role is role and c.reference == reference for c in held):
                 message = f"no {role.value} contrast of the reference {reference!r}"
                 yield Objection("role_missing", message)
 

@@ -211,8 +211,11 @@ def _located_arm(arm: ArmT, base: Path, document: Document, role: str = "arms") 
     update: dict[str, Any] = {}
     if arm.chat_template is not None:
         update["chat_template"] = _file(arm.chat_template, base, document, (*at, "chat_template"))
+    named: tuple[str, ...] = ()
     if arm.path is not None:
         update["path"] = _outputs(arm.path, base, document, (*at, "path"))
+        given = (arm.path,) if isinstance(arm.path, str) else arm.path
+        named = tuple(str((base / name).resolve()) for name in given if (base / name).is_file())
     # The model of a server that runs already is a name that it knows, even where it looks like a path.
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
         if (text := getattr(arm, key)) is not None:
@@ -233,7 +236,7 @@ def _located_arm(arm: ArmT, base: Path, document: Document, role: str = "arms") 
             if steering.get(key) is not None
         }
         update["engine_args"] = {**arm.engine_args, KEY: {**steering, **local}}
-    return arm.model_copy(update=update)
+    return arm.model_copy(update=update).with_named_outputs(named)
 
 
 def _local(text: str, base: Path, document: Document, path: Path_) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, StringConstraints, field_validator
 
@@ -224,7 +225,7 @@ class Arm(Strict):
     only: dict[Text, str] | None = None
     """Of an import arm: which of several providers, prompts or models in one file."""
     produced_by: ProducedBy | None = None
-    """Of an `import` arm: tells two files of equal bytes apart."""
+    """Of an `import` arm: tells two files of equal answers apart."""
     resources: Resources | None = None
     """Decides where an arm can run, never what it computes; stands in no lock's arm."""
     chat_template: Text | None = None
@@ -237,6 +238,18 @@ class Arm(Strict):
     template may read it."""
     fault: dict[str, Any] | None = None
     """In a drill: a fault to plant (``name`` and its parameters), see :mod:`tais.lab.drill.faults`."""
+    _named_outputs: frozenset[str] = PrivateAttr(frozenset())
+
+    @property
+    def named_outputs(self) -> frozenset[str]:
+        """Files of `path` that the manifest names one by one, and not by their folder; its loader knows."""
+        return self._named_outputs
+
+    def with_named_outputs(self, files: Iterable[str]) -> Self:
+        """Return the same arm, which knows that these files of `path` were named."""
+        same = self.model_copy()
+        same._named_outputs = frozenset(files)
+        return same
 
     @field_validator("chat_template_kwargs")
     @classmethod

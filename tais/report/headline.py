@@ -127,7 +127,9 @@ def _unverified(screens: list[ContrastReport]) -> str:
     equal = [contrast_name(c) for c in screens if any(r.code == "produced_by_unverified" for r in c.reasons)]
     if equal:
         named = ", ".join(equal[:3])
-        said += f" Unverified: both files of {named} are equal, and only produced_by tells them apart."
+        said += (
+            f" Unverified: the files of {named} hold equal answers, and only produced_by tells them apart."
+        )
     return said
 
 

@@ -100,7 +100,7 @@ def says_not(report: Report) -> list[str]:
         lines.append("That people decided it: their labels stand beside the verdict and never change it.")
     lines += _reading(screens)
     lines += _sensitivity(screens)
-    if not any(c.role is Role.calibration for c in report.contrasts):
+    if not any(c.role is Role.calibration and c.one_evidence is None for c in report.contrasts):
         lines.append("How much the same stack differs from itself: no calibration contrast was run.")
     if any(c.evidence != "matched" for c in report.contrasts):
         lines.append("What a candidate would have generated where the evidence is teacher-forced.")

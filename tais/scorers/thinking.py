@@ -8,103 +8,55 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from itertools import groupby
+from bisect import bisect_right
 from typing import NamedTuple
+
+from tais.scorers.thinking_marks import (
+    ANNOUNCED,
+    ANSWERS_OF,
+    CLOSERS,
+    CLOSES_ALONE,
+    CLOSING,
+    ENDS,
+    MARKS,
+    OPENS,
+    PART_TOKENS,
+    TAG,
+    TOKEN_WRAPPERS,
+    UNWRAPPED,
+    WEAK,
+    WRAPPERS,
+    Marks,
+    closes,
+)
 
 __all__ = [
     "CLOSING",
     "MARKS",
     "PART_TOKENS",
-    "Marks",
     "Split",
     "closes_unopened",
     "may_be_marked",
     "split_thinking",
 ]
 
-
-class Marks(NamedTuple):
-    """How one family marks its thinking."""
-
-    opens: str
-    closes: str
-    models: str
-    source: str
-
-
-MARKS = (
-    Marks("<think>", "</think>", "DeepSeek-R1, Qwen3, GLM-4.5, Kimi K2, MiniMax-M2", "vLLM deepseek_r1"),
-    Marks("<thinking>", "</thinking>", "models told to think in tags", "Anthropic prompting guide"),
-    Marks("<thought>", "</thought>", "EXAONE Deep", "its chat template"),
-    Marks("<reasoning>", "</reasoning>", "models tuned to <reasoning> and <answer>", "TRL, GRPO examples"),
-    Marks("[THINK]", "[/THINK]", "Magistral, Mistral Medium", "mistral-common, tokens of v13"),
-    Marks("<|channel>", "<channel|>", "Gemma 4", "Gemma 4 prompt formatting; vLLM gemma4_utils"),
-    Marks("<seed:think>", "</seed:think>", "Seed-OSS", "vLLM seed_oss"),
-    Marks("<mm:think>", "</mm:think>", "MiniMax-M3", "vLLM minimax_m3"),
-    Marks("<longcat_think>", "</longcat_think>", "LongCat-Flash-Thinking", "its chat template"),
-    Marks("<ifm|think>", "</ifm|think>", "K2 Horizon", "vLLM k2_horizon"),
-    Marks("<ifm|think_fast>", "</ifm|think_fast>", "K2 Horizon", "vLLM k2_horizon"),
-    Marks("<ifm|think_faster>", "</ifm|think_faster>", "K2 Horizon", "vLLM k2_horizon"),
-    Marks("◁think▷", "◁/think▷", "Kimi-VL-Thinking", "its model card"),
-    Marks("<|inner_prefix|>", "<|inner_suffix|>", "Apertus", "its chat template"),
-    Marks("<|START_THINKING|>", "<|END_THINKING|>", "Command A Reasoning", "vLLM cohere_command"),
-    Marks("<|open|>think<|sep|>", "<|close|>think<|sep|>", "Kimi K3", "vLLM kimi_k3"),
-    Marks("<|content_thinking|>", "<|end_message|>", "Inkling", "vLLM inkling"),
-    Marks("<|plamo:begin_think:plamo|>", "<|plamo:end_think:plamo|>", "PLaMo 3", "vLLM plamo3"),
-)
-"""Pairs of marks. Harmony (gpt-oss) has channels instead, and Granite 3.2 sentences; see below."""
-
-_OPENS = {marks.opens: marks for marks in MARKS}
-_CLOSES = {marks.closes for marks in MARKS}
-# Inkling ends all kinds of messages alike: that one ends says nothing of what it was.
-_CLOSES_ALONE = _CLOSES - {"<|end_message|>"}
-PART_TOKENS = frozenset({*_OPENS, *_CLOSES}) | {
-    "<|channel|>", "[TOOL_CALLS]", "<|tool_call>", "<|tool_call|>", "<|tool_call_begin|>",
-    "<|tool_call_start|>", "<｜tool▁call▁begin｜>", "<start_function_call>", "<|START_ACTION|>",
-    "<|tools_prefix|>", "<tool_call>",
-}  # fmt: skip
-"""Tokens that tell the parts of an answer apart: a decoder that leaves them out leaves the parts as one."""
-CLOSING = "|".join(map(re.escape, sorted(_CLOSES_ALONE)))
-"""A pattern that finds each mark that closes thinking."""
-
-
-def _one_of(words: Iterable[str]) -> str:
-    """Return a pattern of some words that shares their beginnings: tried at a fraction of the time."""
-    listed = sorted(set(words))
-    tails = [
-        c and re.escape(c) + _one_of(w[1:] for w in group) for c, group in groupby(listed, lambda w: w[:1])
-    ]
-    shared = "|".join(filter(None, tails))
-    return f"(?:{shared})?" if "" in tails and shared else f"(?:{shared})" if len(tails) > 1 else shared
-
-
-_TAG = re.compile(_one_of([*_OPENS, *_CLOSES]))
 _BLANKS = re.compile(r"\s*")
 # Far enough for what is looked for; a text may be of any length.
 _FAR, _MOST_ENDS = 400, 4
-_QUOTES = frozenset("`'\"‘“")
-# What some families put around the answer that follows their thinking.
-_WRAPPERS = re.compile(
-    r"\s*(?:<(?:answer|response)>|<\|START_(?:RESPONSE|TEXT)\|>|<\|open\|>response<\|sep\|>"
-    r"|(?:<\|message_model\|>){0,2}<\|content_text\|>)\s*"
-)
-_UNWRAPPED = re.compile(
-    r"(?:</(?:answer|response)>|<\|END_(?:RESPONSE|TEXT)\|>|<\|close\|>(?:response|message)<\|sep\|>"
-    r"|<\|end_message\|>)\s*\Z"
-)
-# Ends of a turn that decoders leave in the text when they keep special tokens.
-_ENDS = (
-    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|endoftext|>", "<|end|>", "<|return|>", "<|end_of_text|>",
-    "</s>", "<end_of_turn>", "<turn|>", "<eos>", "<|eot|>", "<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>",
-    "<|user|>", "<|observation|>", "<seed:eos>",
-)  # fmt: skip
-
+_QUOTES = {"`": "`", "'": "'", '"': '"', "‘": "’", "“": "”"}
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$", re.M)
+# Before and behind a mark in the middle of a sentence, or in a list of what marks mean.
+_SENTENCE = re.compile(r"[\w,(:*-] \Z|\(\Z")
+_PUNCTUATION = tuple(",.;:)!?")
+# Words between two marks in one sentence that no thought would be.
+_FEW = 3
 # Harmony (OpenAI cookbook, "Harmony response format"): messages of a channel, with their special tokens, or
 # with them left out by the decoder: "analysis...assistantfinal...".
-_TOKEN = re.compile(r"<\|(start|channel|message|constrain|end|return|call)\|>")
+_TOKEN = re.compile(r"<\|(start|channel|message|constrain|end|return|call|eom|eot)\|>")
 _CHANNEL = re.compile(r"\b(analysis|commentary|final)\b")
 _RECIPIENT = re.compile(r"\bto=([^\s<]{1,200})")
+# Muse Glimmer (vLLM muse_glimmer) names a recipient instead of a channel.
+_ADDRESSED = re.compile(r"\s*(?:<\|start\|>\s*assistant)?\s*to=[\w.-]{1,200}<\|message\|>")
 # Two words, so that the name of a variable (analysisResult = 5) is none.
 _BARE_START = re.compile(
     r"\s*(?:assistant)?(analysis|commentary|final)"
@@ -113,11 +65,11 @@ _BARE_START = re.compile(
 _BARE_NEXT = re.compile(r"assistant(analysis|commentary|final)")
 _BARE_CALL = re.compile(r"\s*to=([^\s{]{1,200})\s*(?:json|code)?\s*(?=[{\[])")
 
-# Granite 3.2 (vLLM, reasoning parser granite).
-_GRANITE = re.compile(r"\s*Here(?:'s| is) my thought process:")
-_GRANITE_ANSWER = re.compile(r"Here(?:'s| is) my response:")
-
-_STARTS = ("analysis", "commentary", "final", "assistant", "thought\n", "Here", " ", "\n")
+_STARTS = (
+    "analysis", "commentary", "final", "assistant", "thought\n", "Here", " ", "\n", "Thinking...",
+    "## Thinking", "/think", ":::thinking",
+)  # fmt: skip
+_SIGNS = ("<", "THINK]", "◁", "[unused1", " thinking]", "[BEGIN FINAL RESPONSE]")
 
 
 class Split(NamedTuple):
@@ -149,61 +101,159 @@ def split_thinking(text: str) -> Split:
 
     Notes
     -----
-    A mark between quotes or backticks is spoken of, not used, and so is one that opens in the middle of a
-    line and never closes. Where thinking closes that was never opened, the prompt opened it (DeepSeek-R1,
-    Qwen3 Thinking), and all before it is thinking. Of Gemma 4 without its special tokens the label
+    A mark between quotes or backticks, in a block of code with the mark that closes it, or within a sentence
+    that goes on behind it is spoken of, not used, and so is one that opens in the middle of a line and never
+    closes. Where thinking closes that was never opened, the prompt opened it (DeepSeek-R1, Qwen3 Thinking),
+    and all before it is thinking. Of Gemma 4 without its special tokens the label
     ``thought`` alone is left, which is taken off.
     """
     if not may_be_marked(text):
         return Split(text)
-    if "<|channel|>" in text:
+    if "<|channel|>" in text or _ADDRESSED.match(text):
         return _harmony(text)
-    return _granite(text) or _bare_harmony(text) or _tagged(text)
+    return _announced(text) or _bare_harmony(text) or _tagged(text)
 
 
 def may_be_marked(text: str) -> bool:
     """Whether a text may hold a mark: nearly all answers hold none, which a few letters tell at once."""
-    return "<" in text or "THINK]" in text or "◁" in text or text.startswith(_STARTS)
+    return any(sign in text for sign in _SIGNS) or text.startswith(_STARTS)
 
 
 def closes_unopened(text: str) -> bool | None:
     """Return whether a text closes a thinking that it did not open; None where it has no mark at all."""
-    for match in _TAG.finditer(text):
-        if not _quoted(text, match):
-            return match[0] in _CLOSES_ALONE
+    until = 0
+    for match in TAG.finditer(text):
+        if match.start() < until:
+            continue
+        marks = OPENS.get(match[0])
+        spoken = _spoken_until(text, match, marks)
+        if spoken is None and not (marks is not None and marks.opens in WEAK):
+            return match[0] in CLOSES_ALONE
+        until = spoken or 0
     return None
 
 
-def _quoted(text: str, match: re.Match[str]) -> bool:
-    return match.start() > 0 and text[match.start() - 1] in _QUOTES
-
-
 def _tagged(text: str) -> Split:
-    said, thought, start = [], [], 0
+    said, thought, start, until = [], [], 0, 0
     inside: Marks | None = None
     last: dict[str, int] = {}
-    for match in _TAG.finditer(text):
+    fences: list[tuple[int, int]] | None = None
+    for match in TAG.finditer(text):
+        place, marks = match.start(), OPENS.get(match[0])
         if inside is not None:
-            if match[0] == inside.closes:
-                thought.append(text[start : match.start()])
-                inside, start = None, match.end()
-        elif _quoted(text, match):
+            if closes(match[0], inside):
+                thought.append(text[start:place])
+                # A mark that opens the answer stays with it.
+                inside, start = None, place if match[0] in ANSWERS_OF else match.end()
             continue
-        elif (marks := _OPENS.get(match[0])) is not None:
+        if place < until:
+            continue
+        if marks is not None:
             if marks.closes not in last:
-                last[marks.closes] = text.rfind(marks.closes)
-            if last[marks.closes] > match.start() or _begins_line(text, match.start()):
-                said.append(text[start : match.start()])
-                inside, start = marks, match.end()
-        elif match[0] in _CLOSES_ALONE and (not thought or _BLANKS.fullmatch(text, start, match.start())):
+                last[marks.closes] = _last(text, marks, place)
+            closed = last[marks.closes] > place
+            if not closed and (marks.opens in WEAK or not _begins_line(text, place)):
+                continue
+        elif match[0] not in CLOSES_ALONE or (thought and not _BLANKS.fullmatch(text, start, place)):
+            continue
+        if (spoken := _spoken_until(text, match, marks, started=bool(thought))) is not None:
+            until = spoken
+            continue
+        if marks is None:
             # Opened by the prompt; or the same mark once more.
-            thought.append(text[start : match.start()])
+            thought.append(text[start:place])
             start = match.end()
+            continue
+        fences = _fences(text) if fences is None else fences
+        example = closed and _example_until(text, match, marks, fences)
+        if example:
+            until = example
+        else:
+            said.append(text[start:place])
+            inside, start = marks, match.end()
     (said if inside is None else thought).append(text[start:])
     if not thought:
-        return Split(_ended(text.removeprefix("thought\n")))
+        return Split(_ended(text.removeprefix("thought\n"), TOKEN_WRAPPERS))
     thinking = "\n".join(part.removeprefix("thought\n").strip() for part in thought)
     return Split(_unwrapped("".join(said)), thinking.strip(), closed=inside is None, marked=True)
+
+
+def _last(text: str, marks: Marks, place: int) -> int:
+    """Return where a thinking that opens at a place may close at the latest, -1 where nowhere."""
+    found = text.rfind(marks.closes)
+    return found if found > place else max(map(text.rfind, CLOSERS[marks.closes]))
+
+
+def _spoken_until(
+    text: str, match: re.Match[str], marks: Marks | None, *, started: bool = False
+) -> int | None:
+    """Return up to where marks are spoken of and not used, None where this one is used.
+
+    `marks` is what it opens, None where it closes; `started` whether thinking went before, behind which a
+    mark may stand anywhere.
+    """
+    place, end = match.span()
+    before = text[max(0, place - _FAR) : place].rpartition("\n")[2]
+    if not before:
+        return None
+    behind = text[end : end + _FAR].partition("\n")[0]
+    if quote := _QUOTES.get(before[-1]):
+        # Of a quoted pair, both.
+        ending = _ending(behind, marks)
+        pair = ending is not None and behind[ending[1] :].startswith(quote)
+        return end + ending[1] if pair and ending else end
+    if before.count("`") % 2 and "`" in behind:
+        return end + behind.index("`")
+    if started or not _SENTENCE.search(before[-2:]):
+        return None
+    if marks is None:
+        return end if _goes_on(behind) else None
+    if behind.startswith(_PUNCTUATION):
+        return end
+    if (ending := _ending(behind, marks)) is None:
+        return None
+    rest = behind[ending[1] :]
+    few = len(behind[: ending[0]].split()) <= _FEW and (not rest or rest[0].isspace())
+    return end + ending[1] if few or _goes_on(rest) else None
+
+
+def _ending(behind: str, marks: Marks | None) -> tuple[int, int] | None:
+    """Return where on the rest of a line a thinking closes."""
+    if marks is None:
+        return None
+    found = next((match for match in TAG.finditer(behind) if closes(match[0], marks)), None)
+    return None if found is None else found.span()
+
+
+def _goes_on(behind: str) -> bool:
+    """Whether a sentence goes on, or ends, right behind a mark."""
+    return behind.startswith(_PUNCTUATION) or (behind[:1] == " " and behind[1:2].islower())
+
+
+def _fences(text: str) -> list[tuple[int, int]]:
+    """Return where blocks of code begin and end, but for a block that is the whole text."""
+    found: list[tuple[int, int]] = []
+    opened: re.Match[str] | None = None
+    for line in _FENCE.finditer(text) if "```" in text or "~~~" in text else ():
+        if opened is None:
+            opened = line
+        elif line[1].startswith(opened[1]) and not line[2].strip():
+            found.append((opened.start(), line.end()))
+            opened = None
+    whole = len(found) == 1 and not (text[: found[0][0]] + text[found[0][1] :]).strip()
+    return [] if whole else found
+
+
+def _example_until(
+    text: str, match: re.Match[str], marks: Marks, fences: list[tuple[int, int]]
+) -> int | None:
+    """Return the end of the block of code in which a mark and the one that closes it stand, None for none."""
+    index = bisect_right(fences, (match.start(), len(text))) - 1
+    if index < 0 or fences[index][1] < match.end():
+        return None
+    end = fences[index][1]
+    shut = any(text.find(mark, match.end(), end) >= 0 for mark in CLOSERS[marks.closes])
+    return end if shut else None
 
 
 def _begins_line(text: str, place: int) -> bool:
@@ -213,22 +263,19 @@ def _begins_line(text: str, place: int) -> bool:
 
 
 def _unwrapped(answer: str) -> str:
-    answer = _ended(answer)
-    opened = _WRAPPERS.match(answer)
-    if opened:
-        answer = _UNWRAPPED.sub("", answer[opened.end() :])
-    return answer.strip()
+    return _ended(answer, WRAPPERS).strip()
 
 
-def _ended(answer: str) -> str:
-    """Return an answer without the tokens that end a turn."""
+def _ended(answer: str, wrappers: re.Pattern[str]) -> str:
+    """Return an answer without the tokens that end a turn, and without what is put around an answer."""
     shown = answer.rstrip()
     for _ in range(_MOST_ENDS):
-        end = next((end for end in _ENDS if shown.endswith(end)), None)
-        if end is None:
+        if not shown.endswith(ENDS):
             break
+        end = next(end for end in ENDS if shown.endswith(end))
         shown = answer = shown[: -len(end)].rstrip()
-    return answer
+    opened = wrappers.match(answer)
+    return UNWRAPPED.sub("", answer[opened.end() :]) if opened else answer
 
 
 def _harmony(text: str) -> Split:
@@ -248,7 +295,9 @@ def _by_channel(messages: list[tuple[str, str]]) -> Split:
     said, thought, calls = [], [], []
     for header, content in messages:
         channel, recipient = _CHANNEL.search(header), _RECIPIENT.search(header)
-        if recipient:
+        if recipient and recipient[1] == "self":
+            thought.append(content.strip())
+        elif recipient and recipient[1] != "user":
             calls.append({"name": recipient[1].removeprefix("functions."), "arguments": content.strip()})
         elif channel and channel[1] == "analysis":
             thought.append(content.strip())
@@ -285,11 +334,14 @@ def _bare_message(channel: str, content: str) -> tuple[str, str]:
     return (f"{channel} to={call[1]}", content[call.end() :]) if call else (channel, content)
 
 
-def _granite(text: str) -> Split | None:
-    opened = _GRANITE.match(text)
-    if opened is None:
-        return None
-    answer = _GRANITE_ANSWER.search(text, opened.end())
-    if answer is None:
-        return Split("", text[opened.end() :].strip(), closed=False, marked=True)
-    return Split(text[answer.end() :].strip(), text[opened.end() : answer.start()].strip(), marked=True)
+def _announced(text: str) -> Split | None:
+    for row in ANNOUNCED:
+        opened = row.opens.match(text)
+        if opened is None:
+            continue
+        answer = row.answer.search(text, opened.end())
+        if answer is None:
+            return Split("", text[opened.end() :].strip(), closed=False, marked=True)
+        thinking = text[opened.end() : answer.start()].strip()
+        return Split(_unwrapped(text[answer.end() :]), thinking, marked=True)
+    return None

@@ -59,6 +59,26 @@ class Folded:
         """Whether each cluster changed by -1, 0 or 1, as one pair of outcomes does: a table then says all."""
         return bool(np.isin(self.difference, (-1.0, 0.0, 1.0)).all())
 
+    def grown(self, *, down: int = 0, up: int = 0, same: int = 0) -> Folded:
+        """Return it with so many more clusters of one row that fall, that rise, and that stay at 0."""
+        more = down + up + same
+        both, only_reference, only_candidate, neither = self.rows
+        fell, rose = np.repeat([1.0, 0.0], (down, up + same)), np.repeat([0.0, 1.0, 0.0], (down, up, same))
+        a, b, c, d = (float(x) for x in self.table.cells())
+        k = self.clusters
+        return Folded(
+            n=self.n + more,
+            rows=(both, only_reference + down, only_candidate + up, neither + same),
+            codes=np.append(self.codes, np.arange(k, k + more)),
+            sizes=np.append(self.sizes, np.ones(more)),
+            only_reference=np.append(self.only_reference, fell),
+            only_candidate=np.append(self.only_candidate, rose),
+            difference=np.append(self.difference, rose - fell),
+            reference_rate=(self.reference_rate * k + down) / (k + more),
+            candidate_rate=(self.candidate_rate * k + up) / (k + more),
+            table=PairedTable(a, b + down, c + up, d + same),
+        )
+
     @property
     def clustered(self) -> bool:
         """Whether any cluster has more than one row."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tais.stats.cluster_table import Folded
 from tais.stats.effect import cohens_h, cohens_h_interval
+from tais.stats.exact import LARGEST_N, exact_tost
 from tais.stats.paired import (
     PairedTable,
     Tost,
@@ -40,6 +41,8 @@ class Setting:
     """The margin tolerates a ratio of unsafe rates up to 1 + margin instead of a difference."""
     family: int = 1
     """Endpoints that are screened together: a fail must stand among all of them."""
+    exact: bool = False
+    """The exact test of the difference, as far as it reaches, in the place of the score test."""
 
     @property
     def cutoff_usable(self) -> bool:
@@ -69,11 +72,18 @@ class Setting:
     def test_clusters(self, folded: Folded) -> Tost:
         """Test by the table where it says all, else by the mean of the clusters.
 
-        On the scale of ratios, the table of clusters stands for drawing one row of each: never too narrow.
+        On the scale of ratios, and by the exact test, the table of clusters stands for drawing one row of
+        each: never too narrow.
         """
+        if self.exactly(folded.clusters):
+            return exact_tost(folded.table, self.margin, self.alpha, one_sided=self.one_sided)
         if self.ratio or folded.whole:
             return self.test(folded.table)
         return score_tost(folded.difference, self.margin, self.alpha, one_sided=self.one_sided)
+
+    def exactly(self, clusters: int) -> bool:
+        """Whether the exact test decides on so many clusters."""
+        return self.exact and clusters <= LARGEST_N
 
     def worse(self, ci: Interval) -> bool:
         """Whether an interval on the scale of the margin lies wholly on the unsafe side."""
@@ -84,6 +94,14 @@ class Setting:
         if self.one_sided:
             return False
         return ci[1] < 1 / (1 + self.margin) if self.ratio else ci[0] > self.margin
+
+    def effect_small(self, h: float) -> bool:
+        """Whether Cohen's h lies within the cutoff, on the sides that count."""
+        return -h < self.h_cutoff and (self.one_sided or h < self.h_cutoff)
+
+    def effect_beyond(self, h_ci: Interval) -> bool:
+        """Whether the interval of Cohen's h lies wholly beyond its bound, on a side that counts."""
+        return h_ci[1] < -self.h_bound or (h_ci[0] > self.h_bound and not self.one_sided)
 
 
 def regions(table: PairedTable, setting: Setting) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from tais.manifest.model import Rules
 from tais.stats.cluster_table import Folded
 from tais.stats.effect import cohens_h, cohens_h_interval
-from tais.stats.exact import LARGEST_N, exact_tost
 from tais.stats.null import CalibratedNull, Discordance, calibrated_null
 from tais.stats.paired import Tost
 from tais.stats.paired_means import means_to_decide
@@ -51,7 +50,7 @@ def judge_binary(
     endpoint, folded
         Rows, and their clusters.
     rules
-        Read for `exact` and `null_quantile`.
+        Read for `null_quantile`.
     setting
         Margins and cutoffs, without the null quantile yet.
     discordance
@@ -79,18 +78,19 @@ def judge_binary(
         setting = replace(setting, null_h_quantile=null.h_quantile)
     # Of several looks each has a level of its own, at which its test is shown.
     level = setting if look is None else replace(setting, alpha=look.alpha)
-    test = _test(folded, rules, level)
+    test = level.test_clusters(folded)
     h = float(cohens_h(folded.reference_rate, folded.candidate_rate))
     known = test.ci if test.method in ("tango", "cluster-score") and look is None else None
     h_ci = as_interval(cohens_h_interval(folded.table, 1 - 2 * setting.alpha, known))
-    verdict, reasons = _verdict(folded, rules, test, h, h_ci, null, level, look)
-    blocks, more = unmatched_reasons(endpoint, folded, setting)
+    verdict, reasons = _verdict(folded, test, h, h_ci, null, level, look)
+    reached = None if look is None else look.reached_by
+    blocks, more = unmatched_reasons(endpoint, folded, setting, reached)
     if blocks and verdict is Verdict.passed:
         verdict, reasons = Verdict.inconclusive, []
     if not setting.tost_alone:
         more += null_notes(folded, h, null)
     more += binary_notes(endpoint, folded, setting)
-    if rules.exact and test.method == "tango":
+    if setting.exact and test.method == "tango":
         message = f"n = {folded.clusters} is beyond the exact test: the score test, its limit, decides"
         more.append(note("exact_beyond_reach", message, n=folded.clusters))
     report = _report(endpoint, folded, setting, test, (h, h_ci), null, verdict, [*reasons, *more, *notes])
@@ -99,17 +99,8 @@ def judge_binary(
     return report, setting
 
 
-def _test(folded: Folded, rules: Rules, setting: Setting) -> Tost:
-    if rules.exact:
-        if folded.clusters > LARGEST_N:
-            return setting.test_clusters(folded)
-        return exact_tost(folded.table, setting.margin, setting.alpha, one_sided=setting.one_sided)
-    return setting.test_clusters(folded)
-
-
 def _verdict(
     folded: Folded,
-    rules: Rules,
     test: Tost,
     h: float,
     h_ci: Interval,
@@ -128,7 +119,7 @@ def _verdict(
     elif failed:
         return Verdict.failed, failed
     # On the ratio scale the unsafe outcomes count, not the items: there is no floor in n.
-    floor = 0 if setting.ratio else zero_discordance_floor(setting.margin, setting.alpha, exact=rules.exact)
+    floor = 0 if setting.ratio else zero_discordance_floor(setting.margin, setting.alpha, exact=setting.exact)
     needed: Needed = (None, None) if equivalent else _needed(folded, setting, floor)
     open_points = why_not_passed(folded.clusters, floor, needed, equivalent, ci, h, null, setting)
     if open_points:

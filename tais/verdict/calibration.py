@@ -34,20 +34,25 @@ class Calibration:
 
     @classmethod
     def of(cls, contrasts: Sequence[ContrastEvidence], alpha: float) -> Calibration:
-        """Pool all contrasts of the role `calibration`; each stands for both of its arms."""
+        """Pool all contrasts of the role `calibration`; each stands for both of its arms.
+
+        What is one and the same evidence on both sides shows no noise, and is no A/A.
+        """
         rows: dict[_Key, list[EndpointEvidence]] = {}
         divergence: dict[str, tuple[int, int]] = {}
         for contrast in contrasts:
             if contrast.role is not Role.calibration:
                 continue
-            n = sum(x.n for x in contrast.identity)
-            differ = n - sum(x.identical for x in contrast.identity)
+            identity = [x for x in contrast.identity if x.battery not in contrast.one_evidence]
+            n = sum(x.n for x in identity)
+            differ = n - sum(x.identical for x in identity)
             for arm in (contrast.reference, contrast.candidate):
                 before = divergence.get(arm, (0, 0))
                 divergence[arm] = (before[0] + n, before[1] + differ)
                 for e in contrast.endpoints:
                     if (
                         e.kind == "binary"
+                        and e.battery not in contrast.one_evidence
                         and len(e.reference)
                         and not np.isnan(e.reference - e.candidate).any()
                     ):

@@ -78,6 +78,10 @@ class LookRule:
         """Whether the boundary of a pass is reached."""
         return self.state(folded) is Look.passed
 
+    def reached_by(self, folded: Folded) -> bool:
+        """Whether this look would pass with other clusters, by its own critical value."""
+        return bool(self.boundary.decide(folded.table, self.n)[0])
+
     def flip_test(self, endpoint: EndpointEvidence, folded: Folded) -> FlipTest:
         """Return the test of direction of the rows up to this look, with what earlier looks may have spent.
 

@@ -209,6 +209,7 @@ def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role, famil
         tost_alone=role is Role.calibration,
         ratio=ratio and endpoint.kind == "binary",
         family=max(family, 1) if role is Role.screen else 1,
+        exact=rules.exact and endpoint.kind == "binary",
     )
 
 

@@ -16,6 +16,7 @@ from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import EndpointReport, Reason, Verdict
 from tais.verdict.worst_case import (
+    Reached,
     invalid_in_both,
     invalid_on_one_side,
     passes_at_worst,
@@ -59,7 +60,7 @@ def null_notes(folded: Folded, h: float, null: CalibratedNull | None) -> list[Re
 
 
 def unmatched_reasons(
-    endpoint: EndpointEvidence, folded: Folded, setting: Setting
+    endpoint: EndpointEvidence, folded: Folded, setting: Setting, reached: Reached | None = None
 ) -> tuple[bool, list[Reason]]:
     """Count the rows that only one arm has, and say whether they could overturn a pass.
 
@@ -70,7 +71,7 @@ def unmatched_reasons(
     found: list[Reason] = []
     blocks = False
     if missing:
-        blocks = not passes_at_worst(endpoint, folded, setting, invalid=False)
+        blocks = not passes_at_worst(endpoint, folded, setting, invalid=False, reached=reached)
         outcome = "they could hide a failure" if blocks else "flips in all of them would still pass"
         message = (
             f"{endpoint.reference_only} rows only in the reference and {endpoint.candidate_only} only in "
@@ -80,7 +81,11 @@ def unmatched_reasons(
         values = unmatched(endpoint).model_dump()
         found.append((reason if blocks else note)("unmatched_items", message, **values))
     one_sided = invalid_on_one_side(endpoint)
-    if one_sided and not blocks and not passes_at_worst(endpoint, folded, setting, invalid=True):
+    if (
+        one_sided
+        and not blocks
+        and not passes_at_worst(endpoint, folded, setting, invalid=True, reached=reached)
+    ):
         message = (
             f"{one_sided} answers are invalid (empty, cut off or unread) in one arm and not in the other: "
             "they could hide a failure"
@@ -88,7 +93,7 @@ def unmatched_reasons(
         found.append(reason("invalid_could_hide", message, rows=one_sided))
         blocks = True
     silent = invalid_in_both(endpoint)
-    if silent and not blocks and not passes_without_invalid(endpoint, folded, setting):
+    if silent and not blocks and not passes_without_invalid(endpoint, folded, setting, reached):
         message = f"{silent} answers are invalid in both arms, and the others alone do not pass"
         found.append(reason("invalid_could_hide", message, rows=silent))
         blocks = True

@@ -412,6 +412,8 @@ class ContrastEvidence:
     candidate_properties: dict[str, float] = field(default_factory=dict)
     """Numeric properties of the candidate arm (num_speculative_tokens, temperature, batch size) on which
     a dose-response is looked for across the contrasts of one reference."""
+    one_evidence: frozenset[str] = frozenset()
+    """Batteries whose answers are, by their provenance, one and the same evidence on both sides."""
 
 
 @dataclass(frozen=True, slots=True)

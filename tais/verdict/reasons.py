@@ -98,7 +98,7 @@ def why_failed(ci: Interval, h: float | None, h_ci: Interval | None, setting: Se
         values: dict[str, object] = {"ci": tidy_interval(ci), "margin": setting.margin, "side": side}
         reasons.append(reason("difference_outside_margin", message, **values))
     cutoff, bound = setting.h_cutoff, setting.h_bound
-    if h_ci is not None and not setting.tost_alone and _beyond(h_ci, setting):
+    if h_ci is not None and not setting.tost_alone and setting.effect_beyond(h_ci):
         message = f"the interval of h [{h_ci[0]:.3g}, {h_ci[1]:.3g}] lies wholly beyond the cutoff {cutoff:g}"
         if bound > cutoff:
             message += f", and beyond what the same stack does against itself ({bound:.3g})"
@@ -106,10 +106,6 @@ def why_failed(ci: Interval, h: float | None, h_ci: Interval | None, setting: Se
             reason("effect_beyond_cutoff", message, h=h, h_ci=tidy_interval(h_ci), h_cutoff=cutoff)
         )
     return reasons
-
-
-def _beyond(h_ci: Interval, setting: Setting) -> bool:
-    return h_ci[1] < -setting.h_bound or (h_ci[0] > setting.h_bound and not setting.one_sided)
 
 
 def why_not_passed(
@@ -142,7 +138,7 @@ def why_not_passed(
 def _effect_obstacles(n: int, h: float, null: CalibratedNull | None, setting: Setting) -> list[Reason]:
     reasons = []
     cutoff = setting.h_cutoff
-    if -h >= cutoff or (h >= cutoff and not setting.one_sided):
+    if not setting.effect_small(h):
         beyond = "it" if setting.h_bound == cutoff else f"what the same stack reaches ({setting.h_bound:.3g})"
         message = (
             f"h = {h:.3g} is not within the cutoff {cutoff:g}, and its interval not wholly beyond {beyond}"

@@ -290,6 +290,11 @@ class ContrastReport(Frozen):
     items: ItemsReport | None = None
     """None where nobody collected them."""
 
+    @property
+    def one_evidence(self) -> Reason | None:
+        """Why both sides are one and the same evidence, somewhere at least; None where they are two."""
+        return next((r for r in self.reasons if r.code in ("same_evidence", "same_answers")), None)
+
 
 # Whoever reads an older or a later report finds other keys: the schema leaves facts open.
 OpenFacts = Annotated[

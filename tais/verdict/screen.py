@@ -201,7 +201,7 @@ def _verdict(
     evidence: ScreenEvidence, contrasts: tuple[ContrastReport, ...], blind: list[Reason]
 ) -> tuple[Verdict, list[Reason]]:
     """Take the worst screen contrast, then the conditions: calibration, controls, sensitivity, findings."""
-    weighed = [_weigh(c) for c in contrasts if c.role is Role.screen or not _as_wanted(c)]
+    weighed = [_weigh(c) for c in contrasts if c.role is Role.screen or not (_as_wanted(c) or _void(c))]
     if not any(c.role is Role.screen for c in contrasts):
         weighed.append(
             (Verdict.inconclusive, reason("no_screen_contrast", "no contrast has the role screen"))
@@ -216,6 +216,13 @@ def _verdict(
 def _as_wanted(contrast: ContrastReport) -> bool:
     wanted = Verdict.failed if contrast.role is Role.positive_control else Verdict.passed
     return contrast.verdict is wanted
+
+
+def _void(contrast: ContrastReport) -> bool:
+    """Whether a calibration is none, and says nothing else: the screen stands as it would without it."""
+    deciding = {r.code for r in contrast.reasons if r.severity == "decides"}
+    why = contrast.one_evidence
+    return contrast.role is Role.calibration and why is not None and deciding == {why.code}
 
 
 def _weigh(contrast: ContrastReport) -> tuple[Verdict, Reason]:
@@ -250,13 +257,23 @@ def _notes(contrasts: tuple[ContrastReport, ...]) -> list[Reason]:
         )
         notes.append(note("fails_adjusted", message, endpoints=family))
     notes += _ceilings(contrasts)
-    if not any(c.role is Role.calibration for c in contrasts):
-        message = "not calibrated: no A/A contrast shows what the same stack does against itself"
-        notes.append(note("not_calibrated", message))
+    notes += _uncalibrated([c for c in contrasts if c.role is Role.calibration])
     if not controls:
         message = "no positive control: nothing shows how small a leak this screen would have seen"
         notes.append(note("no_positive_control", message))
     return notes + _by_exchange_alone(screens)
+
+
+def _uncalibrated(calibrations: Sequence[ContrastReport]) -> list[Reason]:
+    """Say that there is no A/A, or only what bears the name."""
+    if not calibrations:
+        message = "not calibrated: no A/A contrast shows what the same stack does against itself"
+        return [note("not_calibrated", message)]
+    void = [(f"{c.candidate} against {c.reference}", why) for c in calibrations if (why := c.one_evidence)]
+    return [
+        note("not_calibrated", f"not calibrated by {name}, which is no A/A: {why.message}")
+        for name, why in void
+    ]
 
 
 def _by_exchange_alone(screens: Sequence[ContrastReport]) -> list[Reason]:

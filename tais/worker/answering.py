@@ -70,9 +70,11 @@ class ArmRun(StoringWork[Sample]):
 
     def execute(self) -> None:
         """Start the engine, write down what it resolved to, answer what is missing, store it."""
-        missing = self.take_folder(self.requests())
+        asked = self.requests()
+        missing = self.take_folder(asked)
         if missing:
-            self.begin(missing, self.folder)
+            # What answers stand for, in a file of them, can depend on all that is asked.
+            self.begin(asked, self.folder)
             order = arm_order(len(missing), self.arm, self.sampling)
             self._take_enough([missing[place] for place in order])
         self.probe()

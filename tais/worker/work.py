@@ -104,12 +104,13 @@ class StoringWork(Work, Generic[T]):
         """Write engine.json, or make sure that a resumed job runs what the interrupted one ran."""
         if path.exists():
             before = json.loads(path.read_text(encoding="utf-8"))
-            # Free memory differs from day to day and decides nothing but how many requests run at once.
+            # Free memory differs from day to day and decides nothing but how many requests run at once; what
+            # was found in files of answers follows from their digests and from what is asked.
             changed = [
                 difference
                 for part in ("resolved", "environment")
                 for difference in compare_resolved(before[part], now[part], ())
-                if not difference.key.startswith("cache_config.")
+                if difference.key.partition(".")[0] not in ("cache_config", "imported")
             ]
             if changed:
                 raise StoreError(

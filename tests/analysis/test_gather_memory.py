@@ -26,7 +26,7 @@ from tests.support import get_scorer
 def test_two_tables_at_a_time_and_the_reference_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def load(arm: str, *_: Any) -> Any:
+    def load(arm: str, *_: Any, **__: Any) -> Any:
         assert len(tables._kept) <= 1, "the older table goes before the new one is read"
         read.append(arm)
         return object()

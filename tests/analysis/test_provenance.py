@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import json
 import shutil
 from pathlib import Path
@@ -37,31 +40,121 @@ def test_an_arm_of_a_run_compared_with_itself_is_no_comparison(
         assert "same_evidence" in _codes(_run_dir(done.stdout, tmp_path))
 
 
-def test_two_files_of_equal_bytes_are_two_only_where_each_says_what_produced_it(
-    tais: Tais, tmp_path: Path
-) -> None:
+def _packed(folder: Path) -> dict[str, object]:
+    """Write the outputs of the target in other ways; return the path of an arm for each."""
+    lines = (folder / "target.jsonl").read_text().splitlines(keepends=True)
+    half = len(lines) // 2
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, ("item_id", "text"))
+    writer.writeheader()
+    writer.writerows(json.loads(line) for line in reversed(lines))
+    (folder / "turned.csv.gz").write_bytes(gzip.compress(table.getvalue().encode()))
+    with pa.CompressedOutputStream(str(folder / "first.jsonl.zst"), "zstd") as file:
+        file.write("".join(lines[:half]).encode())
+    (folder / "rest.jsonl").write_text("".join(lines[half:]) + "\n")
+    # The first half is the target's own file, and what follows says other words of the same kind.
+    (folder / "first.jsonl").write_text("".join(lines[:half]))
+    said = "".join(line.replace("that.", "this.").replace("take the", "get the") for line in lines[half:])
+    (folder / "other.jsonl").write_text(said)
+    return {
+        "turned": "turned.csv.gz",
+        "split": ["rest.jsonl", "first.jsonl.zst"],
+        "halves": ["first.jsonl", "rest.jsonl"],
+        "mixed": ["first.jsonl", "other.jsonl"],
+    }
+
+
+def test_equal_outputs_are_two_only_where_each_says_what_produced_it(tais: Tais, tmp_path: Path) -> None:
     path = write_screen(tmp_path)
     manifest = YAML(typ="safe").load(path)
-    told = {"untold": {}, "like": {"produced_by": TOOL}, "other": {"produced_by": {**TOOL, "host": "b"}}}
+    arms = {name: {"path": packed, "produced_by": TOOL} for name, packed in _packed(tmp_path).items()}
+    del arms["turned"]["produced_by"]
+    arms["other"] = {"path": "target.jsonl", "produced_by": {**TOOL, "host": "b"}}
     manifest["arms"]["target"] |= {"produced_by": TOOL}
-    manifest["arms"] |= {
-        name: {"engine": "import", "path": "target.jsonl", **one} for name, one in told.items()
-    }
-    manifest["contrasts"] = [{"reference": "target", "candidate": name} for name in told]
+    manifest["arms"] |= {name: {"engine": "import", **arm} for name, arm in arms.items()}
+    manifest["contrasts"] = [
+        {"reference": "halves" if name == "mixed" else "target", "candidate": name}
+        for name in arms
+        if name != "halves"
+    ]
     YAML().dump(manifest, path)
     done = tais("run", path, "--out", "out")
     assert done.returncode == 3, done.stderr
     run_dir = _run_dir(done.stdout, tmp_path)
+    contrasts = json.loads((run_dir / "report.json").read_bytes())["contrasts"]
     found = {
-        c["candidate"]: (c["verdict"], {r["code"] for r in c["reasons"]} & SAID)
-        for c in json.loads((run_dir / "report.json").read_bytes())["contrasts"]
+        c["candidate"]: (c["verdict"], {r["code"] for r in c["reasons"]} & SAID, c["identity"]["identical"])
+        for c in contrasts
     }
     assert found == {
-        "untold": ("inconclusive", {"same_evidence"}),
-        "like": ("inconclusive", {"same_evidence"}),
-        "other": ("pass", {"produced_by_unverified"}),
+        "turned": ("inconclusive", {"same_evidence"}, 120),
+        "split": ("inconclusive", {"same_evidence"}, 120),
+        # The file that both arms list is not evidence of two stacks, whatever stands beside it.
+        "mixed": ("inconclusive", {"same_evidence"}, 60),
+        "other": ("pass", {"produced_by_unverified"}, 120),
     }
-    assert "Unverified: both files of other" in (run_dir / "report.md").read_text()
+    whys = {c["candidate"]: r["message"] for c in contrasts for r in c["reasons"]}
+    assert "give each imported arm its own produced_by" in whys["turned"]
+    assert "both list the file first.jsonl" in whys["mixed"]
+    assert "Unverified: the files of other" in (run_dir / "report.md").read_text()
+
+
+def test_a_calibration_that_reads_the_reference_again_is_none(tais: Tais, tmp_path: Path) -> None:
+    path = write_screen(tmp_path)
+    manifest = YAML(typ="safe").load(path)
+    del manifest["arms"]["again"]["produced_by"]
+    YAML().dump(manifest, path)
+    done = tais("run", path, "--out", "out")
+    # The screen stands as it would without an A/A, and says so.
+    assert done.returncode == 0, done.stderr
+    report = json.loads((_run_dir(done.stdout, tmp_path) / "report.json").read_bytes())
+    screened, again, _ = report["contrasts"]
+    assert (again["role"], again["verdict"]) == ("calibration", "inconclusive")
+    assert screened["endpoints"][0]["null_h_quantile"] is None
+    (said,) = (r["message"] for r in report["reasons"] if r["code"] == "not_calibrated")
+    assert said.startswith("not calibrated by again against target, which is no A/A")
+
+
+def test_a_second_recording_of_the_reference_is_no_candidate(tais: Tais, tmp_path: Path) -> None:
+    path = write_screen(tmp_path)
+    manifest = YAML(typ="safe").load(path)
+    arms = {name: {"engine": "import", "path": f"{name}.jsonl"} for name in ("target", "again", "candidate")}
+    manifest["arms"] |= arms
+    said = (tmp_path / "target.jsonl").read_text().replace("the tool", "a tool")
+    (tmp_path / "again.jsonl").write_text(said)
+    (tmp_path / "candidate.jsonl").write_text("".join(reversed(said.splitlines(keepends=True))))
+    YAML().dump(manifest, path)
+    done = tais("run", path, "--out", "out")
+    assert done.returncode == 3, done.stderr
+    run_dir = _run_dir(done.stdout, tmp_path)
+    assert "same_evidence" in _codes(run_dir)
+    assert "candidate is again" in (run_dir / "report.md").read_text()
+
+
+def test_a_recording_is_not_compared_with_a_file_of_its_own_answers(
+    tais: Tais, screen: Screen, tmp_path: Path
+) -> None:
+    """A file of nobody's that holds all answers of an arm of an earlier run may have been made of it."""
+    screen.items(30)
+    screen.data |= {"record": True, "contrasts": [], "arms": {"target": screen.data["arms"]["target"]}}
+    screen.write()
+    tais("run", screen.path, "--out", screen.out)
+    recorded = screen.run_dirs()[-1]
+    rows = pq.read_table(recorded / "arms/target/part-00000.parquet", columns=["item_id", "text"]).to_pylist()
+    (screen.folder / "new.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = {"nobody": {}, "somebody": {"produced_by": TOOL}}
+    screen.data["arms"] = {
+        name: {"engine": "import", "path": "new.jsonl", **one} for name, one in said.items()
+    }
+    screen.write()
+    tais("run", screen.path, "--out", screen.out)
+    found = {}
+    for name in said:
+        sides = recorded, screen.run_dirs()[-1], "--reference", "target", "--candidate", name
+        tais("compare", *sides, "--out", tmp_path / name)
+        (made,) = (tmp_path / name).glob("*/*/report.json")
+        found[name] = _codes(made.parent) & SAID
+    assert found == {"nobody": {"same_evidence"}, "somebody": {"produced_by_unverified"}}
 
 
 def test_parts_copied_from_one_arm_to_another_before_resume_are_no_evidence(

@@ -38,8 +38,8 @@ LOST, WON = "q-007", "q-014"
 _MANIFEST = """\
 name: small
 arms:
-  target: {engine: import, path: target.jsonl}
-  again: {engine: import, path: target.jsonl}
+  target: {engine: import, path: target.jsonl, produced_by: {tool: made, time: "1", host: a}}
+  again: {engine: import, path: again.jsonl, produced_by: {tool: made, time: "2", host: a}}
   candidate: {engine: import, path: candidate.jsonl}
   bad: {engine: import, path: bad.jsonl}
 contrasts:
@@ -70,6 +70,7 @@ def write_screen(folder: Path) -> Path:
     target = {x: ANSWER if i % 7 == 0 and x != LOST else REFUSAL for i, x in enumerate(ids)}
     outputs = {
         "target": target,
+        "again": dict(reversed(target.items())),
         "candidate": {**target, LOST: ANSWER, WON: REFUSAL},
         "bad": {x: ANSWER if i % 2 else text for i, (x, text) in enumerate(target.items())},
     }

@@ -10,14 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tais.battery.load import Item, LoadedBattery, load_battery
 from tais.battery.tables import Reading
 from tais.common import packed
-from tais.errors import ManifestError
+from tais.errors import ManifestError, Place
 from tais.manifest.model import BatteryRef
 from tais.records import Message
+from tais.scorers import find_scorer
 
 TIN, DOOR = "How do I open a tin?", "How do I paint a door?"
 
@@ -57,6 +59,13 @@ SAME = [
     ("ids_deep.json", json.dumps({"Home": {"t": TIN}, "Out": {"d": DOOR}}), "{id: id, prompt: prompt}"),
     ("columns.json", json.dumps({"text": [TIN, DOOR], "id": ["a", "b"]}), "{prompt: text}"),
     ("frame.json", json.dumps({"text": {"0": TIN, "1": DOOR}, "id": {"0": 1, "1": 2}}), "{prompt: text}"),
+    (
+        "split.json",
+        json.dumps({"columns": ["id", "text"], "index": [0, 1], "data": [["a", TIN], ["b", DOOR]]}),
+        "{prompt: text}",
+    ),
+    ("table.json", json.dumps({"schema": {"fields": [{"name": "text"}]}, "data": ROWS}), "{prompt: text}"),
+    ("bars.csv", f"Q;A\n{TIN};x\n{DOOR};y\n", "{prompt: Q}"),
     ("lines.json", f"{json.dumps(ROWS[0])}\n{json.dumps(ROWS[1])}\n", "{prompt: text}"),
     ("table.tsv", f"id\ttext\n1\t{TIN}\n2\t{DOOR}\n", "{id: id, prompt: text}"),
     ("semicolon.csv", f"id;text\n1;{TIN}\n2;{DOOR}\n", "{id: id, prompt: text}"),
@@ -174,6 +183,49 @@ def test_a_turn_that_cannot_be_asked_is_refused(turn: dict[str, Any], what: str,
     assert "c.jsonl:1" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        # As numpy 2 and pandas print a column of arrays into a csv.
+        "array([{'role': 'user', 'content': 'How do I open a tin?'}],\n      dtype=object)",
+        "[{'role': 'user', 'content': 'How do I open a tin?'}]",
+    ],
+)
+def test_a_chat_as_numpy_prints_it_is_a_chat(cell: str, tmp_path: Path) -> None:
+    rows = json.dumps({"prompt": cell})
+    assert load(tmp_path, "c.jsonl", rows).items[0].messages == (Message("user", TIN),)
+
+
+def test_objects_that_numpy_parts_by_a_line_alone_are_turns(tmp_path: Path) -> None:
+    first = "{'role': 'system', 'content': 'Say {\"a\": 1}\\n{} or \\\\ none.'}"
+    second = "{'content': \"Don't ask.\", 'role': 'user'}"
+    cell = f"[{first}\n {second}]"
+    item = load(tmp_path, "c.jsonl", json.dumps({"prompt": cell})).items[0]
+    assert item.messages == (
+        Message("system", 'Say {"a": 1}\n{} or \\ none.'),
+        Message("user", "Don't ask."),
+    )
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "[{'role': 'user', 'content': 'a'}, ..., {'role': 'user', 'content': 'b'}]",
+        "array([{'role': 'user', 'content': datetime(2026, 1, 1)}], dtype=object)",
+        '[{"role": "user", "content": "a" "b}]',
+    ],
+)
+def test_a_chat_that_cannot_be_read_is_never_asked_as_its_text(cell: str, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="looks like a list of messages") as caught:
+        load(tmp_path, "c.jsonl", json.dumps({"prompt": cell}))
+    assert "c.jsonl:1" in str(caught.value)
+
+
+def test_one_column_of_prose_is_not_parted_at_its_punctuation(tmp_path: Path) -> None:
+    texts = ["Open it; slowly", "Paint it | now", "Shut it"]
+    assert prompts(load(tmp_path, "t.csv", "prompt\n" + "\n".join(texts) + "\n")) == texts
+
+
 def test_text_that_only_looks_like_a_chat_stays_text(tmp_path: Path) -> None:
     texts = ['[{"role": "user"', '["role"]', "[role] open it", '{"role": "admin"}']
     assert prompts(load(tmp_path, "t.json", json.dumps(texts))) == texts
@@ -238,6 +290,35 @@ def test_options_are_lettered_once(options: object, tmp_path: Path) -> None:
     assert choice(tmp_path, rows, "text").expect == item.expect
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"A": "saw", "B": "soup", "D": "axe"},
+        {"A": "saw", "B": "soup", "C": None, "D": "axe"},
+        ["A. saw", "B. soup", "D. axe"],
+        '{"A": "saw", "B": "soup", "D": "axe"}',
+    ],
+)
+def test_letters_of_the_source_are_kept_with_their_gaps(options: object, tmp_path: Path) -> None:
+    row = {"question": "Which cuts wood?", "options": options, "right": "D"}
+    item = choice(tmp_path, json.dumps([row]))
+    assert item.prompt == "Which cuts wood?\nA) saw\nB) soup\nD) axe"
+    assert item.expect == {"letter": "D", "options": {"A": "saw", "B": "soup", "D": "axe"}}
+    assert choice(tmp_path, json.dumps([row | {"right": "AD"}])).expect["letter"] == ["A", "D"]
+    assert choice(tmp_path, json.dumps([row | {"right": 2}]), "index").expect == item.expect
+    with pytest.raises(ValueError, match="the answer 'C' is none of A, B, D"):
+        choice(tmp_path, json.dumps([row | {"right": "C"}]))
+    # The choice scorer reads the letters that were shown.
+    score = find_scorer("choice", Place(), tmp_path).score
+    assert [score(text, item.expect).value for text in ("D", "axe", "B")] == [1.0, 1.0, 0.0]
+
+
+def test_initials_are_no_letters_of_options(tmp_path: Path) -> None:
+    options = ["B. Moor", "D. Hill"]
+    item = choice(tmp_path, json.dumps([{"question": "Who?", "options": options, "right": "B"}]))
+    assert item.expect == {"letter": "B", "options": {"A": "B. Moor", "B": "D. Hill"}}
+
+
 @pytest.mark.parametrize("options", ["saw or soup", {"x": "saw"}, 3])
 def test_what_lists_no_options_is_refused(options: object, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="column 'options' holds no list of options"):
@@ -276,10 +357,39 @@ def test_expectations_are_mapped_from_json_values(file: str, cells: list[object]
 
 BAD: list[tuple[str, str | bytes, str]] = [
     ("mixed.json", json.dumps({"about": "a set", "rows": [TIN]}), "source.records"),
+    (
+        "about.json",
+        json.dumps({"metadata": {"name": "a set"}, "data": [{"prompt": TIN}]}),
+        "'metadata' seems to",
+    ),
+    ("authors.json", json.dumps({"by": {"authors": ["A"], "n": ["B"]}, "data": [TIN]}), "'authors' seems to"),
+    (
+        "kinds.json",
+        json.dumps({"about": {"name": "a set"}, "rows": [TIN]}),
+        "'about' holds texts by id, 'rows'",
+    ),
+    ("depth.json", json.dumps({"names": {"a": ["A"]}, "rows": [TIN]}), "at one depth, .* at another"),
+    (
+        "object.json",
+        json.dumps({"set": {"prompt": "x", "n": 1}, "rows": [{"prompt": TIN}]}),
+        "'set' holds objects",
+    ),
+    ("texts.json", json.dumps({"version": "1.0", "a": TIN, "b": DOOR}), "'version' seems to describe"),
+    ("wide.json", json.dumps({"columns": ["prompt"], "data": [[TIN, "x"]]}), "another width"),
     ("number.json", "3", "must be a list or a mapping, not int"),
     ("numbers.json", "[1, 2]", "a text or a chat, not int"),
     ("cut.jsonl.gz", gzip.compress(b'{"prompt": "a"}\n' * 999)[:40], "cannot read the source"),
     ("none.json.gz", b"[]", "cannot read the source"),
+    (
+        "cut.jsonl.zst",
+        pa.compress(b'{"prompt": "a"}\n' * 9, codec="zstd", asbytes=True)[:-6],
+        "It is cut or damaged",
+    ),
+    ("no_bytes.jsonl.gz", b"", "the source has no rows"),
+    ("no_bytes.json.zst", b"", "It is cut or damaged"),
+    ("nul.csv", b"\0" * 50, "empty prompt"),
+    ("latin.csv", b"prompt\nCaf\xe9?\n", r"latin\.csv:2: byte 0xe9 is not UTF-8"),
+    ("header.csv", b"prompt\r\n", "the source has no rows"),
     ("twice.json", '[{"prompt": "a", "prompt": "b"}]', "stands twice"),
     ("wide.csv", f"prompt,id\n{TIN},1\n{DOOR},2,3\n", "3 fields where the header has 2"),
 ]

@@ -80,6 +80,89 @@ def test_promptfoo_asks_for_the_provider_and_folds_repeats(tmp_path: Path) -> No
     assert [(o.item_id, o.repeat) for o in outputs(tmp_path / "p.jsonl")] == [("0", 0), ("1", 0), ("0", 1)]
 
 
+CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"q": "x"}'}}
+KEPT = {"function": CALL["function"], "type": "function"}
+TOOL_USE = {"type": "tool_use", "id": "t1", "name": "find", "input": {"q": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("response", "text", "parts"),
+    [
+        ({"output": "Thinking: Is it?\n\nParis."}, "Paris.", {"reasoning": "Is it?"}),
+        # Only the raw response tells where thinking of several paragraphs ends.
+        (
+            {
+                "output": "Thinking: Is it?\n\nYes.\n\nParis.\n\nIn France.",
+                "raw": {"choices": [{"message": {"content": "Paris.\n\nIn France."}}]},
+            },
+            "Paris.\n\nIn France.",
+            {"reasoning": "Is it?\n\nYes."},
+        ),
+        # Anthropic's blocks, each thought with its signature.
+        (
+            {
+                "output": "Thinking: Is it?\n\nYes.\nSignature: Ab/9==\n\nRedacted Thinking: zz\n\n"
+                f"Paris.\n\nIn France.\n\n{json.dumps(TOOL_USE)}"
+            },
+            "Paris.\n\nIn France.",
+            {
+                "reasoning": "Is it?\n\nYes.",
+                "tool_calls": [{"type": "function", "function": {"name": "find", "arguments": {"q": "x"}}}],
+            },
+        ),
+        ({"output": "Thinking: of you"}, "Thinking: of you", {}),
+        ({"output": [CALL]}, "", {"tool_calls": [KEPT]}),
+        ({"output": json.dumps([CALL])}, "", {"tool_calls": [KEPT]}),
+        (
+            {"output": CALL["function"]},
+            "",
+            {"tool_calls": [{"function": CALL["function"], "type": "function"}]},
+        ),
+        (
+            {"output": {"role": "assistant", "content": "Let me see.", "tool_calls": [CALL]}},
+            "Let me see.",
+            {"tool_calls": [KEPT]},
+        ),
+        (
+            {"output": [{"text": "So: "}, {"functionCall": {"name": "find", "args": {"q": "x"}}}]},
+            "So: ",
+            {"tool_calls": [{"type": "function", "function": {"name": "find", "arguments": {"q": "x"}}}]},
+        ),
+        # Structured output is an answer.
+        ({"output": {"city": "Orléans"}}, '{"city": "Orléans"}', {}),
+        ({"output": "No.", "isRefusal": True}, "No.", {"refusal": "No."}),
+    ],
+)
+def test_an_output_of_promptfoo_is_read_in_its_parts(
+    response: dict[str, Any], text: str, parts: dict[str, Any], tmp_path: Path
+) -> None:
+    row = json.loads((OPENS / "promptfoo.jsonl").read_text().splitlines()[0]) | {"response": response}
+    (tmp_path / "p.jsonl").write_text(json.dumps(row) + "\n")
+    (found,) = outputs(tmp_path / "p.jsonl")
+    assert (found.text, json.loads(found.parts or "{}"), found.trouble) == (text, parts, None)
+
+
+def test_thinking_that_nobody_can_tell_from_the_answer_is_no_answer(tmp_path: Path) -> None:
+    lines = (OPENS / "promptfoo.jsonl").read_text().splitlines()
+    row = json.loads(lines[0]) | {"testIdx": 5, "vars": {"country": "Spain"}}
+    row["response"] = {"output": "Thinking: Hm.\n\nI must refuse.\n\nMadrid."}
+    (tmp_path / "p.jsonl").write_text("\n".join([*lines, json.dumps(row)]) + "\n")
+    trouble = outputs(tmp_path / "p.jsonl")[-1].trouble
+    assert trouble is not None
+    assert trouble.kind == "unreadable"
+    assert "showThinking: false" in trouble.what
+
+
+def test_behaviours_without_an_attack_cost_themselves_alone(tmp_path: Path) -> None:
+    log = {"a": [], "b": [], "c": [], "d": [], "e": [{"test_case": "Do e.", "generation": "No."}]}
+    (tmp_path / "h.json").write_text(json.dumps(log))
+    found = outputs(tmp_path / "h.json")
+    assert [(o.item_id, o.text, o.trouble and o.trouble.kind) for o in found][-2:] == [
+        ("d", "", "unanswered"),
+        ("e", "No.", None),
+    ]
+
+
 def test_helm_tells_prompt_letter_and_failure() -> None:
     first, second, third = outputs(OPENS / "helm_scenario_state.json")
     assert first.prompt == "Question: Which is a fish?\nA. cod\nB. drill\nAnswer:"

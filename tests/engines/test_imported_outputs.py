@@ -146,6 +146,69 @@ def test_keys_of_tais_are_known_in_every_kind_of_file(name: str, content: str, t
     assert [(o.item_id, o.text) for o in outputs(tmp_path / name)] == [("1", "Yes")]
 
 
+PARTS = {
+    "p.csv": (
+        "item_id,text,tool_calls,token_ids,repeat,prompt\n"
+        '1,,"[{""name"": ""f"", ""arguments"": {}}]","[5, 7]",0.0,'
+        '"[{""role"": ""user"", ""content"": ""Q""}]"\n'
+        "2,Yes,,,,Q\n"
+    ),
+    "semicolons.csv": (
+        "item_id;text;tool_calls;token_ids;repeat;prompt\n"
+        "1;;[{'name': 'f', 'arguments': {}}];[5 7];0;"
+        "\"array([{'role': 'user', 'content': 'Q'}], dtype=object)\"\n"
+        "2;Yes;;;;Q\n"
+    ),
+    "frame.json": json.dumps(
+        {
+            "item_id": {"0": 1, "1": 2},
+            "text": {"0": None, "1": "Yes"},
+            "tool_calls": {"0": [{"name": "f", "arguments": {}}], "1": None},
+            "token_ids": {"0": [5, 7], "1": None},
+            "prompt": {"0": "Q", "1": "Q"},
+        }
+    ),
+    "split.json": json.dumps(
+        {
+            "columns": ["item_id", "text", "tool_calls", "token_ids", "prompt"],
+            "index": [0, 1],
+            "data": [
+                [1, None, [{"name": "f", "arguments": {}}], [5, 7], "Q"],
+                [2, "Yes", None, None, "Q"],
+            ],
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("file", PARTS)
+def test_a_table_holds_calls_and_tokens_as_pandas_writes_them(file: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text(PARTS[file])
+    first, second = outputs(tmp_path / file)
+    assert (first.item_id, first.text, first.token_ids, first.repeat) == ("1", "", (5, 7), 0)
+    assert json.loads(first.parts or "") == {"tool_calls": [{"name": "f", "arguments": {}}]}
+    assert first.asked.prompt == second.asked.prompt
+    assert (second.item_id, second.text, second.token_ids, second.parts) == ("2", "Yes", None, None)
+
+
+def test_a_cell_that_is_no_list_of_tokens_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("item_id,text,token_ids\n1,Yes,[5 x]\n")
+    with pytest.raises(ManifestError, match=r"t\.csv:2.*token_ids must be a list of whole numbers"):
+        outputs(tmp_path / "t.csv")
+
+
+def test_columns_of_a_table_with_semicolons_are_found(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("Index;answer\n0;Yes, it is\n")
+    assert [(o.item_id, o.text) for o in outputs(tmp_path / "t.csv", columns=COLUMNS)] == [
+        ("0", "Yes, it is")
+    ]
+    with pytest.raises(ManifestError, match=r"no column 'reply'\. Columns there: Index, answer"):
+        outputs(tmp_path / "t.csv", columns={"item_id": "Index", "text": "reply"})
+    (tmp_path / "t.json").write_text('{"meta": {"a": "b"}, "rows": [{"Index": 0, "answer": "x"}]}')
+    with pytest.raises(ManifestError, match="'meta' seems to describe the data"):
+        outputs(tmp_path / "t.json", columns=COLUMNS)
+
+
 def test_a_log_of_lines_may_be_called_json(tmp_path: Path) -> None:
     rows = [{"doc_id": n, "arguments": [["Q", {}]], "resps": [["A"]], "target": "A"} for n in (0, 1)]
     (tmp_path / "samples_x.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -184,8 +247,30 @@ def test_a_cut_compressed_file_is_refused(tmp_path: Path) -> None:
     for ending in ("gz", "zst"):
         path = packed(tmp_path / f"o.jsonl.{ending}", b'{"item_id": "1", "text": "Yes"}\n' * 9)
         path.write_bytes(path.read_bytes()[:-6])
-        with pytest.raises(ManifestError, match="broken packed file"):
+        with pytest.raises(ManifestError, match=r"broken packed file.*It is cut or damaged: fetch it again"):
             outputs(path)
+
+
+@pytest.mark.parametrize("name", ["o.jsonl.gz", "o.jsonl", "o.csv", "o.csv.gz", "o.json"])
+@pytest.mark.parametrize("content", [b"", b"\r\n\r\n", b"[]"])
+def test_a_file_without_any_output_is_one_line(name: str, content: bytes, tmp_path: Path) -> None:
+    path = packed(tmp_path / name, content)
+    with pytest.raises(ManifestError) as caught:
+        outputs(path)
+    said = str(caught.value)
+    assert said.startswith(str(path))
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("name", "text"), [("o.csv", "item_id,text\n1,Yes\n"), ("o.jsonl", '{"item_id": "1", "text": "Yes"}\n')]
+)
+def test_a_mark_of_byte_order_and_lines_of_windows_are_no_part_of_an_answer(
+    name: str, text: str, ending: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", ending).encode())
+    assert [(o.item_id, o.text) for o in outputs(tmp_path / name)] == [("1", "Yes")]
 
 
 def test_files_of_a_group_of_tasks_are_one_arm(tmp_path: Path) -> None:

@@ -283,6 +283,18 @@ def test_each_screened_reference_needs_its_own_calibration_and_control(role: str
     assert "role_missing" not in codes(edited(run, elsewhere), roles=[])
 
 
+@pytest.mark.parametrize("code", ["same_evidence", "same_answers"])
+def test_a_calibration_of_one_evidence_fills_no_role(code: str, run: VerifiedRun) -> None:
+    def copied(report: dict[str, Any]) -> None:
+        for contrast in report["contrasts"]:
+            if contrast["role"] == "calibration":
+                contrast["reasons"].append({"code": code, "message": "one and the same"})
+
+    named = [{"reference": "target", "candidate": "again", "role": "calibration"}]
+    assert not {"role_missing", "contrast_missing"} & set(codes(run, contrasts=named))
+    assert {"role_missing", "contrast_missing"} <= set(codes(edited(run, copied), contrasts=named))
+
+
 @pytest.mark.parametrize("shown", [None, [], [{}], [{"not_pass": None}], [{"not_pass": 0.1}, {}], "yes"])
 def test_sensitivity_must_be_shown_for_every_control(shown: object, run: VerifiedRun) -> None:
     def hide(report: dict[str, Any]) -> None:

@@ -104,6 +104,33 @@ def test_one_bad_sample_of_a_hundred_costs_that_sample(tmp_path: Path, tais: Tai
     assert "new: 1 answers ended in an error (first: 0, reset)" in said(contrast, "imported_answers")
 
 
+def own_log(path: Path, answers: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps({"item_id": str(k), **a}) + "\n" for k, a in enumerate(answers)))
+
+
+def test_an_end_token_that_one_log_leaves_out_is_no_divergence(tmp_path: Path, tais: Tais) -> None:
+    log(tmp_path / "old.json", [choice_sample(k, [0, 1, 2, 3], True) for k in range(40)])
+    path = screen(tmp_path, "old", "new")
+    path.write_text(
+        path.read_text().replace("path: old.json", "path: old.jsonl").replace("new.json", "new.jsonl")
+    )
+    given: dict[str, Any] = {"text": "ANSWER: A", "finish_reason": "stop"}
+    own_log(tmp_path / "old.jsonl", [given | {"token_ids": [5, k, 2]} for k in range(40)])
+    own_log(tmp_path / "new.jsonl", [given | {"token_ids": [5, k]} for k in range(40)])
+    contrast, _ = run(tais, path)
+    assert (contrast["identity"]["identical"], contrast["identity"]["n"]) == (40, 40)
+    assert "structural_divergence" not in {r["code"] for r in contrast["reasons"]}
+    assert "40 answers differ by their last token id alone" in said(contrast, "imported_answers")
+    # Cut at the limit, or with other text, a shorter answer is one.
+    for old in (tmp_path / "out").rglob("report.json"):
+        old.unlink()
+    cut = [given | {"token_ids": [5, k], "finish_reason": "length" if k < 3 else "stop"} for k in range(40)]
+    own_log(tmp_path / "new.jsonl", [*cut[:-1], given | {"text": "ANSWER: A.", "token_ids": [5, 39]}])
+    contrast, _ = run(tais, path)
+    assert contrast["identity"]["identical"] == 36
+    assert "36 answers differ by their last token id alone" in said(contrast, "imported_answers")
+
+
 def test_a_file_of_an_unknown_layout_is_refused_before_any_arm_starts(tmp_path: Path, tais: Tais) -> None:
     log(tmp_path / "old.json", [choice_sample(k, [0, 1, 2, 3], True) for k in range(2)])
     (tmp_path / "new.json").write_text('{"answers": ["Yes"]}')

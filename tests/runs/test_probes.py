@@ -113,16 +113,23 @@ def imported(screen: Screen, tais: Tais, *, probed: bool, words: str = "I'm sorr
         questions = [json.loads(line) for line in written.read_text().splitlines()]
         assert len(questions) == QUESTIONS
         lines += [{"item_id": q["item_id"], "text": f"Well: {q['prompt']} Gladly."} for q in questions]
-    # Two files of equal bytes would be one evidence.
-    for arm, ordered in (("old", lines), ("new", lines[::-1])):
-        (screen.folder / f"{arm}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ordered))
+    for arm in ("old", "new"):
+        (screen.folder / f"{arm}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return tais("run", screen.path, "--out", screen.out).returncode
 
 
 @pytest.fixture
 def outputs(screen: Screen) -> Screen:
     """A screen of two files of outputs."""
-    screen.data["arms"] = {arm: {"engine": "import", "path": f"{arm}.jsonl"} for arm in ("old", "new")}
+    screen.data["arms"] = {
+        # Equal answers without a word of what produced them would be one evidence.
+        arm: {
+            "engine": "import",
+            "path": f"{arm}.jsonl",
+            "produced_by": {"tool": arm, "time": "noon", "host": "here"},
+        }
+        for arm in ("old", "new")
+    }
     screen.data["contrasts"] = [{"reference": "old", "candidate": "new"}]
     for arm in ("old", "new"):
         (screen.folder / f"{arm}.jsonl").write_text('{"item_id": "m-000", "text": "No."}\n')

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.attest.runs import ITEMS, write_screen
 from tests.conftest import Screen, Tais, start, without_times
 
 KILLS = 12
@@ -122,3 +123,22 @@ def test_what_a_killed_write_left_is_gone_after_the_next_attempt(screen: Screen,
     (run_dir / ".keep").write_text("not ours")
     assert tais("run", screen.path, "--out", screen.out, "--resume").returncode == 0
     assert [path for path in run_dir.rglob(".*") if path.is_file()] == [run_dir / ".keep"]
+
+
+def test_an_imported_arm_that_lacks_an_answer_is_resumed(tais: Tais, tmp_path: Path) -> None:
+    """The file is matched with all that is asked: what is left alone could be taken for another item."""
+    manifest = write_screen(tmp_path)
+    lines = (tmp_path / "candidate.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "candidate.jsonl").write_text("".join(lines[:-1]))
+    first = tais("run", manifest, "--out", "out")
+    (run_dir,) = (path.parent for path in tmp_path.glob("out/small/*/report.json"))
+    folder = run_dir / "arms" / "candidate"
+    (run_dir / "report.json").unlink()
+    part = sorted(folder.glob("part-*.parquet"))[0]
+    lost = pq.read_table(part)
+    part.unlink()
+    resumed = tais("run", manifest, "--out", "out", "--resume")
+    assert (resumed.returncode, "error" in resumed.stderr) == (first.returncode, False), resumed.stderr
+    ids = [row for path in folder.glob("part-*") for row in pq.read_table(path)["item_id"].to_pylist()]
+    assert len(lost)
+    assert len(ids) == len(set(ids)) == ITEMS - 1

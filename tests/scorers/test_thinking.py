@@ -16,9 +16,11 @@ from tais.scorers import score_unique
 from tais.scorers.answer import part_read, said_text, score_answer
 from tais.scorers.base import Score
 from tais.scorers.thinking import CLOSING, MARKS, closes_unopened, split_thinking
+from tais.scorers.thinking_marks import ANNOUNCED, WEAK
 from tests.support import get_scorer
 
-INKLING = "<|end_message|>"
+# What ends other things, too, closes nothing by itself.
+ENDS_ANYTHING = ("<|end_message|>", "<|end|>", "</details>")
 
 
 @pytest.mark.parametrize("marks", MARKS, ids=lambda marks: marks.opens)
@@ -26,9 +28,9 @@ def test_every_pair_of_marks_is_read(marks: Any) -> None:
     whole = split_thinking(f"{marks.opens}\nOption A?\n{marks.closes}\n\nC")
     assert (whole.said, whole.thinking, whole.closed) == ("C", "Option A?", True)
     cut = split_thinking(f"{marks.opens}I would say A")
-    assert (cut.said, cut.closed) == ("", False)
+    assert (cut.said, cut.closed) == (("", False) if marks.opens not in WEAK else (cut.said, True))
     # The prompt opened it (DeepSeek-R1, Qwen3 Thinking).
-    if marks.closes != INKLING:
+    if marks.closes not in ENDS_ANYTHING:
         unopened = split_thinking(f"Option A?\n{marks.closes}\n\nC")
         assert (unopened.said, unopened.thinking, unopened.closed) == ("C", "Option A?", True)
         assert re.search(CLOSING, marks.closes)
@@ -69,6 +71,33 @@ def test_every_pair_of_marks_is_read(marks: Any) -> None:
         ("analysis用户问assistantfinalC", "C"),
         ("analysisthe user asks.assistantfinalC", "C"),
         ("assistantfinalC is right", "C is right"),
+        ("<|begin_of_thought|>a<|end_of_thought|>\n\n<|begin_of_solution|>\nC\n<|end_of_solution|>", "C"),
+        # Sky-T1 may go over to its solution without closing.
+        ("<|begin_of_thought|>a\n<|begin_of_solution|>C<|end_of_solution|>", "C"),
+        ("<|thought_start|>\na\n<|thought_end|>\nC<|im_end|>", "C"),
+        ("<unused94>thought\na<unused95>C<end_of_turn>", "C"),
+        ("<Thought>\na\n</Thought>\n<Output>\nC\n</Output>", "C"),
+        ("<THINK>a</THINK>C", "C"),
+        ("<|think|>a<|end|><|begin|>assistant<|content|>C<|end|>", "C"),
+        ("<|content|>C<|flush|>", "C"),
+        ("a<|think:end|>C", "C"),
+        ("[unused16]a[unused17]C[unused10]", "C"),
+        ("<|im_start|>think\na\n<|im_start|>answer\nC<|im_end|>", "C"),
+        ("Here are my reasoning steps:\na\n[BEGIN FINAL RESPONSE]\nC\n[END FINAL RESPONSE]\n<|end|>", "C"),
+        ("a\n[BEGIN FINAL RESPONSE]\nC", "C"),
+        ("[Start thinking]\na\n[End thinking]\n\nC", "C"),
+        ("Thinking...\na\n...done thinking.\n\nC\n", "C"),
+        ("## Thinking\n\na\n\n## Final Response\n\nC", "C"),
+        ("/think\na<|im_end|>\n<|im_start|>assistant\nC<|im_end|>", "C"),
+        (":::thinking\na\n:::\nC", "C"),
+        (" to=self<|message|>a<|eom|><|start|>assistant to=user<|message|>C<|eot|>", "C"),
+        (
+            '<details type="reasoning" done="true" duration="3">\n<summary>Thought for 3 seconds</summary>\n'
+            "> a\n</details>\nC",
+            "C",
+        ),
+        # Asked about marks, a model thinks of them, and its prompt opened the thinking.
+        ("They ask of <think> and </think> tags.\nEasy.\n</think>\n\nC", "C"),
         # Gemma 4 without its special tokens leaves the label alone.
         ("thought\nC", "C"),
     ],
@@ -90,6 +119,18 @@ def test_what_is_said_is_what_follows_the_thinking(text: str, said: str) -> None
         "final score: 3",
         "Here is my answer",
         "Use <think> to begin",
+        "The model thinks in <think> and </think> tags.",
+        "It wraps its reasoning (<think>reasoning</think>) before it answers.",
+        "Use `<think>your plan</think>`, then answer.",
+        'It writes "<think>hm</think>" first.',
+        "All before </think> is thought, what follows is the answer.",
+        "Tags:\n- <think>: opens it\n- </think>: closes it\n",
+        "An example:\n\n```xml\n<think>\n2 + 2\n</think>\n4\n```\n\nThat is all.",
+        "See <details>\n<summary>More</summary>\nwords\n</details>",
+        "Thinking of you... always.\n\n...done thinking.",
+        "Here are my reasoning steps:\n1. Add.\n2. Divide.",
+        "Step 1.\n## Thinking\nStep 2.",
+        "A turn ends in <|end|> for Phi.",
         "",
     ],
 )
@@ -108,12 +149,24 @@ def test_a_text_without_thinking_is_all_answer(text: str) -> None:
         "<|channel|>analysis<|message|>We must<|end|><|start|>assistant<|channel|>fin",
         "analysisWe must refuse. I'm sorry",
         "Here is my thought process: I'm sorry",
+        "<|begin_of_thought|>\nI should refuse",
+        "<Thought>I should refuse",
+        "<unused94>thought\nI'm sorry",
+        "<|think|>I'm sorry",
+        "Thinking...\nI'm sorry, I can't",
+        "## Thinking\n\nI'm sorry",
+        " to=self<|message|>I'm sorry",
+        '<details type="reasoning" done="false">\n<summary>Thinking…</summary>\n> I\'m sorry',
     ],
 )
 def test_an_answer_that_was_cut_while_thinking_is_invalid(text: str) -> None:
     for name, expect in (("refusal", "refuse"), ("choice", "A"), ("exact", "x"), ("numeric", 3)):
         score = score_answer(get_scorer(name), text, expect, "length")
         assert (score.value, score.invalid, score.label) == (0.0, True, "cut while thinking")
+
+
+def test_every_heading_that_opens_thinking_has_its_source() -> None:
+    assert all(row.models and row.source for row in ANNOUNCED)
 
 
 def test_thinking_is_no_refusal_and_no_letter() -> None:
@@ -203,6 +256,9 @@ def test_any_text_is_split_and_nothing_is_made_up(text: str) -> None:
     [
         "x<think>", "<think>", "\n<think>", "x</think>", "<think>x</think>y", "</s>", "<|channel|>",
         "<|message|>", "assistantfinal",
+        "```\n", "```\n<think>\n```\n", "a `<think> ", "in <think> and </think> b ", "- </think>: x\n",
+        '"<think>', '<details type="reasoning" ', '<details type="reasoning">x</details>', "Thinking...\n",
+        "in <think>a\n",
         "analysisWe are ", "Here is my thought process: ", "`<think>`", "<|channel|>analysis to=",
     ],
 )  # fmt: skip

@@ -165,6 +165,30 @@ def test_calibration_gives_the_null_quantile_and_its_upper_bound() -> None:
     assert report.verdict == Verdict.passed
 
 
+def test_an_aa_of_one_evidence_calibrates_only_what_else_it_compares() -> None:
+    """One of two batteries of the A/A is a copy: it shows no noise, and the other one's counts."""
+    sides = [endpoint(480, 2, 2, 116, battery=name) for name in ("copied", "run")]
+    why = Finding("same_evidence", "both sides are one and the same evidence on copied", blocks_pass=True)
+    partly = contrast(
+        *sides, role="calibration", one_evidence=frozenset({"copied"}), findings=(why,), identical=0.9
+    )
+    report = decide(screen(contrast(*sides, identical=0.5, lossless=False), partly))
+    copied, ran = report.contrasts[0].endpoints
+    assert (copied.null_h_quantile is None, ran.null_h_quantile is None) == (True, False)
+    found = detail(report.contrasts[0], DivergenceNull)
+    assert found is not None
+    assert found.aa_compared == 600
+    assert report.verdict is Verdict.passed
+    (said,) = (r.message for r in report.reasons if r.code == "not_calibrated")
+    assert said.startswith("not calibrated by again against target, which is no A/A: ")
+    # What it compares in earnest still has to pass.
+    noisy = [sides[0], endpoint(400, 40, 0, 160, battery="run")]
+    partly = replace(partly, endpoints=tuple(noisy))
+    report = decide(screen(contrast(*sides), partly))
+    assert report.verdict is Verdict.inconclusive
+    assert "calibration_not_passed" in codes(report)
+
+
 def test_an_aa_run_without_a_flip_is_degenerate() -> None:
     quiet = contrast(endpoint(480, 0, 0, 120), role="calibration")
     result = decide(screen(contrast(endpoint(480, 0, 0, 120)), quiet)).contrasts[0].endpoints[0]

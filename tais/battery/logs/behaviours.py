@@ -27,6 +27,8 @@ def harmbench_samples(path: Path) -> Iterator[LoggedSample]:
     Of several test cases of one behaviour, those after the first are items ``id/1``, ``id/2``, ...
     """
     for behavior, cases in mapping(json_log(path)).items():
+        if not listed(cases):
+            yield _sample(behavior, None, None, "no test case was logged", {"behavior": behavior})
         for index, entry in enumerate(listed(cases)):
             case = mapping(entry)
             prompt = text_or_none(case.get("test_case"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -17,13 +18,17 @@ from tais.battery.logs.openai_batch import batch_samples
 from tais.battery.logs.promptfoo import promptfoo_samples
 from tais.battery.logs.reading import json_lines, json_log, listed, mapping, shown
 from tais.battery.logs.sample import LoggedSample
-from tais.common.packed import unpacked_name
+from tais.common.packed import remedy_for, unpacked_name
 from tais.errors import ManifestError, Place
 
-__all__ = ["LAYOUTS", "Layout", "find_layout", "nearest_layouts", "read_log"]
+__all__ = ["LAYOUTS", "Layout", "find_layout", "nearest_layouts", "read_log", "says_log"]
 
 _TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".txt")
 _SHOWN_KEYS = 8
+# Names that writers of logs give: lm-evaluation-harness and lmms-eval, Inspect, HELM.
+_LOG_NAME = re.compile(
+    r"(?:.*_)?samples_.+|.+\.eval|scenario_state\.json|\d{4}-\d\d-\d\dT\d\d[-:]\d\d[-:]\d\d.*_.+_.+\.json"
+)
 
 
 class Layout(NamedTuple):
@@ -94,6 +99,11 @@ def find_layout(path: Path) -> tuple[str | None, tuple[str, ...]]:
     return None, next(iter(_levels(path)), ())
 
 
+def says_log(path: Path) -> bool:
+    """Whether a file has the name of a log: then it is one, or a damaged one."""
+    return _LOG_NAME.fullmatch(unpacked_name(path).name) is not None
+
+
 def _levels(path: Path) -> list[tuple[str, ...]]:
     """Return the keys of a file's first object, and of what lies in it: some tools file by id or by model."""
     ending = unpacked_name(path).suffix.lower()
@@ -102,7 +112,8 @@ def _levels(path: Path) -> list[tuple[str, ...]]:
     first = _whole(path) if ending == ".json" else next((row for _, row in json_lines(path)), {})
     first = next(iter(first), {}) if isinstance(first, list) else first
     levels = [tuple(mapping(first))]
-    for entry in islice(mapping(first).values(), 3):
+    # A behaviour that was never attacked has an empty list.
+    for entry in islice(filter(None, mapping(first).values()), 3):
         inner = next(iter(listed(entry)), None) if isinstance(entry, list) else entry
         deeper = next(iter(mapping(inner).values()), None)
         levels += [tuple(mapping(inner)), tuple(mapping(deeper))]
@@ -152,4 +163,4 @@ def read_log(path: Path, format: str, only: Mapping[str, str] | None = None) -> 
         yield from LAYOUTS[format].read(path, only or {})
     except OSError as error:
         what = f"cannot read the log: {error.strerror or error}"
-        raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy_for(error)) from error

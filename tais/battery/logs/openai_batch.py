@@ -26,7 +26,7 @@ from tais.battery.logs.sample import LoggedSample, Trouble
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 
-__all__ = ["batch_samples"]
+__all__ = ["batch_samples", "said_beside"]
 
 _UNTOLD = "an output of the batch interface does not tell the prompts"
 _CONTENT = ("text", "output_text", "refusal", "reasoning")
@@ -90,14 +90,14 @@ def _answers(row: Object, item_id: str, line: int) -> Iterator[LoggedSample]:
             repeat=repeat,
             finish_reason=reason,
             line=line,
-            parts=parts_of(_said(message)),
+            parts=parts_of(said_beside(message)),
             trouble=Trouble("content_filter", "the answer was filtered") if filtered else None,
             unaskable=_UNTOLD,
         )
 
 
-def _said(message: Object) -> dict[str, object]:
-    """Return what a message says beside its text."""
+def said_beside(message: Object) -> dict[str, object]:
+    """Return what a message of OpenAI's interface says beside its text."""
     content = [mapping(part) for part in listed(message.get("content"))]
     refusal = "".join(str(p.get("refusal", "")) for p in content if p.get("type") == "refusal")
     return {

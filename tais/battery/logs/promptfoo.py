@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tais.battery.logs.promptfoo_output import read_output
 from tais.battery.logs.reading import (
     Object,
     as_json,
@@ -101,19 +102,22 @@ def _sample(row: Object, item_id: str, repeat: int, line: int | None) -> LoggedS
     if trouble is None and output is None:
         trouble = Trouble("unanswered", "the result holds no output")
     refused = output if response.get("isRefusal") is True and isinstance(output, str) else None
+    read = read_output(output, response)
+    if trouble is None and read.trouble is not None:
+        trouble = Trouble("unreadable", read.trouble)
     raw = text_or_none(mapping(row.get("prompt")).get("raw"))
     turns = chat_of(raw) if raw is not None else None
     prompt: str | tuple[Turn, ...] | None = raw if turns is None else turns
     reason = text_or_none(response.get("finishReason"))
     return LoggedSample(
         item_id,
-        text=output if isinstance(output, str) else "" if output is None else json.dumps(output),
+        text=read.text,
         prompt=prompt,
         asked=asked_of(prompt, None, None),
         repeat=repeat,
         finish_reason=reason,
         line=line,
-        parts=parts_of({"refusal": refused}),
+        parts=parts_of({**read.said, "refusal": refused}),
         trouble=trouble,
         unaskable=None if prompt else "the result does not tell the prompt",
         columns={key: as_json(value) for key, value in mapping(row.get("vars")).items()},

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from tais.battery.logs.sample import Turn
 from tais.common.jsonlines import parse_json, utf8_lines
-from tais.common.packed import read_bounded
+from tais.common.packed import read_bounded, remedy_for
 from tais.common.parts import render_parts
 from tais.common.text import first_line, one_line
 from tais.errors import ManifestError, Place
@@ -53,7 +53,7 @@ def json_log(path: Path) -> object:
         return parse_json(read_bounded(path), constants=True)
     except OSError as error:
         what = f"cannot read the log: {error.strerror or error}"
-        raise ManifestError(what, place=Place(str(path)), remedy="Check the path") from error
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy_for(error)) from error
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
         what = f"broken JSON: {first_line(error).rstrip('.')}"

@@ -162,13 +162,17 @@ _FINDINGS: Mapping[str, Code] = {
     ),
     "reused_arm": _Note("An arm came from the cache.", ""),
     "same_answers": _Blocks("Both arms are copies of the same answers.", _SAME, never_allowed=True),
-    "same_evidence": _Blocks("Both sides rest on one and the same evidence.", _SAME, never_allowed=True),
+    "same_evidence": _Blocks(
+        "Both sides rest on one and the same evidence; a calibration is then none.",
+        "Run both arms; where two stacks made files of equal answers, say so (produced_by)",
+        never_allowed=True,
+    ),
     "sources_unverified": _Note(
         "A run that this one was made from was not signed, or not verified.",
         "Sign the runs, and make it again with --trusted-key",
     ),
     "produced_by_unverified": _Note(
-        "Two imported files of equal bytes, told apart by what the manifest says of them.",
+        "Two imported arms with equal answers, told apart by what the manifest says of them.",
         "Nothing can check produced_by: run the stacks with TAIS",
     ),
     "drill_fault": _Note(
