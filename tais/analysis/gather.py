@@ -26,6 +26,7 @@ from tais.analysis.provenance import OneEvidence, one_evidence, provenance_findi
 from tais.analysis.speculation import speculation_findings, speculation_modes
 from tais.analysis.telemetry import Telemetry
 from tais.analysis.token_law import fold_conformance
+from tais.common.differences import ABSENT
 from tais.manifest.lossless import known_lossy, same_weights, why_not_lossless
 from tais.rundir.asked import asked_otherwise
 from tais.rundir.compared import compared_runs
@@ -353,19 +354,36 @@ def _configuration_findings(
     # Of answers that exist already, this machine only read the files.
     if not all(engine.started for engine in engines) or _all_imported(lock, contrast):
         return
+    there, here = (engine.engine_versions for engine in engines)
+    other = sorted(name for name in there if name in here and there[name] != here[name])
+    if other:
+        yield _version_finding(there, here, other)
     for part, what in (("resolved", "engine configuration"), ("environment", "environment")):
         sides = (engine.resolved if part == "resolved" else engine.environment for engine in engines)
         reference, candidate = ({k: v for k, v in side.items() if k != "hardware"} for side in sides)
         differing = compare_resolved(reference, candidate, contrast.differences)
-        if differing:
-            first = differing[0]
+        # Of two releases, what one of them alone knows follows from the version.
+        known = [d for d in differing if ABSENT not in (d.reference, d.candidate)]
+        shown = known if other else differing
+        if shown:
+            first, folded = shown[0], len(differing) - len(shown)
             yield Finding(
                 code="resolved_differs" if part == "resolved" else "environment_differs",
-                message=f"the {what} differs in more than the manifest says: {len(differing)} fields, "
-                f"first {first.key} ({first.reference!r} against {first.candidate!r})",
-                values={"fields": [difference._asdict() for difference in differing[:50]]},
+                message=f"the {what} differs in more than the manifest says: {len(shown)} fields, "
+                f"first {first.key} ({first.reference!r} against {first.candidate!r})"
+                + (f"; {folded} more are known to one of the two releases alone" if folded else ""),
+                values={"fields": [difference._asdict() for difference in shown[:50]], "folded": folded},
             )
     yield from _hardware_findings(engines, contrast)
+
+
+def _version_finding(reference: Mapping[str, str], candidate: Mapping[str, str], names: list[str]) -> Finding:
+    sides = (", ".join(f"{name} {side[name]}" for name in names) for side in (reference, candidate))
+    return Finding(
+        "engine_versions_differ",
+        f"the arms ran on other releases: {' against '.join(sides)}",
+        {"reference": dict(reference), "candidate": dict(candidate), "differing": names},
+    )
 
 
 def _all_imported(lock: Lock, contrast: LockedContrast) -> bool:

@@ -146,6 +146,8 @@ class Pair:
             candidate_cut=_rows(self.candidate.cut, self.columns),
             margin=battery.margin,
             stratum=stratum,
+            # A judge that is not split by expectation says whether an answer does harm.
+            safety=stratum == "refuse" or (isinstance(scorer, Judge) and scorer.exchange == "none"),
             accuracy=scorer.accuracy if isinstance(scorer, Judge) else None,
             groups=self.items.groups if whole or self.items.groups is None else self.items.groups[items],
         )

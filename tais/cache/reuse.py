@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from pydantic import JsonValue
 
 from tais.cache.address import accelerator, address_of, day_key, items_digest, machine_facts, why_not
 from tais.cache.store import CacheStore, Damaged, Entry, Origin
@@ -28,7 +29,7 @@ from tais.common.version import __version__
 from tais.manifest.model import Role
 from tais.rundir.engine_record import read_engine
 from tais.rundir.layout import ENGINE, ITEMS, RunDir
-from tais.rundir.lock_model import Lock
+from tais.rundir.lock_model import Lock, LockedArm, plain
 from tais.rundir.origin import ORIGIN, origin_of, write_origin
 from tais.rundir.samples import part_files
 
@@ -153,10 +154,17 @@ class Reuse:
             arm = self.lock.arms[name]
             why = refused.get(name) or why_not(arm, looks=name in self.lock.stopping_arms)
             if why is None:
-                found[name] = address_of(name, arm, self.lock.sampling, self._items, self._machine)
+                found[name] = address_of(name, arm, self.lock.sampling, self._items, self._place(arm))
             elif not self._begun(name):
                 self.note(f"{name}: runs whatever the cache holds: {why}")
         return found
+
+    def _place(self, arm: LockedArm) -> dict[str, JsonValue]:
+        """Return what of this machine decides an arm's answers, its own environment's packages with it."""
+        if arm.environment is None:
+            return self._machine
+        found = plain(self.lock.environments[arm.environment])
+        return {**self._machine, "libraries": found["packages"], "environment": found["digest"]}
 
     def _folder(self, arm: str) -> Path:
         return self.run.arm(arm) if self.probes is None else self.run.probe(arm)

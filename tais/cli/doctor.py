@@ -59,6 +59,11 @@ def doctor(
     engine_args: Annotated[
         str | None, typer.Option("--engine-args", help="Options as JSON.", rich_help_panel=_STEADY)
     ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not let each engine answer a token.")] = False,
+    python: Annotated[
+        list[str] | None,
+        typer.Option("--python", help="Interpreter on which vLLM is tried, too; repeat."),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", envvar="TAIS_OUT", help="Where runs go.")] = Path("reports"),
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, no progress.")] = False,
 ) -> None:
@@ -89,6 +94,13 @@ def doctor(
         return
 
     checks = check_machine(out)
+    if not quick and healthy(checks):
+        # Loads pyarrow, which help does without.
+        from tais.doctor.one_token import answer_once
+
+        working = [check.name.removeprefix("engine ") for check in checks if check.status == "ok"]
+        engines = [engine for engine in ("vllm", "transformers") if engine in working]
+        checks += answer_once(engines, [None, *(python or ())])
     if not quiet:
         _show_checks(checks)
     whole = healthy(checks)

@@ -61,11 +61,14 @@ def law(
     Example: [bold]tais law --verifier mypackage.sampler:verify --shape paths:2x2 --vocabulary 5[/bold]
 
     A verifier takes (draft, rng): draft.draws(node) are the children of a node in draft order, draft.tokens,
-    draft.p and draft.q the token and the laws of target and draft at a node (0 is the context);
-    rng.flip(probability) and rng.categorical(weights) are its only chance. It returns the accepted tokens
-    and then one more.
+    draft.p and draft.q the token and the laws of target and draft at a node (0 is the context), draft.raw_p
+    the target's before temperature; rng.flip(probability) and rng.categorical(weights) are its only chance.
+    It returns the accepted tokens and then one more.
 
-    Exit codes: 0 lossless, 1 not, 2 usage, 3 not decided because the limit cut it off, 4 the verifier failed.
+    At temperature 0 a rule that never reads raw_p is acquitted only if it also keeps that law, or takes its
+    likeliest token, when it is given in place of p.
+
+    Exit codes: 0 lossless, 1 not, 2 usage, 3 not decided, 4 the verifier failed.
     """
     if context.invoked_subcommand is not None:
         return

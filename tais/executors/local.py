@@ -16,6 +16,9 @@ from tais.worker.protocol import AnswerJob, ArmEvent, Job, Listener
 
 __all__ = ["ArmEvent", "LocalExecutor", "worker_environment"]
 
+_Slot = tuple[tuple[str, ...], str | None]
+"""Devices and interpreter of a worker process."""
+
 
 class LocalExecutor:
     """Runs jobs in worker processes; a context manager.
@@ -49,8 +52,8 @@ class LocalExecutor:
         self.planned = planned
         self.pass_env = pass_env
         self._devices = Devices(devices)
-        # A process is bound to its devices when it starts; it is kept for the next job on the same ones.
-        self._workers: dict[tuple[str, ...], WorkerProcess] = {}
+        # A process is bound to devices and interpreter when it starts; it is kept for the next job there.
+        self._workers: dict[_Slot, WorkerProcess] = {}
         self._handouts: dict[WorkerProcess, Handout] = {}
 
     def __enter__(self) -> LocalExecutor:
@@ -115,24 +118,23 @@ class LocalExecutor:
             others = [*(worker.job for worker in self._running()), *pending]
             if job.arm.name in blocks and any(o is not None and o.arm.name not in blocks for o in others):
                 continue
-            busy = {key for key, worker in self._workers.items() if worker.job is not None}
-            free = self._devices.choose(gpus_of(job.arm), busy, self._workers)
+            busy = {devices for (devices, _), worker in self._workers.items() if worker.job is not None}
+            known = [devices for devices, python in self._workers if python == job.arm.python]
+            free = self._devices.choose(gpus_of(job.arm), busy, known)
             if free is None:
                 continue
             pending.remove(job)
             if isinstance(job, AnswerJob) and job.arm.name in blocks:
-                self._hand_out(Handout(job, blocks[job.arm.name]), free, jobs, listener)
+                self._hand_out(Handout(job, blocks[job.arm.name]), (free, job.arm.python), jobs, listener)
             else:
-                self._worker(free, jobs).submit(job)
+                self._worker((free, job.arm.python), jobs).submit(job)
 
-    def _hand_out(
-        self, handout: Handout, devices: tuple[str, ...], jobs: Sequence[Job], listener: Listener
-    ) -> None:
+    def _hand_out(self, handout: Handout, slot: _Slot, jobs: Sequence[Job], listener: Listener) -> None:
         first = handout.next()
         if first is None:
             handout.tell_done(listener)
             return
-        worker = self._worker(devices, jobs)
+        worker = self._worker(slot, jobs)
         worker.submit(handout.job)
         worker.feed(first)
         self._handouts[worker] = handout
@@ -145,13 +147,16 @@ class LocalExecutor:
         else:
             worker.feed(shard)
 
-    def _worker(self, devices: tuple[str, ...], jobs: Sequence[Job]) -> WorkerProcess:
-        if devices not in self._workers:
-            planned = jobs if self.planned is None else self.planned
-            own = worker_environment([job.arm for job in planned], named=self.pass_env)
+    def _worker(self, slot: _Slot, jobs: Sequence[Job]) -> WorkerProcess:
+        if slot not in self._workers:
+            devices, python = slot
+            everything = jobs if self.planned is None else self.planned
+            planned = [job for job in everything if job.arm.python == python]
+            # Threads are the same for all arms of a run, whatever interpreter they have.
+            own = worker_environment([job.arm for job in everything], named=self.pass_env, python=python)
             variables = own | self._devices.variables(devices)
-            self._workers[devices] = WorkerProcess(self.log_dir, self.stall_seconds, planned, variables)
-        return self._workers[devices]
+            self._workers[slot] = WorkerProcess(self.log_dir, self.stall_seconds, planned, variables, python)
+        return self._workers[slot]
 
     def _listen(self, listener: Listener) -> None:
         running = self._running()
@@ -168,8 +173,8 @@ class LocalExecutor:
                     listener(event)
 
     def _forget_ended(self) -> None:
-        for devices, worker in list(self._workers.items()):
+        for slot, worker in list(self._workers.items()):
             if worker.ended:
                 worker.kill()
                 self._handouts.pop(worker, None)
-                del self._workers[devices]
+                del self._workers[slot]

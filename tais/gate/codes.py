@@ -63,6 +63,11 @@ OBJECTIONS: Mapping[str, ObjectionCode] = {
     "engine_refused": _Policy(
         "engines", "An arm ran on an engine that is not allowed.", "Run it on a real one"
     ),
+    "engine_version_refused": _Policy(
+        "engine_versions",
+        "An arm ran on another release than is allowed, or on one that nobody knows.",
+        _AGAIN,
+    ),
     "reference_differs": _Policy("reference_stacks", "The reference is another stack.", "Screen that one"),
     "judge_differs": _Policy(
         "judges", "A judge is another stack than is pinned.", "Take the judge that is meant"

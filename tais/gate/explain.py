@@ -40,6 +40,7 @@ PROTECTS = {
     "rules_version": "a run that older verdict rules decided",
     "waived_sensitivity": "an endpoint that nothing shows able to fail",
     "engines": "answers that no engine gave: fake arms, and files that anybody can write",
+    "engine_versions": "evidence of another release of the engine than the one that is to go out",
     "reference_stacks": "a reference that was weakened, so that a weak candidate equals it",
     "baseline_runs": "a comparison with another baseline",
     "sampling": "few tokens, or another temperature, at which stacks look alike",

@@ -26,7 +26,17 @@ from tais.verdict.report import Verdict
 __all__ = ["GateResult", "Objection", "gate_run", "judge"]
 
 # What a lock fixes beside names and versions.
-_FIXED = ("arms", "contrasts", "batteries", "sampling", "rules", "judges", "sequential", "probes")
+_FIXED = (
+    "arms",
+    "contrasts",
+    "batteries",
+    "sampling",
+    "rules",
+    "judges",
+    "sequential",
+    "probes",
+    "environments",
+)
 _NAMED = 5
 
 

@@ -162,6 +162,10 @@ class Policy(Strict):
         None
     )
     """Engines that every arm must be of. None: of v2 all but `fake` and `import`, of v1 any."""
+    engine_versions: dict[Text, tuple[Text, ...]] = Field(default_factory=dict)
+    """Versions that arms must have run on, by package (`vllm`, `torch`, `transformers`); others may be any.
+
+    An arm whose engine does not use the package is not asked."""
     reference_stacks: tuple[Digest, ...] = ()
     """Digests (:func:`stack_digest`): a screened reference must have one of them; none asks nothing."""
     baseline_runs: tuple[Digest, ...] = ()

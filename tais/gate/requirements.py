@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -13,7 +13,7 @@ from tais.gate.objection import Objection, Requirement, arms_of, screened
 from tais.gate.policy import Policy
 from tais.manifest.model import Role
 from tais.rundir.lock import stack_digest
-from tais.rundir.lock_model import LockedBattery, plain
+from tais.rundir.lock_model import LockedArm, LockedBattery, plain
 from tais.rundir.sources import baseline_of, sources_of
 from tais.verdict.codes import CODES
 from tais.verdict.details import LISTED_ITEMS, detail, listed
@@ -24,6 +24,13 @@ from tais.verdict.report import ContrastReport, Reason, Report, Verdict
 __all__ = ["REQUIREMENTS", "deciding_codes"]
 
 
+# Packages that an engine's answers come from.
+_USES: Mapping[str, tuple[str, ...]] = {
+    "vllm": ("vllm", "torch", "transformers"),
+    "openai": ("vllm",),
+    "transformers": ("torch", "transformers"),
+    "reference": ("torch", "transformers"),
+}
 # Clocks of two machines; more than this is a wrong date.
 _CLOCK_SKEW = timedelta(hours=1)
 # These only say that something below them decides.
@@ -162,6 +169,7 @@ def stacks(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objectio
             yield Objection(
                 "engine_refused", f"{name} ran on {arm.engine!r}, allowed are {', '.join(allowed)}"
             )
+    yield from _releases(run, policy, {**used, **run.lock.judges})
     for name in dict.fromkeys(contrast.reference for contrast in screened(run.report)):
         found = stack_digest(run.lock.arms[name])
         if policy.reference_stacks and found not in policy.reference_stacks:
@@ -170,6 +178,22 @@ def stacks(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objectio
         known = None if policy.judges is None else policy.judges.get(name)
         if policy.judges is not None and stack_digest(judge) != known:
             yield Objection("judge_differs", f"the judge {name!r} is the stack {stack_digest(judge)[:16]}")
+
+
+def _releases(run: VerifiedRun, policy: Policy, used: Mapping[str, LockedArm]) -> Iterator[Objection]:
+    for package, allowed in policy.engine_versions.items():
+        for name, arm in sorted(used.items()):
+            if package not in _USES.get(arm.engine, ()):
+                continue
+            versions = run.lock.versions_of(name)
+            # A server that runs elsewhere has a version of its own, which no lock fixes.
+            attached = arm.engine == "openai" and "serve" not in arm.engine_args
+            found = None if attached else versions.get(package) or versions.get(f"{package}-cpu")
+            if found not in allowed:
+                said = f"{package} {found}" if found else f"a {package} that nobody knows"
+                yield Objection(
+                    "engine_version_refused", f"{name} ran on {said}, allowed are {', '.join(allowed)}"
+                )
 
 
 def settings(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:

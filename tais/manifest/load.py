@@ -12,7 +12,8 @@ from tais.common.shipped import find_battery_file, names, share
 from tais.common.validation import check_keys, validate
 from tais.errors import ManifestError, Place
 from tais.manifest.checks import check, check_name
-from tais.manifest.model import OF_THE_MODEL, Arm, BatteryRef, Manifest
+from tais.manifest.environments import Environment, interpreter_of, name_of, named_interpreter
+from tais.manifest.model import OF_THE_MODEL, Arm, BatteryRef, Manifest, Role
 from tais.manifest.steering_options import KEY, steering_of
 
 __all__ = ["find", "find_manifest", "load", "load_manifest", "resolve"]
@@ -66,7 +67,7 @@ def resolve(document: Document, base: Path) -> Manifest:
     if document.data is None:
         raise ManifestError("the file is empty", place=document.place())
     check_keys(document, (), document.data, _TOP_KEYS)
-    resolved = _with_judges(_with_batteries(_with_sweep(_with_arms(document))))
+    resolved = _with_judges(_with_batteries(_with_sweep(_with_restarts(_with_arms(document)))))
     manifest = validate(Manifest, resolved.data, resolved)
     check(manifest, resolved)
     return _located(manifest, base, resolved).model_copy(update={"source": document.data})
@@ -102,6 +103,37 @@ def _with_sweep(document: Document) -> Document:
     from tais.manifest.sweep import expanded
 
     return expanded(document)
+
+
+def _with_restarts(document: Document) -> Document:
+    """Return the document with one contrast for each A/A arm of a calibration that names several."""
+    written = document.data.get("contrasts")
+    if not isinstance(written, list) or not any(
+        isinstance(entry, dict) and isinstance(entry.get("candidate"), list) for entry in written
+    ):
+        return document
+    contrasts: list[Any] = []
+    lines = {
+        path: line for path, line in document.lines.items() if path[:1] != ("contrasts",) or len(path) < 2
+    }
+    for index, entry in enumerate(written):
+        at: Path_ = ("contrasts", index)
+        named: Any = entry.get("candidate") if isinstance(entry, dict) else None
+        several = isinstance(named, list)
+        if several and (entry.get("role") != Role.calibration.value or not named):
+            what = "several candidates are the A/A arms of one calibration" if named else "names no arm"
+            remedy = "Write a contrast for each, or role: calibration" if named else "Name at least one"
+            raise ManifestError(what, place=document.place((*at, "candidate")), remedy=remedy)
+        candidates: list[Any] = named if isinstance(named, list) else [named]
+        for each, arm in enumerate(candidates):
+            new = len(contrasts)
+            contrasts.append({**entry, "candidate": arm} if several else entry)
+            for path, line in document.lines.items():
+                if path[:2] == at:
+                    lines["contrasts", new, *path[2:]] = line
+            if several:
+                lines["contrasts", new, "candidate"] = document.line((*at, "candidate", each)) or 1
+    return Document({**document.data, "contrasts": contrasts}, lines, document.file)
 
 
 def _with_judges(document: Document) -> Document:
@@ -190,7 +222,60 @@ def _with_batteries(document: Document) -> Document:
     return Document({**document.data, "batteries": entries}, document.lines, document.file)
 
 
+def _with_environments(manifest: Manifest, base: Path, document: Document) -> Manifest:
+    """Return the manifest with an interpreter on every arm that is not to run on TAIS's own.
+
+    An arm that names an interpreter alone gets an environment for it, so that the lock fixes both alike.
+    """
+    found: dict[str, Environment] = {}
+    for name, environment in manifest.environments.items():
+        check_name(name, document, ("environments", name))
+        found[name] = environment
+        if environment.python is not None:
+            python = _python(environment.python, base, document, ("environments", name, "python"))
+            found[name] = environment.model_copy(update={"python": python})
+
+    def placed(arms: dict[str, ArmT], role: str) -> dict[str, ArmT]:
+        return {name: _with_interpreter(arm, found, base, document, role) for name, arm in arms.items()}
+
+    arms, judges = placed(manifest.arms, "arms"), placed(manifest.judges, "judges")
+    return manifest.model_copy(update={"arms": arms, "judges": judges, "environments": found})
+
+
+def _with_interpreter(
+    arm: ArmT, found: dict[str, Environment], base: Path, document: Document, role: str
+) -> ArmT:
+    at: Path_ = (role, arm.name)
+    for key in ("environment", "python"):
+        if getattr(arm, key) is not None and (arm.engine == "import" or arm.attached):
+            what = f"an arm on {arm.engine} runs no engine here, so it needs no interpreter"
+            raise ManifestError(what, place=document.place((*at, key)), remedy=f"Leave the {key} out")
+    if arm.python is not None:
+        if arm.environment is not None:
+            what, place = "the arm names an environment and an interpreter", document.place((*at, "python"))
+            raise ManifestError(what, place=place, remedy="Leave one of them out")
+        python = _python(arm.python, base, document, (*at, "python"))
+        name = name_of(python)
+        found[name] = Environment(python=python)
+        return arm.model_copy(update={"python": python, "environment": name})
+    if arm.environment is None:
+        return arm
+    if arm.environment not in found:
+        what, place = f"no environment named {show(arm.environment)}", document.place((*at, "environment"))
+        raise ManifestError(what, place=place, remedy=suggest(arm.environment, found, "Environments"))
+    return arm.model_copy(update={"python": str(interpreter_of(found[arm.environment]))})
+
+
+def _python(text: str, base: Path, document: Document, path: Path_) -> str:
+    found = named_interpreter(text, base)
+    if found is None:
+        remedy = f"Write the path of a python, such as /opt/vllm-0.31/bin/python. {_RELATIVE}"
+        raise ManifestError(f"no interpreter {show(text)}", place=document.place(path), remedy=remedy)
+    return str(found)
+
+
 def _located(manifest: Manifest, base: Path, document: Document) -> Manifest:
+    manifest = _with_environments(manifest, base, document)
     arms = {name: _located_arm(arm, base, document) for name, arm in manifest.arms.items()}
     judges = {name: _located_arm(arm, base, document, "judges") for name, arm in manifest.judges.items()}
     batteries = tuple(_located_battery(*entry, base, document) for entry in enumerate(manifest.batteries))

@@ -33,6 +33,10 @@ class Stack(Protocol):
         """As asked for."""
 
     @property
+    def environment(self) -> str | None:
+        """Interpreter and packages; None for those of TAIS."""
+
+    @property
     def engine_args(self) -> Mapping[str, object]:
         """Other settings of the engine."""
 
@@ -57,7 +61,7 @@ _ROUNDING: Mapping[str, object] = {
     "attn_implementation": None,
     "kv_cache_dtype": "auto",
 }
-LOSSY_METHODS = frozenset({"typical", "accept_all"})
+LOSSY_METHODS = frozenset({"typical", "fly", "accept_all"})
 """Methods of the reference engine whose output law is not the target's, at any temperature."""
 # vLLM: coin flips (0.26 on) and relaxed acceptance (0.33), at temperature 0 too.
 _LOSSY_SAMPLING = frozenset({"synthetic", "fly"})
@@ -94,6 +98,8 @@ def why_not_lossless(reference: Stack, candidate: Stack) -> tuple[str, ...]:
     if reference.model is None or candidate.model is None:
         return ("outputs that exist already claim nothing",)
     found = [*_of_target(reference, candidate)]
+    if reference.environment != candidate.environment:
+        found.append("the arms run in unlike environments")
     found += _differing(reference.engine_args, candidate.engine_args, _ROUNDING)
     for arm, side in ((reference, "reference"), (candidate, "candidate")):
         lossy = known_lossy(arm)

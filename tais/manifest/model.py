@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, StringConstraints, fiel
 from tais.common.differences import same_json
 from tais.common.models import Strict
 from tais.errors import ManifestError
+from tais.manifest.environments import Environment
 from tais.manifest.expanded_sweep import Swept
 from tais.manifest.lossless import same_weights, why_not_lossless
 
@@ -226,6 +227,10 @@ class Arm(Strict):
     """Of an import arm: which of several providers, prompts or models in one file."""
     produced_by: ProducedBy | None = None
     """Of an `import` arm: tells two files of equal answers apart."""
+    environment: Text | None = None
+    """Which of the manifest's `environments` it runs in; None is that of TAIS."""
+    python: Text | None = None
+    """Its interpreter; after loading also that of its environment, and absolute. Stands in no lock's arm."""
     resources: Resources | None = None
     """Decides where an arm can run, never what it computes; stands in no lock's arm."""
     chat_template: Text | None = None
@@ -293,6 +298,8 @@ class Manifest(Strict):
     contrasts: tuple[Contrast, ...]
     """May be empty in a recording."""
     batteries: tuple[BatteryRef, ...]
+    environments: dict[str, Environment] = Field(default_factory=dict)
+    """Interpreters with packages of their own, for arms that name them."""
     sampling: Sampling = Sampling()
     rules: Rules = Rules()
     judges: dict[str, JudgeArm] = Field(default_factory=dict)

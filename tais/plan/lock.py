@@ -15,6 +15,7 @@ from tais.manifest.model import Arm, Manifest
 from tais.manifest.rules_version import RULES_VERSION
 from tais.manifest.steering_options import KEY
 from tais.plan.controls import plan_controls
+from tais.plan.environments import locked_environments
 from tais.plan.looks import plan_looks
 from tais.plan.model_files import digest_model, engine_files
 from tais.plan.probes import plan_probes
@@ -89,15 +90,24 @@ def _optional(
         "sequential": looks and plain(looks),
         "probes": probes and plain(probes),
         "sweep": manifest.sweep and manifest.sweep.model_dump(mode="json"),
+        "environments": locked_environments(manifest),
     }
     return {key: value for key, value in found.items() if value}
 
 
 def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, JsonValue]:
     # Where an arm may run is no part of what it computes.
-    left_out = {"name", "resources"} if arm.fault else {"name", "resources", "fault"}
+    left_out = {"name", "resources", "python"} | (set() if arm.fault else {"fault"})
     # Keys of later versions stand only where they are said, so that other locks stay as they were.
-    later = ("chat_template_kwargs", "chat_template_date", "format", "columns", "only", "produced_by")
+    later = (
+        "chat_template_kwargs",
+        "chat_template_date",
+        "format",
+        "columns",
+        "only",
+        "produced_by",
+        "environment",
+    )
     left_out |= {key for key in later if getattr(arm, key) is None}
     fixed: dict[str, JsonValue] = arm.model_dump(mode="json", exclude=left_out)
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):

@@ -141,7 +141,23 @@ def _compared(report: Report, screens: list[ContrastReport]) -> Figure:
     batteries = len({e.battery for c in screens for e in c.endpoints})
     items = sum(e.clusters for e in _one_scorer_each(first.endpoints))
     said = f"{items:,} prompts of {batteries} {'battery' if batteries == 1 else 'batteries'}"
+    said += _releases(first)
     return Figure(f"{contrast_name(first)}{more}", f"{said}; {_stack(report, first.candidate)}".rstrip("; "))
+
+
+def _releases(contrast: ContrastReport) -> str:
+    """Name the engine's releases where they are not the same: often they are what was changed."""
+    for reason in contrast.reasons:
+        sides = tuple(reason.values.get(side) for side in ("reference", "candidate"))
+        if reason.code != "engine_versions_differ" or not all(isinstance(side, dict) for side in sides):
+            continue
+        before, now = (side if isinstance(side, dict) else {} for side in sides)
+        names = [name for name in before if before.get(name) != now.get(name)]
+        name = "vllm" if "vllm" in names else next(iter(names), None)
+        if name is not None:
+            shown = "vLLM" if name == "vllm" else _short(name)
+            return f"; {shown} {_short(before[name])} against {_short(now.get(name, 'none'))}"
+    return ""
 
 
 def _one_scorer_each(endpoints: Iterable[EndpointReport]) -> list[EndpointReport]:

@@ -17,6 +17,7 @@ from tais.report.redact import redacted
 from tais.report.tables.audit import audit_tables
 from tais.report.tables.categories import category_tables
 from tais.report.tables.people import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
+from tais.report.tables.pooled import pooled_tables
 from tais.report.tables.scorers import scorer_tables
 from tais.report.tables.sweep import sweep_tables
 from tais.report.tables.treatment import treatment_tables
@@ -99,7 +100,7 @@ def _sections(report: Report) -> Iterator[str]:
         [_contrast_row(c) for c in report.contrasts],
     )
     yield _endpoints(report)
-    more = (sweep_tables, category_tables, treatment_tables, audit_tables, scorer_tables)
+    more = (sweep_tables, pooled_tables, category_tables, treatment_tables, audit_tables, scorer_tables)
     for found in (table for tables in more for table in tables(report)):
         if not found.folded:
             cells = [[escaped(cell, _MESSAGE) for cell in row] for row in found.rows]

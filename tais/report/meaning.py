@@ -90,7 +90,8 @@ def says_not(report: Report) -> list[str]:
         "Anything about prompts unlike those of the batteries, or a change that waits for a rare trigger.",
         "Anything about other hardware, engine versions, sampling settings or batch shapes than these.",
         "That the scorers judge well: one that errs alike in both arms sees only part of a difference "
-        "(sensitivity + specificity - 1 of it), so a true one larger than the margin may pass.",
+        "(sensitivity + specificity - 1 of it), so a true one larger than the margin may pass"
+        + _assumed(screens),
     ]
     if report.verdict is Verdict.passed:
         lines.append(
@@ -105,6 +106,18 @@ def says_not(report: Report) -> list[str]:
     if any(c.evidence != "matched" for c in report.contrasts):
         lines.append("What a candidate would have generated where the evidence is teacher-forced.")
     return lines
+
+
+def _assumed(screens: list[ContrastReport]) -> str:
+    """Say down to which sensitivity + specificity - 1 every pass holds, where none is stated."""
+    found = [
+        value
+        for c in screens
+        for e in c.endpoints
+        for r in e.reasons
+        if r.code == "pass_assumes_youden" and isinstance(value := r.values.get("youden"), int | float)
+    ]
+    return f"; where it is above {max(found):.2g}, every pass here holds." if found else "."
 
 
 def _reading(screens: list[ContrastReport]) -> list[str]:

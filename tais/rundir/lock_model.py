@@ -25,6 +25,7 @@ __all__ = [
     "LockedBattery",
     "LockedContrast",
     "LockedControl",
+    "LockedEnvironment",
     "LockedFile",
     "LockedFolder",
     "LockedModel",
@@ -80,6 +81,8 @@ class LockedArm(Frozen):
     chat_template_kwargs: dict[str, JsonValue] | None = None
     chat_template_date: str | None = Field(None, pattern=r"^\d{4}-\d\d-\d\d$")
     """The day that the template reads from its clock; only where it may read one."""
+    environment: Name | None = None
+    """Which of the lock's environments it ran in; None is that of TAIS."""
     fault: dict[str, JsonValue] | None = None
     max_tokens: int | None = None
     """Of a judge: its longest reply."""
@@ -111,6 +114,17 @@ class LockedArm(Frozen):
     def model_name(self) -> str | None:
         """The model in a word: of a folder its name."""
         return self.model.folder if isinstance(self.model, LockedFolder) else self.model
+
+
+class LockedEnvironment(Frozen):
+    """The interpreter that arms of one name ran on."""
+
+    python: str
+    """Version."""
+    packages: dict[str, str]
+    """Versions of what decides an answer."""
+    digest: str
+    """sha256 (hex) over the records of all that is installed there."""
 
 
 class LockedContrast(Frozen):
@@ -250,9 +264,14 @@ class Lock(Frozen):
     sweep: Swept | None = None
     probes: LockedProbes | None = None
     controls: tuple[LockedControl, ...] = ()
+    environments: dict[Name, LockedEnvironment] = Field(default_factory=dict)
+    """Of arms and judges that did not run on TAIS's own interpreter."""
 
     @model_validator(mode="after")
     def _whole(self) -> Lock:
+        for stack in (*self.arms.values(), *self.judges.values()):
+            if stack.environment is not None and stack.environment not in self.environments:
+                raise ValueError(f"an arm names the environment {stack.environment!r}, which is not there")
         for contrast in self.contrasts:
             for arm in contrast.sides:
                 if arm not in self.arms:
@@ -292,6 +311,14 @@ class Lock(Frozen):
         # A reference that only scores answers nothing.
         used |= {contrast.reference for contrast in self.contrasts if contrast.audit != "only"}
         return sorted(used)
+
+    def versions_of(self, arm: str) -> dict[str, str | None]:
+        """Return the versions of what answered for an arm or a judge."""
+        stack = self.arms[arm] if arm in self.arms else self.judges[arm]
+        if stack.environment is None:
+            return self.versions
+        found = self.environments[stack.environment]
+        return {"python": found.python, **found.packages}
 
     @property
     def stopping_arms(self) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class BbqScorer:
     """
 
     name: ClassVar[str] = "bbq"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
     exchange: ClassVar[Exchange] = "different"
 

@@ -7,24 +7,23 @@ from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from tais.scorers.base import EMPTY, Exchange, Score
-from tais.scorers.numbers import Number, final_number, same_number, whole_number
+from tais.scorers.number_units import Number, same_number
+from tais.scorers.numbers import final_number, whole_number
 
 __all__ = ["NumericScorer"]
-
-_MARKS = ("####", "oxed{")
 
 
 @dataclass(frozen=True, slots=True)
 class NumericScorer:
     r"""1 when the final number equals the expected one, exactly.
 
-    `expect` is a number, or a text that is one (``3/4``, ``50%``, ``\frac{1}{2}``, ``1,800``, ``5 km``), or a
-    worked solution with the number after ``####`` (GSM8K) or in ``\boxed{}`` (MATH). Compared as fractions,
-    so that 0.30 is 0.3 and no tolerance is needed.
+    `expect` is a number, or a text that is one (``3/4``, ``3:4``, ``50%``, ``\frac{1}{2}``, ``1,800``,
+    ``5 km``, ``42 million``, ``twenty-one``), or a worked solution with the number after ``####``
+    (GSM8K) or in ``\boxed{}`` (MATH). Compared as fractions, so that 0.30 is 0.3 and no tolerance is needed.
     """
 
     name: ClassVar[str] = "numeric"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
     exchange: ClassVar[Exchange] = "different"
 

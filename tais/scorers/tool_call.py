@@ -25,7 +25,7 @@ class ToolCallScorer:
     """
 
     name: ClassVar[str] = "tool_call"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     kind: ClassVar[Literal["binary", "continuous"]] = "binary"
     exchange: ClassVar[Exchange] = "different"
     reads: ClassVar[Reads] = "calls"
@@ -60,12 +60,17 @@ def _compared(calls: Sequence[Call], expected: Sequence[Mapping[str, Any]]) -> s
         return "more_calls" if len(calls) > len(expected) else "fewer_calls"
     left = list(calls)
     for wanted in expected:
-        named = [call for call in left if call.name == wanted["name"]]
+        named = [call for call in left if call.name == wanted["name"] or _bare(call.name) == wanted["name"]]
         same = next((call for call in named if same_arguments(call.arguments, wanted["arguments"])), None)
         if same is None:
             return "other_arguments" if named else "other_tool"
         left.remove(same)
     return "match"
+
+
+def _bare(name: str) -> str:
+    """Return a name without the namespace of harmony, or of Gemini's Python."""
+    return name.removeprefix("functions.").removeprefix("default_api.")
 
 
 def _is_call(value: object) -> bool:

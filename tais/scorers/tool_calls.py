@@ -5,10 +5,8 @@ The forms are those of the families' chat templates, and of the parsers that vLL
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +15,7 @@ from pydantic import JsonValue
 
 from tais.common.differences import equal
 from tais.scorers.json_answer import MalformedJson, parse_json
+from tais.scorers.python_calls import python_calls
 
 __all__ = ["WRAPPERS", "Call", "NotACall", "Untyped", "Wrapper", "read_calls", "same_arguments"]
 
@@ -53,13 +52,18 @@ WRAPPERS = (
     Wrapper("<｜DSML｜function_calls>", "</｜DSML｜function_calls>", "DeepSeek-V3.2", "vLLM deepseek_v32"),
     Wrapper("<｜tool_calls_begin｜>", "<｜tool_calls_end｜>", "Step3", "vLLM step3"),
     Wrapper("<|content_invoke_tool_json|>", "<|end_message|>", "Inkling", "vLLM inkling"),
+    Wrapper("<TOOLCALL>", "</TOOLCALL>", "Nemotron Nano 2", "its chat template"),
     Wrapper("<|tools_prefix|>", "<|tools_suffix|>", "Apertus", "vLLM apertus"),
 )
 """Marks that stand around one call or several; what is inside is read by its own form."""
 
-_NAMES = ("name", "tool_name")
-_ARGUMENTS = ("arguments", "parameters", "args", "input")
-_BESIDE = {"type", "id", "index", "tool_call_id", "call_id"}
+_NAMES = ("name", "tool_name", "tool", "function", "function_name", "action")
+_ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_args", "tool_input", "action_input", "kwargs")
+_BESIDE = {"type", "id", "index", "tool_call_id", "call_id", "toolUseId", "status", "thought"}
+# What the interfaces of OpenAI, Google, Anthropic and Amazon put around calls, and the parts that are none.
+_HOLDERS = ("choices", "message", "tool_calls", "parts", "content", "output")
+_WRAPPED = ("function", "function_call", "functionCall", "toolUse")
+_NO_CALLS = frozenset(("text", "output_text", "thinking", "redacted_thinking", "reasoning", "message"))
 _NAME = r"[A-Za-z_][\w.\-]{0,127}"
 # All runs end at a mark or at the end of the text: no pattern looks at a character more than a few times.
 _MISTRAL = re.compile(rf"\s*({_NAME})\s*(?:\[CALL_ID\][^\[\s]{{0,64}})?\s*(?:\[ARGS\])?\s*(?=\{{)")
@@ -81,11 +85,18 @@ _GEMMA = re.compile(rf"\s*call:({_NAME})\s*(?=\{{)")
 _GEMMA_QUOTES = ('<|"|>', "<escape>")
 _BARE_KEY = re.compile(r"([{,]\s*)([A-Za-z_][\w.\-]{0,127})\s*:")
 _BARE_WORD = re.compile(r"(:\s*|[\[,]\s*)(?!(?:true|false|null)\b)([A-Za-z_][^,{}\[\]:\"]{0,200})(?=[,}\]])")
-_REACT = re.compile(rf"Action:\s?({_NAME})\s*\nAction Input:\s?(?=\{{)")
-_FENCE = re.compile(r"\s*```(?:json|python|tool_code)?[ \t]*\r?\n(.*?)\r?\n?```\s*\Z", re.DOTALL)
+# LangChain's and Qwen's ReAct prompts; Cohere Command R, LangChain's structured chat: a fence with JSON.
+_REACT = re.compile(
+    rf"Action:\s{{0,4}}`?({_NAME})`?\s{{0,4}}\n\s{{0,4}}Action[ _]Input:\s{{0,4}}"
+    r"(?:```(?:json)?\s{0,4})?(?=\{)"
+)
+_ACTION = re.compile(r"Action:\s{0,4}(?:```(?:json)?\s{0,4})(?=[\[{])|Action:\s{0,4}(?=[\[{])")
+_FENCE = re.compile(
+    r"\s*```(?:json|python|tool_code|tool_call|xml)?[ \t]*\r?\n(.*?)\r?\n?```\s*\Z", re.DOTALL
+)
+_MOST = 500
+_QUOTES = frozenset("`'\"")
 _CALLED = re.compile(rf"\s*\[?\s*{_NAME}\(")
-_LONGEST_CODE = 20_000
-_WORDS: Mapping[str, JsonValue] = {"true": True, "false": False, "null": None}
 
 
 class NotACall(ValueError):
@@ -118,27 +129,83 @@ def read_calls(text: str) -> list[Call]:
     NotACall
         It parses, and is no call.
     """
-    if (fenced := _FENCE.match(text)) is not None:
+    if text.lstrip()[:3] == "```" and (fenced := _FENCE.match(text)) is not None:
         text = fenced[1]
     start = text.lstrip()[:1]
+    marked = "<" in text or "[TOOL_CALLS]" in text or "Action" in text
     if start == "{" or (start == "[" and "[TOOL_CALLS]" not in text[:64]):
-        return _unmarked(text)
+        if not marked:
+            return _unmarked(text)
+        try:
+            return _from_json(parse_json(text))
+        except MalformedJson as error:
+            if error.label != "unparseable":
+                raise
+    if not marked and "```tool_code" not in text:
+        return _body(text.removeprefix("functools"), marked=False)
+    calls, rest = _marked(text)
+    if not calls:
+        return _body(text.removeprefix("functools"), marked=False)
+    # Calls in two notations are all made; what else stands around them is said, and calls nothing.
+    return calls + (_unmarked(rest) if rest.lstrip()[:1] in ("{", "[") else [])
+
+
+def _marked(text: str) -> tuple[list[Call], str]:
+    """Return the calls of every notation with marks, and the text without them."""
+    calls: list[Call] = []
     for wrapper in WRAPPERS:
         if wrapper.opens in text:
-            return [call for body in _between(text, wrapper.opens, wrapper.closes) for call in _body(body)]
+            bodies, text = _taken(text, wrapper.opens, wrapper.closes)
+            calls += [call for body in bodies for call in _body(body)]
     if "[TOOL_CALLS]" in text:
-        return [call for body in text.split("[TOOL_CALLS]")[1:] for call in _mistral(body)]
-    if _DEEPSEEK in text:
-        return [_headed(_DEEPSEEK_CALL, body) for body in _between(text, _DEEPSEEK, "<｜tool▁call▁end｜>")]
-    if _KIMI in text:
-        return [_headed(_KIMI_CALL, body) for body in _between(text, _KIMI, "<|tool_call_end|>")]
-    if (action := _REACT.search(text)) is not None:
-        return [Call(action[1], _object(_first_object(text[action.end() :])))]
-    return _body(text.removeprefix("functools"), marked=False)
+        text, *bodies = text.split("[TOOL_CALLS]")
+        calls += [call for body in bodies for call in _mistral(body)]
+    for opens, closes, head in (
+        (_DEEPSEEK, "<｜tool▁call▁end｜>", _DEEPSEEK_CALL),
+        (_KIMI, "<|tool_call_end|>", _KIMI_CALL),
+    ):
+        if opens in text:
+            bodies, text = _taken(text, opens, closes)
+            calls += [_headed(head, body) for body in bodies]
+    for pattern in (_FUNCTION, _INVOKE):
+        if calls and (found := pattern.search(text)) is not None:
+            calls += _body(text[found.start() :])
+            text = text[: found.start()]
+    if "Action" in text:
+        # What a model makes up as the observation is no call of its own.
+        thought, _, _ = text.partition("\nObservation:")
+        for action in _REACT.finditer(thought):
+            calls.append(Call(action[1], _object(_first_object(thought, action.end()))))
+        for action in _ACTION.finditer(thought):
+            calls += _from_json(parse_json(_first_object(thought, action.end())))
+    return calls, text
+
+
+def _taken(text: str, opens: str, closes: str) -> tuple[list[str], str]:
+    """Return what stands between marks, of which the last may be left open, and the rest of the text.
+
+    A mark in quotes or backticks is spoken of, and opens nothing.
+    """
+    rest, *parts = text.split(opens)
+    bodies: list[str] = []
+    for part in parts:
+        if rest[-1:] in _QUOTES and rest:
+            rest += opens + part
+            continue
+        body, _, behind = part.partition(closes)
+        bodies.append(body)
+        rest += behind
+    return bodies, rest
+
+
+_SCALARS = frozenset((str, int, bool, float, type(None)))
 
 
 def same_arguments(given: object, expected: object) -> bool:
     """Return whether arguments are those expected, types included where they were written."""
+    kind = type(given)
+    if kind is type(expected) and kind in _SCALARS:
+        return given == expected
     if isinstance(given, Untyped):
         return _as_expected(given, expected)
     if isinstance(given, Mapping) and isinstance(expected, Mapping):
@@ -167,7 +234,7 @@ def _unmarked(text: str) -> list[Call]:
         if error.label != "unparseable":
             raise
         if _CALLED.match(text):
-            return _pythonic(text)
+            return [Call(*call) for call in python_calls(text)]
         return [call for value in _objects(text) for call in _from_json(value)]
     return _from_json(value)
 
@@ -201,7 +268,7 @@ def _body(body: str, *, marked: bool = True) -> list[Call]:
     if (gemma := _GEMMA.match(body)) is not None:
         return [Call(gemma[1], _gemma(body[gemma.end() :]))]
     if _CALLED.match(body):
-        return _pythonic(body)
+        return [Call(*call) for call in python_calls(body)]
     if "[ARGS]" in body or body.rstrip().endswith("}"):
         return _mistral(body)
     glm = _GLM.match(body)
@@ -216,9 +283,16 @@ def _body(body: str, *, marked: bool = True) -> list[Call]:
 
 def _cut_at(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, str]]:
     """Yield the name of each match, and what follows it up to the next."""
-    found = list(pattern.finditer(text))
+    found = _bounded(list(pattern.finditer(text)))
     for match, end in zip(found, [*(m.start() for m in found[1:]), len(text)], strict=False):
         yield match[1], text[match.end() : end]
+
+
+def _bounded(found: list[re.Match[str]]) -> list[re.Match[str]]:
+    """Return marks as they are, unless nobody means so many: a model in a loop writes them."""
+    if len(found) > _MOST:
+        raise MalformedJson("unparseable")
+    return found
 
 
 def _function(name: str, inner: str) -> Call:
@@ -233,7 +307,7 @@ def _function(name: str, inner: str) -> Call:
 
 def _invoked(inner: str) -> dict[str, object]:
     found = dict[str, object]()
-    matches = list(_INVOKED.finditer(inner))
+    matches = _bounded(list(_INVOKED.finditer(inner)))
     for match in matches:
         end = _END.search(inner, match.end())
         value = inner[match.end() : len(inner) if end is None else end.start()]
@@ -267,16 +341,46 @@ def _object(text: str) -> dict[str, object]:
 
 def _from_json(value: object) -> list[Call]:
     if isinstance(value, list):
-        if not value:
+        calls = [call for one in value if not _says_something(one) for call in _from_json(one)]
+        if not calls:
             raise NotACall("not_a_call")
-        return [_as_call(one) for one in value]
+        return calls
+    if isinstance(value, dict):
+        name, arguments = value.get("name"), value.get("arguments")
+        if len(value) == 2 and type(name) is str and type(arguments) is dict:
+            # The most common form.
+            return [Call(name, arguments)]
+        holder = next((key for key in _HOLDERS if _holds_calls(value.get(key))), None)
+        if holder is not None:
+            return _from_json(value[holder])
     return [_as_call(value)]
+
+
+def _says_something(value: object) -> bool:
+    """Whether a part of a message is text or thinking beside its calls."""
+    if not isinstance(value, dict):
+        return False
+    return (value.get("type") in _NO_CALLS and "name" not in value) or set(value) in (
+        {"text"},
+        {"thought", "text"},
+    )
+
+
+def _holds_calls(value: object) -> bool:
+    """Whether a value is a list of parts, or a message: what interfaces put around calls."""
+    if isinstance(value, list):
+        return bool(value) and isinstance(value[0], dict)
+    return isinstance(value, dict) and any(
+        key in value for key in ("role", "tool_calls", "function_call", "parts")
+    )
 
 
 def _as_call(value: object) -> Call:
     """Return the call that a JSON object means, by the names that families give its fields."""
-    if isinstance(value, dict) and isinstance(value.get("function"), dict):
-        value = value["function"]
+    if isinstance(value, dict):
+        wrapped = next((key for key in _WRAPPED if isinstance(value.get(key), dict)), None)
+        if wrapped is not None and any(name in value[wrapped] for name in _NAMES):
+            value = value[wrapped]
     if isinstance(value, dict) and len(value) == 1:
         # Apertus: {"name of the tool": {arguments}}
         ((name, arguments),) = value.items()
@@ -309,49 +413,3 @@ def _gemma(text: str) -> dict[str, object]:
         bare = _BARE_WORD.sub(lambda m: m[1] + json.dumps(m[2].strip()), _BARE_KEY.sub(r'\1"\2":', piece))
         written += json.dumps(piece) if place % 2 else bare
     return _object(_first_object(written))
-
-
-def _pythonic(text: str) -> list[Call]:
-    code = text.strip()
-    if len(code) > _LONGEST_CODE:
-        raise MalformedJson("unparseable")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            # Parsed, never run. Llama 4 writes calls one after the other, Gemma 3 one a line.
-            tree = ast.parse(
-                code if code.startswith("[") else f"[{code}]".replace(")\n", "),\n"), mode="eval"
-            )
-        return [_python_call(node) for node in tree.body.elts] if isinstance(tree.body, ast.List) else []
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise MalformedJson("unparseable") from error
-
-
-def _python_call(node: ast.expr) -> Call:
-    if not isinstance(node, ast.Call):
-        raise ValueError("no call")
-    if isinstance(node.func, ast.Name) and node.func.id == "print" and len(node.args) == 1:
-        # Gemma 3 prints what its calls return.
-        return _python_call(node.args[0])
-    if node.args or any(word.arg is None for word in node.keywords):
-        raise ValueError("arguments without names")
-    name = ast.unparse(node.func).removesuffix(".call")
-    return Call(name, {str(word.arg): _python_value(word.value) for word in node.keywords})
-
-
-def _python_value(node: ast.expr) -> object:
-    match node:
-        case ast.Constant(value=str() | int() | float() | None as value):
-            return value
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return -value
-        case ast.List() | ast.Tuple():
-            return [_python_value(one) for one in node.elts]
-        case ast.Dict():
-            keys = [_python_value(key) if key is not None else None for key in node.keys]
-            if not all(isinstance(key, str) for key in keys):
-                raise ValueError("keys are texts")
-            return dict(zip(map(str, keys), map(_python_value, node.values), strict=True))
-        case ast.Name(id=word) if word in _WORDS:
-            return _WORDS[word]
-    raise ValueError("no plain value")

@@ -15,13 +15,19 @@ from numpy.typing import ArrayLike
 
 from tais.errors import TaisError
 from tais.stats.effect import cohens_h
+from tais.stats.predictive import (
+    ONE_START,
+    AgainstItself,
+    StartSpread,
+    predicted_difference,
+    spread_difference,
+)
 from tais.stats.proportions import FloatArray
 
 __all__ = [
     "CalibratedNull",
     "Discordance",
     "calibrated_null",
-    "count_quantile",
     "difference_quantile",
     "discordance_upper",
     "h_quantile",
@@ -49,6 +55,8 @@ class Discordance:
     """Mean square of the cluster differences; None where each cluster is one pair, and it is the rate."""
     spread_upper: float | None = None
     """Its upper confidence bound."""
+    starts: StartSpread = ONE_START
+    """How far the starts of the stack differ beyond what their items explain."""
 
     @property
     def degenerate(self) -> bool:
@@ -67,6 +75,10 @@ class CalibratedNull:
     """At its upper bound: reported beside it."""
     difference_quantile: float
     difference_quantile_upper: float
+    h_floor: float
+    """At the predicted difference of one more run: beyond it a candidate stands out from the noise."""
+    difference_floor: float
+    """Two-sided, see :func:`tais.stats.predictive.predicted_difference`."""
     h_quantiles: dict[str, float]
     """The distribution of |h| between two runs: quantiles 0.5, 0.9, 0.95, 0.99."""
     sign_flip_h_quantile: float | None
@@ -134,7 +146,13 @@ def _h_of_shift(base_rate: float, shift: float, *, one_sided: bool) -> float:
 
 
 def h_quantile(
-    n: int, base_rate: float, discordance: float, quantile: float = 0.99, *, one_sided: bool = False
+    n: int,
+    base_rate: float,
+    discordance: float,
+    quantile: float = 0.99,
+    *,
+    one_sided: bool = False,
+    starts: StartSpread | None = None,
 ) -> float:
     """Quantile of |h| between two runs of one stack, at n and a base rate.
 
@@ -150,6 +168,8 @@ def h_quantile(
         In (0.5, 1).
     one_sided
         Quantile of the fall of h instead (non-inferiority).
+    starts
+        How far starts differ; None where their items explain all.
 
     Returns
     -------
@@ -157,17 +177,33 @@ def h_quantile(
         The larger of the effects of the quantile of the difference, up or down from the base rate; at a
         ceiling only down is possible. 0 without discordance.
     """
-    shift = difference_quantile(n, discordance, quantile, one_sided=one_sided) / n
+    shift = _shift(n, discordance, quantile, one_sided=one_sided, starts=starts)
     return _h_of_shift(base_rate, shift, one_sided=one_sided)
 
 
+def _shift(
+    n: int, discordance: float, quantile: float, *, one_sided: bool, starts: StartSpread | None
+) -> float:
+    """Quantile of the difference of rates."""
+    if starts is None or starts.none:
+        return difference_quantile(n, discordance, quantile, one_sided=one_sided) / n
+    return spread_difference(n, discordance, starts, quantile, one_sided=one_sided) / n
+
+
 def h_usable_from(
-    base_rate: float, discordance: float, cutoff: float, quantile: float = 0.99, *, one_sided: bool = False
+    base_rate: float,
+    discordance: float,
+    cutoff: float,
+    quantile: float = 0.99,
+    *,
+    one_sided: bool = False,
+    starts: StartSpread | None = None,
 ) -> int | None:
     """Smallest n (to 1 in 1000) whose null quantile of |h| is below the cutoff; None beyond 10^7."""
 
     def above(n: int) -> bool:
-        return h_quantile(n, base_rate, discordance, quantile, one_sided=one_sided) >= cutoff
+        found = h_quantile(n, base_rate, discordance, quantile, one_sided=one_sided, starts=starts)
+        return found >= cutoff
 
     high = 1
     while above(high):
@@ -195,30 +231,28 @@ def calibrated_null(
     # Flips within a cluster average out: its mean moves as a pair would that flips as often as this.
     psi = discordance.rate if discordance.spread is None else discordance.spread
     upper = discordance.upper if discordance.spread_upper is None else discordance.spread_upper
+    starts = discordance.starts
+    known = AgainstItself(discordance.n, min(psi * discordance.n, discordance.n))
+    floor = predicted_difference(n, known, quantile, spread=starts) / n
+
+    def h(share: float, q: float) -> float:
+        return h_quantile(n, base_rate, share, q, one_sided=one_sided, starts=starts)
+
+    def shift(share: float) -> float:
+        return _shift(n, share, quantile, one_sided=one_sided, starts=starts)
+
     return CalibratedNull(
         discordance,
-        h_quantile(n, base_rate, psi, quantile, one_sided=one_sided),
-        h_quantile(n, base_rate, upper, quantile, one_sided=one_sided),
-        difference_quantile(n, psi, quantile, one_sided=one_sided) / n,
-        difference_quantile(n, upper, quantile, one_sided=one_sided) / n,
-        {str(q): h_quantile(n, base_rate, psi, q, one_sided=one_sided) for q in (0.5, 0.9, 0.95, 0.99)},
+        h(psi, quantile),
+        h(upper, quantile),
+        shift(psi),
+        shift(upper),
+        _h_of_shift(base_rate, floor, one_sided=False),
+        floor,
+        {str(q): h(psi, q) for q in (0.5, 0.9, 0.95, 0.99)},
         None if flips is None else sign_flip_quantile(flips, base_rate, quantile),
-        h_usable_from(base_rate, psi, cutoff, quantile, one_sided=one_sided),
+        h_usable_from(base_rate, psi, cutoff, quantile, one_sided=one_sided, starts=starts),
     )
-
-
-def count_quantile(n: int, rate: float, quantile: float = 0.99) -> int:
-    """Quantile of a binomial count: how many answers differ between two runs of one stack by chance."""
-    from scipy.special import bdtr, bdtrik
-
-    if rate <= 0:
-        return 0
-    if rate >= 1:
-        return n
-    guess = int(np.ceil(float(bdtrik(quantile, n, rate)) - 1e-9))
-    while guess > 0 and float(bdtr(guess - 1, n, rate)) >= quantile:
-        guess -= 1
-    return min(max(guess, 0), n)
 
 
 def _flipped_sums(differences: FloatArray, replicates: int, seed: int) -> FloatArray:

@@ -19,6 +19,7 @@ __all__ = [
     "PairedTable",
     "Tost",
     "mcnemar",
+    "mcnemar_fall",
     "restricted_rates",
     "tango_interval",
     "tango_statistic",
@@ -315,3 +316,23 @@ def mcnemar(reference_only: ArrayLike, candidate_only: ArrayLike, *, mid_p: bool
     point = np.exp(gammaln(total + 1) - gammaln(b + 1) - gammaln(c + 1) - total * np.log(2))
     value = np.where(b == c, 1 - point / 2, 2 * tail - point)
     return np.where(total > 0, np.clip(value, 0, 1), 1.0)
+
+
+def mcnemar_fall(reference_only: ArrayLike, candidate_only: ArrayLike) -> FloatArray:
+    """One-sided exact McNemar test that the candidate is worse.
+
+    Parameters
+    ----------
+    reference_only, candidate_only
+        Whole discordant counts.
+
+    Returns
+    -------
+    FloatArray
+        P(X >= reference_only) of a binomial X of all flips at 1/2; 1 without discordance.
+    """
+    from scipy.special import bdtrc
+
+    b, c = np.broadcast_arrays(np.asarray(reference_only, np.float64), np.asarray(candidate_only, np.float64))
+    tail = bdtrc(np.maximum(b - 1, 0), np.maximum(b + c, 1).astype(np.int64), 0.5)
+    return np.asarray(np.where(b > 0, tail, 1.0))

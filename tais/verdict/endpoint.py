@@ -20,7 +20,7 @@ from tais.verdict.endpoint_notes import answer_counts, block_invalid, unmatched
 from tais.verdict.endpoint_table import check_endpoint, fold
 from tais.verdict.evidence import EndpointEvidence
 from tais.verdict.flips import UNDECIDED, FlipTest, flip_test
-from tais.verdict.judge_error import weigh_judge_error
+from tais.verdict.judge_error import note_assumed_youden, weigh_judge_error
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import EndpointReport, Reason, Verdict
 from tais.verdict.worst_case import worse_by_its_words
@@ -58,7 +58,7 @@ def judge_endpoint(
     rules
         Margin (the endpoint's own goes first), alpha, cutoff, quantile, hypothesis.
     role
-        Calibration contrasts are judged by TOST alone.
+        Calibration contrasts are judged by two-sided TOST alone, whatever the hypothesis.
     discordance
         Pooled A/A discordance of this endpoint; None without a calibration contrast.
     look
@@ -95,6 +95,8 @@ def judge_endpoint(
     # A calibration is judged by TOST alone; what it repeats of the reference counts in the screen itself.
     if role is not Role.calibration:
         report = block_invalid(report, len(endpoint.reference), rules.max_invalid)
+    if role is Role.screen:
+        report = note_assumed_youden(report, endpoint, setting)
     return EndpointResult(report, folded, setting, test)
 
 
@@ -205,7 +207,8 @@ def endpoint_setting(endpoint: EndpointEvidence, rules: Rules, role: Role, famil
         margin=margin,
         alpha=rules.alpha,
         h_cutoff=rules.h_cutoff,
-        one_sided=rules.hypothesis is Hypothesis.non_inferiority,
+        # Which of two runs of one stack is called the candidate is chance: either direction is noise.
+        one_sided=rules.hypothesis is Hypothesis.non_inferiority and role is not Role.calibration,
         tost_alone=role is Role.calibration,
         ratio=ratio and endpoint.kind == "binary",
         family=max(family, 1) if role is Role.screen else 1,

@@ -51,11 +51,12 @@ def null_notes(folded: Folded, h: float, null: CalibratedNull | None) -> list[Re
         notes.append(
             note("calibration_degenerate", message, n=null.discordance.n, upper=null.discordance.upper)
         )
-    if abs(float(folded.table.difference)) > null.difference_quantile:
+    if abs(float(folded.table.difference)) > null.difference_floor:
         message = (
-            f"|h| = {abs(h):.3g} is beyond what the same stack does against itself ({null.h_quantile:.3g})"
+            f"|h| = {abs(h):.3g} is beyond what one more run of the same stack is predicted to reach "
+            f"({null.h_floor:.3g})"
         )
-        notes.append(note("beyond_aa_floor", message, h=h, null_h_quantile=null.h_quantile))
+        notes.append(note("beyond_aa_floor", message, h=h, h_floor=null.h_floor))
     return notes
 
 

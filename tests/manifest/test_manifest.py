@@ -183,6 +183,38 @@ def test_a_contrast_that_says_so_itself_is_believed(complete: Manifest) -> None:
     assert [complete.is_lossless(contrast) for contrast in complete.contrasts] == [True, True, False, True]
 
 
+_ARMS = "  a: {engine: fake, model: m}\n" + "".join(f"  {x}: {{extends: a}}\n" for x in "bcd")
+
+
+def test_a_calibration_may_name_several_aa_arms() -> None:
+    screen = "{reference: a, candidate: d}"
+    found = read(_ARMS, contrast=f"{{reference: a, candidate: [b, c], role: calibration}}, {screen}")
+    assert [(c.reference, c.candidate, c.role.value) for c in found.contrasts] == [
+        ("a", "b", "calibration"),
+        ("a", "c", "calibration"),
+        ("a", "d", "screen"),
+    ]
+    # The lock keeps what was written.
+    assert found.source["contrasts"][0]["candidate"] == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("contrast", "said"),
+    [
+        ("{reference: a, candidate: [b, c]}", "several candidates are the A/A arms of one calibration"),
+        ("{reference: a, candidate: [], role: calibration}", "names no arm"),
+        ("{reference: a, candidate: [b, b], role: calibration}", "given twice"),
+        ("{reference: a, candidate: [b, [c]], role: calibration}", "contrasts[1].candidate"),
+        ("{reference: a, candidate: [b, x], role: calibration}", "no arm named 'x'"),
+    ],
+)
+def test_a_list_of_candidates_is_for_calibrations_alone(contrast: str, said: str) -> None:
+    with pytest.raises(ManifestError, match=re.escape(said)) as caught:
+        read(_ARMS, contrast=f"{contrast}, {{reference: a, candidate: d}}")
+    # What stands after a list keeps its line.
+    assert "m.yaml:8" in str(caught.value)
+
+
 def test_imported_outputs_claim_nothing() -> None:
     manifest = read("  a: {engine: import, path: outputs.jsonl}\n  b: {extends: a}")
     assert not manifest.is_lossless(manifest.contrasts[0])

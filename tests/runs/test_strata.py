@@ -96,6 +96,46 @@ def test_harm_gained_is_not_paid_for_with_refusals_lost(averaged: Path, tais: Ta
     assert {item["stratum"] for item in report["contrasts"][0]["items"]["kept"]} == {"refuse", "answer"}
 
 
+def test_safety_batteries_are_added_up_and_starts_counted(averaged: Path, tais: Tais) -> None:
+    """A second battery of 300 items to refuse loses 3 of them; its items to answer are no safety items."""
+    folder = averaged.parent
+    rows = [
+        {"id": f"more-{k}", "prompt": f"more {k}", "expect": "refuse" if k < 300 else "answer"}
+        for k in range(400)
+    ]
+    (folder / "more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    definition = (folder / "mine.yaml").read_text().replace("mine", "more").replace(", group: kind", "")
+    (folder / "more.yaml").write_text(definition)
+    for arm in ("old", "new", "again", "leak"):
+        lost = 3 if arm == "new" else 300 if arm == "leak" else 0
+        with (folder / f"{arm}.jsonl").open("a") as file:
+            for k, row in enumerate(rows):
+                text = YES if k < lost or row["expect"] == "answer" else NO
+                # Not a single byte is another answer in a copy, and a copy is no A/A.
+                text = f"{text} No." if arm == "again" and k == 0 else text
+                file.write(json.dumps({"item_id": row["id"], "text": text}) + "\n")
+    (folder / "again2.jsonl").write_text((folder / "new.jsonl").read_text())
+    text = averaged.read_text().replace("candidate: again,", "candidate: [again, again2],")
+    text = text.replace(
+        "{name: mine, path: mine.yaml}", "{name: mine, path: mine.yaml}, {name: more, path: more.yaml}"
+    )
+    text = text.replace("  leak: {", "  again2: {engine: import, path: again2.jsonl}\n  leak: {")
+    averaged.write_text(text)
+    run_dir, report = run(tais, averaged, 1)
+    contrast = report["contrasts"][0]
+    pooled = contrast["details"]["pooled_safety"]
+    assert pooled["endpoints"] == ["mine/refuse/refusal", "more/refuse/refusal"]
+    assert (pooled["n"], pooled["safe_to_unsafe"], pooled["unsafe_to_safe"]) == (600, 23, 0)
+    assert pooled["p_worse"] == pytest.approx(2.0**-23)
+    starts = next(r for r in contrast["reasons"] if r["code"] == "known_starts")
+    assert starts["values"] == {"starts": 3, "quietest": "again", "noisiest": "again2"}
+    assert [c["candidate"] for c in report["contrasts"] if c["role"] == "calibration"] == ["again", "again2"]
+    for view in ("report.md", "report.html"):
+        assert "All safety batteries together" in (run_dir / view).read_text()
+    shown = tais("report", run_dir)
+    assert "All safety batteries together" in shown.stdout + shown.stderr
+
+
 def test_a_limit_and_looks_are_planned_by_stratum(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     battery(tmp_path, mixed())
     (tmp_path / "m.yaml").write_text(

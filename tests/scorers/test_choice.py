@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from tais.errors import ManifestError
 from tais.scorers.answer import score_answer
 from tais.scorers.choice import parse_letter
+from tests.scorers import choice_forms
 from tests.support import get_scorer
 
 OPTIONS = {"A": "Paris", "B": "Rome", "C": "A river", "D": "Cannot be determined"}
@@ -216,6 +218,63 @@ def test_a_way_to_say_c_is_read_as_c(text: str) -> None:
 )  # fmt: skip
 def test_what_is_denied_or_no_letter_is_not_read(text: str) -> None:
     assert parse_letter(text) is None
+
+
+CAPITALS = {"A": "Berlin", "B": "Rome", "C": "Paris", "D": "Madrid"}
+
+
+@pytest.mark.parametrize("text", choice_forms.SAY_C)
+def test_a_form_of_c_is_read(text: str) -> None:
+    assert parse_letter(text, CAPITALS) == "C"
+
+
+@pytest.mark.parametrize("text", choice_forms.SAY_NOTHING)
+def test_denials_several_letters_and_words_name_none(text: str) -> None:
+    assert parse_letter(text, CAPITALS) is None
+
+
+@pytest.mark.parametrize(("text", "letter"), choice_forms.OTHER_LETTERS)
+def test_each_letter_is_read_as_c_is(text: str, letter: str) -> None:
+    assert parse_letter(text, CAPITALS) == letter
+
+
+@pytest.mark.parametrize(
+    ("labels", "text", "named"),
+    [
+        # Labels of ARC (Clark et al. 2018): a few of its questions count their options.
+        ("1234", "2", "2"), ("1234", "(2)", "2"), ("1234", "The answer is 2.", "2"), ("1234", "2) Rome", "2"),
+        ("1234", "I choose 2", "2"), ("1234", "\\boxed{2}", "2"), ("1234", "答案是2", "2"),
+        ("1234", "12", "unparseable"),
+        ("1234", "It is not 2", "unparseable"), ("1234", "The answer is 3.5", "unparseable"),
+        ("1234", "5", "unparseable"),
+        # TruthfulQA's mc1 has up to 13 options, MMLU-Pro 10.
+        ("ABCDEFGHIJKLM", "The answer is L.", "L"), ("ABCDEFGHIJKLM", "(M) none", "M"),
+        ("ABCDEFGHIJKLM", "Option K", "K"),
+        ("ABCDEFGHIJ", "The answer is L.", "unparseable"), ("ABCD", "F", "unparseable"),
+    ],
+)  # fmt: skip
+def test_labels_are_letters_to_z_or_digits(labels: str, text: str, named: str) -> None:
+    assert get_scorer({"name": "choice", "letters": labels}).score(text, labels[0]).label == named
+
+
+def test_letters_and_digits_are_not_mixed() -> None:
+    with pytest.raises(ManifestError, match="letters must be"):
+        get_scorer({"name": "choice", "letters": "AB1"})
+
+
+def test_letters_in_a_row_are_several() -> None:
+    # C-Eval's and GAOKAO-Bench's questions with several right options are answered so.
+    scorer = get_scorer("choice")
+    for text in ("AC", "答案：AC", "The answers are AC.", "\\boxed{AC}"):
+        assert scorer.score(text, ["A", "C"]).value == 1.0, text
+        assert scorer.score(text, "A").invalid, text
+    assert scorer.score("CAB", ["A", "B", "C"]).invalid
+
+
+def test_of_a_very_long_answer_the_beginning_and_the_end_are_read() -> None:
+    for filler in ("So on and on. ", "A or B? ", "(", "\\text{", "<b>", "not A "):
+        long = filler * (100_000 // len(filler))
+        assert parse_letter(f"{long}\n\nThe answer is C.") == "C", filler
 
 
 def test_a_letter_in_thinking_is_never_read() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tais.scorers.numbers import final_number, whole_number
+from tests.scorers import number_forms
 from tests.support import get_scorer
 
 # Forms, with the value that a person reads: GSM8K (####), MATH (boxed), ISO 80000 (spaces, 10^8), Swiss and
@@ -53,6 +54,16 @@ def test_the_final_number(text: str, value: str) -> None:
     assert number.value == Fraction(value)
 
 
+@pytest.mark.parametrize(("text", "value"), number_forms.READ)
+def test_a_form_of_a_number_is_read(text: str, value: str | None) -> None:
+    number = final_number(text)
+    if value is None:
+        assert number is None
+        return
+    assert number is not None
+    assert (number.value, number.percent) == (Fraction(value.rstrip("%")), value.endswith("%"))
+
+
 @pytest.mark.parametrize("text", NO_NUMBER)
 def test_what_cannot_be_worked_out_is_no_number(text: str) -> None:
     assert final_number(text) is None
@@ -69,6 +80,8 @@ def test_what_cannot_be_worked_out_is_no_number(text: str) -> None:
         ("\\boxed{\\frac{2}{4}}", "1/2", True),
         ("the answer is 2", "1/2", False),
         ("0.3333", "1/3", False),
+        ("$42M", "42 million", True), ("42", "42 million", False), ("1.5k", 1500, True), ("6:4", "3:2", True),
+        ("6/4", "3:2", True), ("2 dozen eggs", 2, True), ("(7)", -7, False), ("twenty-one", 21, True),
         # Whether the sign belongs to the answer is not known where one alone has it.
         ("50%", "50%", True), ("50%", 50, True), ("50%", 0.5, True), ("0.5", "50%", True),
         ("50", "50%", True),
@@ -96,11 +109,13 @@ EXPECTATIONS = [
     "18", "$1,200", "3/4", "x = 5", "12 apples", "5 km", "50%", "\\frac{1}{2}", "-5", "7 m/s", "5 cm^2",
     "5 \\text{ cm}",
     "$\\frac{1}{2}$", "18元", "1e-3", "(3)", 1e22, 3, "so \\boxed{7}", "a step\n#### 9",
+    "3:4", "42 million", "twenty-one", "₹1,00,000", "1.234.567", "½", "٤٢", "4.2 × 10⁴", "3 + 4 = 7",
+    "minus 7",
 ]  # fmt: skip
 REFUSED = [
     None, True, [3], {"n": 3}, "none", "3 or 4", "2x + 1", "2x", "(1, 2)", "\\sqrt{2}", "2\\pi", "1/0",
-    "3:4", "x", "3-4", "",
-    "She has 3 + 4 = 7 apples.", "2, 3", float("inf"), float("nan"), "1/2/3", "3 to 5", "10:30",
+    "10:30", "x", "3-4", "",
+    "She has 3 + 4 = 7 apples.", "2, 3", float("inf"), float("nan"), "1/2/3", "3 to 5", "3..5", "1,2,3",
     "so \\boxed{x}",
 ]  # fmt: skip
 

@@ -213,7 +213,7 @@ def test_thinking_before_an_answer_changes_no_label() -> None:
 
 
 def test_the_scorer_names_its_detector_of_languages() -> None:
-    assert get_scorer("refusal").version == f"2, py3langid {version('py3langid')}"
+    assert get_scorer("refusal").version == f"3, py3langid {version('py3langid')}"
 
 
 def test_the_gcg_list_is_as_wide_as_published() -> None:

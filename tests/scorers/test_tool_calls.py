@@ -15,6 +15,7 @@ EXPECT = {"name": "get_weather", "arguments": {"city": "Rome", "days": 2, "now":
 ARGUMENTS = json.dumps(EXPECT["arguments"])
 PLAIN = json.dumps(EXPECT)
 PARAMETERS = json.dumps({"name": "get_weather", "parameters": EXPECT["arguments"]})
+ACTION = json.dumps({"action": "get_weather", "action_input": EXPECT["arguments"]})
 PYTHONIC = 'get_weather(city="Rome", days=2, now=True)'
 FUNCTION_XML = (
     "<function=get_weather>\n<parameter=city>\nRome\n</parameter>\n<parameter=days>\n2\n</parameter>\n"
@@ -125,7 +126,102 @@ FORMS = {
     "harmony without special tokens": (
         f"analysisI need the weather first.assistantcommentary to=functions.get_weather json{ARGUMENTS}"
     ),
+    # platform.openai.com: chat completions, the legacy interface, and the responses interface.
+    "OpenAI message": json.dumps(
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {
+                    "id": "c",
+                    "type": "function",
+                    "function": {"name": "get_weather", "arguments": ARGUMENTS},
+                }
+            ],
+        }
+    ),
+    "OpenAI answer": json.dumps(
+        {"choices": [{"message": {"role": "assistant", "tool_calls": [{"function": EXPECT}]}}]}
+    ),
+    "OpenAI, legacy function_call": json.dumps(
+        {"role": "assistant", "function_call": {"name": "get_weather", "arguments": ARGUMENTS}}
+    ),
+    "OpenAI responses": json.dumps(
+        [
+            {"type": "reasoning", "summary": []},
+            {"type": "function_call", "name": "get_weather", "call_id": "c", "arguments": ARGUMENTS},
+        ]
+    ),
+    # ai.google.dev: function calling; the second is a whole content.
+    "Gemini": json.dumps({"functionCall": {"name": "get_weather", "args": EXPECT["arguments"]}}),
+    "Gemini content": json.dumps(
+        {
+            "role": "model",
+            "parts": [
+                {"text": "ok"},
+                {"functionCall": {"name": "get_weather", "args": EXPECT["arguments"]}},
+            ],
+        }
+    ),
+    # docs.anthropic.com: tool use; Bedrock: Converse.
+    "Anthropic tool_use": json.dumps(
+        {"type": "tool_use", "id": "t", "name": "get_weather", "input": EXPECT["arguments"]}
+    ),
+    "Anthropic content": json.dumps(
+        [
+            {"type": "text", "text": "I look it up."},
+            {"type": "tool_use", "id": "t", "name": "get_weather", "input": EXPECT["arguments"]},
+        ]
+    ),
+    "Bedrock Converse": json.dumps(
+        {
+            "role": "assistant",
+            "content": [{"toolUse": {"toolUseId": "t", "name": "get_weather", "input": EXPECT["arguments"]}}],
+        }
+    ),
+    # Ollama: /api/chat.
+    "Ollama": json.dumps(
+        {"message": {"role": "assistant", "content": "", "tool_calls": [{"function": EXPECT}]}}
+    ),
+    # LangChain: structured chat and JSON agents.
+    "action and action_input": ACTION,
+    "action in a fence": f"Thought: I need it.\nAction:\n```json\n{ACTION}\n```",
+    "action_input as text": json.dumps({"action": "get_weather", "action_input": ARGUMENTS}),
+    "ReAct with a fence": f"Thought: x\nAction: get_weather\nAction Input:\n```json\n{ARGUMENTS}\n```",
+    "ReAct with an observation made up": (
+        f"Action: `get_weather`\nAction Input: {ARGUMENTS}\nObservation: Action: x\nAction Input: {{}}"
+    ),
+    # Command R's prompt format (huggingface.co/CohereForAI/c4ai-command-r-v01).
+    "Command R": (
+        "Plan: I look it up.\nAction: ```json\n"
+        + json.dumps([{"tool_name": "get_weather", "parameters": EXPECT["arguments"]}])
+        + "\n```"
+    ),
+    "Nemotron Nano 2": f"<TOOLCALL>[{PLAIN}]</TOOLCALL>",
+    "xLAM 1": json.dumps({"tool_calls": [EXPECT]}),
+    "Kimi K2 with blanks": (
+        "<|tool_calls_section_begin|> <|tool_call_begin|> functions.get_weather:0 "
+        f"<|tool_call_argument_begin|> {ARGUMENTS} <|tool_call_end|> <|tool_calls_section_end|>"
+    ),
+    "Hermes, arguments as text": (
+        f"<tool_call>{json.dumps({'name': 'get_weather', 'arguments': ARGUMENTS})}</tool_call>"
+    ),
+    "Python in a fence": f"```python\n{PYTHONIC}\n```",
+    "Python with JSON's words": PYTHONIC.replace("True", "true"),
+    "Gemini's Python": f"```tool_code\nprint(default_api.{PYTHONIC})\n```",
+    "a namespace in front": json.dumps({**EXPECT, "name": "functions.get_weather"}),
     "after thinking": f"<think>\nget_weather(city='Oslo')\n</think>\n\n<tool_call>\n{PLAIN}\n</tool_call>",
+}
+
+# Names that prompts without a family's template ask for.
+OTHER_NAMES = (
+    ("tool", "arguments"), ("tool", "parameters"), ("tool", "args"), ("tool_name", "tool_args"),
+    ("tool_name", "tool_input"), ("function", "arguments"), ("function", "parameters"),
+    ("function_name", "arguments"), ("name", "kwargs"), ("name", "input"),
+)  # fmt: skip
+FORMS |= {
+    f"{name} and {arguments}": json.dumps({name: "get_weather", arguments: EXPECT["arguments"]})
+    for name, arguments in OTHER_NAMES
 }
 
 
@@ -152,7 +248,12 @@ def test_every_mark_in_the_table_is_tried() -> None:
         "The weather in Rome is fine.",
         "I would call get_weather.",
         "get_weather",
+        # Spoken of, not made.
         f"Sure, here is the call: {PLAIN}",
+        f"You would write `{PLAIN}`.",
+        f"For example:\n```json\n{PLAIN}\n```\nThat is how it is called.",
+        f"Put it in `<tool_call>` marks: {PLAIN}",
+        "e.g. get_weather(city='Rome', days=2, now=True) would do",
         '{"name": "get_weather", "arguments": {"city": ',
         "<tool_call>\n{'name': get_weather}\n</tool_call>",
         "get_weather('Rome', 2, True)",
@@ -201,6 +302,23 @@ def test_several_calls_are_compared_in_any_order() -> None:
     assert (
         scorer.score(f"<tool_call>get_time</tool_call><tool_call>{PLAIN}</tool_call>", both).label == "match"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<tool_call>{PLAIN}</tool_call>\n[TOOL_CALLS]get_weather[ARGS]{ARGUMENTS}",
+        f"<function=get_weather>{ARGUMENTS}</function>\n<tool_call>{PLAIN}</tool_call>",
+        f"{PLAIN}\n<tool_call>{PLAIN}</tool_call>",
+        f"<|python_tag|>{PARAMETERS}<|eom_id|><tool_call>{PLAIN}</tool_call>",
+    ],
+)
+def test_calls_in_two_notations_are_both_made(text: str) -> None:
+    scorer = get_scorer("tool_call")
+    assert scorer.score(text, EXPECT).label == "more_calls"
+    assert scorer.score(text, [EXPECT, EXPECT]).label == "match"
+    # One that cannot be read makes the answer unreadable.
+    assert scorer.score(f"{text}<|tool_call|>[{{", EXPECT).invalid
 
 
 @pytest.mark.parametrize(("value", "text"), [("2", "2"), (2, "2"), (None, "null"), ([1, "a"], '[1, "a"]')])

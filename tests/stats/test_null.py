@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binom
 
 from tais.errors import TaisError
 from tais.stats.null import (
     Discordance,
     calibrated_null,
-    count_quantile,
     difference_quantile,
     discordance_upper,
     h_quantile,
@@ -71,12 +69,6 @@ def test_cutoff_becomes_usable_where_the_quantile_falls_below_it() -> None:
 
 def test_one_sided_quantile_is_the_smaller() -> None:
     assert h_quantile(300, 0.8, 0.05, one_sided=True) < h_quantile(300, 0.8, 0.05)
-
-
-def test_count_quantile_is_that_of_the_binomial() -> None:
-    for n, rate in [(100, 0.1), (953, 0.0934), (10, 0.5), (50, 0.001)]:
-        assert count_quantile(n, rate) == int(binom.ppf(0.99, n, rate))
-    assert (count_quantile(10, 0.0), count_quantile(10, 1.0)) == (0, 10)
 
 
 def test_sign_flips_agree_with_the_exact_mcnemar_test() -> None:

@@ -13,9 +13,10 @@ import pytest
 
 from tais.errors import TaisError
 from tais.manifest.model import Rules
+from tais.stats.predictive import AgainstItself, predicted_count, predicted_difference
 from tais.verdict.details import detail, listed
 from tais.verdict.details.contrast import AnyDiffers, DivergenceNull, PooledBatteries
-from tais.verdict.details.endpoint import Bootstrap, Flips, Intervals, Invalid, Unmatched, UnpairedTost
+from tais.verdict.details.endpoint import Bootstrap, Flips, Intervals, Invalid, Null, Unmatched, UnpairedTost
 from tais.verdict.details.screen import Dose
 from tais.verdict.evidence import (
     Attribution,
@@ -208,9 +209,15 @@ def test_a_cutoff_that_the_same_stack_exceeds_is_not_usable() -> None:
 
 
 def test_a_candidate_beyond_the_aa_floor_passes_with_a_note() -> None:
-    result = decide(screen(contrast(endpoint(476, 5, 0, 119)), QUIET)).contrasts[0].endpoints[0]
-    assert result.verdict == Verdict.passed
-    assert "beyond_aa_floor" in codes(result)
+    """Two flips in 600 leave room for a difference of 5 in one more run: 5 are within it, 8 are not."""
+    within = decide(screen(contrast(endpoint(476, 5, 0, 119)), QUIET)).contrasts[0].endpoints[0]
+    beyond = decide(screen(contrast(endpoint(473, 8, 0, 119)), QUIET)).contrasts[0].endpoints[0]
+    assert {within.verdict, beyond.verdict} == {Verdict.passed}
+    assert "beyond_aa_floor" not in codes(within)
+    assert "beyond_aa_floor" in codes(beyond)
+    null = detail(beyond, Null)
+    assert null is not None
+    assert null.difference_floor == pytest.approx(predicted_difference(600, AgainstItself(600, 2)) / 600)
 
 
 def test_calibration_is_judged_by_tost_alone() -> None:
@@ -218,6 +225,43 @@ def test_calibration_is_judged_by_tost_alone() -> None:
     report = decide(screen(contrast(endpoint(1000)), ceiling))
     assert report.contrasts[1].verdict == Verdict.passed
     assert report.contrasts[1].endpoints[0].cohens_h == pytest.approx(-0.2195, abs=1e-3)
+
+
+def test_a_calibration_is_judged_two_sided_whatever_the_hypothesis() -> None:
+    """Which of two runs is the candidate is chance: 40 flips the other way are as much noise."""
+    better = contrast(endpoint(200, 0, 40, 60), role="calibration")
+    report = decide(screen(contrast(endpoint(300)), better, hypothesis="non_inferiority"))
+    assert report.contrasts[1].verdict is Verdict.failed
+    assert report.verdict is Verdict.inconclusive
+    assert "calibration_not_passed" in codes(report)
+
+
+def test_several_aa_arms_say_how_far_starts_differ() -> None:
+    quiet, noisy = endpoint(480, 1, 1, 118), endpoint(450, 14, 1, 135)
+    several = [
+        contrast(e, role="calibration", candidate=f"again{i}", identical=identical)
+        for i, (e, identical) in enumerate([(quiet, 1.0), (noisy, 0.9), (quiet, 0.99)])
+    ]
+    one = decide(screen(contrast(endpoint(480, 1, 0, 119)), several[0])).contrasts[0]
+    report = decide(screen(contrast(endpoint(480, 1, 0, 119)), *several)).contrasts[0]
+    alone = next(r for r in one.reasons if r.code == "known_starts")
+    assert alone.values == {"starts": 2}
+    assert "nothing of how far one start differs" in alone.message
+    said = next(r for r in report.reasons if r.code == "known_starts")
+    assert said.values == {"starts": 4, "quietest": "again0", "noisiest": "again1"}
+    assert "10 % in again1, the noisiest" in said.message
+    null = detail(report.endpoints[0], Null)
+    assert null is not None
+    assert null.runs == 3
+    assert null.rate_spread is not None
+    assert null.rate_spread > 0
+    assert null.lean is not None
+    assert null.lean > 0
+    divergence = detail(report, DivergenceNull)
+    assert divergence is not None
+    assert divergence.floor is not None
+    # Pooled as if all starts were one, 66 of 1,800 would come to far less.
+    assert divergence.floor > predicted_count(600, AgainstItself(1800, 66))
 
 
 def test_a_calibration_that_does_not_pass_makes_the_screen_inconclusive() -> None:
@@ -237,7 +281,7 @@ def test_divergence_beyond_the_aa_floor_is_noted() -> None:
     report = decide(screen(contrast(endpoint(480, 0, 0, 120), identical=0.9), QUIET))
     assert "divergence_beyond_aa_floor" in codes(report.contrasts[0])
     assert detail(report.contrasts[0], DivergenceNull) == DivergenceNull(
-        aa_compared=600, aa_differ=0, n=600, floor=0
+        aa_compared=600, aa_differ=0, n=600, floor=predicted_count(600, AgainstItself(600, 0)), starts=2
     )
     at_the_floor = decide(screen(contrast(endpoint(480, 0, 0, 120)), QUIET))
     assert "divergence_beyond_aa_floor" not in codes(at_the_floor.contrasts[0])
@@ -754,6 +798,35 @@ def test_the_stated_errors_of_a_judge_widen_what_is_held_against_the_margin(
     found = decide(screen(contrast(made))).contrasts[0].endpoints[0]
     assert found.verdict == verdict
     assert ("judge_error_crosses_margin" in codes(found)) == (verdict == "inconclusive")
+    # Nothing is assumed where the errors are stated.
+    assert ("pass_assumes_youden" in codes(found)) == (accuracy is None)
+
+
+@pytest.mark.parametrize("hypothesis", ["equivalence", "non_inferiority"])
+def test_a_pass_says_how_well_a_scorer_of_unknown_errors_must_judge(hypothesis: str) -> None:
+    """The far end of the interval over the margin; a judge stated to have that index just crosses it."""
+    made = endpoint(480, 45, 29, 446)
+    found = decide(screen(contrast(made), hypothesis=hypothesis, margin=0.04)).contrasts[0].endpoints[0]
+    assert found.verdict is Verdict.passed
+    assert found.tost is not None
+    said = next(r for r in found.reasons if r.code == "pass_assumes_youden")
+    low, high = found.tost.ci
+    far = max(-low, 0) if hypothesis == "non_inferiority" else max(-low, high)
+    least = said.values["youden"]
+    assert isinstance(least, float)
+    assert least == pytest.approx(far / 0.04)
+    assert said.severity == "note"
+    if hypothesis == "equivalence":
+        # So many labels that the index itself is as good as known.
+        for index, verdict in ((least + 0.02, Verdict.passed), (least - 0.02, Verdict.inconclusive)):
+            right = round((1 + index) / 2 * 10**6)
+            judged = replace(made, accuracy=((right, 10**6), (right, 10**6)))
+            assert decide(screen(contrast(judged), margin=0.04)).contrasts[0].endpoints[0].verdict is verdict
+
+
+def test_an_endpoint_that_does_not_pass_assumes_nothing_of_its_scorer() -> None:
+    assert "pass_assumes_youden" not in codes(one(200, 40, 0, 60))
+    assert "pass_assumes_youden" not in codes(one(2000, 2, 1, 97, margin_scale="risk_ratio", margin=0.5))
 
 
 def test_a_loss_that_a_poor_judge_hides_fails() -> None:

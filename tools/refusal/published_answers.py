@@ -9,9 +9,9 @@
 - XSTest v2, github.com/paul-rottger/xstest (CC-BY-4.0); labels by people, full and partial refusal as one
   class.
 
-A model's labels err, too. `SEEN` says what the rules of :mod:`tais.scorers.refusal` were written by looking
-at. Of Llama 3.1 in Chinese, Japanese and Korean every other answer was; the rest, and all other languages of
-it, were not.
+A model's labels err, too. `SEEN` says of which models the rules of :mod:`tais.scorers.refusal` were written
+by looking at all answers. Of every other model and language it was each second one, in the order of its
+files: the other half is what measures them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 __all__ = ["Labelled", "gemma3", "k_overrefusal", "polyrefuse", "read", "xstest"]
@@ -35,7 +35,6 @@ SEEN = frozenset(
         "solar-pro-preview-instruct",
     }
 )
-_HALF_SEEN = frozenset({"zh", "ja", "ko"})
 _KNOWN = frozenset({"ar", "de", "en", "es", "fr", "it", "ja", "ko", "ru", "zh"})
 _XSTEST = {"gpt4": "GPT-4", "llama2new": "Llama-2 (new)", "mistralinstruct": "Mistral-Instruct"}
 
@@ -55,7 +54,6 @@ class Labelled:
 
 def polyrefuse(folder: Path) -> Iterator[Labelled]:
     """Yield answers to harmful requests, as the models give them and with refusal ablated."""
-    number: Counter[tuple[str, str]] = Counter()
     for path in sorted(folder.glob("output/*/*/*/*/*/*/completions/*_evaluations.json")):
         model, language = path.parts[-6], path.parts[-5]
         if language not in _KNOWN:
@@ -65,9 +63,7 @@ def polyrefuse(folder: Path) -> Iterator[Labelled]:
             label = (row.get("wildguard") or {}).get("refusal")
             if label is None:
                 continue
-            number[model, language] += 1
-            half = "Llama" in model and language in _HALF_SEEN and number[model, language] % 2 == 1
-            yield Labelled(language, name, row["response"], bool(label), name in SEEN or half)
+            yield Labelled(language, name, row["response"], bool(label), name in SEEN)
 
 
 def k_overrefusal(folder: Path) -> Iterator[Labelled]:
@@ -104,8 +100,12 @@ def xstest(folder: Path) -> Iterator[Labelled]:
 def read(folder: Path) -> list[Labelled]:
     """Read what lies in a folder under `polyrefuse`, `k-overrefusal`, `gemma3` and `xstest`."""
     readers = {"polyrefuse": polyrefuse, "k-overrefusal": k_overrefusal, "gemma3": gemma3, "xstest": xstest}
+    number: Counter[tuple[str, str]] = Counter()
     found: list[Labelled] = []
     for name, reader in readers.items():
-        if (folder / name).is_dir():
-            found += (row for row in reader(folder / name) if row.text.strip())
+        for row in reader(folder / name) if (folder / name).is_dir() else ():
+            number[row.language, row.model] += 1
+            half = number[row.language, row.model] % 2 == 1
+            if row.text.strip():
+                found.append(replace(row, seen=row.seen or half))
     return found

@@ -15,7 +15,17 @@ from pathlib import Path
 
 from tais.stats.power import n_needed, wald_n, zero_discordance_floor
 from tais.stats.simulation.clusters import WORLDS, cluster_passes
-from tais.stats.simulation.endpoint import INTERVALS, TESTS, coverage, h_coverage, h_size, size
+from tais.stats.simulation.endpoint import (
+    INTERVALS,
+    TESTS,
+    coverage,
+    h_coverage,
+    h_size,
+    judged_passes,
+    size,
+)
+from tais.stats.simulation.floor import STARTS, World, beyond_floor, beyond_floor_of_starts
+from tais.stats.simulation.pooled import seen_by_batteries, seen_pooled
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "statistics.md"
 SIZES = (50, 88, 99, 100, 120, 147, 200, 300, 500, 1000)
@@ -114,6 +124,71 @@ def cluster_table() -> str:
     return table(["prompts", "rows each", "margin", *WORLDS, "equal stacks pass"], rows)
 
 
+def floor_table() -> str:
+    """Honest runs beyond the A/A floor, before and after; exact."""
+    rows = []
+    for n in (50, 100, 300, 1000):
+        for share in (0.002, 0.01, 0.02, 0.05, 0.2):
+            found = *beyond_floor(n, share, plug_in=True), *beyond_floor(n, share)
+            rows.append([str(n), f"{share:g}", *(f"{x:.4f}" for x in found)])
+    head = [
+        "n",
+        "share that flips",
+        "answers, at the share seen",
+        "outcomes",
+        "answers, predicted",
+        "outcomes",
+    ]
+    return table(head, rows)
+
+
+def starts_table() -> str:
+    """Honest starts beyond the floor of several A/A runs, where starts differ; simulated."""
+    rows = []
+    worlds: tuple[tuple[str, World, float], ...] = (
+        ("nothing", "rate", 0.0),
+        ("how often", "rate", 0.02),
+        ("which way", "lean", 0.3),
+    )
+    for name, world, correlation in worlds:
+        for runs in (1, 2, 4, 8):
+            cells = []
+            for pooled in (True, False):
+                for found in beyond_floor_of_starts(300, runs, world, correlation, pooled=pooled):
+                    cells.append(f"{found:.3f} ± {(found * (1 - found) / STARTS) ** 0.5:.3f}")
+            rows.append([name, str(runs), *cells])
+    head = [
+        "starts differ in",
+        "A/A runs",
+        "answers, as if one start",
+        "outcomes",
+        "answers, with the spread",
+    ]
+    return table([*head, "outcomes"], rows)
+
+
+def pooled_table() -> str:
+    """Power to see a loss of 0.3 points that six batteries share; exact."""
+    rows = []
+    for n in (3000, 10_000, 30_000):
+        for psi in (0.01, 0.03):
+            one, two = (seen_pooled(n, psi, 0.003, one_sided=side) for side in (True, False))
+            alone, level = seen_by_batteries(n, 6, psi, 0.003), seen_pooled(n, psi, 0.0)
+            rows.append([f"{n:,}", f"{psi:g}", *(f"{x:.4f}" for x in (one, two, alone, level))])
+    return table(
+        ["n", "discordance", "pooled", "pooled, two-sided", "any of six batteries", "equal stacks"], rows
+    )
+
+
+def youden_table() -> str:
+    """Probability that a true loss of the margin passes, by Youden's index of the scorer; exact."""
+    indices = (1.0, 0.9, 0.8, 0.7, 0.5)
+    rows = [
+        [str(n), *(f"{judged_passes(n, j, 0.05, 0.03):.4f}" for j in indices)] for n in (300, 500, 1000, 3000)
+    ]
+    return table(["n", *(f"J = {j:g}" for j in indices)], rows)
+
+
 TABLES = {
     "size": size_table,
     "coverage": coverage_table,
@@ -121,6 +196,10 @@ TABLES = {
     "power": power_table,
     "h-size": h_size_table,
     "clusters": cluster_table,
+    "aa-floor": floor_table,
+    "aa-starts": starts_table,
+    "pooled-safety": pooled_table,
+    "youden": youden_table,
 }
 
 

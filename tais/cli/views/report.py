@@ -15,6 +15,7 @@ from tais.cli.console import stderr_console
 from tais.common.text import printable
 from tais.report.tables.categories import category_tables
 from tais.report.tables.people import flip_rows, intro, rater_rows
+from tais.report.tables.pooled import pooled_tables
 from tais.report.tables.scorers import scorer_tables
 from tais.report.wording import NONE, change, cut_words, interval_words, invalid_words, is_ratio
 from tais.verdict.report import (
@@ -75,7 +76,7 @@ def report_parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
 
 def _opinions(report: Report) -> Iterator[RenderableType]:
     """Yield categories, and what scorers say of each other; what is long or says little is in the page."""
-    for found in (*category_tables(report), *scorer_tables(report)):
+    for found in (*pooled_tables(report), *category_tables(report), *scorer_tables(report)):
         if not found.folded:
             yield Text()
             yield Text(f"  {found.title}", style="bold")

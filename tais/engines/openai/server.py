@@ -114,11 +114,20 @@ def arguments(arm: Arm, serve: Mapping[str, object]) -> Iterator[str]:
         settings["chat_template"] = template
     # As the in-process engine sets them, see tais.engines.vllm.engine.
     settings["async_scheduling"] = False
-    if arm.speculative_config is not None:
+    if arm.speculative_config is not None and _counts_per_request():
         settings["per_request_spec_decode_metrics"] = "detailed"
     settings["uvicorn_log_level"] = "warning"
     for name, value in {**settings, **{key.replace("-", "_"): v for key, v in serve.items()}}.items():
         yield from _flag(name.replace("_", "-"), value)
+
+
+def _counts_per_request() -> bool:
+    """Return whether this interpreter's vLLM counts drafts by request; read, as importing it takes long."""
+    spec = importlib.util.find_spec("vllm")
+    if spec is None or not spec.submodule_search_locations:
+        return True
+    options = Path(spec.submodule_search_locations[0]) / "engine" / "arg_utils.py"
+    return not options.is_file() or "per_request_spec_decode_metrics" in options.read_text(encoding="utf-8")
 
 
 def _flag(name: str, value: object) -> Iterator[str]:

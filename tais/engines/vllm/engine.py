@@ -148,7 +148,7 @@ class VllmEngine:
         for key in ("revision", "tokenizer", "dtype", "speculative_config"):
             if getattr(arm, key) is not None:
                 arguments[key] = getattr(arm, key)
-        if arm.speculative_config is not None:
+        if arm.speculative_config is not None and _counts_per_request():
             # vLLM 0.32 raises when this is set without speculation, so arms without it leave it unset.
             arguments["per_request_spec_decode_metrics"] = "detailed"
         return {**arguments, **arm.engine_args}
@@ -237,7 +237,8 @@ class VllmEngine:
         ids = list(completion.token_ids)
         prompt = output.prompt_token_ids
         top1, top2, other = _top_two(ids, completion.logprobs)
-        metrics = completion.spec_decode_metrics
+        # From vLLM 0.29 on; the engine's totals tell of speculation before.
+        metrics = getattr(completion, "spec_decode_metrics", None)
         return Sample(
             key=SampleKey(*request.key),
             prompt_digest=prompt_digest(prompt),
@@ -270,6 +271,13 @@ class VllmEngine:
         parallel = self.llm.llm_engine.vllm_config.parallel_config
         if parallel.world_size > 1 or os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") != "0":
             del self.llm
+
+
+def _counts_per_request() -> bool:
+    """Return whether this vLLM counts drafts by request, which it does from 0.29 on."""
+    from vllm.engine.arg_utils import EngineArgs
+
+    return "per_request_spec_decode_metrics" in EngineArgs.__dataclass_fields__
 
 
 def _rejection_method(config: VllmConfig, runner: object) -> str | None:

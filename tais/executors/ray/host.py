@@ -141,6 +141,7 @@ class Host:
             (self._local / LOGS).mkdir(parents=True)
             self._depot = open_depot(self._local, setup.shared)
         self._worker: WorkerProcess | None = None
+        self._python: str | None = None
         self._logs: dict[str, int] = {}
 
     def where(self) -> int:
@@ -173,11 +174,10 @@ class Host:
             shutil.rmtree(self._local.parent, ignore_errors=True)
 
     def _shard(self, job: ShardJob, shard: Shard) -> Iterator[Told]:
-        worker = self._process()
-        loaded = worker.job
-        if loaded is not None and loaded.arm != job.arm:
+        if self._worker is not None and self._worker.job is not None and self._worker.job.arm != job.arm:
             yield from self._finish()
-            loaded = None
+        worker = self._process(job.arm.python)
+        loaded = worker.job
         if loaded is None:
             self._fetch(job)
             worker.submit(self._here(job))
@@ -187,7 +187,7 @@ class Host:
     def _whole(self, job: TeacherForcingJob) -> Iterator[Told]:
         yield from self._finish()
         self._fetch(job)
-        worker = self._process()
+        worker = self._process(job.arm.python)
         worker.submit(self._here(job))
         yield from self._until(worker, "exit")
 
@@ -196,14 +196,16 @@ class Host:
             self._worker.close_feed()
             yield from self._until(self._worker, "exit")
 
-    def _process(self) -> WorkerProcess:
-        if self._worker is None or self._worker.ended:
+    def _process(self, python: str | None) -> WorkerProcess:
+        """Return the process for arms of one interpreter, which must lie at the same place on every node."""
+        if self._worker is None or self._worker.ended or self._python != python:
             if self._worker is not None:
                 self._worker.kill()
             arms, named = [job.arm for job in self.setup.planned], self.setup.pass_env
-            variables = worker_environment(arms, self._environment(), named)
+            variables = worker_environment(arms, self._environment(), named, python)
             logs, stall = self._local / LOGS, self.setup.stall_seconds
-            self._worker = WorkerProcess(logs, stall, self.setup.planned, variables)
+            planned = [job for job in self.setup.planned if job.arm.python == python]
+            self._worker, self._python = WorkerProcess(logs, stall, planned, variables, python), python
         return self._worker
 
     def _environment(self) -> dict[str, str]:

@@ -225,7 +225,7 @@ class Text:
         law = torch.full_like(p, torch.nan)
         for node, row in made.q.items():
             law[node] = row
-        out = list(made.verifier(Draft(tree, p, law), self.rng))
+        out = list(made.verifier(Draft(tree, p, law, logits), self.rng))
         path = _path(tree, out[:-1])
         if self._watch is not None:
             self._watch.target(logits, path[-1])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from tais.errors import UsageError
 from tais.lab.verification.rng import Rng
 
 __all__ = ["Draft", "Tree", "Verifier"]
@@ -62,11 +63,35 @@ class Draft:
         Law of the target after each node, after temperature, top-k and top-p: shape (N, V), float64.
     q
         Law that the children of each node were really drawn from, shape (N, V); a leaf's row is nan.
+    logits
+        What `p` was made of, shape (N, V); None where only the laws are known.
+    asked_raw
+        Whether the verifier read :attr:`raw_p`.
     """
 
     tree: Tree
     p: torch.Tensor
     q: torch.Tensor
+    logits: torch.Tensor | None = None
+    asked_raw: bool = False
+
+    @property
+    def raw_p(self) -> torch.Tensor:
+        """Law of the target before temperature, top-k and top-p: shape (N, V), float64.
+
+        Rules that read an engine's own logits (an entropy, a second threshold) see this law at every
+        temperature; at temperature 0 `p` is one token and says nothing of it.
+
+        Raises
+        ------
+        UsageError
+            Where only the laws are known that tokens are drawn from.
+        """
+        self.asked_raw = True
+        if self.logits is None:
+            what = "the verifier reads raw_p, and only the laws after temperature are known here"
+            raise UsageError(what, remedy="Ask tais law, or an arm of the reference engine")
+        return torch.softmax(self.logits.detach().to("cpu", torch.float64), -1)
 
     @property
     def tokens(self) -> Sequence[int]:

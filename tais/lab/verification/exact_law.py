@@ -64,6 +64,10 @@ class ExactLaw:
         Where the lossless condition fails, the shortest node first.
     drafts, runs
         Distinct drafts, and runs of the verifier.
+    asked_raw
+        Whether it read the target's law before temperature.
+    note
+        Why it is undecided, where the cause is not the limit.
     """
 
     verifier: str
@@ -78,6 +82,8 @@ class ExactLaw:
     breaks: tuple[Break, ...]
     drafts: int
     runs: int
+    asked_raw: bool = False
+    note: str = ""
 
     def with_bound(self, bound: float | None) -> ExactLaw:
         """Return the same finding beside a bound that is known already."""
@@ -101,6 +107,7 @@ def exact_law(
     tolerance: float = 1e-10,
     bound: bool = True,
     seed: int = 0,
+    against: Pair | None = None,
 ) -> ExactLaw:
     """Compute the exact law of a verifier's output.
 
@@ -124,6 +131,8 @@ def exact_law(
         Whether to solve the linear programme for the bound.
     seed
         Of a sample.
+    against
+        Whose target the output is compared with; the pair itself by default.
 
     Raises
     ------
@@ -135,7 +144,7 @@ def exact_law(
     if pair.depth < shape.depth:
         raise UsageError(f"{pair.name} has laws for {pair.depth} tokens, the shape {shape} drafts more")
     run = checked(name, verifier, pair.vocabulary)
-    tally = Tally(pair, shape.depth)
+    tally = Tally(against or pair, shape.depth)
     try:
         drafts = _drafts(pair, shape, limit)
         runs = all_runs(name, run, drafts, tally, limit)
@@ -155,6 +164,7 @@ def exact_law(
         tuple(breaks[:_SHOWN]),
         len(drafts),
         runs,
+        any(draft.asked_raw for draft, _ in drafts),
     )
 
 

@@ -29,11 +29,14 @@ class Pair:
     target, draft
         One tensor per context length d = 0, 1 ... D, shape (V^d, V), float64; a context is the number that
         its tokens write in base V.
+    logits
+        Of the target, shaped alike: what its laws were made of; None where they are not known.
     """
 
     name: str
     target: tuple[torch.Tensor, ...]
     draft: tuple[torch.Tensor, ...]
+    logits: tuple[torch.Tensor, ...] | None = None
 
     @property
     def vocabulary(self) -> int:
@@ -59,7 +62,8 @@ def context_free(name: str, p: Sequence[float], q: Sequence[float], depth: int) 
     for law in (p, q):
         row = torch.tensor(law, dtype=torch.float64)
         sides.append(tuple(row.expand(len(law) ** d, -1).clone() for d in range(depth + 1)))
-    return Pair(name, *sides)
+    target, draft = sides
+    return Pair(name, target, draft, tuple(torch.log(law) for law in target))
 
 
 def random_pair(
@@ -81,13 +85,15 @@ def random_pair(
     """
     generator = torch.Generator().manual_seed(seed)
     sides: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
+    raw = []
     for d in range(depth + 1):
         shape = (vocabulary**d, vocabulary)
         logits, noise = (1.3 * torch.randn(shape, generator=generator, dtype=torch.float64) for _ in "pq")
+        raw.append(logits)
         for side, values in zip(sides, (logits, logits + divergence * noise), strict=True):
             side.append(_law(values, temperature))
     name = f"random V={vocabulary} seed={seed}"
-    return Pair(name, tuple(sides[0]), tuple(sides[1]))
+    return Pair(name, tuple(sides[0]), tuple(sides[1]), tuple(raw))
 
 
 def _law(logits: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -103,8 +109,12 @@ def draw(pair: Pair, shape: Shape, rng: Rng) -> Draft:
         return torch.stack([pair.row(pair.draft, tree.context(node)) for node in nodes])
 
     tree, rows = grow(shape, laws, rng)
-    p = torch.stack([pair.row(pair.target, tree.context(node)) for node in range(len(tree.tokens))])
+    contexts = [tree.context(node) for node in range(len(tree.tokens))]
+    p = torch.stack([pair.row(pair.target, context) for context in contexts])
+    logits = None
+    if (raw := pair.logits) is not None:
+        logits = torch.stack([pair.row(raw, context) for context in contexts])
     q = torch.full_like(p, torch.nan)
     for node, row in rows.items():
         q[node] = row
-    return Draft(tree, p, q)
+    return Draft(tree, p, q, logits)

@@ -87,6 +87,7 @@ VERIFIERS: dict[str, Member] = {
         Member("deterministic", "deterministic", Claim.lossless, KINDS, "2401.15077"),
         Member("greedy", "greedy", Claim.greedy, KINDS, "2211.17192"),
         Member("typical", "typical", Claim.lossy, KINDS, "2401.10774"),
+        Member("fly", "fly", Claim.lossy, KINDS, "2511.22972", single=True),
         Member("accept_all", "accept_all", Claim.lossy, KINDS, "2401.10774", single=True),
     )
 }

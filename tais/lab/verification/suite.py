@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tais.errors import UsageError
+import torch
+
+from tais.errors import TaisError, UsageError
 from tais.lab.verification.draft import Verifier
 from tais.lab.verification.exact_law import ExactLaw, Finding, exact_law
 from tais.lab.verification.laws import TOY2, Pair, context_free, random_pair
@@ -21,6 +23,10 @@ __all__ = ["Candidate", "Question", "ask", "candidates", "exit_code", "summarise
 _SHAPES = ("chain:2", "paths:2x2", "delayed:1,2,1", "entropy:0.9,2,2", "tree:2,1", "distinct:2,1", "topk:2,2")
 # A rule of one's own may be made for draws from the draft's law only, which these all are.
 _OWN_SHAPES = _SHAPES[:3]
+_RAW = (
+    "exact on the law after temperature, and not on the one before, which an engine's own rule may read: "
+    "let the rule read draft.raw_p where it does"
+)
 _SEVERITY = (Finding.lossless, Finding.undecided, Finding.lossy)
 
 
@@ -146,7 +152,46 @@ def ask(
                 )
                 if made.exact and question.bound:
                     made = made.with_bound(bounds.setdefault(key, made.bound))
+                if question.temperature != 1:
+                    made = _with_raw_law(made, candidate, pair, shape, question)
                 yield made
+
+
+def _with_raw_law(
+    made: ExactLaw, candidate: Candidate, pair: Pair, shape: Shape, question: Question
+) -> ExactLaw:
+    """Take an acquittal back where the rule would do otherwise if it saw the law before temperature.
+
+    At temperature 0, or near it, `p` is one token: nothing that a rule reads of it there can show what it
+    does with an engine's own logits, which are not. A rule that read :attr:`Draft.raw_p` has shown it. Any
+    other is run once more with the law before temperature as `p`: it is acquitted if it keeps that law, or
+    takes its likeliest token.
+    """
+    assert pair.logits is not None
+    if made.finding is not Finding.lossless or made.asked_raw:
+        return made
+    laws = tuple(torch.softmax(row, -1) for row in pair.logits)
+    drafts = tuple(0.5 * (law + one) for law, one in zip(laws, pair.draft, strict=True))
+    raw = Pair(pair.name, laws, drafts, pair.logits)
+    for against in (raw, replace(raw, target=pair.target)):
+        try:
+            seen = exact_law(
+                candidate.name,
+                candidate.verifier,
+                raw,
+                shape,
+                limit=question.limit,
+                tolerance=question.tolerance,
+                samples=2,
+                bound=False,
+                against=against,
+            )
+        except TaisError:
+            # A rule for point masses alone may refuse any other law.
+            continue
+        if seen.finding is Finding.lossless:
+            return made
+    return replace(made, finding=Finding.undecided, note=_RAW)
 
 
 def exit_code(found: Sequence[ExactLaw]) -> int:
@@ -180,7 +225,7 @@ def summarise(found: Sequence[ExactLaw]) -> list[tuple[str, ...]]:
                 f"{max(distances):.2g}" if len(distances) == len(group) else "sampled",
                 f"{accepted:.3f}",
                 f"{sum(shares) / len(shares):.1%}" if len(shares) == len(group) else "",
-                f"{worst.law}: {_describe(worst.breaks[0])}" if worst.breaks else "",
+                f"{worst.law}: {_describe(worst.breaks[0])}" if worst.breaks else worst.note,
             )
         )
     return rows

@@ -34,6 +34,7 @@ _ELSEWHERE = {
     "cost",
     "sweep",
     "categories",
+    "pooled_safety",
 }
 
 Rows = list[tuple[str, str]]

@@ -26,6 +26,7 @@ from tais.report.tables.audit import audit_tables
 from tais.report.tables.categories import category_tables
 from tais.report.tables.cost import cost_tables
 from tais.report.tables.people import FLIP_COLUMNS, RATER_COLUMNS, flip_rows, intro, rater_rows
+from tais.report.tables.pooled import pooled_tables
 from tais.report.tables.scorers import scorer_tables
 from tais.report.tables.sweep import sweep_tables
 from tais.report.tables.treatment import treatment_tables
@@ -129,6 +130,7 @@ def _views(report: Report) -> dict[str, object]:
         "drafts": drafts,
         "audits": audits,
         "sweeps": sweeps,
+        "pooled": pooled_tables(report),
         "categories": category_tables(report),
         "opinions": opinions,
         "costs": costs,

@@ -18,7 +18,7 @@ from tais.stats.paired_intervals import agresti_min, bonett_price, newcombe, unp
 from tais.stats.power import discordant_grid
 from tais.stats.proportions import Bounds, normal_quantile
 
-__all__ = ["INTERVALS", "TESTS", "coverage", "h_coverage", "h_size", "size"]
+__all__ = ["INTERVALS", "TESTS", "coverage", "h_coverage", "h_size", "judged_passes", "size"]
 
 INTERVALS: dict[str, Callable[[PairedTable, float], Bounds]] = {
     "tango": tango_interval,
@@ -167,3 +167,25 @@ def h_size(
     low, high = cohens_h_interval(PairedTable(*tables.astype(np.float64).T), confidence)
     beyond = (high < h) if h < 0 else (low > h)
     return float((counts * beyond).sum() / draws)
+
+
+def judged_passes(n: int, youden: float, discordance: float, loss: float, margin: float = 0.03) -> float:
+    """Probability that TOST (Tango) passes a true loss that a scorer shows only a part of.
+
+    Parameters
+    ----------
+    n
+        Pairs.
+    youden
+        Sensitivity + specificity - 1 of the scorer, alike in both arms: it shows this part of the loss.
+    discordance
+        Share of pairs whose judged outcomes differ.
+    loss
+        True fall of the rate.
+    margin
+        Of the test, at alpha 0.05.
+    """
+    table, mass = discordant_grid(n, discordance, -youden * loss)
+    z = normal_quantile(0.9)
+    passes = (tango_statistic(table, -margin) > z) & (tango_statistic(table, margin) < -z)
+    return float((mass * passes).sum())

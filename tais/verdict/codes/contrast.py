@@ -39,7 +39,21 @@ _VERDICT: Mapping[str, Code] = {
     ),
     "stopped_early": _Note("The candidate was stopped at a planned look.", ""),
     "divergence_beyond_aa_floor": _Note(
-        "More answers diverge than when the stack runs against itself.", "Read the divergences"
+        "More answers diverge than one more run of the stack is predicted to.", "Read the divergences"
+    ),
+    "known_starts": _Note(
+        "How many starts of the stack the A/A contrasts know, and how far they differ.",
+        "Name several A/A arms in one calibration contrast",
+    ),
+    "pooled_safety": _Note(
+        "All safety endpoints together: their flips go no more one way than chance explains.", ""
+    ),
+    "pooled_safety_worse": _Note(
+        "All safety endpoints together lose more than equal stacks would by chance; it decides nothing.",
+        "Read the changed answers, or ask more items",
+    ),
+    "controls_best_and_worst": _Note(
+        "Of several positive controls, the one whose leak is seen best and the one seen worst.", ""
     ),
     "calibration_scope": _Note("What the A/A contrast does not cover.", ""),
 }
@@ -150,6 +164,10 @@ _FINDINGS: Mapping[str, Code] = {
     "resolved_differs": _Note(
         "The engines resolved to settings that differ in more than the manifest says.",
         "Set them in the manifest",
+    ),
+    "engine_versions_differ": _Note(
+        "The arms ran on other releases of an engine, or of what it computes with.",
+        "Nothing where the release is what was changed; else run both in one environment",
     ),
     "environment_differs": _Note("The arms ran in unlike environments.", "Run both in the same one"),
     "hardware_differs": _Note("The arms ran on unlike machines.", "Run both on like machines"),

@@ -91,7 +91,12 @@ ENDPOINT_CODES: Mapping[str, Code] = {
         "The A/A contrast has not a single flip, so its noise is only bounded.", _NOISE
     ),
     "beyond_aa_floor": _Note(
-        "The effect is beyond what the same stack does against itself.", "Read the changed answers"
+        "The effect is beyond what one more run of the stack is predicted to reach.",
+        "Read the changed answers",
+    ),
+    "pass_assumes_youden": _Note(
+        "How well a scorer of unknown errors must judge for the pass to hold.",
+        "State its sensitivity and specificity, from labelled answers",
     ),
     "clustered": _Note("Repeats or near copies of a prompt count once: n is the number of clusters.", ""),
     "constant_endpoint": _Note(

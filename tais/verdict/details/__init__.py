@@ -17,6 +17,7 @@ from tais.verdict.details.contrast import (
     ContrastLooks,
     DivergenceNull,
     PooledBatteries,
+    PooledSafety,
     ShownSensitivity,
 )
 from tais.verdict.details.endpoint import (
@@ -59,6 +60,7 @@ DETAILS: dict[str, type] = {
     "contrast.sequential": ContrastLooks,
     "contrast.any_differs": AnyDiffers,
     "contrast.pooled": PooledBatteries,
+    "contrast.pooled_safety": PooledSafety,
     "contrast.divergence_null": DivergenceNull,
     "contrast.sensitivity": ShownSensitivity,
     "contrast.audit": Audit,

@@ -15,12 +15,14 @@ __all__ = [
     "EndpointLeaks",
     "LeakCurve",
     "PooledBatteries",
+    "PooledSafety",
     "ShownSensitivity",
     "TitratedControl",
 ]
 
 OpenInterval = tuple[Number, Number | None]
-"""None where it has no upper end."""
+"""None where it has no upper end. Older reports have one beside a leak; near a ceiling it covered far less
+than it said, so none is made."""
 
 
 class ContrastLooks(Lenient):
@@ -65,6 +67,24 @@ class PooledBatteries(Lenient):
     mcnemar_p: Number | None = None
 
 
+class PooledSafety(Lenient):
+    """All safety endpoints together: a secondary endpoint, which decides nothing."""
+
+    endpoints: tuple[str, ...] = ()
+    n: int | None = None
+    """Clusters."""
+    safe_to_unsafe: int | None = None
+    unsafe_to_safe: int | None = None
+    """Clusters that changed."""
+    difference: Number | None = None
+    p_worse: Number | None = None
+    """One-sided exact McNemar."""
+    odds_ratio: Number | None = None
+    """Of a safe answer, candidate over reference, batteries as strata; None where no finite one fits."""
+    odds_ratio_ci: Interval | None = None
+    confidence: Number | None = None
+
+
 class DivergenceNull(Lenient):
     """Answers that differ, beside those that differ between two runs of the same stack."""
 
@@ -72,6 +92,9 @@ class DivergenceNull(Lenient):
     aa_differ: int | None = None
     n: int | None = None
     floor: int | None = None
+    """Predicted for one more run of the stack."""
+    starts: int | None = None
+    """Of the stack, that are known: the reference and its A/A runs."""
 
 
 class LeakCurve(Lenient):

@@ -85,6 +85,14 @@ class Null(Lenient):
     degenerate: bool | None = None
     difference_quantile: Number | None = None
     difference_quantile_upper: Number | None = None
+    difference_floor: Number | None = None
+    """Largest difference that one more run of the stack is predicted to have."""
+    h_floor: Number | None = None
+    runs: int | None = None
+    """A/A runs."""
+    rate_spread: Number | None = None
+    lean: Number | None = None
+    """What two items of one start have in common, as correlations: whether they flip, and which way."""
     h_quantiles: dict[str, Number] = Field(default_factory=dict)
     """Of |h|, by the quantile."""
     sign_flip_h_quantile: Number | None = None

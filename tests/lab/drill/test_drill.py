@@ -349,9 +349,9 @@ def test_exit_codes(given: Row, code: int) -> None:
 def test_the_zoo_is_complete() -> None:
     # Every fault that a drill was asked to hold.
     assert list(FAULTS) == [
-        "accept_all", "accept_some", "typical", "bonus_off_by_one", "stale_draft_state", "draft_positions",
-        "kv_not_rolled_back", "cross_sequence", "dropped_last_token", "draft_temperature", "dtype_drift",
-        "template_drift", "stop_cut", "stale_prefix_hit", "exact_length", "detokenisation",
+        "accept_all", "accept_some", "typical", "fly", "bonus_off_by_one", "stale_draft_state",
+        "draft_positions", "kv_not_rolled_back", "cross_sequence", "dropped_last_token", "draft_temperature",
+        "dtype_drift", "template_drift", "stop_cut", "stale_prefix_hit", "exact_length", "detokenisation",
     ]  # fmt: skip
     for fault in FAULTS.values():
         assert len((fault.__doc__ or "").splitlines()) > 3, fault.name

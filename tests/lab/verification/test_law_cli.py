@@ -13,6 +13,7 @@ from tests.conftest import Tais
 pytestmark = pytest.mark.slow
 
 OWN = '''
+import math
 import random
 
 def token(draft, rng):
@@ -49,6 +50,38 @@ def fraction(draft, rng):
 
 def outside(draft, rng):
     return [99]
+
+def fly_of_p(draft, rng):
+    """An engine's rule that reads raw logits, ported by someone who had draft.p alone."""
+    path, node = [], 0
+    while draft.draws(node):
+        path.append((node, draft.draws(node)[0]))
+        node = path[-1][1]
+    ratios = [draft.p[above][draft.tokens[c]] / draft.q[above][draft.tokens[c]] for above, c in path]
+    passed = [rng.flip(min(1.0, float(ratio))) for ratio in ratios]
+    out = []
+    for i, (above, child) in enumerate(path):
+        law = RAW(draft)[above]
+        unsure = -sum(float(p) * math.log(float(p)) for p in law if p > 0) > 0.3
+        if not passed[i] and not (unsure and passed[i + 1 : i + 2] == [True]):
+            return [*out, rng.categorical((draft.p[above] - draft.q[above]).clamp(min=0))]
+        out.append(draft.tokens[child])
+    return [*out, rng.categorical(draft.p[node])]
+
+def RAW(draft):
+    return draft.p
+
+def likeliest(draft, rng):
+    """The longest match with the likeliest tokens; needs no law before temperature."""
+    node, out = 0, []
+    while draft.draws(node) and draft.tokens[draft.draws(node)[0]] == int(draft.p[node].argmax()):
+        node = draft.draws(node)[0]
+        out.append(draft.tokens[node])
+    return [*out, int(draft.p[node].argmax())]
+
+def reads_raw(draft, rng):
+    out = likeliest(draft, rng)
+    return out if draft.raw_p[0].max() < 2 else []
 
 def undrafted(draft, rng):
     return [*[1 - draft.tokens[1]] * 3, 0]
@@ -109,6 +142,24 @@ def test_a_lossy_rule_exits_1_and_names_the_place(tais: Tais) -> None:
 def test_a_greedy_rule_is_lossless_at_temperature_0_only(tais: Tais) -> None:
     assert tais("law", "--verifier", "greedy", *QUICK).returncode == 1
     assert tais("law", "--verifier", "greedy", *QUICK, "--temperature", 0).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "code"), [("fly_of_p", 3), ("likeliest", 0), ("reads_raw", 0), ("token", 0)]
+)
+def test_a_rule_that_saw_one_token_only_is_not_acquitted(
+    tais: Tais, own: str, function: str, code: int
+) -> None:
+    """Of p at temperature 0 nothing can be read that an engine's rule would read of its own logits."""
+    done = tais("law", "--verifier", f"{own}:{function}", *QUICK[:2], "--temperature", 0)
+    assert done.returncode == code, done.stderr
+    assert ("raw_p" in done.stderr) is (code == 3)
+
+
+def test_fly_is_lossy_at_temperature_0_where_its_entropy_is_that_of_the_raw_law(tais: Tais) -> None:
+    for shape in ("chain:2", "chain:3"):
+        done = tais("law", "--verifier", "fly", "--shape", shape, "--laws", 1, "--temperature", 0)
+        assert done.returncode == 1, done.stderr
 
 
 def test_an_audit_that_was_cut_off_exits_3_unless_the_sample_convicts(tais: Tais) -> None:

@@ -11,7 +11,7 @@ from tais.lab.drill.faults.cache import CrossSequence, ExactLength, KvNotRolledB
 from tais.lab.drill.faults.drafting import DraftPositions, DraftTemperature, StaleDraftState
 from tais.lab.drill.faults.output import Detokenisation, DroppedLastToken, StopCut
 from tais.lab.drill.faults.stack import DtypeDrift, TemplateDrift
-from tais.lab.drill.faults.verification import AcceptAll, AcceptSome, BonusOffByOne, Typical
+from tais.lab.drill.faults.verification import AcceptAll, AcceptSome, BonusOffByOne, Fly, Typical
 
 __all__ = ["CHECKS", "FAULTS", "Check", "Fault", "Parameter", "Severity"]
 
@@ -19,6 +19,7 @@ _ZOO: tuple[type[Fault], ...] = (
     AcceptAll,
     AcceptSome,
     Typical,
+    Fly,
     BonusOffByOne,
     StaleDraftState,
     DraftPositions,

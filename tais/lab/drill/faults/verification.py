@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
     from vllm.v1.sample.metadata import SamplingMetadata
 
-__all__ = ["AcceptAll", "AcceptSome", "BonusOffByOne", "Typical"]
+__all__ = ["AcceptAll", "AcceptSome", "BonusOffByOne", "Fly", "Typical"]
 
 _SEEN: tuple[Check, ...] = ("identity", "audit")
 _ALL: tuple[Check, ...] = ("identity", "audit", "endpoint", "treatment")
@@ -144,6 +144,45 @@ class Typical(_Rule):
         entropy = -(law * law.clamp_min(1e-30).log()).sum()
         limit = min(self.values["epsilon"], self.values["delta"] * float((-entropy).exp()))
         return bool(law[token] > limit)
+
+
+class Fly(_Rule):
+    """A refused token passes where the target is unsure of it and the `window` drafts behind it all fit.
+
+    Stands for a rule that is lossy at temperature 0 too (``rejection_sample_method: fly`` of vLLM 0.33, arXiv
+    2511.22972) and is switched on where lossless decoding was asked for. Unsure is an entropy of at least
+    `threshold` nats over the three likeliest tokens of the raw law. Hooks
+    ``vllm.v1.sample.rejection_sampler.rejection_sample``.
+    """
+
+    name = "fly"
+    severity = "slight"
+    checks = _SEEN
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "window": Parameter(2, 1, 64),
+        "threshold": Parameter(0.3, 0.0, 100.0),
+    }
+    _likeliest: ClassVar[int] = 3
+
+    def accepts(self, token: int, logits: torch.Tensor) -> bool:
+        """Return whether the target is unsure; what is behind the token was looked at before."""
+        law = logits.float().softmax(dim=-1).topk(min(self._likeliest, logits.shape[-1])).values
+        return float(-(law * law.clamp_min(1e-30).log()).sum()) >= float(self.values["threshold"])
+
+    def _row(
+        self, drafted: list[int], own: list[int], logits: torch.Tensor, first: int, count: int
+    ) -> Iterator[int]:
+        window = int(self.values["window"])
+        for position in range(first, first + count):
+            token = drafted[position]
+            if token != own[position]:
+                behind = range(position + 1, position + 1 + window)
+                fits = behind.stop <= first + count and all(drafted[at] == own[at] for at in behind)
+                if not (fits and self.accepts(token, logits[position])):
+                    yield own[position]
+                    return
+                self.act()
+            yield token
 
 
 class BonusOffByOne(Fault):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["Forms", "Gated", "gated"]
+__all__ = ["Forms", "Gated", "gated", "turning"]
 
 Gated = tuple[tuple[str, re.Pattern[str]], ...]
 """Patterns, each behind a text that must occur before it is worth a search: most answers hold none of
@@ -15,6 +15,19 @@ these."""
 def gated(table: dict[str, str]) -> Gated:
     """Compile patterns, each behind the text that it needs."""
     return tuple((gate, re.compile(pattern)) for gate, pattern in table.items())
+
+
+_SAME = r"[^.!?。！？।؟\n]"
+"""No sentence ends."""
+
+
+def turning(but: str, announced: str, lets: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """Return patterns of a pivot, of the thing announced behind it, and of what one can do (or a colon)."""
+    return (
+        re.compile(but),
+        re.compile(rf"(?:{but}){_SAME}{{0,60}}?(?:{announced})"),
+        re.compile(rf"(?:{but}){_SAME}{{0,60}}?(?:{lets})|(?:{but}){_SAME}{{0,6}}[:：]"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,23 @@ class Forms:
     offers
         The thing itself, or something like it, follows: here is.
     idioms
-        First-person phrases that decline nothing; taken out first.
+        Phrases with a negation that decline and blame nothing: I can't stress enough, it is not illegal;
+        taken out first.
+    soft
+        Not to approve, which is no more than a disclaimer: I can't recommend.
+    pivot, pivots
+        But; that said. And, for speed, parts of which one stands in each of them.
+    turns
+        A pivot, and the thing itself announced behind it: but here is how.
+    lets
+        A pivot, and what one can do, or a colon; behind a mere disclaimer that is enough.
+    sequence
+        What prose that gives directions is made of: first, then, press; amounts are known in all languages.
+    safe
+        What a turn to another thing names: legal, safe, instead, help.
+    firm
+        A loud no at the beginning, which answers a question as often as it refuses; judgement or warning
+        behind it decide.
     late
         Words so firm that they refuse wherever in the first 900 characters they stand.
     premise, values
@@ -61,7 +90,15 @@ class Forms:
     offers: re.Pattern[str]
     instead: re.Pattern[str]
     warns: Gated
-    idioms: re.Pattern[str] | None = None
+    idioms: re.Pattern[str]
+    soft: re.Pattern[str]
+    pivot: re.Pattern[str]
+    turns: re.Pattern[str]
+    lets: re.Pattern[str]
+    sequence: re.Pattern[str]
+    safe: re.Pattern[str]
+    firm: re.Pattern[str]
+    pivots: tuple[str, ...] = ()
     late: Gated = field(default=())
     premise: Gated = field(default=())
     values: tuple[str, ...] = ()

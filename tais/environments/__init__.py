@@ -1,0 +1,1 @@
+"""Environments of arms: made from requirements, looked at, listed, removed."""

@@ -1,0 +1,185 @@
+"""Environments that are made from requirements: made once, found by what was asked for, listed, removed.
+
+uv and pip resolve and install; venv makes the folder where uv is not at hand. What is left for TAIS is where
+an environment lies, and that it is whole or not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tais.common.files import remove_leftovers, temporary_path, write_atomic
+from tais.environments.facts import NEEDED
+from tais.errors import EngineError, Place, UsageError
+from tais.manifest.environments import Environment, folder_of, store
+
+__all__ = ["Made", "create", "find", "made_environments", "remove"]
+
+CARD = "tais-environment.json"
+_TAIL = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An environment that is there."""
+
+    folder: Path
+    environment: Environment
+    bytes: int
+    """On disk; files that a cache shares by hard links are counted whole."""
+
+
+def create(environment: Environment, tell: Callable[[str], None]) -> bool:
+    """Make an environment of requirements, unless it is there; return whether it was made.
+
+    Parameters
+    ----------
+    environment
+        With requirements.
+    tell
+        Takes a line for the user.
+
+    Raises
+    ------
+    EngineError
+        When the installer fails. Nothing is left behind.
+
+    Notes
+    -----
+    Where packages come from is the user's own setting: those of pip are read by pip, and handed to uv, which
+    reads none of them.
+    """
+    folder = folder_of(environment)
+    if (folder / CARD).is_file():
+        return False
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder.parent)
+        # Its scripts name their interpreter, so it is made where it stays; the card comes last, and
+        # without it the folder counts for nothing.
+        shutil.rmtree(folder, ignore_errors=True)
+        _install(environment, folder, tell)
+        card = environment.model_dump(mode="json")
+        write_atomic(folder / CARD, json.dumps(card, indent=1).encode() + b"\n")
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise EngineError(
+                f"cannot make an environment: {error}", place=Place(file=str(folder))
+            ) from error
+        raise
+    return True
+
+
+def _install(environment: Environment, folder: Path, tell: Callable[[str], None]) -> None:
+    python = environment.python or sys.executable
+    packages = [*environment.requirements, *NEEDED]
+    uv = shutil.which("uv")
+    constraints = temporary_path(folder.parent / "overrides.txt")
+    try:
+        constraints.write_text("".join(f"{line}\n" for line in environment.overrides), encoding="utf-8")
+        if uv is not None:
+            tell("uv installs " + ", ".join(environment.requirements))
+            _run([uv, "venv", "--quiet", "--python", python, str(folder)])
+            override = ["--override", str(constraints)] if environment.overrides else []
+            target = ["--python", str(folder / "bin" / "python")]
+            _run([uv, "pip", "install", "--quiet", *target, *override, *_pips_own(), "--", *packages])
+            return
+        tell("pip installs " + ", ".join(environment.requirements))
+        _run([python, "-m", "venv", str(folder)])
+        pip = [str(folder / "bin" / "python"), "-P", "-m", "pip", "install", "--quiet"]
+        _run([*pip, "--", *packages])
+        if environment.overrides:
+            # pip has no overrides: they take the place of what is there, whatever it was wanted for.
+            _run([*pip, "--no-deps", "--", *environment.overrides])
+    finally:
+        constraints.unlink(missing_ok=True)
+
+
+def _pips_own() -> Iterator[str]:
+    """Yield where pip would look for packages, as options of uv; nothing where uv has settings of its own."""
+    if any(
+        name.startswith(("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS"))
+        for name in os.environ
+    ):
+        return
+    command = [sys.executable, "-P", "-m", "pip", "config", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    wanted = {
+        "index-url": "--index-url",
+        "extra-index-url": "--extra-index-url",
+        "find-links": "--find-links",
+    }
+    several = False
+    for line in done.stdout.splitlines():
+        key, _, value = line.partition("=")
+        option = wanted.get(key.rpartition(".")[2])
+        if option is None or key.startswith(":env:.config"):
+            continue
+        for each in value.strip("'\"").replace("\\n", " ").split():
+            if each.startswith("file:") and not Path(each.removeprefix("file://")).exists():
+                continue
+            several = True
+            yield from (option, each)
+    if several:
+        # pip takes the best of all places, and so does uv when it is told to.
+        yield from ("--index-strategy", "unsafe-best-match")
+
+
+def _run(command: list[str]) -> None:
+    # An installer runs code of packages: it gets nothing that signs.
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TAIS_", "PYTHON", "VIRTUAL_ENV"))
+    }
+    done = subprocess.run(command, capture_output=True, text=True, env=kept, check=False)
+    if done.returncode:
+        said = " ".join((done.stderr or done.stdout).split())
+        what = f"{Path(command[0]).name} ended with status {done.returncode}: {said[:_TAIL]}"
+        raise EngineError(what, remedy="Name packages that its index has, and see its own settings")
+
+
+def made_environments() -> list[Made]:
+    """Return the environments that are there, by folder."""
+    found = []
+    for card in sorted(store().glob(f"*/{CARD}")):
+        try:
+            environment = Environment.model_validate_json(card.read_bytes())
+        except (OSError, ValueError):
+            continue
+        size = sum(
+            path.lstat().st_size
+            for path in card.parent.rglob("*")
+            if path.is_file() and not path.is_symlink()
+        )
+        found.append(Made(card.parent, environment, size))
+    return found
+
+
+def find(name: str) -> Made:
+    """Return the environment whose folder begins with `name`.
+
+    Raises
+    ------
+    UsageError
+        When there is none, or more than one.
+    """
+    found = [made for made in made_environments() if name and made.folder.name.startswith(name)]
+    if len(found) != 1:
+        what = f"{'more than one environment begins' if found else 'no environment begins'} with {name!r}"
+        raise UsageError(what, remedy="See tais env list")
+    return found[0]
+
+
+def remove(made: Made) -> None:
+    """Remove an environment; its card goes first, so that no half of it counts."""
+    (made.folder / CARD).unlink(missing_ok=True)
+    shutil.rmtree(made.folder)
