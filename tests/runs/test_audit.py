@@ -112,7 +112,7 @@ def test_a_full_audit_scores_equal_answers_once(screen: Screen, tais: Tais) -> N
     assert found["batteries"][0]["items_beyond"] == differing
 
 
-def test_misses_inside_the_band_fail_where_there_are_too_many(screen: Screen, tais: Tais) -> None:
+def test_too_many_misses_inside_the_band_are_suspect(screen: Screen, tais: Tais) -> None:
     leak(screen, margin=0.05)
     screen.data["arms"]["spec"]["engine_args"] = {"leak": 0.3}
     screen.data["contrasts"][0] |= {"audit": True, "lossless": True}
@@ -123,8 +123,9 @@ def test_misses_inside_the_band_fail_where_there_are_too_many(screen: Screen, ta
     drift = found["details"]["audit"]["drift"]
     assert drift["p"] < 1e-6
     (control,) = drift["controls"]
-    assert (control["arm"], control["covers"], control["misses"]) == ("target", True, 0)
-    assert codes(found)["law_drift"] == "decides"
+    # The candidate verifies drafted tokens, and no control computes so many at once.
+    assert (control["arm"], control["covers"], control["misses"]) == ("target", False, 0)
+    assert codes(found)["law_drift_suspect"] == "decides"
 
 
 def tokens_of(screen: Screen, arm: str) -> int:
