@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tais.analysis.planned_answers import PlannedBattery, judge_planned
 from tais.analysis.planted import plant_tokens
 from tais.records import SampleKey
-from tais.rundir.audits import UNAVAILABLE, WORKLIST, Scored, read_scores, read_worklist
+from tais.rundir.audits import UNAVAILABLE, WORKLIST, Scored, own_key, read_scores, read_worklist
 from tais.rundir.engine_record import read_engine
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import LockedContrast
@@ -89,21 +89,25 @@ class StackAudit:
     """Largest score, by magnitude, that it gave in answers of others."""
 
     @classmethod
-    def read(cls, run: RunDir, reference: str, stack: str) -> StackAudit | None:
-        """Return the scores of a stack with the control counted; None where nothing was scored."""
+    def read(cls, run: RunDir, reference: str, stack: str, control: str | None = None) -> StackAudit | None:
+        """Return the scores of a stack with the control counted; None where nothing was scored.
+
+        The control are the answers of the reference's arm, or those that it gave for this purpose.
+        """
+        name = reference if control is None else own_key(control)
         folder = run.audit(reference, stack)
         engine = read_engine(folder)
         if not engine.started:
             return None
-        control, scale = _Tally(), 0.0
+        tally, scale = _Tally(), 0.0
         for scored in read_scores(folder):
-            if scored.key.arm == reference and scored.prompt_fits is not False:
-                control.add(scored)
+            if scored.key.arm == name and scored.prompt_fits is not False:
+                tally.add(scored)
             elif len(scored.given):
                 scale = max(scale, float(np.abs(scored.top_scores[:, 0]).max()))
         if engine.scores_are_logprobs:
-            control.scale = max(control.scale, _LOGITS)
-        return cls(folder, engine.dtype, engine.layers, control, tuple(engine.end_tokens), scale)
+            tally.scale = max(tally.scale, _LOGITS)
+        return cls(folder, engine.dtype, engine.layers, tally, tuple(engine.end_tokens), scale)
 
     def band(self, run: RunDir, candidate: str) -> Band:
         """Return the band of a candidate: by the coarser of both dtypes, for the tokens that it gave."""
@@ -125,9 +129,10 @@ class StackAudit:
         )
 
 
-def suspects(run: RunDir, reference: str, arm: str) -> Iterator[tuple[SampleKey, int]]:
-    """Yield sample and position of every token of an arm that lies below the best by more than the band."""
-    audit = StackAudit.read(run, reference, "own")
+def suspects(run: RunDir, contrast: LockedContrast) -> Iterator[tuple[SampleKey, int]]:
+    """Yield sample and position of every token of a candidate that lies below the best beyond the band."""
+    reference, arm = contrast.sides
+    audit = StackAudit.read(run, reference, "own", contrast.control)
     if audit is None:
         return
     width = audit.band(run, arm).width
@@ -191,7 +196,7 @@ def fold_audit(
     if scope == "none" or (scope == "divergences" and not divergences):
         return None
     reference, candidate = contrast.sides
-    audit = StackAudit.read(run, reference, "own")
+    audit = StackAudit.read(run, reference, "own", contrast.control)
     if audit is None:
         why = "the reference stack scored nothing"
         unknown = tuple(_attribution(d, d.unscored_cause) for d in divergences)
@@ -228,7 +233,8 @@ def fold_audit(
 
 def _planted(run: RunDir, contrast: LockedContrast, folder: Path, band: float) -> PlantedTokens:
     draft = run.audit(contrast.reference, f"draft-{contrast.candidate}")
-    return plant_tokens(folder, *contrast.sides, band, draft if read_engine(draft).started else None)
+    own = contrast.reference if contrast.control is None else own_key(contrast.control)
+    return plant_tokens(folder, own, contrast.candidate, band, draft if read_engine(draft).started else None)
 
 
 def _batteries(
@@ -328,9 +334,7 @@ class _Lookup:
         self.end_tokens = own.end_tokens
         self.float32 = self._stack(run, "float32", both)
         self.draft = self._stack(run, f"draft-{self.candidate}", wanted)
-        exact = StackAudit.read(run, self.reference, "float32")
-        # Its scores have no control of their own: rounding alone, at the scale of the reference stack.
-        self.float32_width = _float32_width(exact, own) if exact else width
+        self.controlled = own.control.tokens > 0
 
     def _stack(
         self, run: RunDir, stack: str, wanted: set[tuple[str, SampleKey, int]]
@@ -407,12 +411,16 @@ class _Lookup:
             return "tie", None
         if margin <= self.width:
             return "numerical", None
+        if not self.controlled:
+            return "unconfirmed", None
         if self.own_is_float32:
             return "structural", margin
         exact = self.float32.get((self.candidate, key, position))
         if exact is None:
             return "unconfirmed", None
-        return ("structural" if exact.margin > self.float32_width else "numerical"), exact.margin
+        # An honest token was chosen in the dtype's noise, and float32 knows how far below the best it is: by
+        # no more than that noise.
+        return ("structural" if exact.margin > self.width else "numerical"), exact.margin
 
     def _draft(
         self, key: SampleKey, divergence: Divergence, token: _Token
@@ -425,11 +433,6 @@ class _Lookup:
         others = [t for t in near if t != divergence.reference_token]
         chance = tie_chance([len(others)], [int(draft.top_tokens[0]) in others])
         return draft.margin == 0, float(chance[0])
-
-
-def _float32_width(exact: StackAudit, own: StackAudit) -> float:
-    scale = own.control.scale or own.others_scale or 1.0
-    return band((), ROUNDOFF["float32"], scale, roundings=2 * exact.layers + 1).width
 
 
 def _attribution(divergence: Divergence, cause: Cause) -> Attribution:

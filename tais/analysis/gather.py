@@ -16,6 +16,7 @@ from tais.analysis.arm_table import ArmTable, load_arm
 from tais.analysis.asked import asked_findings, imported_findings, without
 from tais.analysis.attribution import fold_audit
 from tais.analysis.comparison import comparison_findings
+from tais.analysis.drift import fold_drift
 from tais.analysis.exchange import exchange_evidence
 from tais.analysis.looks import look_evidence
 from tais.analysis.paired_arms import Differing, Pair, read_divergences
@@ -244,6 +245,8 @@ def _evidence(
     left_out = max(0, differing - len(found.divergences))
     greedy = lock.sampling.temperature == 0
     audit = fold_audit(run, contrast, found.divergences, left_out, planned) if greedy else None
+    if audit is not None:
+        audit = replace(audit, drift=fold_drift(run, lock, contrast, audit.band))
     audited = contrast.audit in ("full", "only")
     asked = sum(len(battery.items.ids) * battery.repeats for battery in planned)
     law = None

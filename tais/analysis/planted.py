@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tais.records import SampleKey
-from tais.rundir.audits import Scored, read_scores
+from tais.rundir.audits import OWN, Scored, read_scores
 from tais.stats.conformance.laws import TokenLaws
 from tais.stats.conformance.leak import clustered_upper
 from tais.stats.conformance.score_tests import cell_ratios
@@ -35,8 +35,9 @@ def plant_tokens(
 ) -> PlantedTokens:
     """Plant a token in each control answer, and count those that lie beyond the band.
 
-    Controls are the reference's own answers. Where it gave none, they are the candidate's answers in which
-    the reference stack would have chosen every token: they are what it would have said itself. Planted is
+    Controls are the reference's own answers. Where it gave none, or only some for this purpose, those of the
+    candidate in which the reference stack would have chosen every token are controls as well: they are what
+    it would have said itself. Planted is
     the draft's choice, at a place where it is another token; where the draft was not asked, or chooses
     otherwise in fewer than 20 answers, the runner-up.
 
@@ -65,6 +66,9 @@ def plant_tokens(
         if arm == reference or (arm == candidate and float(scored.margins.max()) <= band):
             sides[arm].add(scored, band, choices.get((arm, scored.sample)))
     own, alike = (sides[arm] for arm in (reference, candidate))
+    if reference.startswith(OWN):
+        alike.join(own)
+        return alike.planted()
     return (own if own.answers else alike).planted()
 
 
@@ -91,6 +95,12 @@ class _Counts:
             place = int(places[_place(scored.sample, len(places))])
             self.chosen += 1
             self.chosen_flagged += _distance(scored, place, int(choices[place])) > band
+
+    def join(self, other: _Counts) -> None:
+        """Add what others counted."""
+        self.answers, self.flagged = self.answers + other.answers, self.flagged + other.flagged
+        self.chosen += other.chosen
+        self.chosen_flagged += other.chosen_flagged
 
     def planted(self) -> PlantedTokens:
         if self.chosen >= _LEAST_CHOICES:

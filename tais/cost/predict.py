@@ -66,6 +66,15 @@ def predict(lock: Lock, rates: Rates, *, workers: int = 1, shards: int = 1) -> P
             # It has a process of its own, which imports everything anew.
             fixed += rates.import_seconds
         jobs += split(name, fixed, work, shards, first=name in references)
+    for control in lock.controls:
+        own = rates.of(control.reference, stack_digest(lock, control.reference))
+        name = control.job
+        if own is None:
+            unknown.append(name)
+            continue
+        work = control.tokens * own.seconds_per_token
+        arms[name] = _control(control.tokens, own)
+        jobs += split(name, own.load_seconds + own.warmup_seconds, work, 1, first=False)
     judges, judging = _judges(lock, rates)
     done = schedule(jobs, workers)
     held = sum((entry.end - entry.start) * arms[entry.job.arm]["devices"] for entry in done)
@@ -128,6 +137,17 @@ def _arm(lock: Lock, name: str, own: ArmRates) -> PredictedArm:
     return {
         "answers": sum(answers.values()),
         "tokens": round(tokens),
+        "load": round(own.load_seconds, 3),
+        "generate": round(own.warmup_seconds + tokens * own.seconds_per_token, 3),
+        "devices": own.devices,
+    }
+
+
+def _control(tokens: int, own: ArmRates) -> PredictedArm:
+    """Return what a reference's own answers cost: of an audit that has no target arm."""
+    return {
+        "answers": 0,
+        "tokens": tokens,
         "load": round(own.load_seconds, 3),
         "generate": round(own.warmup_seconds + tokens * own.seconds_per_token, 3),
         "devices": own.devices,

@@ -24,7 +24,7 @@ from tais.common.files import canonical_json, store_error, sync_directory, write
 from tais.common.text import first_line
 from tais.errors import Place, StoreError
 from tais.rundir.engine_record import compare_resolved
-from tais.rundir.layout import ENGINE
+from tais.rundir.layout import AUDITS, ENGINE, OWN_ANSWERS
 from tais.rundir.samples import part_files, read_batches
 
 __all__ = ["STAGING", "Collector", "Depot", "RunDepot", "Shared", "merge_engine", "open_depot", "sweep"]
@@ -287,7 +287,8 @@ def sweep(run_dir: Path, depot: Depot) -> int:
                 merge_engine(run_dir / folder, depot.bring(name))
         elif name.endswith(".parquet"):
             if folder not in collectors:
-                collectors[folder] = Collector(run_dir / folder, audit=folder.parts[0] == "audits")
+                scores = folder.parts[0] == AUDITS and not folder.name.startswith(OWN_ANSWERS)
+                collectors[folder] = Collector(run_dir / folder, audit=scores)
             taken += collectors[folder].take(depot.bring(name))
     depot.remove()
     return taken

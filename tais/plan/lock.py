@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,14 @@ from tais.common.machine import package_versions
 from tais.manifest.model import Arm, Manifest
 from tais.manifest.rules_version import RULES_VERSION
 from tais.manifest.steering_options import KEY
+from tais.plan.controls import plan_controls
 from tais.plan.environments import locked_environments
 from tais.plan.looks import plan_looks
 from tais.plan.model_files import digest_model, engine_files
 from tais.plan.probes import plan_probes
 from tais.rundir.layout import LOCK
 from tais.rundir.lock import parse_lock
-from tais.rundir.lock_model import Lock, LockedProbes, LookSchedule, plain
+from tais.rundir.lock_model import Lock, LockedControl, LockedProbes, LookSchedule, plain
 from tais.scorers import scorer_spec
 
 if TYPE_CHECKING:
@@ -51,14 +53,18 @@ def build_lock(
     """
     digests: dict[str, dict[str, str]] = {}
     looks, probes = plan_looks(manifest, batteries), plan_probes(manifest, batteries)
+    controls = plan_controls(manifest, batteries)
     optional = _optional(manifest, looks, probes, digests)
+    # One that candidates share stands once.
+    own = {(control.reference, control.name): plain(control) for control in controls.values()}
+    optional |= {"controls": list(own.values())} if own else {}
     value = {
         "schema": "tais/lock/v1",
         "name": manifest.name,
         "manifest": {"sha256": manifest_digest, "source": manifest.source},
         "limit": limit,
         "arms": {name: _arm(arm, digests) for name, arm in manifest.arms.items()},
-        "contrasts": [_contrast(manifest, index) for index in range(len(manifest.contrasts))],
+        "contrasts": [_contrast(manifest, index, controls) for index in range(len(manifest.contrasts))],
         "batteries": [_battery(battery) for battery in batteries],
         "sampling": manifest.sampling.model_dump(mode="json"),
         "rules": manifest.rules.model_dump(mode="json"),
@@ -155,7 +161,7 @@ def _locked_model(model: JsonValue, arm: Arm, digests: dict[str, dict[str, str]]
     return {"folder": Path(model).name, "files": dict(digests[model])}
 
 
-def _contrast(manifest: Manifest, index: int) -> dict[str, object]:
+def _contrast(manifest: Manifest, index: int, controls: Mapping[int, LockedControl]) -> dict[str, object]:
     contrast = manifest.contrasts[index]
     differences = manifest.differences(contrast.reference, contrast.candidate)
     return {
@@ -166,6 +172,7 @@ def _contrast(manifest: Manifest, index: int) -> dict[str, object]:
         "audit": manifest.audit_of(contrast),
         # Values stand with the arms; here are the keys that tell the two apart.
         "differences": [key for key, _, _ in differences],
+        **({"control": controls[index].name} if index in controls else {}),
     }
 
 

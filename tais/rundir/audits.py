@@ -21,6 +21,7 @@ from tais.records import SampleKey, TokenScores
 from tais.rundir.samples import TableWriter, read_batches
 
 __all__ = [
+    "OWN",
     "UNAVAILABLE",
     "WHOLE",
     "WORKLIST",
@@ -29,6 +30,7 @@ __all__ = [
     "Scored",
     "Spans",
     "audit_writer",
+    "own_key",
     "read_scores",
     "read_worklist",
     "stored_audits",
@@ -91,8 +93,16 @@ Where both arms of a contrast are scored whole, the candidate's entries are its 
 others are the reference's own, token for token, and are scored once.
 """
 
+OWN = "@"
+"""Stands before the name of a control, which no arm's name may hold: see :func:`own_key`."""
+
 WHOLE = SampleKey(_ALL, "", 0)
 """Stands for every answer of an arm, whole."""
+
+
+def own_key(control: str) -> str:
+    """Return what stands for an arm where a reference's own answers are scored as a control."""
+    return f"{OWN}{control}"
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from tais.common.models import Open
 from tais.errors import Place, StoreError
 from tais.rundir.layout import ENGINE
 
-__all__ = ["EngineRecord", "compare_resolved", "read_engine"]
+__all__ = ["UNKNOWN", "EngineRecord", "compare_resolved", "read_engine"]
 
 UNKNOWN = "unknown"
 # Where an engine does not say how deep its model is.
@@ -49,6 +49,13 @@ class EngineRecord(Open):
         config = _object(_object(self.resolved.get("model_config")).get("hf_text_config"))
         found = config.get("num_hidden_layers")
         return found if isinstance(found, int) and found > 0 else _LAYERS
+
+    @property
+    def sequences(self) -> int | None:
+        """Answers that it computes at once at most; None where it does not say."""
+        scheduler = _object(self.resolved.get("scheduler_config"))
+        found = self.resolved.get("batch_size", scheduler.get("max_num_seqs"))
+        return found if isinstance(found, int) and found > 0 else None
 
     @property
     def speculation(self) -> JsonObject | str | None:

@@ -20,6 +20,7 @@ __all__ = [
     "LOCK",
     "LOCK_BUNDLE",
     "LOGS",
+    "OWN_ANSWERS",
     "PROBES",
     "REPORT",
     "RUN_BUNDLE",
@@ -54,6 +55,8 @@ PROBES = "probes"
 """Questions of the exchange control, with their answers."""
 AUDITS = "audits"
 """What stacks score that others answered."""
+OWN_ANSWERS = "answers-"
+"""What the folder of a reference's own answers begins with, beside the stacks that score."""
 ENGINE = "engine.json"
 """In the folder of an arm, a judge or an audit's stack: what the engine resolved its configuration to."""
 JUDGE_ELSEWHERE = "reference"
@@ -135,6 +138,10 @@ class RunDir:
     def audit(self, reference: str, stack: str = "own") -> Path:
         """Return the folder of what a stack scored: the reference's own, or one that explains it."""
         return self.audits / reference / stack
+
+    def own_answers(self, reference: str, control: str) -> Path:
+        """Return the folder of what a reference answered as the control of an audit that has no other."""
+        return self.audits / reference / f"{OWN_ANSWERS}{control}"
 
     @property
     def adjudication(self) -> Path:

@@ -24,6 +24,7 @@ __all__ = [
     "LockedArm",
     "LockedBattery",
     "LockedContrast",
+    "LockedControl",
     "LockedEnvironment",
     "LockedFile",
     "LockedFolder",
@@ -136,6 +137,8 @@ class LockedContrast(Frozen):
     audit: Literal["none", "divergences", "full", "only"] = "none"
     differences: tuple[str, ...] = ()
     """Dotted keys of the settings in which the arms differ."""
+    control: Name | None = None
+    """Which of the lock's controls an audit without a target arm has."""
 
     @property
     def sides(self) -> tuple[str, str]:
@@ -220,6 +223,25 @@ class LockedProbes(Frozen):
     """Who is asked."""
 
 
+class LockedControl(Frozen):
+    """What a reference answers itself, so that an audit without a target arm measures its own noise."""
+
+    name: Name
+    """The first of the candidates that it is for."""
+    reference: Name
+    engine_args: dict[str, JsonValue] = Field(default_factory=dict)
+    """Of the candidates' engine: the shape in which it computes."""
+    items: tuple[tuple[str, str], ...]
+    """Battery and id, in the order in which they are asked."""
+    tokens: int
+    """So many are enough."""
+
+    @property
+    def job(self) -> str:
+        """What the job is called that answers them."""
+        return f"{self.reference} own answers for {self.name}"
+
+
 class Lock(Frozen):
     """Everything that is fixed before the first token."""
 
@@ -243,6 +265,7 @@ class Lock(Frozen):
     starts: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
     """All starts of the arms that have several, the first first."""
     probes: LockedProbes | None = None
+    controls: tuple[LockedControl, ...] = ()
     environments: dict[Name, LockedEnvironment] = Field(default_factory=dict)
     """Of arms and judges that did not run on TAIS's own interpreter."""
 
@@ -255,6 +278,8 @@ class Lock(Frozen):
             for arm in contrast.sides:
                 if arm not in self.arms:
                     raise ValueError(f"a contrast names the arm {arm!r}, which is not there")
+            if contrast.control is not None and contrast.control not in {c.name for c in self.controls}:
+                raise ValueError(f"a contrast names the control {contrast.control!r}, which is not there")
         names = [battery.name for battery in self.batteries]
         if len(set(names)) != len(names):
             raise ValueError("a battery is named twice")

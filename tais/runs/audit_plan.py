@@ -1,8 +1,9 @@
 """What is to be scored under which stack: the jobs of an audit, planned from samples that are stored.
 
-Three stages, each from what the one before left: the reference stack itself; where that finds a token
-too far below the best, the same stack in float32, which tells rounding from logic; and the draft, for
-whether what came through was the draft's own choice.
+Four stages, each from what the one before left: where the reference has no arm of its own it answers some
+items, for what rounding does; the reference stack scores; where that finds a token too far below the best,
+the same stack does in float32, which tells rounding from logic; and the draft, for whether what came through
+was the draft's own choice.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from tais.analysis.attribution import StackAudit, suspects
 from tais.analysis.paired_arms import Pair, read_divergences
 from tais.analysis.token_law import top_of
 from tais.manifest.model import TEACHER_NAMES, Arm, Contrast, Manifest
+from tais.plan.controls import SHAPE
 from tais.records import SampleKey
-from tais.rundir.audits import WHOLE, WORKLIST, Entry, write_worklist
-from tais.rundir.items import Items
-from tais.rundir.layout import RunDir
+from tais.rundir.audits import OWN, WHOLE, WORKLIST, Entry, own_key, write_worklist
+from tais.rundir.items import Items, write_rows
+from tais.rundir.layout import ITEMS, RunDir
 from tais.rundir.lock_model import Lock, LockedContrast
+from tais.rundir.samples import count_tokens, read_batches, stored_keys
 from tais.verdict.evidence import Divergence
 from tais.worker.protocol import AnswerJob, TeacherForcingJob
 
-__all__ = ["AuditPlanner"]
+__all__ = ["AuditPlanner", "asked_of", "may_fail"]
 
 # Best tokens kept per position: enough to see what else was near.
 _TOP = 4
@@ -33,6 +36,16 @@ _CONTROL = 64
 _CONTROL_DIVERGING = 256
 # Engine arguments that are about the target's weights.
 _OF_THE_TARGET = ("quantization", "hf_overrides", "antidistillation")
+
+
+def asked_of(job: AnswerJob | TeacherForcingJob) -> int:
+    """Return how many answers a job gives or reads, at most."""
+    return job.total if isinstance(job, TeacherForcingJob) else len(Items(job.items))
+
+
+def may_fail(job: AnswerJob | TeacherForcingJob) -> bool:
+    """Return whether the run goes on where a job fails: what only explains, or is a control."""
+    return job.optional if isinstance(job, TeacherForcingJob) else True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +69,12 @@ class AuditPlanner:
     lock: Lock
     make_job: Callable[[Arm, Path], AnswerJob]
 
-    def stages(self) -> Iterator[list[TeacherForcingJob]]:
+    def stages(self) -> Iterator[Sequence[AnswerJob | TeacherForcingJob]]:
         """Yield the jobs of each stage; a stage is planned when the one before it has run."""
         if not self._audited():
             return
+        if answering := list(self._own_answers()):
+            yield answering
         # Samples stay as they are from stage to stage: they are read once.
         work = _Work(self.run, self.lock)
         for stage in (self._own, self._float32, self._drafts):
@@ -71,12 +86,32 @@ class AuditPlanner:
         pairs = zip(self.manifest.contrasts, self.lock.contrasts, strict=True)
         return [(c, fixed) for c, fixed in pairs if fixed.audit != "none"]
 
+    def _own_answers(self) -> Iterator[AnswerJob]:
+        """Let references answer what is to be their control."""
+        items = None
+        for control in self.lock.controls:
+            folder = self.run.own_answers(control.reference, control.name)
+            if count_tokens(folder) >= control.tokens or len(stored_keys(folder)) >= len(control.items):
+                continue
+            items = Items(self.run.items) if items is None else items
+            folder.mkdir(parents=True, exist_ok=True)
+            write_rows(folder / ITEMS, [[items[key] for key in control.items]])
+            stack = self.manifest.arms[control.reference]
+            args = {k: v for k, v in stack.engine_args.items() if k not in SHAPE} | control.engine_args
+            # Shuffled: whatever comes first is then of all batteries and lengths.
+            fixed = {"name": control.job, "order": "shuffled", "speculative_config": None}
+            job = self.make_job(stack.model_copy(update={**fixed, "engine_args": args}), folder)
+            own = {"items": folder / ITEMS, "enough_tokens": control.tokens}
+            yield job.model_copy(update=own | {"sampling": job.sampling.model_copy(update={"n": 1})})
+
     def _own(self, work: _Work) -> Iterator[TeacherForcingJob]:
         """Score candidates, and the reference's own answers as the control, under the reference stack."""
         entries: dict[str, list[Entry]] = {}
         for contrast, fixed in self._audited():
             own = entries.setdefault(contrast.reference, [])
             own += work.entries(fixed)
+            if fixed.control is not None and work.own_count(contrast.reference, own_key(fixed.control)):
+                own.append((own_key(fixed.control), WHOLE, 0, None))
         for reference, wanted in entries.items():
             # An arm that is scored whole needs no single answers.
             every = {arm for arm, key, _, _ in wanted if key == WHOLE}
@@ -92,8 +127,8 @@ class AuditPlanner:
             audit = StackAudit.read(self.run, reference, "own")
             if audit is None or audit.dtype == "float32":
                 continue
-            arms = [c.candidate for c, _ in self._audited() if c.reference == reference]
-            found = ((arm, suspects(self.run, reference, arm)) for arm in arms)
+            arms = [fixed for c, fixed in self._audited() if c.reference == reference]
+            found = ((fixed.candidate, suspects(self.run, fixed)) for fixed in arms)
             wanted: list[Entry] = [(arm, key, position, 1) for arm, spots in found for key, position in spots]
             if wanted:
                 stack = self.manifest.arms[reference].model_copy(update={"dtype": "float32"})
@@ -115,7 +150,9 @@ class AuditPlanner:
         All where they were sampled, and where the answers stand alone: its choices are planted in them.
         """
         if not work.greedy or fixed.audit == "only":
-            return work.entries(fixed)
+            own = () if fixed.control is None else (own_key(fixed.control),)
+            asked = [arm for arm in own if work.own_count(fixed.reference, arm)]
+            return [*work.entries(fixed), *((arm, WHOLE, 0, None) for arm in asked)]
         return [(arm, key, at, 1) for arm, key, at in work.diverging(fixed)]
 
     def _job(
@@ -134,15 +171,17 @@ class AuditPlanner:
             "worklist": worklist,
             "arms_dir": self.run.arms,
             "top": self._top(name),
-            "total": work.count(dict.fromkeys(wanted)),
+            "total": work.count(reference, dict.fromkeys(wanted)),
+            "own_answers": self.run.audits / reference if self.lock.controls else None,
             "to_the_end": self._to_the_end(reference),
         }
         return TeacherForcingJob.model_validate(dict(self.make_job(arm, folder)) | own)
 
     def _to_the_end(self, reference: str) -> tuple[str, ...]:
         """Return the arms that nothing else is known of: an answer of theirs that stops short must show."""
-        audited = (fixed for c, fixed in self._audited() if c.reference == reference)
-        return tuple(fixed.candidate for fixed in audited if fixed.audit == "only")
+        alone = [f for c, f in self._audited() if c.reference == reference and f.audit == "only"]
+        controls = (own_key(fixed.control) for fixed in alone if fixed.control is not None)
+        return (*(fixed.candidate for fixed in alone), *dict.fromkeys(controls))
 
     def _top(self, stack: str) -> int:
         sampling = self.lock.sampling
@@ -167,12 +206,20 @@ class _Work:
             self._tables[arm] = load_arm(arm, self.run.arm(arm), self.items, self.repeats, None)
         return self._tables[arm]
 
-    def count(self, entries: Collection[Entry]) -> int:
+    def count(self, reference: str, entries: Collection[Entry]) -> int:
         """Return how many spans entries stand for; an answer without token ids has none."""
-        return sum(
-            int(self.table(arm).tokens.any(axis=1).sum()) if key == WHOLE else count != 0
-            for arm, key, _, count in entries
-        )
+
+        def whole(arm: str) -> int:
+            if arm.startswith(OWN):
+                return self.own_count(reference, arm)
+            return int(self.table(arm).tokens.any(axis=1).sum())
+
+        return sum(whole(arm) if key == WHOLE else count != 0 for arm, key, _, count in entries)
+
+    def own_count(self, reference: str, key: str) -> int:
+        """Return how many answers with tokens a control holds."""
+        batches = read_batches(self.run.own_answers(reference, key.removeprefix(OWN)), ("token_ids",))
+        return sum(bool(ids) for batch in batches for ids in batch.column("token_ids").to_pylist())
 
     def entries(self, fixed: LockedContrast) -> list[Entry]:
         """Return what the reference stack must score for one contrast."""

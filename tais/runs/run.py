@@ -373,16 +373,16 @@ class _Attempt:
 
     def _audit(self, executor: Executor) -> None:
         """Let the reference stacks read what they must, each stage from what the one before it left."""
-        from tais.runs.audit_plan import AuditPlanner
+        from tais.runs.audit_plan import AuditPlanner, asked_of, may_fail
 
         planner = AuditPlanner(self.run, self.plan.manifest, self.plan.lock, self._make_job)
         for stage in planner.stages():
             for job in stage:
-                self.observer.forcing(job.arm.name, job.total)
+                self.observer.forcing(job.arm.name, asked_of(job))
                 try:
                     executor.run([job], self.clock.event)
                 except EngineError as error:
-                    if not job.optional:
+                    if not may_fail(job):
                         raise
                     # What only explains may fail: the report then says so.
                     said = {"message": " ".join(str(error).split())}

@@ -1,4 +1,4 @@
-"""The teacher-forced audit at T = 0: margins, numerical band, conformance rate and what it bounds.
+"""The teacher-forced audit at T = 0: margins, the numerical band, and what misses outside it bound.
 
 The margin of a token is the best score at its position less its own score: 0 where it is the target's argmax
 or ties with it. Tokens pass by score and never by id.
@@ -6,6 +6,7 @@ or ties with it. Tokens pass by score and never by id.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -13,27 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tais.errors import TaisError
-from tais.stats.proportions import (
-    FloatArray,
-    Interval,
-    as_interval,
-    clopper_pearson,
-    normal_quantile,
-    wilson,
-)
+from tais.stats.proportions import FloatArray, clopper_pearson, normal_quantile
 
 __all__ = [
     "ROUNDOFF",
     "Band",
-    "ConformanceRate",
-    "ScreenBounds",
     "band",
-    "conformance_rate",
     "control_bound",
-    "exceedance_p",
     "leak_upper_bound",
     "margins",
-    "screen_bounds",
     "share_upper_bound",
 ]
 
@@ -41,6 +30,13 @@ ROUNDOFF = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24}
 """Largest relative error of rounding to nearest (half the spacing at 1)."""
 _ERRORS = 4
 """Errors in a comparison of two margins: two scores, each computed in two passes."""
+_TYPICAL_MISSES = 8
+"""Misses that the dtype's own rounding stands for: with them lossless arms with few misses stay inside."""
+_LEAST_SPREAD, _MOST_SPREAD = 0.5, 1.25
+_FEWEST_FOR_SPREAD = 5
+_EVEN = 16 / (3 * math.pi)
+"""1 + squared coefficient of variation of misses where noise is Gaussian and even, and gaps are uniform."""
+_NODES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +53,6 @@ class Band:
     def outside(self, margin: ArrayLike) -> NDArray[np.bool_]:
         """Which margins rounding does not explain."""
         return np.asarray(np.asarray(margin, np.float64) > self.width)
-
-
-@dataclass(frozen=True, slots=True)
-class ConformanceRate:
-    """Tokens of an arm against the target's argmax."""
-
-    n: int
-    ties: int
-    """Tokens with margin 0 although another token has the same score."""
-    misses: int
-    """Tokens with a positive margin."""
-    rate: float
-    """Share of tokens without a miss."""
-    wilson: Interval
-    """95 %."""
-    outside: int
-    """Misses that the band does not explain."""
-    largest: float
-    """Largest margin."""
-    beyond_control: int
-    """Misses larger than the control's largest."""
-    beyond_control_p: float
-    """Probability of so many, were both arms alike."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScreenBounds:
-    """One-sided upper bounds that an audit gives without a second decode."""
-
-    leaked_tokens: float
-    """Share of tokens that the draft wrote, seen or not."""
-    endpoint_difference: float
-    """Share of answers with at least one miss outside the band."""
-    confidence: float
 
 
 def margins(best: ArrayLike, given: ArrayLike) -> FloatArray:
@@ -110,7 +72,9 @@ def margins(best: ArrayLike, given: ArrayLike) -> FloatArray:
     return np.asarray(top - own)
 
 
-def control_bound(control_misses: ArrayLike, tokens_ratio: float = 1.0, alpha: float = 0.05) -> float:
+def control_bound(
+    control_misses: ArrayLike, tokens_ratio: float = 1.0, alpha: float = 0.05, *, typical: float = 0.0
+) -> float:
     """Margin that the largest miss of a candidate like the control exceeds with probability alpha at most.
 
     Parameters
@@ -121,19 +85,29 @@ def control_bound(control_misses: ArrayLike, tokens_ratio: float = 1.0, alpha: f
         Tokens of the candidate per token of the control.
     alpha
         For all misses of the candidate together, in (0, 1).
+    typical
+        Size of a miss that rounding to the dtype alone makes; counts like 8 misses seen. 0 for no such
+        knowledge.
 
     Returns
     -------
     float
-        0 without misses.
+        0 without misses and without a typical size.
 
     Notes
     -----
-    Predictive bound of an exponential tail: with mean s of m misses, one more exceeds x with probability
-    (1 + x / (m s))^-m, and the bound serves r m such misses. The largest miss itself would be exceeded in
-    half of all correct runs. Margins of rounding fall off faster than exponentially, which makes the bound
-    conservative; few misses make it wide. It fails for misses that come from two mechanisms, one of them
-    rare and wide.
+    Rounding noise is not the same at every position, so margins of misses are taken for a mixture:
+    exponential, with a mean that is lognormal over positions. Its log-sd is told from the margins'
+    coefficient of variation, and is never taken to be less than 0.5. Given the mean s of m misses, one more
+    exceeds x with probability E (1 + x / (m' s e^(tau Z - tau^2 / 2)))^-m', where m' = m / (2 e^(tau^2) - 1)
+    are the misses of even noise that tell as much, and the bound serves r m such misses. Margins under even
+    Gaussian noise fall off faster than exponentially, which makes the bound conservative there.
+
+    The largest miss itself would be exceeded in half of all correct runs. A control with few misses says
+    little of their size: the typical one then holds the bound down, and up where the control has none.
+
+    It fails for misses from two mechanisms, one of them rare and wide; see the tables of
+    docs/conformance.md for its size.
 
     References
     ----------
@@ -142,12 +116,45 @@ def control_bound(control_misses: ArrayLike, tokens_ratio: float = 1.0, alpha: f
     found = np.asarray(control_misses, np.float64)
     if not (np.isfinite(found).all() and (found > 0).all() and tokens_ratio > 0 and 0 < alpha < 1):
         raise TaisError("the control's misses need positive finite margins, alpha a value in (0, 1)")
-    m = len(found)
-    if m == 0:
+    counted = len(found) + (_TYPICAL_MISSES if typical > 0 else 0)
+    if counted == 0:
         return 0.0
-    expected = max(tokens_ratio * m, 1.0)
-    width = float(found.sum()) * math.expm1(math.log(expected / alpha) / m)
-    return max(float(found.max()), width)
+    mean = (float(found.sum()) + _TYPICAL_MISSES * typical) / counted
+    spread = _spread(found)
+    width = _predicted(alpha / max(tokens_ratio * max(len(found), 1), 1.0), counted, spread)
+    return max(float(found.max(initial=0.0)), mean * width)
+
+
+def _spread(misses: FloatArray) -> float:
+    """Log-sd of the noise over positions, from the coefficient of variation of the margins of misses."""
+    if len(misses) < _FEWEST_FOR_SPREAD:
+        return _LEAST_SPREAD
+    squared = float(misses.var() / misses.mean() ** 2)
+    return float(np.clip(math.sqrt(max(0.0, math.log((1 + squared) / _EVEN))), _LEAST_SPREAD, _MOST_SPREAD))
+
+
+@functools.cache
+def _normal() -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights of a mean over a standard normal."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    return nodes, weights / weights.sum()
+
+
+def _predicted(level: float, misses: int, spread: float) -> float:
+    """Multiple of the mean miss that one more exceeds with a small probability."""
+    from scipy.optimize import brentq  # heavy
+
+    nodes, weights = _normal()
+    telling = misses / (2 * math.exp(spread**2) - 1)
+    sizes = telling * np.exp(spread * nodes - spread**2 / 2)
+
+    def beyond(x: float) -> float:
+        return float((weights * (1 + x / sizes) ** -telling).sum()) - level
+
+    upper = 1.0
+    while beyond(upper) > 0:
+        upper *= 2
+    return float(brentq(beyond, 0.0, upper))
 
 
 def band(
@@ -185,57 +192,9 @@ def band(
     if not (dtype_eps > 0 and math.isfinite(score_scale) and score_scale >= 0 and roundings >= 1):
         raise TaisError("a band needs a positive eps, a finite scale and at least one rounding")
     rounding = _ERRORS * dtype_eps * score_scale * math.sqrt(roundings)
-    control = control_bound(control_margins_of_misses, tokens_ratio, alpha)
+    typical = dtype_eps * score_scale
+    control = control_bound(control_margins_of_misses, tokens_ratio, alpha, typical=typical)
     return Band(max(control, rounding), control, rounding)
-
-
-def exceedance_p(candidate_tokens: int, control_tokens: int, beyond: int) -> float:
-    """Probability that the `beyond` largest margins of both arms are all the candidate's, were they alike.
-
-    Exact for exchangeable tokens; 1 where nothing lies beyond the control.
-    """
-    if min(candidate_tokens, control_tokens, beyond) < 0 or beyond > candidate_tokens:
-        raise TaisError("exceedances are counts, at most the candidate's tokens")
-    i = np.arange(beyond)
-    return float(np.exp(np.log((candidate_tokens - i) / (candidate_tokens + control_tokens - i)).sum()))
-
-
-def conformance_rate(
-    candidate: FloatArray, control: FloatArray, limit: Band, tied: NDArray[np.bool_] | None = None
-) -> ConformanceRate:
-    """Conformance of a candidate's tokens to the target's argmax.
-
-    Parameters
-    ----------
-    candidate, control
-        Margins of all tokens, shapes (n,) and (m,); see :func:`margins`.
-    limit
-        The numerical band.
-    tied
-        Which of the candidate's positions have another token with the best score, shape (n,).
-
-    Raises
-    ------
-    TaisError
-        Without tokens, or for a negative margin.
-    """
-    if len(candidate) == 0:
-        raise TaisError("an audit needs at least one token")
-    if not ((candidate >= 0).all() and (control >= 0).all()):
-        raise TaisError("margins are not negative")
-    misses = int((candidate > 0).sum())
-    beyond = int((candidate > control.max(initial=0.0)).sum()) if len(control) else 0
-    return ConformanceRate(
-        n=len(candidate),
-        ties=0 if tied is None else int((tied & (candidate == 0)).sum()),
-        misses=misses,
-        rate=1 - misses / len(candidate),
-        wilson=as_interval(wilson(len(candidate) - misses, len(candidate))),
-        outside=int(limit.outside(candidate).sum()),
-        largest=float(candidate.max()),
-        beyond_control=beyond,
-        beyond_control_p=exceedance_p(len(candidate), len(control), beyond),
-    )
 
 
 def share_upper_bound(affected: int, n: int, confidence: float = 0.95) -> float:
@@ -279,37 +238,3 @@ def leak_upper_bound(
         raise TaisError("the probability of detection lies in [0, 1], the confidence in (0.5, 1)")
     seen = share_upper_bound(misses, n_tokens, confidence)
     return min(1.0, seen / detect_probability) if detect_probability > 0 else 1.0
-
-
-def screen_bounds(
-    outside: ArrayLike, prompt: ArrayLike, detect_probability: float, confidence: float = 0.95
-) -> ScreenBounds:
-    """Bounds of an audit-only screen from its tokens.
-
-    Parameters
-    ----------
-    outside
-        Whether each token's margin lies outside the band, shape (n,).
-    prompt
-        Prompt of each token, shape (n,); any integers.
-    detect_probability, confidence
-        As for :func:`leak_upper_bound`.
-
-    Raises
-    ------
-    TaisError
-        Without tokens, or for arrays of unequal length.
-
-    Notes
-    -----
-    The second bound is about leaks that show. Ties and rounding change answers too, in either arm alike.
-    """
-    missed, where = np.asarray(outside, bool), np.asarray(prompt)
-    if missed.ndim != 1 or missed.shape != where.shape or len(missed) == 0:
-        raise TaisError("bounds need one prompt for each token, and at least one token")
-    affected, prompts = len(np.unique(where[missed])), len(np.unique(where))
-    return ScreenBounds(
-        leak_upper_bound(len(missed), int(missed.sum()), detect_probability, confidence),
-        share_upper_bound(affected, prompts, confidence),
-        confidence,
-    )

@@ -18,6 +18,7 @@ from tais.stats.rounding_band import share_upper_bound
 from tais.stats.tidy import points, tidy, tidy_interval, tidy_values
 from tais.verdict.details import written
 from tais.verdict.details.audit import Audit, AuditedBattery, DivergingToken, DraftPull, Planted, ScoredTokens
+from tais.verdict.drift import drift_details, weigh_drift
 from tais.verdict.evidence import (
     Attribution,
     AuditCounts,
@@ -29,6 +30,7 @@ from tais.verdict.evidence import (
 from tais.verdict.planted import weigh_planted
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
+from tais.verdict.token_family import TokenTests
 from tais.verdict.token_law import law_details, weigh_law
 
 __all__ = ["audit_details", "weigh_audit"]
@@ -41,14 +43,24 @@ _NAMED = 10
 _EXPLAINED = ("tie", "numerical")
 
 
-def weigh_audit(contrast: ContrastEvidence, rules: Rules) -> list[Weighed]:
-    """Return what the audit says, each with the best verdict that it leaves possible."""
+def weigh_audit(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> list[Weighed]:
+    """Return what the audit says, each with the best verdict that it leaves possible.
+
+    Parameters
+    ----------
+    contrast, rules
+        Evidence, and what it is held against.
+    tests
+        Its p-values, adjusted over all tests of tokens.
+    """
     audit = contrast.audit
-    weighed = [*_lossy(contrast), *weigh_law(contrast, rules)]
+    weighed = [*_lossy(contrast), *weigh_law(contrast, rules, tests)]
     if audit is None:
         return [*weighed, *_unaudited(contrast)]
     weighed += _structural(contrast, audit.attributions)
     weighed += _unexplained(contrast, audit.attributions, audit.left_out)
+    if (drift := weigh_drift(contrast, tests.drift, rules)) is not None:
+        weighed.append(drift)
     weighed += [(Verdict.passed, r) for r in _notes(audit)]
     if contrast.evidence == "teacher_forced":
         weighed += _bounds(audit, rules)
@@ -173,9 +185,14 @@ def _notes(audit: AuditEvidence) -> Iterator[Reason]:
         yield note("divergences_explained", message, tie=causes["tie"], numerical=causes["numerical"])
     if causes["unconfirmed"]:
         first = _of(audit.attributions, "unconfirmed")[0]
+        lacking = (
+            "float32 check confirms or clears them"
+            if audit.control.tokens
+            else "answer of the reference's own says what rounding does"
+        )
         message = (
             f"{causes['unconfirmed']} tokens lie outside the numerical band of {audit.band:.3g} and no "
-            f"float32 check confirms or clears them, first {_place(first)}: reported, decides nothing"
+            f"{lacking}, first {_place(first)}: reported, decides nothing"
         )
         yield note("divergences_unconfirmed", message, tokens=causes["unconfirmed"])
     if audit.candidate.tokens:
@@ -270,11 +287,11 @@ def _scored(counts: AuditCounts) -> ScoredTokens:
     )
 
 
-def audit_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, object]:
+def audit_details(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> dict[str, object]:
     """Return the figures of an audit for the report; nothing where there was none."""
     audit = contrast.audit
     if audit is None:
-        return law_details(contrast, rules)
+        return law_details(contrast, rules, tests)
     causes: Counter[str] = Counter(a.cause for a in audit.attributions)
     # What needs a look stands first.
     order = {"structural": 0, "length": 0, "unconfirmed": 1, "text": 1, "unknown": 2}
@@ -294,6 +311,7 @@ def audit_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, object]
         attributions_left_out=audit.left_out + len(audit.attributions) - len(shown),
         prompts_differ=audit.prompts_differ,
         planted=None if audit.planted is None else Planted(**asdict(audit.planted)),
+        drift=drift_details(audit.drift, tests.drift),
         unavailable=audit.unavailable,
     )
     return written(found)

@@ -22,6 +22,7 @@ from tais.verdict.report import (
     Reason,
     Verdict,
 )
+from tais.verdict.token_family import TokenTests
 from tais.verdict.treatment import fold_treatment
 
 __all__ = ["build_contrast", "finding_reason", "fold_identity", "worst"]
@@ -43,6 +44,8 @@ def build_contrast(
     rules: Rules,
     more: Sequence[Reason] = (),
     details: dict[str, object] | None = None,
+    *,
+    tests: TokenTests,
 ) -> ContrastReport:
     """Judge a contrast by its worst endpoint and by what else stands in the way.
 
@@ -58,11 +61,13 @@ def build_contrast(
         Notes to add.
     details
         Further statistics by name.
+    tests
+        P-values of its tokens, adjusted over the screen.
     """
     treatment, weighed = fold_treatment(contrast, rules)
     weighed += _evidence(contrast, rules)
     weighed += [finding_reason(f, lossless=contrast.lossless) for f in contrast.findings]
-    weighed += weigh_audit(contrast, rules)
+    weighed += weigh_audit(contrast, rules, tests)
     if contrast.evidence == "matched":
         weighed += _endpoints([r.report for r in results])
     verdict = worst(v for v, _ in weighed)
@@ -77,7 +82,7 @@ def build_contrast(
         identity=fold_identity(contrast),
         treatment=treatment,
         endpoints=tuple(r.report for r in results),
-        details={**(details or {}), **audit_details(contrast, rules)},
+        details={**(details or {}), **audit_details(contrast, rules, tests)},
     )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tais.manifest.model import Role, Rules
 from tais.records import EndpointKey
 from tais.stats.conformance.conformance import ConformanceResult, ControlComparison
+from tais.verdict.drift_evidence import DriftEvidence
 from tais.verdict.facts import Facts
 
 __all__ = [
@@ -364,6 +365,8 @@ class AuditEvidence:
     """Wall time of the scoring."""
     planted: PlantedTokens | None = None
     """None where the candidate's answers do not stand alone."""
+    drift: DriftEvidence | None = None
+    """None where not all tokens of both arms were scored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from tais.verdict.sensitivity import Sensitivity, best_and_worst, measure_sensit
 from tais.verdict.shown import EXCHANGE, Judged, Key, Shown, endpoint_key, sensitivity_reasons, show_endpoints
 from tais.verdict.starts import starts_notes, starts_seen
 from tais.verdict.summary import contrast_details
+from tais.verdict.token_family import TokenTests, token_tests
 
 __all__ = ["decide", "stop_of"]
 
@@ -59,9 +60,10 @@ def decide(evidence: ScreenEvidence) -> Report:
     stops = _stops(evidence.contrasts, rules, calibration)
     judged = _judge(evidence.contrasts, rules, calibration, stops)
     sensitivity = _sensitivity(judged, rules, calibration)
+    tests = token_tests(evidence.contrasts)
     contrasts = tuple(
-        _contrast(j, rules, calibration, sensitivity.get(j[0].reference, []), stops.get(j[0].candidate))
-        for j in judged
+        _contrast(j, rules, calibration, sensitivity.get(j[0].reference, []), stops.get(j[0].candidate), own)
+        for j, own in zip(judged, tests, strict=True)
     )
     shown = show_endpoints(judged, evidence.exchanges, rules)
     contrasts = tuple(_with_sensitivity(c, shown) for c in contrasts)
@@ -179,6 +181,7 @@ def _contrast(
     calibration: Calibration,
     sensitivity: list[Sensitivity],
     stop: Stop | None,
+    tests: TokenTests,
 ) -> ContrastReport:
     contrast, results = judged
     notes, details = stop_notes(contrast, stop)
@@ -191,7 +194,7 @@ def _contrast(
         notes += [x for measured in sensitivity for x in measured.notes()]
         notes += best_and_worst(sensitivity)
         details |= written_list([measured.details() for measured in sensitivity])
-    return build_contrast(contrast, results, rules, notes, details)
+    return build_contrast(contrast, results, rules, notes, details, tests=tests)
 
 
 def _with_sensitivity(contrast: ContrastReport, shown: Mapping[Key, Shown]) -> ContrastReport:
@@ -331,9 +334,10 @@ def _two_sided(
     rules = evidence.rules.model_copy(update={"hypothesis": Hypothesis.equivalence})
     notes = []
     # Candidates stopped where the rules of this screen said so.
-    for contrast, results in _judge(evidence.contrasts, rules, calibration, stops):
+    judged = _judge(evidence.contrasts, rules, calibration, stops)
+    for (contrast, results), tests in zip(judged, token_tests(evidence.contrasts), strict=True):
         if contrast.role is Role.screen:
-            decided = build_contrast(contrast, results, rules, [], {}).verdict
+            decided = build_contrast(contrast, results, rules, [], {}, tests=tests).verdict
             name = f"{contrast.candidate} against {contrast.reference}"
             message = f"as equivalence, where a change for the better counts too, {name} is {decided.value}"
             arms = {"reference": contrast.reference, "candidate": contrast.candidate}

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TypedDict
 
 from tais.manifest.model import Rules
-from tais.stats.conformance.conformance import ConformanceResult, ControlComparison, excess_impossible_p
+from tais.stats.conformance.conformance import ConformanceResult, ControlComparison
 from tais.stats.conformance.score_tests import ScoreTest
 from tais.stats.tidy import points, tidy, tidy_interval
 from tais.verdict.details import written
@@ -30,8 +30,9 @@ from tais.verdict.leak_bound import weigh_leak_bound
 from tais.verdict.planted import weigh_planted_leak
 from tais.verdict.reasons import note, reason
 from tais.verdict.report import Reason, Verdict
+from tais.verdict.token_family import TokenTests
 
-__all__ = ["law_details", "law_p", "weigh_law"]
+__all__ = ["law_details", "weigh_law"]
 
 Weighed = tuple[Verdict, Reason]
 
@@ -40,21 +41,16 @@ _NAMES = {"own": "refusal_onset"}
 _CONFIDENCE = 0.95
 
 
-def law_p(law: ConformanceEvidence) -> float:
-    """Return the p-value that all tests together give, adjusted for their number.
+def weigh_law(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> Iterator[Weighed]:
+    """Yield what the test of the law says, each with the best verdict that it leaves possible.
 
-    Against the control where there is one, else against the law itself.
+    Parameters
+    ----------
+    contrast, rules
+        Evidence, and what it is held against.
+    tests
+        Its p-values, adjusted over all tests of tokens.
     """
-    if law.against is None:
-        return law.candidate.p
-    found = [test.p for test in law.against.tests]
-    if law.against.leak_excess_p is not None:
-        found.append(law.against.leak_excess_p)
-    return min(1.0, len(found) * min(found)) if found else 1.0
-
-
-def weigh_law(contrast: ContrastEvidence, rules: Rules) -> Iterator[Weighed]:
-    """Yield what the test of the law says, each with the best verdict that it leaves possible."""
     if contrast.greedy:
         return
     message = (
@@ -69,7 +65,7 @@ def weigh_law(contrast: ContrastEvidence, rules: Rules) -> Iterator[Weighed]:
         if contrast.evidence == "teacher_forced":
             yield weigh_leak_bound(contrast, rules)
         return
-    yield _verdict(contrast, law, rules)
+    yield _verdict(contrast, law, rules, tests)
     if contrast.evidence == "teacher_forced":
         bounded = weigh_leak_bound(contrast, rules)
         yield bounded
@@ -78,11 +74,13 @@ def weigh_law(contrast: ContrastEvidence, rules: Rules) -> Iterator[Weighed]:
     yield from ((Verdict.passed, found) for found in _notes(law))
 
 
-def _verdict(contrast: ContrastEvidence, law: ConformanceEvidence, rules: Rules) -> Weighed:
-    tested, p = law.candidate, law_p(law)
+def _verdict(
+    contrast: ContrastEvidence, law: ConformanceEvidence, rules: Rules, tests: TokenTests
+) -> Weighed:
+    tested, p = law.candidate, 1.0 if tests.law is None else tests.law
     values: dict[str, object] = {"p": tidy(p), "tokens": tested.n, "impossible": tested.impossible}
     beyond = "the reference's own" if law.against is not None else "chance"
-    if (excluded := _excluded(law, rules)) is not None:
+    if (excluded := _excluded(law, rules, tests.impossible)) is not None:
         fails, message = excluded
         if fails:
             return _fails(contrast, reason("law_excludes_tokens", message, **values))
@@ -94,7 +92,7 @@ def _verdict(contrast: ContrastEvidence, law: ConformanceEvidence, rules: Rules)
     return Verdict.passed, note("law_followed", message, **values)
 
 
-def _excluded(law: ConformanceEvidence, rules: Rules) -> tuple[bool, str] | None:
+def _excluded(law: ConformanceEvidence, rules: Rules, p: float | None) -> tuple[bool, str] | None:
     """Say whether impossible tokens fail, or only stand in the way; None where they are no more than noise.
 
     The law comes from another pass than the one that drew the tokens. In a coarse dtype that alone moves the
@@ -102,7 +100,7 @@ def _excluded(law: ConformanceEvidence, rules: Rules) -> tuple[bool, str] | None
     """
     count = law.candidate.impossible
     said = f"{count} of {law.candidate.n + count} tokens are impossible under the target's law"
-    if law.control is None:
+    if law.control is None or p is None:
         if not count:
             return None
         if law.dtype == "float32":
@@ -111,7 +109,6 @@ def _excluded(law: ConformanceEvidence, rules: Rules) -> tuple[bool, str] | None
             f"{said}; without tokens of the reference's own nothing says how many {law.dtype} makes by itself"
         )
         return False, message
-    p = excess_impossible_p(law.candidate, law.control)
     if p >= rules.conformance_alpha:
         return None
     own = law.control.n + law.control.impossible
@@ -140,13 +137,13 @@ def _notes(law: ConformanceEvidence) -> Iterator[Reason]:
         yield note("tokens_left_out", message, tokens=law.left_out)
 
 
-def law_details(contrast: ContrastEvidence, rules: Rules) -> dict[str, object]:
+def law_details(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> dict[str, object]:
     """Return the figures of the test for the report; nothing where there was none."""
     law = contrast.conformance
     if law is None:
         return {}
     found = TokenLaw(
-        p=tidy(law_p(law)),
+        p=_tidy(tests.law),
         alpha=rules.conformance_alpha,
         draft=law.draft,
         left_out=law.left_out,

@@ -14,7 +14,7 @@ from tais.manifest.model import Arm
 from tais.records import Counters, Request, Sample
 from tais.rundir.items import read_requests
 from tais.rundir.layout import ENGINE, ITEMS
-from tais.rundir.samples import PartWriter, exclusive, stored_keys
+from tais.rundir.samples import PartWriter, count_tokens, exclusive, stored_keys
 from tais.worker.order import arm_order
 from tais.worker.protocol import AnswerJob, Events, ShardJob
 from tais.worker.work import StoringWork
@@ -23,6 +23,9 @@ __all__ = ["HOOKS", "ArmRun"]
 
 HOOKS = {"fault": "tais.lab.drill.planting:Planted"}
 """What else must be in the process of an arm that has such a key, as ``module:class``; see :class:`Hook`."""
+
+_LEAST_BLOCK = 16
+"""Requests that are asked at once where some tokens are enough: an engine's batch is to be full."""
 
 
 class Hook(Protocol):
@@ -73,7 +76,7 @@ class ArmRun(StoringWork[Sample]):
             # What answers stand for, in a file of them, can depend on all that is asked.
             self.begin(asked, self.folder)
             order = arm_order(len(missing), self.arm, self.sampling)
-            self.take_all([missing[place] for place in order])
+            self._take_enough([missing[place] for place in order])
         self.probe()
         self.end()
 
@@ -153,6 +156,17 @@ class ArmRun(StoringWork[Sample]):
                 self._take(sample)
             self.keep_pace()
         self.keep_finished()
+
+    def _take_enough(self, asked: list[Request]) -> None:
+        """Answer requests, where some tokens are enough no more than that takes, some at a time."""
+        enough = self.job.enough_tokens if isinstance(self.job, AnswerJob) else None
+        if enough is None:
+            self.take_all(asked)
+            return
+        block = max(_LEAST_BLOCK, -(-enough // self.sampling.max_tokens))
+        for first in range(0, len(asked), block):
+            if count_tokens(self.folder) < enough:
+                self.take_all(asked[first : first + block])
 
     def counters(self) -> Counters | None:
         """Return the engine's counters since the last part."""

@@ -57,6 +57,8 @@ class StoringJob(_Job):
     """Where what is done already lies, if not in `arm_dir`; every part is then told of, to be collected."""
     probes: Path | None = None
     """Folder with questions of TAIS's own, which the engine of a whole arm is asked afterwards."""
+    enough_tokens: int | None = None
+    """A job that answers stops asking once so many tokens are stored; None to ask everything."""
     inputs: tuple[str, ...] = ()
     """Files to fetch first, relative to the run directory, where a worker does not see it."""
 
@@ -88,6 +90,8 @@ class TeacherForcingJob(StoringJob):
     """Spans that the worklist stands for."""
     optional: bool
     """Whether the run goes on where this fails."""
+    own_answers: Path | None = None
+    """Where the reference's own answers lie that are a control, each in a folder of its own."""
     to_the_end: tuple[str, ...] = ()
     """Arms whose answers are scored to their end, the end itself with them."""
 

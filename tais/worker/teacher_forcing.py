@@ -9,9 +9,9 @@ from typing import NamedTuple
 from tais.common.machine import describe_environment
 from tais.engines import create_teacher
 from tais.records import Request, SampleKey, ScoreRequest, TokenScores
-from tais.rundir.audits import AuditKey, audit_writer, read_worklist, stored_audits
+from tais.rundir.audits import OWN, AuditKey, audit_writer, read_worklist, stored_audits
 from tais.rundir.items import read_requests
-from tais.rundir.layout import ENGINE
+from tais.rundir.layout import ENGINE, OWN_ANSWERS
 from tais.rundir.samples import exclusive, read_batches
 from tais.worker.answer_ends import AnswerEnds
 from tais.worker.answer_texts import Said
@@ -82,13 +82,19 @@ class TeacherForcingRun(StoringWork[TokenScores]):
         asked = read_requests(self.job.items, self.sampling, self.arm.system_prompt)
         by_key = {request.key: request for request in asked}
         for arm, spans in read_worklist(self.asked.worklist).items():
-            for answer in _answers(self.asked.arms_dir / arm):
+            for answer in _answers(self._folder(arm)):
                 key = SampleKey(answer.battery, answer.item_id, answer.repeat)
                 said = Said(answer.text, answer.parts)
                 for first, count in spans.of(key):
                     if answer.token_ids and AuditKey(arm, *key, first) not in done:
                         self._digests[AuditKey(arm, *key, first)] = answer.prompt_digest
                         yield self._request(by_key[key], answer.token_ids, first, count, arm, said)
+
+    def _folder(self, arm: str) -> Path:
+        """Return where the answers of an arm lie, or those of a reference that are a control."""
+        if self.asked.own_answers is not None and arm.startswith(OWN):
+            return self.asked.own_answers / f"{OWN_ANSWERS}{arm.removeprefix(OWN)}"
+        return self.asked.arms_dir / arm
 
     def _request(
         self, request: Request, answer: Sequence[int], first: int, count: int | None, arm: str, said: Said

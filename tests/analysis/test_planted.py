@@ -48,6 +48,11 @@ def test_the_references_own_answers_are_the_control_where_it_gave_any(tmp_path: 
     assert plant_tokens(stored(tmp_path, *made), "target", "spec", 0.5) == PlantedTokens(1, 1)
 
 
+def test_a_few_answers_given_for_this_purpose_are_not_the_only_controls(tmp_path: Path) -> None:
+    made = [scores("@spec", "a", 0.1), scores("spec", "a", 3.0), scores("spec", "b", 3.0)]
+    assert plant_tokens(stored(tmp_path, *made), "@spec", "spec", 0.5) == PlantedTokens(3, 2)
+
+
 def test_answers_that_do_not_conform_are_no_control(tmp_path: Path) -> None:
     made = [scores("spec", "a", 3.0), scores("spec", "b", 3.0, miss=2.0)]
     assert plant_tokens(stored(tmp_path, *made), "target", "spec", 0.5).answers == 1

@@ -112,6 +112,22 @@ def test_a_full_audit_scores_equal_answers_once(screen: Screen, tais: Tais) -> N
     assert found["batteries"][0]["items_beyond"] == differing
 
 
+def test_too_many_misses_inside_the_band_are_suspect(screen: Screen, tais: Tais) -> None:
+    leak(screen, margin=0.05)
+    screen.data["arms"]["spec"]["engine_args"] = {"leak": 0.3}
+    screen.data["contrasts"][0] |= {"audit": True, "lossless": True}
+    screen.write()
+    tais("run", screen.path, "--out", screen.out)
+    found = contrast(screen, "spec")
+    assert set(found["details"]["audit"]["causes"]) == {"numerical"}
+    drift = found["details"]["audit"]["drift"]
+    assert drift["p"] < 1e-6
+    (control,) = drift["controls"]
+    # The candidate verifies drafted tokens, and no control computes so many at once.
+    assert (control["arm"], control["covers"], control["misses"]) == ("target", False, 0)
+    assert codes(found)["law_drift_suspect"] == "decides"
+
+
 def tokens_of(screen: Screen, arm: str) -> int:
     tokens: int = screen.report()["facts"]["arms"][arm]["tokens"]
     return tokens

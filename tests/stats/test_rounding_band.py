@@ -1,21 +1,18 @@
 from __future__ import annotations
 
-import itertools
+import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tais.errors import TaisError
 from tais.stats.rounding_band import (
     ROUNDOFF,
-    Band,
     band,
-    conformance_rate,
     control_bound,
-    exceedance_p,
     leak_upper_bound,
     margins,
-    screen_bounds,
     share_upper_bound,
 )
 from tais.stats.simulation.conformance import planted_leaks
@@ -41,13 +38,18 @@ def test_roundoff_of_bfloat16_is_eight_bits() -> None:
     assert float((np.abs(cut - x) / x).max()) == pytest.approx(ROUNDOFF["bfloat16"], rel=0.01)
 
 
-@pytest.mark.slow
-def test_the_control_bound_is_exceeded_in_alpha_of_runs_of_exponential_misses() -> None:
-    random = np.random.RandomState(0)
-    for m in (2, 5, 40):
-        control, candidate = random.exponential(0.1, (20_000, m)), random.exponential(0.1, (20_000, m))
-        above = [c.max() > control_bound(a) for a, c in zip(control, candidate, strict=True)]
-        assert 0.02 < np.mean(above) <= 0.05 + 0.005
+@pytest.mark.parametrize("misses", [1, 3, 10, 50])
+def test_no_more_than_alpha_of_lossless_arms_exceed_the_control_bound(misses: int) -> None:
+    """Noise varies by position with log-sd 0.5: exponential margins with lognormal means."""
+    random = np.random.RandomState(misses)
+
+    def drawn(n: int) -> NDArray[np.float64]:
+        noise = np.exp(0.5 * random.standard_normal(n))
+        return np.asarray(0.1 * random.exponential(1, n) * noise, np.float64)
+
+    above = [drawn(6 * misses).max() > control_bound(drawn(misses), 6.0, typical=0.1) for _ in range(200)]
+    # A binomial share of 0.05 of 200 is above 0.085 in 1 % of all cases.
+    assert np.mean(above) <= 0.085
 
 
 def test_the_controls_largest_miss_would_be_exceeded_in_half_of_all_runs() -> None:
@@ -56,17 +58,39 @@ def test_the_controls_largest_miss_would_be_exceeded_in_half_of_all_runs() -> No
     assert (candidate.max(axis=1) > control.max(axis=1)).mean() == pytest.approx(0.5, abs=0.045)
 
 
-def test_the_control_bound_by_hand() -> None:
-    """m = 2, mean 0.1: (1 + x / 0.2)^-2 = 0.05 / 2 at x = 0.2 (sqrt(40) - 1)."""
-    assert control_bound([0.1, 0.1]) == pytest.approx(0.2 * (np.sqrt(40) - 1))
+def test_the_control_bound_against_numerical_integration() -> None:
+    """Of a lognormal mixture of Lawless's predictive law; the misses are too even to say more than 0.5."""
+    from scipy.integrate import quad
+    from scipy.stats import norm
+
+    found = control_bound([0.1, 0.1], 2.0, 0.05)
+    telling = 2 / (2 * math.exp(0.25) - 1)
+    beyond, _ = quad(
+        lambda z: norm.pdf(z) * (1 + found / (telling * 0.1 * math.exp(0.5 * z - 0.125))) ** -telling, -9, 9
+    )
+    assert 2 * 2 * beyond == pytest.approx(0.05, rel=1e-3)
     assert control_bound([]) == 0.0
     with pytest.raises(TaisError, match="positive finite"):
         control_bound([0.0, 0.1])
 
 
+def test_a_typical_size_counts_like_eight_misses() -> None:
+    assert control_bound([], 8.0, typical=0.1) == pytest.approx(control_bound([0.1] * 8))
+    few, many = [0.01], [0.01] * 400
+    assert control_bound(few, typical=0.1) > 1.5 * control_bound(many, typical=0.1)
+
+
+def test_uneven_misses_make_the_bound_wider() -> None:
+    random = np.random.RandomState(0)
+    sizes = random.exponential(1, 200)
+    uneven = sizes * np.exp(1.0 * random.standard_normal(200))
+    assert control_bound(uneven) / uneven.mean() > 1.5 * control_bound(sizes) / sizes.mean()
+
+
 def test_the_band_is_the_larger_of_control_and_rounding() -> None:
-    assert band([], ROUNDOFF["bfloat16"], 16.0).width == 4 * 16 / 256
-    assert band([], ROUNDOFF["bfloat16"], 16.0, roundings=9).width == 3 * 4 * 16 / 256
+    assert band([], ROUNDOFF["bfloat16"], 16.0).rounding == 4 * 16 / 256
+    deep = band([], ROUNDOFF["bfloat16"], 16.0, roundings=65)
+    assert deep.width == deep.rounding == pytest.approx(65**0.5 * 4 * 16 / 256)
     wide = band([0.3, 0.4, 0.5], ROUNDOFF["float32"], 16.0)
     assert wide.width == wide.control > 0.5
     with pytest.raises(TaisError, match="positive eps"):
@@ -90,34 +114,6 @@ def test_rounding_of_a_residual_stream_stays_inside_the_band() -> None:
     assert error.max() > limit.width / 40
 
 
-def test_exceedances_by_enumeration_of_all_orders() -> None:
-    """3 candidate and 4 control tokens: in how many of C(7, 3) orders are the two largest the candidate's?"""
-    orders = list(itertools.combinations(range(7), 3))
-    two = sum({5, 6} <= set(order) for order in orders)
-    assert exceedance_p(3, 4, 2) == pytest.approx(two / len(orders))
-    assert exceedance_p(3, 4, 0) == 1.0
-
-
-def test_conformance_counts() -> None:
-    found = conformance_rate(
-        np.array([0.0, 0.0, 0.2, 3.0]), np.array([0.0, 0.3]), Band(0.5, 0.5, 0.1),
-        np.array([True, False, True, False]),
-    )  # fmt: skip
-    assert (found.n, found.ties, found.misses, found.outside, found.beyond_control) == (4, 1, 2, 1, 1)
-    assert found.rate == 0.5
-    assert found.largest == 3.0
-    assert found.beyond_control_p == pytest.approx(4 / 6)
-    # statsmodels proportion_confint(2, 4, method="wilson")
-    assert found.wilson == pytest.approx((0.15003898915214947, 0.8499610108478506))
-
-
-def test_conformance_of_nothing_is_refused() -> None:
-    with pytest.raises(TaisError, match="at least one token"):
-        conformance_rate(np.empty(0), np.zeros(3), Band(0, 0, 0))
-    with pytest.raises(TaisError, match="not negative"):
-        conformance_rate(np.array([-1.0]), np.zeros(3), Band(0, 0, 0))
-
-
 def test_upper_bounds_are_exact_binomial_ones() -> None:
     from scipy.stats import binom
 
@@ -139,10 +135,7 @@ def test_planted_leaks_are_found_and_clean_arms_are_not_flagged() -> None:
     assert planted_leaks(0, tokens=2000, repetitions=40).detected <= 0.1
 
 
-def test_bounds_of_a_screen_count_prompts_once() -> None:
-    outside = np.array([True, True, False, False, False, True, False, False])
-    found = screen_bounds(outside, [7, 7, 7, 8, 8, 9, 9, 4], 0.5)
-    assert found.endpoint_difference == share_upper_bound(2, 4)
-    assert found.leaked_tokens == leak_upper_bound(8, 3, 0.5)
-    with pytest.raises(TaisError, match="one prompt for each token"):
-        screen_bounds([], [], 0.5)
+def test_noise_that_varies_by_position_makes_no_leak() -> None:
+    """Under the bound for even noise a quarter of these arms are flagged."""
+    found = planted_leaks(0, tokens=6000, control_tokens=1000, repetitions=60, spread=0.5)
+    assert found.detected <= 0.05

@@ -13,6 +13,7 @@ from tais.stats.conformance.conformance import Conformance, against_control
 from tais.stats.simulation.conformance import draw, toy_pair
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
 from tais.verdict.report import Reason, Verdict
+from tais.verdict.token_family import token_tests
 from tais.verdict.token_law import weigh_law
 from tests.stats.made import contrast
 
@@ -36,7 +37,9 @@ def alone(tokens: int = 6000, answers: int = 100, *, law: bool = True, **changes
 
 def bounded(one: ContrastEvidence, max_leak: float | None = 0.1) -> tuple[Verdict, Reason]:
     codes = ("leak_within_bound", "leak_not_bounded")
-    (found,) = [w for w in weigh_law(one, Rules(max_leak=max_leak)) if w[1].code in codes]
+    (found,) = [
+        w for w in weigh_law(one, Rules(max_leak=max_leak), token_tests([one])[0]) if w[1].code in codes
+    ]
     return found
 
 
@@ -80,7 +83,11 @@ def impossible(candidate: int, control: int | None, dtype: str = "bfloat16") -> 
     else:
         law = ConformanceEvidence(one, own, against_control(one, own), 0, "sampled", dtype=dtype)
     evidence = replace(contrast(lossless=True), conformance=law, greedy=False)
-    found = [w for w in weigh_law(evidence, Rules()) if w[1].code.startswith("law_excludes")]
+    found = [
+        w
+        for w in weigh_law(evidence, Rules(), token_tests([evidence])[0])
+        if w[1].code.startswith("law_excludes")
+    ]
     return found[0] if found else None
 
 

@@ -19,8 +19,10 @@ from statistics_tables import table
 
 from tais.stats.conformance.conformance import ConformanceResult
 from tais.stats.conformance.leak import LeakEstimate
+from tais.stats.proportions import FloatArray
+from tais.stats.rounding_band import ROUNDOFF, band
 from tais.stats.sequential import KINDS, Boundary, even_looks
-from tais.stats.simulation.conformance import planted_leaks, simulate, toy_pair
+from tais.stats.simulation.conformance import greedy_arm, planted_leaks, simulate, toy_pair
 from tais.stats.simulation.looks import operate
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
@@ -28,6 +30,13 @@ TOKENS = 20_000
 NULL_RUNS = 1000
 REPETITIONS = 200
 SCREENS = 20_000
+PLANTED = (
+    ("bfloat16", 0.05, 0.0, 1),
+    ("bfloat16", 0.05, 0.5, 1),
+    ("float32", 5e-7, 0.0, 1),
+    ("float32", 1e-5, 0.0, 65),
+)
+"""Dtype, noise, its log-sd over positions, and roundings in a row."""
 SCORES = ("argmax", "surprise", "draft_ratio", "leak")
 PLANS = ((200, 4), (500, 5), (500, 10), (1000, 10))
 
@@ -35,17 +44,50 @@ PLANS = ((200, 4), (500, 5), (500, 10), (1000, 10))
 def planted_table() -> str:
     """Detection of planted leaks at T = 0."""
     rows = []
-    for dtype, noise, roundings in (("bfloat16", 0.05, 1), ("float32", 5e-7, 1), ("float32", 1e-5, 65)):
+    for dtype, noise, spread, roundings in PLANTED:
         for leaked in (0, 1, 10, 100, 1000):
             found = planted_leaks(
-                leaked, noise=noise, dtype=dtype, roundings=roundings, repetitions=REPETITIONS, seed=leaked
-            )
+                leaked, noise=noise, dtype=dtype, roundings=roundings, repetitions=REPETITIONS, seed=leaked,
+                spread=spread,
+            )  # fmt: skip
             share = f"1 in {10_000 // leaked:,}" if leaked else "none"
             visible = f"{found.visible:.3f}" if leaked else ""
             cells = [f"{found.detected:.3f}", visible, f"{found.mean_bound:.5f}", f"{found.bound_holds:.3f}"]
-            rows.append([dtype, f"{noise:g}", f"{found.mean_band:.2g}", share, *cells])
-    head = ["dtype", "noise", "mean band", "leaked", "arms flagged", "leaked tokens seen"]
+            rows.append([dtype, f"{noise:g}", f"{spread:g}", f"{found.mean_band:.2g}", share, *cells])
+    head = ["dtype", "noise", "log-sd", "mean band", "leaked", "arms flagged", "leaked tokens seen"]
     return table([*head, "mean upper bound", "bound holds"], rows)
+
+
+def band_table() -> str:
+    """Lossless arms outside the band, and outside the one that takes noise to be even."""
+    rows = []
+    for spread in (0.0, 0.25, 0.5, 0.75, 1.0):
+        for control in (2_000, 12_000):
+            random = np.random.RandomState(control + round(100 * spread))
+            outside = np.zeros((REPETITIONS, 2))
+            widths = np.zeros((REPETITIONS, 2))
+            for run in range(REPETITIONS):
+                own, scale, _, _ = greedy_arm(random, control, 0.05, 0, spread)
+                margin, _, _, _ = greedy_arm(random, 12_000, 0.05, 0, spread)
+                misses, ratio = own[own > 0], 12_000 / control
+                now = band(misses, ROUNDOFF["bfloat16"], scale, tokens_ratio=ratio)
+                widths[run] = max(_even_bound(misses, ratio), now.rounding), now.width
+                outside[run] = margin.max() > widths[run]
+            flagged = [f"{share:.3f}" for share in outside.mean(axis=0)]
+            means = [f"{width:.2f}" for width in widths.mean(axis=0)]
+            cells = [cell for pair in zip(means, flagged, strict=True) for cell in pair]
+            rows.append([f"{spread:g}", f"{control:,}", *cells])
+    head = ["log-sd", "control's tokens", "even band", "lossless arms outside", "band"]
+    return table([*head, "lossless arms outside"], rows)
+
+
+def _even_bound(misses: FloatArray, ratio: float) -> float:
+    """Bound of exponential misses of one mean (Lawless 1971): what the band was before."""
+    few = len(misses)
+    if not few:
+        return 0.0
+    width = misses.sum() * math.expm1(math.log(max(ratio * few, 1.0) / 0.05) / few)
+    return max(float(misses.max()), float(width))
 
 
 def size_table() -> str:
@@ -145,6 +187,7 @@ def stops_table() -> str:
 
 
 TABLES = {
+    "band": band_table,
     "planted": planted_table,
     "size": size_table,
     "power": power_table,

@@ -157,7 +157,14 @@ def _audits(plan: Plan, tokens: int) -> Iterator[str]:
             own = reference in plan.arms
             once = "; answers shared with the reference are scored once" if own else ""
             yield f"audit under {name}: at most {tokens * (whole + own):,} answer tokens to score{once}"
-            if not own:
+            controls = [control for control in plan.lock.controls if control.reference == reference]
+            for control in controls:
+                most = min(len(control.items) * plan.manifest.sampling.max_tokens, control.tokens)
+                yield (
+                    f"  {name} answers some items itself, for what rounding does: about {most:,} tokens, of "
+                    f"{len(control.items)} items at most, in the shape of {printable(control.name)}"
+                )
+            if not own and not controls:
                 yield f"  {name} answers nothing itself: {tokens:,} tokens less to generate"
         elif "divergences" in scopes:
             yield f"audit under {name}: the tokens at which answers diverge, if any do"

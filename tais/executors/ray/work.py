@@ -17,7 +17,7 @@ from tais.executors.handout import request_keys
 from tais.executors.needs import Needs, spans_nodes
 from tais.executors.ray.host import Ended
 from tais.executors.staging import STAGING, Collector, Depot, merge_engine, staged
-from tais.rundir.layout import ENGINE
+from tais.rundir.layout import ENGINE, OWN_ANSWERS
 from tais.rundir.samples import part_files
 from tais.worker.order import arm_order
 from tais.worker.protocol import (
@@ -203,6 +203,9 @@ class ArmWork:
         if isinstance(self.job, TeacherForcingJob):
             paths += [self.job.worklist, *part_files(self.folder)]
             paths += [part for arm in sorted(self.job.arms_dir.iterdir()) for part in part_files(arm)]
+            own = self.job.own_answers
+            folders = () if own is None else sorted(own.glob(f"{OWN_ANSWERS}*"))
+            paths += [part for folder in folders for part in part_files(folder)]
         return tuple(str(path.relative_to(self.run_dir)) for path in paths)
 
     def hear(self, event: ArmEvent, host: str) -> None:

@@ -46,6 +46,18 @@ def audit_tables(report: Report) -> list[WordTable]:
             tuple(_choices(report)),
         ),
         WordTable(
+            "All misses together",
+            (
+                "contrast",
+                "misses",
+                "p",
+                "times the worst control, at least",
+                "honest stacks reach",
+                "controls",
+            ),
+            tuple(_drifts(report)),
+        ),
+        WordTable(
             "Answers with a token that is not the target's",
             (
                 "contrast",
@@ -149,6 +161,20 @@ def _choices(report: Report) -> Iterator[tuple[str, ...]]:
                 _count(tokens.beyond),
                 _figure(tokens.largest),
                 _figure(control.largest) if control.tokens else NONE,
+            )
+
+
+def _drifts(report: Report) -> Iterator[tuple[str, ...]]:
+    for contrast, audit in _audits(report):
+        if (drift := audit.drift) is not None:
+            controls = (f"{_said(c.arm)}: {_count(c.misses)} of {_count(c.tokens)}" for c in drift.controls)
+            yield (
+                _name(contrast),
+                f"{_count(audit.candidate.misses)} of {_count(audit.candidate.tokens)}",
+                _figure(drift.p),
+                _figure(drift.ratio_bound),
+                _figure(drift.honest_ratio),
+                "; ".join(controls),
             )
 
 

@@ -18,7 +18,7 @@ from tais.stats.conformance.laws import IntArray, TokenLaws, partition
 from tais.stats.proportions import FloatArray
 from tais.stats.rounding_band import ROUNDOFF, band, leak_upper_bound
 
-__all__ = ["Planted", "ToyPair", "draw", "planted_leaks", "simulate", "toy_pair"]
+__all__ = ["Planted", "ToyPair", "draw", "greedy_arm", "planted_leaks", "simulate", "toy_pair"]
 
 Rule = Literal["mixture", "typical"]
 
@@ -152,6 +152,8 @@ def planted_leaks(
     roundings: int = 1,
     repetitions: int = 200,
     seed: int = 0,
+    spread: float = 0.0,
+    control_tokens: int | None = None,
 ) -> Planted:
     """Replace tokens of a greedy arm by the draft's choice and audit it at T = 0.
 
@@ -160,7 +162,7 @@ def planted_leaks(
     leaked
         Tokens per arm that the draft wrote; 0 for false alarms.
     tokens
-        Per arm; a control of the same size is drawn anew for each.
+        Per arm.
     noise
         Standard deviation of a score between two passes.
     dtype
@@ -169,6 +171,10 @@ def planted_leaks(
         As for :func:`tais.stats.rounding_band.band`.
     repetitions, seed
         Simulated arms.
+    spread
+        Log-sd of the noise over positions; at each it is the same in all passes.
+    control_tokens
+        Of the control, drawn anew for each arm; None for as many as the arm's.
 
     Notes
     -----
@@ -179,9 +185,11 @@ def planted_leaks(
     random = np.random.RandomState(seed)
     found = []
     for _ in range(repetitions):
-        control, scale, _, _ = _greedy_arm(random, tokens, noise, 0)
-        margin, _, where, pull = _greedy_arm(random, tokens, noise, leaked)
-        limit = band(control[control > 0], ROUNDOFF[dtype], scale, roundings=roundings)
+        own = tokens if control_tokens is None else control_tokens
+        control, scale, _, _ = greedy_arm(random, own, noise, 0, spread)
+        margin, _, where, pull = greedy_arm(random, tokens, noise, leaked, spread)
+        eps = ROUNDOFF[dtype]
+        limit = band(control[control > 0], eps, scale, roundings=roundings, tokens_ratio=tokens / own)
         outside = limit.outside(margin)
         bound = leak_upper_bound(tokens, int(outside.sum()), float(limit.outside(pull).mean()))
         visible = outside[where].mean() if leaked else math.nan
@@ -190,15 +198,19 @@ def planted_leaks(
     return Planted(*(float(x) for x in mean))
 
 
-def _greedy_arm(
-    random: np.random.RandomState, tokens: int, noise: float, leaked: int
+def greedy_arm(
+    random: np.random.RandomState, tokens: int, noise: float, leaked: int, spread: float
 ) -> tuple[FloatArray, float, IntArray, FloatArray]:
-    """Margins of an arm, the scale of its best scores, where it leaked, and those of the draft's choices."""
+    """Return margins of an arm, the scale of its best scores, where it leaked, and the draft's margins.
+
+    Parameters as for :func:`planted_leaks`; the draft's margins are those of its own choices everywhere.
+    """
     scores = 3 * random.standard_normal((tokens, 24))
     draft = (scores + 1.5 * random.standard_normal(scores.shape)).argmax(axis=1)
-    given = (scores + noise * random.standard_normal(scores.shape)).argmax(axis=1)
+    size = noise * np.exp(spread * random.standard_normal((tokens, 1))) if spread else noise
+    given = (scores + size * random.standard_normal(scores.shape)).argmax(axis=1)
     where = random.choice(tokens, leaked, replace=False)
     given[where] = draft[where]
-    audited = scores + noise * random.standard_normal(scores.shape)
+    audited = scores + size * random.standard_normal(scores.shape)
     rows, best = np.arange(tokens), audited.max(axis=1)
     return best - audited[rows, given], float(best.mean()), where, best - audited[rows, draft]

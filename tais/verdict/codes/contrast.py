@@ -90,6 +90,14 @@ _AUDIT: Mapping[str, Code] = {
     "structural_divergence": _Fails(
         "A token that the target would not have chosen, or another length.", _TOKENS
     ),
+    "law_drift": _Fails(
+        "All misses together are more than those of every honest control, beyond what honest noise does.",
+        _TOKENS,
+    ),
+    "law_drift_suspect": _Blocks(
+        "Misses are more than the control's, and nothing measured tells whether rounding does it.",
+        "Add an A/A arm (role: calibration, audit: true) with as many rows in a forward pass, or use float32",
+    ),
     "law_excludes_tokens": _Fails("Sampled tokens are impossible under the target's law.", _TOKENS),
     "law_excludes_some": _Blocks(
         "Tokens are impossible under the target's law, and no control says how many rounding makes.",

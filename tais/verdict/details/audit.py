@@ -14,6 +14,8 @@ __all__ = [
     "DivergingToken",
     "DraftLeak",
     "DraftPull",
+    "Drift",
+    "DriftControl",
     "EValue",
     "LawTest",
     "Planted",
@@ -101,6 +103,30 @@ class PlantedShare(Lenient):
     flagged: int | None = None
 
 
+class DriftControl(Lenient):
+    """An honest arm against which all misses of a candidate are held."""
+
+    arm: str | None = None
+    tokens: int | None = None
+    misses: int | None = None
+    covers: bool | None = None
+    """Whether it computes in the shape in which the candidate does."""
+
+
+class Drift(Lenient):
+    """All misses of a complete audit together."""
+
+    p: Number | None = None
+    """That they are no more than the reference's own; adjusted over all tests of tokens."""
+    ratio_bound: Number | None = None
+    """Lower 95 % bound of their rate over that of the worst honest control."""
+    honest_ratio: Number | None = None
+    """What honest stacks of this dtype reach (99 %); None where it was not measured."""
+    rows: int | None = None
+    """Tokens of an answer that the candidate computes in one forward pass."""
+    controls: tuple[DriftControl, ...] = ()
+
+
 class Audit(Lenient):
     """What the reference stack says of the tokens of a candidate."""
 
@@ -118,6 +144,7 @@ class Audit(Lenient):
     attributions_left_out: int | None = None
     prompts_differ: int | None = None
     planted: Planted | None = None
+    drift: Drift | None = None
     unavailable: str | None = None
 
 

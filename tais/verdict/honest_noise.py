@@ -1,0 +1,16 @@
+"""How much more often one honest stack misses than another, by dtype: measured, not assumed.
+
+`python tools/tables/honest_noise.py RUN_DIR...` makes this file from complete audits of honest arms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["HONEST_RATIOS"]
+
+HONEST_RATIOS: Mapping[str, float] = {
+    "bfloat16": 3.01,
+    "float32": 1.0,
+}
+"""99 % quantile, over pairs of honest arms and prompts drawn anew, of the ratio of their rates of misses."""
