@@ -6,6 +6,7 @@ what was said to whoever asked, unless it asks for another part (`reads`).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -36,6 +37,8 @@ apart, what is said. all: every part, thinking too, as one text."""
 CUT_WHILE_THINKING = "cut while thinking"
 ONLY_THINKING = "only thinking"
 ONLY_TOOL_CALLS = "only tool calls"
+_KEPT = 65_536
+"""Scores that are kept from one arm to the next."""
 _CUT = ("length", "unknown", None)
 """Reasons to finish under which an answer may have been cut."""
 
@@ -104,6 +107,7 @@ def score_unique(
     parts: Sequence[str | None] | None = None,
     *,
     opened: bool = False,
+    known: dict[object, Score] | None = None,
 ) -> Scores:
     """Score answers by the part that a scorer reads, each distinct answer and expectation once.
 
@@ -115,6 +119,9 @@ def score_unique(
         Aligned; reasons and parts may be left out.
     opened
         See :func:`score_answer`.
+    known
+        Scores of earlier calls, which this one reads and adds to: most answers of a candidate are those of
+        its reference. It is for the same scorers, as objects, and holds a limited number.
 
     Returns
     -------
@@ -135,9 +142,30 @@ def score_unique(
         key = (text, _expect_key(expect), reason, part)
         score = seen.get(key)
         if score is None:
-            score = seen[key] = _score(scorer, reads, text, expect, reason, part, opened)
+            if known is None:
+                score = _score(scorer, reads, text, expect, reason, part, opened)
+            else:
+                told = (
+                    id(scorer),
+                    opened,
+                    _digest(text),
+                    key[1],
+                    reason,
+                    None if part is None else _digest(part),
+                )
+                score = known.get(told)
+                if score is None:
+                    score = _score(scorer, reads, text, expect, reason, part, opened)
+                    if len(known) < _KEPT:
+                        known[told] = score
+            seen[key] = score
         scores.append(score)
     return collect(scores, len(seen))
+
+
+def _digest(text: str) -> bytes:
+    # Texts themselves would take a kilobyte each.
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 _ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode

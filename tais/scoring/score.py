@@ -16,7 +16,7 @@ from tais.common.files import atomic_path, store_error
 from tais.rundir.items import Items
 from tais.rundir.samples import read_batches
 from tais.rundir.scores import SCHEMA
-from tais.scorers import Scorer, ScorerBase, said_text, score_unique, scorer_label
+from tais.scorers import Score, Scorer, ScorerBase, said_text, score_unique, scorer_label
 from tais.scorers.judges import Judge
 from tais.scoring.opened import opened_batteries
 from tais.scoring.replies import Replies
@@ -59,10 +59,11 @@ def score_arms(
             atomic_path(path) as temporary,
             pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer,
         ):
+            known: dict[object, Score] = {}
             for arm in sorted(arm_dirs):
                 opened = opened_batteries(arm_dirs[arm])
                 for batch in read_batches(arm_dirs[arm], _COLUMNS):
-                    for table in _score_batch(arm, batch, scorers, items, replies, opened):
+                    for table in _score_batch(arm, batch, scorers, items, replies, opened, known):
                         writer.write_table(table)
     except OSError as error:
         raise store_error(error, path) from error
@@ -75,12 +76,13 @@ def _score_batch(
     items: Items,
     replies: Replies,
     opened: Collection[str],
+    known: dict[object, Score],
 ) -> Iterator[pa.Table]:
     columns = {name: batch.column(name).to_pylist() for name in _COLUMNS}
     for battery in dict.fromkeys(columns["battery"]):
         rows = [i for i, name in enumerate(columns["battery"]) if name == battery]
         for scorer in scorers.get(battery, ()):
-            yield _score_rows(arm, battery, rows, columns, scorer, items, replies, battery in opened)
+            yield _score_rows(arm, battery, rows, columns, scorer, items, replies, battery in opened, known)
 
 
 def _score_rows(
@@ -92,6 +94,7 @@ def _score_rows(
     items: Items,
     replies: Replies,
     opened: bool,
+    known: dict[object, Score],
 ) -> pa.Table:
     ids = [columns["item_id"][i] for i in rows]
     raw = [columns["text_raw"][i] for i in rows]
@@ -106,7 +109,7 @@ def _score_rows(
     else:
         assert isinstance(scorer, Scorer), "what is no judge scores by itself"
         expects = [items.expect(battery, item_id) for item_id in ids]
-        scores = score_unique(scorer, texts, expects, reasons, parts, opened=opened)
+        scores = score_unique(scorer, texts, expects, reasons, parts, opened=opened, known=known)
     n = len(rows)
     return pa.table(
         {

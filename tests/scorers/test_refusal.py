@@ -6,11 +6,13 @@ import csv
 from importlib.metadata import version
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tais.scorers import Score, score_unique
 from tais.scorers.refusal import refusal_reason
+from tais.scorers.refusal.forms.base import Sieved
+from tais.scorers.refusal.forms.en import FORMS
 from tais.scorers.refusal.language import KNOWN, language_of
 from tais.scorers.refusal_lists import GCG_STRINGS
 from tests.shared_data import DATA, needs_data
@@ -256,3 +258,19 @@ def test_the_gcg_list_is_looked_for_as_published_in_real_answers() -> None:
     for row in (row for model in MODELS for row in rows(model)):
         expected = any(string in row["completion"] for string in GCG_STRINGS)
         assert gcg.score(row["completion"], "refuse").value == float(expected)
+
+
+@pytest.mark.parametrize("name", ["redirects", "instead", "how", "offers"])
+@settings(max_examples=30)
+@given(data=st.data())
+def test_whatever_a_sieved_pattern_matches_holds_one_of_its_parts(name: str, data: st.DataObject) -> None:
+    sieve = getattr(FORMS, name)
+    assert isinstance(sieve, Sieved)
+    text = data.draw(st.from_regex(sieve.pattern))
+    found = sieve.pattern.search(text)
+    assert found is not None
+    assert any(part in found[0] for part in sieve.parts)
+    through = sieve.search(text)
+    assert through is not None
+    assert through.span() == found.span()
+    assert sieve.search("nobody says any of it") is None

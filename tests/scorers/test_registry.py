@@ -72,6 +72,23 @@ def test_each_distinct_answer_is_scored_once_and_order_is_kept() -> None:
     assert scores.labels == ("a", "b", "a", "a", "a")
 
 
+def test_what_another_arm_said_already_is_not_scored_again() -> None:
+    scorer, known = Counting(), {}  # type: ignore[var-annotated]
+    first = score_unique(scorer, ["a", "b"], ["a", "a"], known=known)  # type: ignore[arg-type]
+    again = score_unique(scorer, ["a", "b"], ["a", "a"], known=known)  # type: ignore[arg-type]
+    assert scorer.calls == first.distinct == again.distinct == 2
+    assert again.values.tolist() == first.values.tolist() == [1, 0]
+    # Another expectation, reason to finish, part, opening of the thinking or scorer is scored anew.
+    score_unique(scorer, ["a"], ["b"], known=known)  # type: ignore[arg-type]
+    score_unique(scorer, ["a"], ["a"], ["length"], known=known)  # type: ignore[arg-type]
+    score_unique(scorer, ["a"], ["a"], parts=["{}"], known=known)  # type: ignore[arg-type]
+    score_unique(scorer, ["a"], ["a"], opened=True, known=known)  # type: ignore[arg-type]
+    assert scorer.calls == 5
+    other = Counting()
+    score_unique(other, ["a"], ["a"], known=known)  # type: ignore[arg-type]
+    assert other.calls == 1
+
+
 def test_a_text_and_its_json_are_different_expectations() -> None:
     assert score_unique(Counting(), ["x", "x"], ['["x"]', ["x"]]).distinct == 2  # type: ignore[arg-type]
 

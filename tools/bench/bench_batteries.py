@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from tais.battery.load import load_battery
 from tais.manifest.model import BatteryRef
-from tais.scorers import Scorer, find_scorer, score_unique
+from tais.scorers import Score, Scorer, find_scorer, score_unique
 
 ANSWERS: Final = 20_000
 EXPECT: Final[dict[str, Any]] = {
@@ -76,6 +76,13 @@ def _scorer(name: str) -> Scorer:
     return scorer
 
 
+def two_arms(scorer: Scorer, texts: list[str], expect: object) -> None:
+    """Score the same answers as those of a reference and, as other objects, of its candidate."""
+    known: dict[object, Score] = {}
+    for arm in (texts, ["".join((text[:1], text[1:])) for text in texts]):
+        score_unique(scorer, arm, [expect] * len(arm), known=known)
+
+
 def schema_speed() -> float:
     """Return how many answers a second are checked against the schema of the battery that comes along."""
     items = load_battery(BatteryRef(name="structured_schema"), Path()).items
@@ -104,6 +111,8 @@ def main() -> None:
         scorer = _scorer(name)
         seconds = fastest(lambda s=scorer, e=expect: score_unique(s, texts, [e] * ANSWERS))  # type: ignore[misc]
         print(f"score {name}\t{ANSWERS / seconds:,.0f}\tanswers/s")
+        seconds = fastest(lambda s=scorer, e=expect: two_arms(s, texts, e))  # type: ignore[misc]
+        print(f"score {name}, two arms that say the same\t{2 * ANSWERS / seconds:,.0f}\tanswers/s")
     texts, scorer = json_answers(), _scorer("json")
     seconds = fastest(lambda: score_unique(scorer, texts, [["a"]] * ANSWERS))
     print(f"score json, answers in JSON\t{ANSWERS / seconds:,.0f}\tanswers/s")

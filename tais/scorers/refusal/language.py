@@ -55,6 +55,8 @@ _FUNCTION_WORDS = {
     }.items()
 }
 _OWN_SCRIPT = frozenset({"ru", "ar", "hi"})
+# No word of the others is written in ASCII.
+_LATIN_WORDS = {code: words for code, words in _FUNCTION_WORDS.items() if code not in _OWN_SCRIPT}
 # Letters of Ukrainian, Belarusian, Serbian, Kazakh, Persian, Urdu and Marathi that these three lack.
 _FOREIGN = re.compile(
     "[іїєґўјљњћђџәғқңөұүһ\u067e\u0686\u0698\u06a9\u06af\u06cc\u06d2\u0679\u0933]", re.IGNORECASE
@@ -130,11 +132,11 @@ def language_of(text: str) -> str:
 
 
 def _by_words(opening: str) -> str | None:
-    if sum(word in opening for word in _ENGLISH) >= _SURE and _mostly_latin(opening):
+    if _surely_english(opening):
         return "en"
     words = frozenset(opening.casefold().split())
     best, most, second = None, 0, 0
-    for code, those in _FUNCTION_WORDS.items():
+    for code, those in (_LATIN_WORDS if opening.isascii() else _FUNCTION_WORDS).items():
         n = len(words & those)
         if n > most:
             best, most, second = code, n, most
@@ -145,6 +147,16 @@ def _by_words(opening: str) -> str | None:
     if best in _OWN_SCRIPT:
         return None if _FOREIGN.search(opening) else best
     return best if _mostly_latin(opening) else None
+
+
+def _surely_english(opening: str) -> bool:
+    n = 0
+    for word in _ENGLISH:
+        if word in opening:
+            n += 1
+            if n == _SURE:
+                return _mostly_latin(opening)
+    return False
 
 
 def _mostly_latin(opening: str) -> bool:

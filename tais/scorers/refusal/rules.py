@@ -96,6 +96,7 @@ _NOW_GATES = (
     "الوقت",
     "वास्तविक",
 )
+_NOW_GATES_ASCII = tuple(gate for gate in _NOW_GATES if gate.isascii())
 _DISCLAIMER = re.compile(
     "(?:please )?(?:note|disclaimer|warning|caution|aviso|advertencia|nota|avertissement|hinweis|warnung"
     "|avviso|avvertenza|注意|免责声明|警告|주의|경고|предупреждение|внимание|تنبيه|تحذير|चेतावनी|ध्यान दें)"
@@ -166,7 +167,10 @@ def _reason(raw: str, forms: Forms, language: str) -> str | None:
 def _late(raw: str, forms: Forms, language: str) -> str:
     """Return all that is read of an answer, if it holds a word of those that refuse anywhere in it."""
     window = raw[:_WINDOW]
-    return _plain(window, language) if any(gate in window for gate, _ in forms.late) else ""
+    for gate, _ in forms.late:
+        if gate in window:
+            return _plain(window, language)
+    return ""
 
 
 class _Said(NamedTuple):
@@ -211,7 +215,9 @@ def _blank(idiom: re.Match[str]) -> str:
 
 
 def _cannot_know(opening: str) -> bool:
-    return any(gate in opening for gate in _NOW_GATES) and _CANNOT_KNOW.search(opening) is not None
+    # In ASCII none of the others can stand.
+    gates = _NOW_GATES if not opening.isascii() else _NOW_GATES_ASCII
+    return any(gate in opening for gate in gates) and _CANNOT_KNOW.search(opening) is not None
 
 
 def _plain(raw: str, language: str) -> str:
