@@ -1,4 +1,4 @@
-"""What ships with TAIS: batteries, manifests and demo models, found by name wherever it is installed."""
+"""What ships with TAIS, found by name wherever it is installed: batteries, manifests, models, exhibits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tais.errors import ManifestError, Place
 
 __all__ = ["Kind", "find_battery_file", "names", "share"]
 
-Kind = Literal["batteries", "manifests", "models"]
+Kind = Literal["batteries", "manifests", "models", "museum"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
