@@ -92,7 +92,7 @@ def _answers(run_dir: Path, arm: str) -> bool:
 
 def _check_same(run_dir: Path, lock: Lock, plan: Plan) -> None:
     """Raise UsageError unless the manifest names the same stacks, questions and rules as the run."""
-    changed = compare_locks(lock, plan.lock, ("arms", "batteries", "sampling"))
+    changed = compare_locks(lock, plan.lock, ("arms", "batteries", "sampling", "environments"))
     if changed:
         first = changed[0]
         raise UsageError(

@@ -8,7 +8,7 @@ candidate and is not run again.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from tais.report.redact import holds_redacted
 from tais.rundir.engine_record import EngineRecord, read_engine
 from tais.rundir.layout import RunDir, check_finished
 from tais.rundir.lock import read_lock
-from tais.rundir.lock_model import Lock, LockedContrast, ManifestSource, plain
+from tais.rundir.lock_model import Lock, LockedArm, LockedContrast, LockedEnvironment, ManifestSource, plain
 from tais.rundir.origin import origin_of, same_source
 from tais.rundir.samples import stored_keys
 from tais.runs.derive import Part, cite, derive
@@ -234,7 +234,9 @@ class _Comparing:
     def lock(self) -> Lock:
         """Return the lock of the comparison: both stacks as their own locks fix them."""
         old, new = self.locks
-        arms = {name: old.arms[name] for name in self.kept} | {self.name: new.arms[self.new.arm]}
+        environments, renamed = _environments(old, new)
+        kept_arms = {name: _placed(old.arms[name], renamed) for name in self.kept}
+        arms = kept_arms | {self.name: new.arms[self.new.arm]}
         own, others = (plain(arms[name]) for name in (self.old.arm, self.name))
         differing = leaf_differences(own, others, absent=None)
         obstacles = self._not_lossless()
@@ -255,9 +257,11 @@ class _Comparing:
         probes = old.probes
         if probes is not None and self.old.arm in probes.arms:
             # What the reference was asked beside the batteries comes along with its answers.
-            kept = {"probes": probes.model_copy(update={"arms": (self.old.arm,)})}
+            kept: dict[str, object] = {"probes": probes.model_copy(update={"arms": (self.old.arm,)})}
         else:
             kept = {}
+        if environments:
+            kept["environments"] = environments
         return new.without("record", "sequential", "probes").model_copy(
             update={
                 **kept,
@@ -285,6 +289,25 @@ class _Comparing:
     def _parts(self) -> Iterator[Part]:
         yield from (Part(self.old.run_dir, name, name) for name in self.kept)
         yield Part(self.new.run_dir, self.new.arm, self.name)
+
+
+def _environments(old: Lock, new: Lock) -> tuple[dict[str, LockedEnvironment], dict[str, str]]:
+    """Return the environments of two runs as one, and the names that those of the older one then have.
+
+    Two runs may give one name to unlike environments.
+    """
+    found, renamed = dict(new.environments), dict[str, str]()
+    for name, environment in old.environments.items():
+        own = name if found.get(name, environment) == environment else f"{name[: _LONGEST - 4]}.old"
+        found[own] = environment
+        renamed[name] = own
+    return found, renamed
+
+
+def _placed(arm: LockedArm, renamed: Mapping[str, str]) -> LockedArm:
+    if arm.environment is None:
+        return arm
+    return arm.model_copy(update={"environment": renamed[arm.environment]})
 
 
 def served_otherwise(engine: str, old: EngineRecord, new: EngineRecord) -> Iterator[str]:

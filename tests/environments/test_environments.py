@@ -95,6 +95,33 @@ def test_releases_are_named_where_they_differ(tais: Tais, screen: Screen, other_
     assert "vLLM 0.31.0 against 0.32.0" in page
 
 
+def test_runs_of_two_environments_of_one_name_are_compared(
+    tais: Tais, screen: Screen, other_python: Path, tmp_path: Path
+) -> None:
+    """Each side keeps the facts of its own."""
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(other_python.parent.parent), str(copy)], check=True)
+    (record,) = copy.rglob("vllm-0.31.0.dist-info/RECORD")
+    record.write_text("vllm/__init__.py,sha256=y,0\n", encoding="utf-8")
+    screen.data["record"] = True
+    screen.data["contrasts"] = []
+    screen.data["arms"] = {"target": screen.data["arms"]["target"] | {"environment": "own"}}
+    for python in (other_python, copy / "bin" / "python"):
+        screen.data["environments"] = {"own": {"python": str(python)}}
+        screen.write()
+        assert tais("run", screen.path, "--out", screen.out).returncode == 3
+    old, new = screen.run_dirs()
+    done = tais(
+        "compare", old, new, "--reference", "target", "--candidate", "target", "--out", tmp_path / "c"
+    )
+    assert done.returncode in (0, 3), done.stderr
+    (lock,) = (tmp_path / "c").rglob("manifest.lock.json")
+    found = json.loads(lock.read_text(encoding="utf-8"))
+    assert sorted(found["environments"]) == ["own", "own.old"]
+    assert found["environments"]["own"]["digest"] != found["environments"]["own.old"]["digest"]
+    assert tais("report", lock.parent, "--format", "json").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("top", "arm", "said"),
     [
