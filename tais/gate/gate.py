@@ -16,7 +16,7 @@ from tais.attest.keys import PublicKey, load_public_key
 from tais.attest.timestamp import load_authority
 from tais.attest.verify import VerifiedRun, verify_run
 from tais.common.document import show
-from tais.errors import Place, UsageError, VerificationError
+from tais.errors import ManifestError, Place, UsageError, VerificationError
 from tais.gate.objection import Objection
 from tais.gate.policy import Policy, TrustedKey
 from tais.gate.requirements import REQUIREMENTS
@@ -29,8 +29,7 @@ __all__ = ["GateResult", "Objection", "gate_run", "judge"]
 # What a lock fixes beside names and versions.
 _FIXED = (
     *("arms", "contrasts", "batteries", "sampling", "rules", "judges", "sequential", "probes"),
-    # Of locks that name interpreters of their own.
-    "environments",
+    *("controls", "environments", "starts"),
 )
 _NAMED = 5
 
@@ -121,6 +120,7 @@ def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
     from tais.plan.days import days_of
     from tais.plan.plan import make_plan  # pyarrow, which most gates do without
 
+    _check_interpreters(manifest)
     now = make_plan(manifest, run.lock.limit).on_days(days_of(run.lock)).lock
     # An arm that no contrast uses takes no part.
     before, after = (
@@ -133,6 +133,25 @@ def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
         yield Objection("manifest_differs", said)
     if len(changed) > _NAMED:
         yield Objection("manifest_differs", f"and {len(changed) - _NAMED} more such differences")
+
+
+def _check_interpreters(manifest: Path) -> None:
+    """Raise ManifestError where a plan would start a program that a manifest names.
+
+    What an environment holds is asked of its interpreter. One that TAIS made from requirements may be asked;
+    a path may lead to anything that a pull request brings along.
+    """
+    from tais.manifest.load import load_manifest
+
+    loaded = load_manifest(manifest)
+    used = {arm.environment for arm in (*loaded.arms.values(), *loaded.judges.values())}
+    for name, environment in loaded.environments.items():
+        if name in used and not environment.requirements:
+            raise ManifestError(
+                f"a gate starts no interpreter that a manifest names ({environment.python})",
+                place=Place(str(manifest), key=f"environments.{name}"),
+                remedy="Name its requirements, or ask for engine_versions in the policy without --manifest",
+            )
 
 
 def _waived_items(run: VerifiedRun, policy: Policy) -> Iterator[Objection]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tais.gate.gate import _FIXED
+from tais.errors import ManifestError
+from tais.gate.gate import _FIXED, _check_interpreters
 from tais.plan.plan import make_plan
 from tais.rundir.lock import compare_locks
 from tais.rundir.lock_model import Lock
@@ -81,3 +82,19 @@ def test_what_decides_answers_makes_another_run(
     assert compare_locks(before, make_plan(screen.write()).lock, _FIXED) == []
     change(screen.data, tmp_path)
     assert compare_locks(before, make_plan(screen.write()).lock, _FIXED) != []
+
+
+def test_a_gate_starts_no_program_that_a_manifest_names(screen: Screen, tmp_path: Path) -> None:
+    """A pull request brings its manifest along, and could bring what it calls a python."""
+    program, mark = tmp_path / "python", tmp_path / "started"
+    program.write_text(f"#!/bin/sh\ntouch {mark}\n")
+    program.chmod(0o755)
+    screen.data["arms"]["spec"]["python"] = "./python"
+    with pytest.raises(ManifestError, match="a gate starts no interpreter"):
+        _check_interpreters(screen.write())
+    assert not mark.exists()
+    # Of an arm that takes no part nothing is asked, nor of what TAIS made itself.
+    screen.data["arms"]["spec"].pop("python")
+    screen.data["environments"] = {"idle": {"python": "./python"}, "made": {"requirements": ["a==1"]}}
+    screen.data["arms"]["spec"]["environment"] = "made"
+    _check_interpreters(screen.write())
