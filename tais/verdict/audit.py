@@ -171,7 +171,11 @@ def _said(found: Attribution) -> str:
     if found.cause == "length":
         return "one answer ends where the other goes on"
     way = f" ({found.proposed})" if found.proposed else ""
-    return f"token {found.token}{way} scores {found.margin:.4g} below token {found.best_token}"
+    token, best = (
+        "the end of the answer" if one is None else f"token {one}" for one in (found.token, found.best_token)
+    )
+    below = "" if found.margin is None else f" {found.margin:.4g}"
+    return f"{token}{way} scores{below} below {best}"
 
 
 def _notes(audit: AuditEvidence) -> Iterator[Reason]:

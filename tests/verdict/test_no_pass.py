@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tais.verdict.evidence import Divergence, EndpointEvidence, TreatmentEvidence
+from tais.verdict.evidence import (
+    Attribution,
+    AuditCounts,
+    AuditEvidence,
+    Divergence,
+    EndpointEvidence,
+    TreatmentEvidence,
+)
 from tais.verdict.report import ContrastReport, EndpointReport, Verdict
 from tais.verdict.screen import decide
 from tests.stats.made import DRAFTED, contrast, endpoint, outcomes, screen
@@ -171,3 +178,14 @@ def test_acceptance_that_nobody_counted_is_not_shown() -> None:
     found = decide(screen(contrast(endpoint(300), treatment=DRAFTED), min_acceptance=0.5)).contrasts[0]
     assert "acceptance_not_counted" in codes(found)
     assert found.verdict is Verdict.inconclusive
+
+
+@pytest.mark.parametrize("cause", ["structural", "numerical", "tie", "unknown", "length", "unconfirmed"])
+def test_a_token_that_is_not_there_is_the_end_of_an_answer(cause: Any) -> None:
+    """An answer that ends has no token where the other has one, and its score may be missing."""
+    for margin in (None, 3.5):
+        found = Attribution("mine", "mine-00001", 0, 4, cause, None, None, margin)
+        none = AuditCounts(0)
+        audited = AuditEvidence("full", "float32", 1e-5, 1e-5, none, none, attributions=(found,))
+        made = decide(screen(replace(contrast(endpoint(300), identical=299 / 300), audit=audited)))
+        assert "None" not in " ".join(reason.message for reason in made.contrasts[0].reasons)
