@@ -19,7 +19,7 @@ from tais.common.models import Strict
 
 __all__ = ["Environment", "folder_of", "interpreter_of", "name_of", "named_interpreter", "store"]
 
-_REQUIREMENT = re.compile(r"[A-Za-z0-9][^\n\r]{0,500}")
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{0,500}")
 _SHOWN = 12
 
 

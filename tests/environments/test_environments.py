@@ -12,8 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from tais.environments.facts import look_at
+from tais.environments.store import create
+from tais.errors import EngineError, ManifestError, Place
+from tais.executors.variables import for_installers
 from tais.manifest.environments import Environment, folder_of
 from tests.conftest import Screen, Tais
+
+SAID = {"python": "3.12.1", "implementation": "CPython", "packages": {}, "installed": 1, "digest": "0" * 64}
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +135,8 @@ def test_runs_of_two_environments_of_one_name_are_compared(
         ({"old": {"python": "python3"}}, {"environment": "odl"}, "'odl'. Did you mean 'old'?"),
         ({"old": {}}, {"environment": "old"}, "needs python: /path/to/python, or requirements"),
         ({"old": {"requirements": ["--index-url=http://x", "a"]}}, {}, "is no requirement"),
+        ({"old": {"requirements": ["a\0b"]}}, {}, "is no requirement"),
+        ({"old": {"requirements": ["a"], "overrides": ["b\u2028--pre"]}}, {}, "is no requirement"),
         ({"old": {"requirements": ["a==1"]}}, {"environment": "old"}, "is not there yet (a==1)"),
         ({"old": {"python": "python3"}}, {"environment": "old", "python": "python3"}, "an environment and"),
         ({}, {"python": "/dev/null"}, "no interpreter '/dev/null'"),
@@ -217,3 +225,55 @@ def test_an_installer_that_fails_leaves_nothing_behind(tais: Tais, screen: Scree
     assert "no such version" in done.stderr
     assert not folder_of(Environment(requirements=("broken==1",))).exists()
     assert tais("env", "list", TAIS_ENVIRONMENTS=store).stdout == ""
+
+
+def test_an_installer_takes_nothing_from_where_the_user_stands(
+    uv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither code (venv.py) nor settings (uv.toml) nor keys of servers and hubs."""
+    here, mark = tmp_path / "here", tmp_path / "started"
+    here.mkdir()
+    (here / "venv.py").write_text(f"open({str(mark)!r}, 'w')\nraise SystemExit(3)\n", encoding="utf-8")
+    monkeypatch.chdir(here)
+    for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "TAIS_SIGNING_KEY"):
+        monkeypatch.setenv(name, "canary-of-a-secret")
+    report = tmp_path / "seen.json"
+    look = (
+        "import json, os, pathlib\n"
+        f"pathlib.Path({str(report)!r}).write_text(json.dumps([os.getcwd(), dict(os.environ)]))\n"
+        "raise SystemExit('stop')\n"
+    )
+    # First uv, which writes down what it sees; then no uv, and the venv of the interpreter.
+    (uv.parent / "tools" / "uv").write_text(f"#!{sys.executable}\n{look}", encoding="utf-8")
+    with pytest.raises(EngineError, match="stop"):
+        create(Environment(requirements=("a==1",)), lambda _: None, for_installers(os.environ))
+    folder, variables = json.loads(report.read_text(encoding="utf-8"))
+    assert folder == str(tmp_path / "store")
+    assert "canary-of-a-secret" not in variables.values()
+    assert variables["UV_INDEX_URL"] == "https://index.example/simple"
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(EngineError, match="ended with status"):
+        create(
+            Environment(requirements=("tais-no-such-package==1",)), lambda _: None, for_installers(os.environ)
+        )
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\xff",
+        b"[" * 100_000,
+        json.dumps({**SAID, "python": "\u00b2.11"}).encode(),
+        json.dumps({**SAID, "packages": {"vllm": "1\nanother\tline"}}).encode(),
+        json.dumps({**SAID, "digest": "a\x1b[2J"}).encode(),
+    ],
+)
+def test_an_interpreter_that_says_anything_else_is_refused(tmp_path: Path, answer: bytes) -> None:
+    program, said = tmp_path / "python", tmp_path / "said"
+    said.write_bytes(answer)
+    program.write_text(f"#!/bin/sh\ncat '{said}'\n", encoding="utf-8")
+    program.chmod(0o755)
+    with pytest.raises(ManifestError, match="no interpreter that answers"):
+        look_at(program, ("vllm",), Place(key="environments.old"))
