@@ -229,7 +229,7 @@ def test_hostile_lines_are_refused_in_words(rows: list[dict[str, Any]], what: st
 @pytest.mark.parametrize("state", ["cancelled", "failed", "in_progress", "queued"])
 def test_a_response_that_never_came_to_its_end_is_no_answer(state: str, tmp_path: Path) -> None:
     path = tmp_path / "batch.jsonl"
-    body = {"object": "response", "status": state, "error": None, "output": []}
+    body: dict[str, Any] = {"object": "response", "status": state, "error": None, "output": []}
     path.write_text(json.dumps({"custom_id": "a", "response": {"status_code": 200, "body": body}}))
     (sample,) = read_log(path, "openai_batch")
     assert sample.trouble is not None

@@ -102,10 +102,10 @@ def _answers(row: Object, item_id: str, line: int) -> Iterator[LoggedSample]:
 
 def _in_order(choices: list[Object]) -> list[Object]:
     """Return choices by the index that each has: servers write them as they end."""
-    found = [choice["index"] for choice in choices if isinstance(choice.get("index"), int)]
-    if sorted(found) != [*range(len(choices))]:
+    places = [index for choice in choices if isinstance(index := choice.get("index"), int)]
+    if sorted(places) != [*range(len(choices))]:
         return choices
-    return [choice for _, choice in sorted(zip(found, choices, strict=True), key=lambda pair: pair[0])]
+    return [choices[places.index(place)] for place in range(len(choices))]
 
 
 def said_beside(message: Object) -> dict[str, object]:
