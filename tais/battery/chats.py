@@ -16,7 +16,7 @@ from tais.battery.cells import parsed_cell
 from tais.battery.layouts import is_chat
 from tais.records import Message
 
-__all__ = ["as_chat", "to_message"]
+__all__ = ["SYSTEM_NAMES", "as_chat", "text_of", "to_message"]
 
 _ROLES = {
     "system": "system",
@@ -31,6 +31,7 @@ _ROLES = {
     "tool": "tool",
 }
 _SPEAKER = ("role", "from", "speaker")
+_NAMED = (*_SPEAKER, "user", "human", "User", "Human")
 _WORDS = ("content", "value", "text", "parts")
 # Said by a turn beside its text; what cannot be asked again must not be dropped in silence.
 _BESIDE = ("tool_calls", "function_call", "tool_call_id", "images", "audio", "image")
@@ -39,29 +40,81 @@ _MESSAGES = re.compile(
     r"""\s*(?:(?:np\.|numpy\.)?array\()?\[\s*\{\s*["'](?:role|from|speaker|content|value)["']\s*:"""
 )
 _INSIDE = ("messages", "conversations", "conversation")
+SYSTEM_NAMES = ("system", "system_prompt", "system_message")
+"""How data sets call a system prompt that stands beside the turns."""
+# Offered to the model beside the turns: asked without them, it would be another question.
+_OFFERED = ("tools", "functions")
 
 
 def as_chat(value: Any) -> Any:
     """Return the chat that a cell holds, as a list of turns; anything else as it is.
 
-    A cell may hold the list, an object with it, or either as text: JSON, or as Python or numpy print it.
+    A cell may hold the list, an object with it, or either as text: JSON, or as Python or numpy print it. A
+    system prompt that the object has beside its turns is the first of them. Turns may also be pairs of role
+    and text, or objects with the role for a key.
 
     Raises
     ------
     ValueError
-        A text that is a whole list of messages by its looks, and cannot be read as one.
+        A text that is a whole list of messages by its looks, and cannot be read as one; an object that offers
+        tools, or has two system prompts.
     """
     found = value
     if isinstance(value, str):
         # Most prompts are no chats: only those that name a speaker are looked into.
-        found = parsed_cell(value) if any(name in value for name in _SPEAKER) else None
+        found = parsed_cell(value) if any(name in value for name in _NAMED) else None
     if isinstance(found, Mapping):
-        found = next((found[name] for name in _INSIDE if is_chat(found.get(name))), None)
+        found = _inside(found)
+    found = _by_role(found)
     if is_chat(found):
         return found
     if isinstance(value, str) and _MESSAGES.match(value) and value.rstrip().endswith(("]", ")")):
         raise ValueError("the text looks like a list of messages, and cannot be read as one")
     return value
+
+
+def _inside(found: Mapping[str, Any]) -> Any:
+    """Return the turns of an object, with the system prompt that it has beside them; None without turns."""
+    turns = next((turns for name in _INSIDE if is_chat(turns := _by_role(found.get(name)))), None)
+    if turns is None:
+        return None
+    if offered := [name for name in _OFFERED if found.get(name)]:
+        raise ValueError(f"a chat with {offered[0]} cannot be asked as text")
+    system = next((found[name] for name in SYSTEM_NAMES if found.get(name)), None)
+    if system is None:
+        return turns
+    first = {"role": "system", "content": system}
+    if any(_ROLES.get(str(_speaker(turn)).lower()) == "system" for turn in turns):
+        if to_message(turns[0]) == to_message(first):
+            return turns
+        raise ValueError("the chat has a system prompt beside its turns, and one among them")
+    return [first, *turns]
+
+
+def _by_role(turns: Any) -> Any:
+    """Return turns that are pairs of role and text, or have the role for a key, as messages.
+
+    Anything else is returned as it is.
+    """
+    if not isinstance(turns, list) or is_chat(turns):
+        return turns
+    made: list[tuple[str, Any]] = []
+    for turn in turns:
+        if isinstance(turn, list) and len(turn) == 2:
+            made.append((str(turn[0]).lower(), turn[1]))
+        elif isinstance(turn, Mapping):
+            made.extend((str(role).lower(), content) for role, content in turn.items())
+        else:
+            return turns
+    # "tool" and "model" are keys of much that is no chat; somebody asks in every chat.
+    known = all(role in _ROLES and isinstance(content, str) for role, content in made)
+    if not known or not any(_ROLES[role] == "user" for role, _ in made):
+        return turns
+    return [{"role": role, "content": content} for role, content in made]
+
+
+def _speaker(turn: Mapping[str, Any]) -> Any:
+    return next((turn[name] for name in _SPEAKER if name in turn), None)
 
 
 def to_message(turn: Any) -> Message:
@@ -72,9 +125,11 @@ def to_message(turn: Any) -> Message:
     ValueError
         Without role or text, with a role that is not known, or with more than text.
     """
+    if isinstance(turn, str):
+        raise ValueError("a list of texts does not say who speaks; `column.0` asks the first of them alone")
     if not isinstance(turn, Mapping):
         raise ValueError(f"a turn of a chat is an object, not {type(turn).__name__}")
-    speaker = next((turn[name] for name in _SPEAKER if name in turn), None)
+    speaker = _speaker(turn)
     name = next((name for name in _WORDS if name in turn), None)
     if speaker is None or name is None:
         raise ValueError("a message needs role and content (ShareGPT: from and value)")
@@ -84,13 +139,20 @@ def to_message(turn: Any) -> Message:
     beside = [key for key in _BESIDE if turn.get(key)]
     if beside:
         raise ValueError(f"a message with {beside[0]} cannot be asked as text")
-    content = _text(turn[name])
+    content = text_of(turn[name])
     if not content.strip():
         raise ValueError("a message without text")
     return Message(role, content)
 
 
-def _text(content: Any) -> str:
+def text_of(content: Any) -> str:
+    """Return the text of a content, which may come in parts.
+
+    Raises
+    ------
+    ValueError
+        A part that is no text.
+    """
     if content is None:
         return ""
     parts = content if isinstance(content, list) else [content]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tais.battery.chats import SYSTEM_NAMES
 from tais.battery.definition import Battery, Filter, Melt
 from tais.battery.hub import data_roots, joined, read_hub
 from tais.battery.item import BadRow, Item, ItemMaker, canonical_item
@@ -118,6 +119,7 @@ def load_battery(ref: BatteryRef, manifest_dir: Path, data_dir: Path | None = No
     loader.notes.extend(rows.notes)
     items = loader.items(rows)
     loader.notes.extend(_rendered_notes(items))
+    loader.notes.extend(_system_notes(battery, rows))
     content_digest = _digest({}, items)
     loader.check_expected(found, len(items), content_digest)
     asked = limited(items, ref.limit, loader.scorer)
@@ -177,6 +179,15 @@ def _rendered_notes(items: tuple[Item, ...]) -> Iterator[str]:
             f"{rendered} prompts went through a chat template before they were logged: they are asked as "
             "they stand, without a template or a token of the beginning put before them"
         )
+
+
+def _system_notes(battery: Battery, rows: Rows) -> Iterator[str]:
+    """Say where rows have a system prompt that the battery does not ask."""
+    for name in SYSTEM_NAMES if battery.system is None else ():
+        held = sum(isinstance(cell := row.get(name), str) and bool(cell.strip()) for row in rows.values)
+        if held and name not in battery.column_names:
+            remedy = f'system: "{{{{ {name} }}}}" asks it'
+            yield f"{held} rows have text in column {name}, which is not asked; {remedy}"
 
 
 def _licence_notes(battery: Battery) -> Iterator[str]:

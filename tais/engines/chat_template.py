@@ -40,6 +40,10 @@ CLOCK = "strftime_now"
 """The one function by which templates read the clock."""
 
 _CLOCK_CALL = re.compile(rf"{CLOCK}\(\s*(['\"])((?:(?!\1)[^\\])*)\1\s*\)")
+# Any other use, also under another name: {% set now = strftime_now %}. Asking whether it is there is none.
+_READS_CLOCK = re.compile(rf"\b{CLOCK}\b(?!\s+is\s+(?:not\s+)?defined)")
+# What C and glibc know; those without a leading zero go before their plain forms only by their sign.
+_CODES = tuple(f"%{code}" for code in (*(f"-{c}" for c in "dHIjmMSy"), *"aAbBcdDeFfGhHIjmMnpRSTuUVwWxXyYzZ"))
 # Marks what an assistant says, for training; it prints nothing.
 _GENERATION = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
 _NAMES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
@@ -190,7 +194,17 @@ def clock_of(day: str) -> Callable[[str], str]:
 def with_fixed_clock(text: str, day: str) -> str:
     """Return a template with what it reads from the clock written out, for servers that take no clock."""
     now = clock_of(day)
-    return _CLOCK_CALL.sub(lambda match: json.dumps(now(match[2]), ensure_ascii=False), text)
+    written = _CLOCK_CALL.sub(lambda match: json.dumps(now(match[2]), ensure_ascii=False), text)
+    return _clock_macro(now) + written if _READS_CLOCK.search(written) else written
+
+
+def _clock_macro(now: Callable[[str], str]) -> str:
+    """Return a macro in place of the clock, for formats that stand in a variable or are put together."""
+    # A doubled sign is put aside first. What a code becomes never holds a code.
+    said = [("%%", "\0"), *((code, now(code)) for code in _CODES), ("\0", "%")]
+    steps = "".join(f" | replace({json.dumps(code)}, {json.dumps(text)})" for code, text in said)
+    # The line's end goes with the block (trim_blocks), so that the template begins where it did.
+    return f"{{% macro {CLOCK}(format) %}}{{{{ format{steps} }}}}{{% endmacro %}}\n"
 
 
 def served_template(arm: Arm) -> str | None:

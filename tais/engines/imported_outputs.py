@@ -24,7 +24,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from tais.battery.cells import parsed_cell
-from tais.battery.chats import as_chat, to_message
+from tais.battery.chats import as_chat, text_of, to_message
 from tais.battery.logs.layouts import find_layout, nearest_layouts, read_log, says_log
 from tais.battery.logs.reading import listed, mapping
 from tais.battery.logs.sample import UNREAD, LoggedSample, Turn, asked_of
@@ -50,6 +50,12 @@ _NUMBERS = re.compile(r"\s*\[?\s*(?:\d{1,10}(?:\s*,\s*|\s+|(?=\s*\]?\s*\Z)))*\]?
 # Ids and repeats are kept as 32-bit integers.
 _LARGEST = (1 << 31) - 1
 _REASON = 64
+# How the interfaces of Anthropic, Google and Cohere and the Responses of OpenAI call the two ends that TAIS
+# tells apart; an answer that was cut must count as cut, whoever says so.
+_END_WORDS = {
+    "max_tokens": "length", "max_output_tokens": "length", "length": "length", "end_turn": "stop",
+    "stop": "stop", "complete": "stop",
+}  # fmt: skip
 
 
 class UnknownLayout(ManifestError):
@@ -254,7 +260,7 @@ def _output(row: Row, place: Place) -> LoggedSample:
         if key not in row:
             raise ManifestError(f"no {key!r}", place=place, remedy="item_id and text are required")
     for key, kinds in (
-        ("text", (str, type(None))),
+        ("text", (str, list, type(None))),
         ("finish_reason", (str, type(None))),
         ("battery", (str, type(None))),
     ):
@@ -269,18 +275,25 @@ def _output(row: Row, place: Place) -> LoggedSample:
     prompt = _prompt(row.get("prompt"), place)
     return LoggedSample(
         item_id=_item_id(row["item_id"], place),
-        # A server that filters or calls a tool says null.
-        text=row["text"] or "",
+        text=_text(row["text"], place),
         prompt=prompt,
         asked=asked_of(prompt, None, row.get("target")),
         target=row.get("target"),
         token_ids=_token_ids(row.get("token_ids"), place),
         repeat=repeat,
-        finish_reason=row.get("finish_reason"),
+        finish_reason=_END_WORDS.get(str(row.get("finish_reason")).lower(), row.get("finish_reason")),
         battery=row.get("battery"),
         line=place.line,
         parts=_parts(row, place),
     )
+
+
+def _text(value: str | list[object] | None, place: Place) -> str:
+    try:
+        # A server that filters or calls a tool says null; content in parts is one answer.
+        return text_of(value)
+    except ValueError as error:
+        raise ManifestError(f"text: {error}", place=place, remedy="Write the answer as text") from error
 
 
 def _check_reason(reason: object, place: Place) -> None:

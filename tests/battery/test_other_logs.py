@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tais.battery.load import load_battery
-from tais.battery.logs.layouts import LAYOUTS
+from tais.battery.logs.layouts import LAYOUTS, read_log
 from tais.battery.logs.lm_eval import task_of
 from tais.errors import ManifestError
 from tais.manifest.model import BatteryRef
@@ -224,3 +224,23 @@ def test_hostile_lines_are_refused_in_words(rows: list[dict[str, Any]], what: st
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(ManifestError, match=what):
         outputs(path)
+
+
+@pytest.mark.parametrize("state", ["cancelled", "failed", "in_progress", "queued"])
+def test_a_response_that_never_came_to_its_end_is_no_answer(state: str, tmp_path: Path) -> None:
+    path = tmp_path / "batch.jsonl"
+    body: dict[str, Any] = {"object": "response", "status": state, "error": None, "output": []}
+    path.write_text(json.dumps({"custom_id": "a", "response": {"status_code": 200, "body": body}}))
+    (sample,) = read_log(path, "openai_batch")
+    assert sample.trouble is not None
+    assert (sample.trouble.kind, sample.finish_reason) == ("error", None)
+    assert state in sample.trouble.what
+
+
+def test_choices_are_repeats_by_their_index_and_not_by_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "batch.jsonl"
+    choices = [{"index": index, "message": {"content": f"answer {index}"}} for index in (2, 0, 1)]
+    body = {"choices": choices}
+    path.write_text(json.dumps({"custom_id": "a", "response": {"status_code": 200, "body": body}}))
+    found = [(sample.repeat, sample.text) for sample in read_log(path, "openai_batch")]
+    assert found == [(0, "answer 0"), (1, "answer 1"), (2, "answer 2")]

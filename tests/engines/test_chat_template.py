@@ -147,6 +147,27 @@ def test_settings_that_a_template_never_reads_are_named() -> None:
     assert unread_kwargs(FoundTemplate("unknown"), kwargs) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% set form = '%d %b %Y' %}{{ strftime_now(form) }}",
+        "{{ strftime_now('%A, ' ~ '%B %-d') }}{{ strftime_now('%Y') }}",
+        "{{ strftime_now(format='%Y-%m-%dT%H:%M %%d %j') }}",
+        "{% if strftime_now is defined %}{% set now = strftime_now %}{{ now('%y') }}{% endif %}",
+        "{% macro day(form) %}{{ strftime_now(form) }}{% endmacro %}{{ day('%a %e') }}",
+        "\n  {% set form = '%d' %}\n x {{ strftime_now(form) }}\n",
+    ],
+)
+def test_a_format_that_is_put_together_is_written_out_for_a_server(text: str) -> None:
+    fixed = with_fixed_clock(text, "2025-03-09")
+    # What transformers would write with that day's clock; the server's own is another.
+    day = arm("m", chat_template_date="2025-03-09")
+    assert try_template(FoundTemplate("text", fixed), arm("m"), CHAT) == try_template(
+        FoundTemplate("text", text), day, CHAT
+    )
+    assert try_template(FoundTemplate("text", text), day, CHAT)
+
+
 def test_a_server_gets_the_template_with_its_date_written_out(tmp_path: Path) -> None:
     text = """{% set d = strftime_now("%d %b %Y") if strftime_now is defined %}{{ strftime_now( '%H"' ) }}"""
     assert with_fixed_clock(text, "2026-03-09") == (

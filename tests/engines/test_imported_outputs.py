@@ -93,6 +93,36 @@ def test_a_null_text_is_an_empty_answer_and_other_parts_are_kept(tmp_path: Path)
     ]
 
 
+# Stop reasons of Anthropic's Messages, Google's generateContent and Cohere's Chat, from their references.
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("max_tokens", "length"),
+        ("MAX_TOKENS", "length"),
+        ("end_turn", "stop"),
+        ("COMPLETE", "stop"),
+        ("SAFETY", "SAFETY"),
+        (None, None),
+    ],
+)
+def test_an_answer_that_was_cut_counts_as_cut_whoever_says_so(
+    said: str | None, kept: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "cut.jsonl"
+    path.write_text(json.dumps({"item_id": "a", "text": "Yes", "finish_reason": said}))
+    assert [o.finish_reason for o in outputs(path)] == [kept]
+
+
+def test_an_answer_in_parts_is_their_text_and_one_with_an_image_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "parts.jsonl"
+    parts: list[object] = [{"type": "text", "text": "Yes, "}, {"type": "text", "text": "do."}]
+    path.write_text(json.dumps({"item_id": "a", "text": parts}))
+    assert [o.text for o in outputs(path)] == ["Yes, do."]
+    path.write_text(json.dumps({"item_id": "a", "text": [*parts, {"type": "image_url"}]}))
+    with pytest.raises(ManifestError, match="content of type image_url"):
+        list(outputs(path))
+
+
 def test_lone_surrogates_and_nul_are_kept() -> None:
     (output,) = outputs(ASSETS / "surrogate_and_nul.jsonl")
     assert output.text == "x\ud800y\0z"

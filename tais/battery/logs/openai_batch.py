@@ -74,13 +74,17 @@ def _answers(row: Object, item_id: str, line: int) -> Iterator[LoggedSample]:
         yield LoggedSample(item_id, line=line, trouble=trouble, unaskable=_UNTOLD)
         return
     if "output" in body:
+        # A response that was cancelled, or is not done, has no error and no answer.
+        if (state := body.get("status", "completed")) not in ("completed", "incomplete", None):
+            trouble = Trouble("error", f"the response is {shown(state)}")
+            yield LoggedSample(item_id, line=line, trouble=trouble, unaskable=_UNTOLD)
+            return
         yield _of_response(body, item_id, line)
         return
     choices = listed(body.get("choices"))
     if not choices:
         raise Unreadable("the body has no choices")
-    for repeat, entry in enumerate(choices):
-        choice = mapping(entry)
+    for repeat, choice in enumerate(_in_order([mapping(entry) for entry in choices])):
         message = mapping(choice["message"]) if "message" in choice else {"content": choice.get("text")}
         reason = text_or_none(choice.get("finish_reason"))
         filtered = reason == "content_filter"
@@ -94,6 +98,14 @@ def _answers(row: Object, item_id: str, line: int) -> Iterator[LoggedSample]:
             trouble=Trouble("content_filter", "the answer was filtered") if filtered else None,
             unaskable=_UNTOLD,
         )
+
+
+def _in_order(choices: list[Object]) -> list[Object]:
+    """Return choices by the index that each has: servers write them as they end."""
+    places = [index for choice in choices if isinstance(index := choice.get("index"), int)]
+    if sorted(places) != [*range(len(choices))]:
+        return choices
+    return [choices[places.index(place)] for place in range(len(choices))]
 
 
 def said_beside(message: Object) -> dict[str, object]:
