@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tais.common.files import remove_leftovers, temporary_path, write_atomic
+from tais.common.text import words
 from tais.environments.facts import NEEDED
 from tais.errors import EngineError, Place, UsageError
 from tais.manifest.environments import Environment, folder_of, store
@@ -24,6 +26,18 @@ __all__ = ["Made", "create", "find", "made_environments", "remove"]
 
 CARD = "tais-environment.json"
 _TAIL = 400
+_PASSED = re.compile(
+    # Places, user, language and time.
+    r"PATH|HOME|USER|LOGNAME|SHELL|TZ|LANG|LANGUAGE|TMPDIR|TEMP|TMP|(LC|XDG)_.+|"
+    # Loader and compilers, for packages that are built.
+    r"LD_.+|LIBRARY_PATH|CPATH|C_INCLUDE_PATH|CC|CXX|CFLAGS|CXXFLAGS|LDFLAGS|MAX_JOBS|CUDA_.+|"
+    # The user's own settings of the installers, but not what publishes.
+    r"PIP_.+|UV_(?!PUBLISH_).+|NETRC|"
+    # The way to the network.
+    r"(HTTP|HTTPS|ALL|NO|FTP)_PROXY|SSL_.+|(REQUESTS|CURL)_CA_BUNDLE",
+    re.IGNORECASE,
+)
+"""What an installer gets of the environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +148,19 @@ def _pips_own() -> Iterator[str]:
 
 
 def _run(command: list[str]) -> None:
-    # An installer runs code of packages: it gets nothing that signs.
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TAIS_", "PYTHON", "VIRTUAL_ENV"))
-    }
-    done = subprocess.run(command, capture_output=True, text=True, env=kept, check=False)
+    # An installer runs code of packages, which can send what it finds anywhere.
+    kept = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=kept,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
     if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())
+        said = words(done.stderr or done.stdout)
         what = f"{Path(command[0]).name} ended with status {done.returncode}: {said[:_TAIL]}"
         raise EngineError(what, remedy="Name packages that its index has, and see its own settings")
 
