@@ -236,7 +236,7 @@ def test_an_installer_that_fails_leaves_nothing_behind(tais: Tais, screen: Scree
     store = str(uv.parent / "store")
     done = tais("env", "create", screen.path, TAIS_ENVIRONMENTS=store)
     assert done.returncode == 4
-    assert "no such version ::error::forged" in done.stderr, "an installer's words are one line"
+    assert "no such version : :error::forged" in done.stderr, "what an installer says gives no command"
     assert "\033" not in done.stderr
     assert not folder_of(Environment(requirements=("broken==1",))).exists()
     assert tais("env", "list", TAIS_ENVIRONMENTS=store).stdout == ""
