@@ -235,11 +235,12 @@ def start(screen: Screen, *arguments: object) -> subprocess.Popen[str]:
         text=True,
         env=environment(),
         # A shell starts background jobs deaf to Ctrl-C, and children inherit that: tests must not.
-        preexec_fn=_hear_interrupts,
+        preexec_fn=hear_interrupts,
     )
 
 
-def _hear_interrupts() -> None:
+def hear_interrupts() -> None:
+    """Undo what a shell does to background jobs, before a child starts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

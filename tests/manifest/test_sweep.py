@@ -156,7 +156,8 @@ ERRORS = {
     "that exist already, which no setting can vary. Name an arm that runs an engine",
     sides("  axes: {max_num_seqs: [1, 8]}\n"): "sweep.axes.max_num_seqs (m.yaml:11): an arm has no key "
     "'max_num_seqs'. Keys of an arm: engine, model, revision, tokenizer, dtype, order, engine_args, "
-    "speculative_config, path, format, columns, only, produced_by, chat_template, system_prompt, "
+    "speculative_config, path, format, columns, only, produced_by, environment, python, chat_template, "
+    "system_prompt, "
     "chat_template_kwargs, chat_template_date; an "
     "engine's own is written "
     "engine_args.max_num_seqs",

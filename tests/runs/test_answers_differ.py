@@ -134,7 +134,8 @@ def test_a_null_text_is_an_empty_answer_that_supports_no_pass(screen: Screen, ta
         rows = [{"item_id": f"m-{i:03d}", **(filtered if i < nulls else safe)} for i in range(120)]
         for arm, order in ((name, rows), (f"{name}2", rows[::-1])):
             (screen.folder / f"{arm}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in order))
-            screen.data["arms"][arm] = {"engine": "import", "path": f"{arm}.jsonl"}
+            made = {"tool": "t", "time": arm, "host": "h"}
+            screen.data["arms"][arm] = {"engine": "import", "path": f"{arm}.jsonl", "produced_by": made}
     screen.data["contrasts"] = [
         {"reference": "few", "candidate": "few2"},
         {"reference": "many", "candidate": "many2"},

@@ -85,7 +85,7 @@ HOSTILE = {
     "lock_linked": (_linked("manifest.lock.json"), "its lock is missing or damaged"),
     "items_linked": (_linked("items.parquet"), "a link or special file"),
     "part_linked": (_linked("arms/target/part-00000.parquet"), "a link or special file"),
-    "engine_linked": (_linked("arms/target/engine.json"), "does not say what the engine"),
+    "engine_linked": (_linked("arms/target/engine.json"), "special file"),
     "arm_linked": (_linked("arms/target"), "a link or special file"),
     "arms_linked": (_linked("arms"), "a link or special file"),
     "part_is_a_pipe": (_pipe("arms/target/part-00000.parquet"), "a link or special file"),

@@ -138,7 +138,7 @@ def test_an_imported_arm_that_lacks_an_answer_is_resumed(tais: Tais, tmp_path: P
     lost = pq.read_table(part)
     part.unlink()
     resumed = tais("run", manifest, "--out", "out", "--resume")
-    assert (resumed.returncode, "error" in resumed.stderr) == (first.returncode, False), resumed.stderr
+    assert (resumed.returncode, "tais: error" in resumed.stderr) == (first.returncode, False), resumed.stderr
     ids = [row for path in folder.glob("part-*") for row in pq.read_table(path)["item_id"].to_pylist()]
     assert len(lost)
     assert len(ids) == len(set(ids)) == ITEMS - 1

@@ -26,7 +26,7 @@ from tais.study.markdown import render_study_markdown, study_lines
 from tais.study.report import StudyContrast, StudyReport, StudyRow, StudyRun
 from tais.study.summary import exit_code_of
 from tais.verdict.report import Verdict
-from tests.conftest import FAKE, ROOT, SPECULATION, Screen, Tais, environment, finish
+from tests.conftest import FAKE, ROOT, SPECULATION, Screen, Tais, environment, finish, hear_interrupts
 from tests.report.factory import HOSTILE
 
 pytestmark = pytest.mark.slow
@@ -190,6 +190,7 @@ def test_a_study_goes_on_after_a_kill(tais: Tais, folder: Folder) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
+        preexec_fn=hear_interrupts,
     )
     deadline = time.monotonic() + 120
     while not list(folder.out.glob("fake-2-b/*/arms/again/engine.json")):

@@ -48,7 +48,7 @@ ROAD = (
 BESIDE = (
     ("who walks it", "cli · api · frames · runs · study · doctor · lab"),
     ("on the way", "cache · cost · adjudication"),
-    ("what it walks on", "rundir · scorers · stats · records · common · errors"),
+    ("what it walks on", "rundir · environments · scorers · stats · records · common · errors"),
 )
 
 WIDTH, MARGIN, BOX, HIGH, GAP, LINE = 880, 24, 184, 52, 28, 112
