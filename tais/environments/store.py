@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tais.common.files import remove_leftovers, temporary_path, write_atomic
+from tais.common.text import words
 from tais.environments.facts import NEEDED
 from tais.errors import EngineError, Place, UsageError
 from tais.manifest.environments import Environment, folder_of, store
@@ -152,11 +153,12 @@ def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None
             env=dict(variables),
             check=False,
             cwd=folder,
+            stdin=subprocess.DEVNULL,
         )
     except ValueError as error:
         raise EngineError(f"{Path(command[0]).name} cannot be called: {error}") from error
     if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())
+        said = words(done.stderr or done.stdout)
         what = f"{Path(command[0]).name} ended with status {done.returncode}: {said[:_TAIL]}"
         raise EngineError(what, remedy="Name packages that its index has, and see its own settings")
 

@@ -50,7 +50,7 @@ _PASSED = re.compile(
 # Own settings of installers, and of what they fetch and build with.
 _INSTALLERS = re.compile(r"(UV|PIP|GIT|SSH_AUTH|CARGO|RUSTUP|CMAKE)_.+|NETRC|MAX_JOBS")
 _NOT_INSTALLERS = re.compile(
-    r"TAIS_|PYTHON|VIRTUAL_ENV|HF_(HUB_)?TOKEN|HUGGING_FACE_HUB_TOKEN", re.IGNORECASE
+    r"TAIS_|PYTHON|VIRTUAL_ENV|HF_(HUB_)?TOKEN|HUGGING_FACE_HUB_TOKEN|UV_PUBLISH_|GIT_.*TOKEN", re.IGNORECASE
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 

@@ -140,6 +140,11 @@ def test_runs_of_two_environments_of_one_name_are_compared(
         ({"old": {"requirements": ["a==1"]}}, {"environment": "old"}, "is not there yet (a==1)"),
         ({"old": {"python": "python3"}}, {"environment": "old", "python": "python3"}, "an environment and"),
         ({}, {"python": "/dev/null"}, "no interpreter '/dev/null'"),
+        ({"old": {"python": "~no-such-user/python"}}, {}, "no interpreter '~no-such-user/python'"),
+        ({"old": {"python": "/" + "a" * 5000}}, {}, "no interpreter '/aaa"),
+        ({"old": {"python": "/a\0b"}}, {}, "no interpreter '/a"),
+        ({"old": {"requirements": ["a\x1b[2J==1"]}}, {}, "is no requirement"),
+        ({"old": {"requirements": ["a==1"], "overrides": ["b\x07==1"]}}, {}, "is no requirement"),
     ],
 )  # fmt: skip
 def test_what_cannot_run_is_refused_before_a_token(
@@ -168,14 +173,15 @@ UV = """\
 #!{python}
 import json, os, pathlib, sys
 log = pathlib.Path({log!r})
-secrets = sorted(name for name in os.environ if name.startswith(("TAIS_", "PYTHON")))
+kinds = ("TAIS_", "PYTHON")
+secrets = sorted(n for n, value in os.environ.items() if n.startswith(kinds) or "canary" in value)
 with log.open("a") as out:
     out.write(json.dumps([sys.argv[1:], secrets]) + "\\n")
 if sys.argv[1] == "venv":
     (pathlib.Path(sys.argv[-1]) / "bin").mkdir(parents=True)
     (pathlib.Path(sys.argv[-1]) / "bin" / "python").symlink_to({python!r})
 elif "broken==1" in sys.argv:
-    sys.exit("error: no such version")
+    sys.exit("\\033[31merror: no such version\\r\\n::error::forged")
 """
 
 
@@ -216,13 +222,30 @@ def test_environments_are_made_once_listed_and_removed(tais: Tais, screen: Scree
     assert tais("env", "remove", folder.name[:6], **variables).returncode == 2
 
 
+def test_an_installer_gets_no_secret_of_the_environment(tais: Tais, screen: Screen, uv: Path) -> None:
+    """A package that is built runs its own code: keys of servers, tokens of CI and of hubs are not there."""
+    names = (
+        "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        "HF_TOKEN", "TAIS_SIGNING_KEY", "UV_PUBLISH_TOKEN", "tais_key_passphrase", "ANYTHING",
+    )  # fmt: skip
+    screen.data["environments"] = {"new": {"requirements": ["a==1"]}}
+    screen.write()
+    variables = {name: f"canary-{name}" for name in names}
+    store = str(uv.parent / "store")
+    done = tais("env", "create", screen.path, TAIS_ENVIRONMENTS=store, **variables)
+    assert done.returncode == 0, done.stderr
+    calls = [json.loads(line) for line in uv.read_text(encoding="utf-8").splitlines()]
+    assert [secrets for _, secrets in calls] == [[], []]
+
+
 def test_an_installer_that_fails_leaves_nothing_behind(tais: Tais, screen: Screen, uv: Path) -> None:
     screen.data["environments"] = {"new": {"requirements": ["broken==1"]}}
     screen.write()
     store = str(uv.parent / "store")
     done = tais("env", "create", screen.path, TAIS_ENVIRONMENTS=store)
     assert done.returncode == 4
-    assert "no such version" in done.stderr
+    assert "no such version : :error::forged" in done.stderr, "what an installer says gives no command"
+    assert "\033" not in done.stderr
     assert not folder_of(Environment(requirements=("broken==1",))).exists()
     assert tais("env", "list", TAIS_ENVIRONMENTS=store).stdout == ""
 
