@@ -11,6 +11,7 @@ import typer
 from tais.attest import load_public_key
 from tais.cli.console import say, tell
 from tais.cli.key_options import KeyAlias, TrustedKeyOption, trusted_key_of
+from tais.cli.options import RunDirArgument
 from tais.errors import TaisError
 from tais.gate.gate import GateResult, gate_run
 from tais.gate.github import (
@@ -28,7 +29,6 @@ from tais.manifest.load import find_manifest
 __all__ = ["gate"]
 
 
-RunDir = Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")]
 PolicyOption = Annotated[
     Path | None,
     typer.Option("--policy", envvar="TAIS_POLICY", help="What to ask of the run; strict without one."),
@@ -44,7 +44,7 @@ GithubOption = Annotated[bool, typer.Option("--github", envvar="TAIS_GITHUB", he
 
 
 def gate(
-    run_dir: RunDir,
+    run_dir: RunDirArgument,
     policy: PolicyOption = None,
     trusted_key: TrustedKeyOption = None,
     key: KeyAlias = None,

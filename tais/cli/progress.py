@@ -133,7 +133,7 @@ class Bars:
 
     def started(self, run_dir: Path, arms: Sequence[str], samples_per_arm: int) -> None:
         """Draw an empty bar per arm."""
-        self._progress.console.print(f"[dim]into {run_dir}[/dim]")
+        self._progress.console.print(f"into {run_dir}", style="dim")
         for arm in arms:
             self._tasks[arm] = self._progress.add_task(arm, total=samples_per_arm, start=False, say="waiting")
 
@@ -143,7 +143,7 @@ class Bars:
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
-        self._progress.console.print(text, markup=False)
+        self._progress.console.print(text)
 
     def event(self, event: ArmEvent) -> None:
         """Move a bar."""

@@ -119,7 +119,7 @@ def run(
     with make_observer(quiet=quiet, verbose=verbose) as observer:
         outcome = run_screen(manifest, options, observer)
     if not quiet:
-        print_report(outcome.report, outcome.run_dir)
+        print_report(outcome.report, outcome.run_dir, verbose=verbose)
     tell(outcome.report.verdict.value, outcome.run_dir)
     raise typer.Exit(outcome.report.exit_code)
 

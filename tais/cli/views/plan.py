@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from tais.battery.item import Item
 from tais.battery.load import LoadedBattery
 from tais.battery.strata import repeated_words
+from tais.cli.console import plain_console
 from tais.cli.views.exchange import exchange_lines, exchange_questions, unshown_lines
 from tais.common.text import printable
 from tais.cost.predict import predict
@@ -33,7 +33,7 @@ __all__ = ["print_cost", "print_outlook", "print_plan"]
 
 def print_plan(plan: Plan) -> None:
     """Print arms, contrasts, batteries and sizes to standard output, and what cannot pass as it is."""
-    console = Console(highlight=False)
+    console = plain_console()
     if not console.is_terminal:
         console.width = 110
     console.print(f"{printable(plan.manifest.name)}: {len(plan.arms)} arms of {plan.samples_per_arm} samples")
@@ -89,7 +89,7 @@ def print_outlook(found: Outlook | None, floor: int) -> None:
     """
     if found is None:
         return
-    console = Console(highlight=False)
+    console = plain_console()
     if not console.is_terminal:
         console.width = 110
     again = f" and {found.calibrations} A/A" if found.calibrations else ""
@@ -130,7 +130,7 @@ def _probability(p: float) -> str:
 
 def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> None:
     """Print what the run would cost, or how to learn it."""
-    console = Console(highlight=False)
+    console = plain_console()
     if not console.is_terminal:
         console.width = 110
     if rates is None:
@@ -143,7 +143,7 @@ def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> No
         table.add_row(*(printable(cell) for cell in row))
     console.print(table)
     for line in prediction_lines(prediction):
-        console.print(printable(line), markup=False)
+        console.print(printable(line))
 
 
 def _audits(plan: Plan, tokens: int) -> Iterator[str]:
