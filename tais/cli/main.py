@@ -92,6 +92,7 @@ _ROWS = (
         "Make a key pair: tais.key signs runs and stays with you, tais.pub verifies them.",
     ),
     (_TRUST, "adjudicate", "adjudicate", "Ask people about flipped answers, blind, and cite what they said."),
+    (_SET_UP, "init", "init", "Write a manifest, a policy and a CI workflow for a change of yours."),
     (
         _SET_UP,
         "doctor",
@@ -102,6 +103,7 @@ _ROWS = (
     (_SET_UP, "battery", "battery", "Batteries: what a screen asks, and how answers are scored."),
     (_SET_UP, "env", "env", "Environments of arms: other versions of an engine, in one screen."),
     (_SET_UP, "power", "power", "Say how many items a battery needs, and what a given number can show."),
+    (_SET_UP, "schema", "schema", "Print the JSON Schema of a file that you write or read."),
     (
         _LOOK,
         "report",
@@ -120,6 +122,12 @@ _ROWS = (
         "view",
         "runs",
         "Write one page over all runs of a folder: verdicts, how rates moved from run to run, links.",
+    ),
+    (
+        _LOOK,
+        "export",
+        "export",
+        "Write what a run holds for other tools: csv, parquet, jsonl or Inspect logs.",
     ),
     (
         _LAB,
