@@ -12,7 +12,15 @@ from typing import Protocol, runtime_checkable
 from tais.manifest.model import Arm, Sampling
 from tais.records import Counters, Request, Sample, ScoreRequest, TokenScores
 
-__all__ = ["Engine", "EngineRefusal", "ImitatesFaults", "PlantedFault", "ServerFailure", "Teacher"]
+__all__ = [
+    "CountsUnderway",
+    "Engine",
+    "EngineRefusal",
+    "ImitatesFaults",
+    "PlantedFault",
+    "ServerFailure",
+    "Teacher",
+]
 
 
 class EngineRefusal(Exception):
@@ -59,6 +67,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release the model."""
+        ...
+
+
+@runtime_checkable
+class CountsUnderway(Protocol):
+    """An engine that knows how many tokens its unfinished answers have."""
+
+    def tokens_underway(self) -> int:
+        """Return the tokens of answers that are not finished; 0 where this release does not tell."""
         ...
 
 

@@ -138,7 +138,7 @@ def _metrics(samples: list[Object]) -> Iterator[Object]:
     for sample in samples:
         scores = sample["scores"]
         for name, score in scores.items() if isinstance(scores, dict) else ():
-            if isinstance(value := score["value"], float):
+            if isinstance(value := score["value"], float) and value == value:
                 values.setdefault(name, []).append(value)
     for name, own in values.items():
         mean = {"name": "mean", "value": sum(own) / len(own)}
@@ -146,8 +146,8 @@ def _metrics(samples: list[Object]) -> Iterator[Object]:
 
 
 def _number(value: object) -> object:
-    """Return a score; a missing one as the NaN that Inspect writes by name."""
-    return float(value) if isinstance(value, int | float) and value == value else None
+    """Return a score; a missing one is the NaN that Inspect writes, too."""
+    return float(value) if isinstance(value, int | float) else float("nan")
 
 
 def _text(value: object) -> str | None:

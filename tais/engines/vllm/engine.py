@@ -233,6 +233,16 @@ class VllmEngine:
             if not finished:
                 yield None
 
+    def tokens_underway(self) -> int:
+        """Return the tokens of answers that are not finished; 0 where this release does not tell."""
+        # What vLLM itself counts for outputs that it holds back until they are final; no public name has it.
+        processor = getattr(self.llm.llm_engine, "output_processor", None)
+        states = getattr(processor, "request_states", {})
+        try:
+            return sum(state.detokenizer.num_output_tokens() for state in list(states.values()))
+        except (AttributeError, TypeError):
+            return 0
+
     def _admit(self, request: Request, sampling: Sampling) -> str:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ItemView", "TextView", "compared", "count_lines", "item_views", "marked"]
 
-_PIECES = re.compile(r"\s+|\w+|[^\w\s]")
+# With the blanks before it, so that words in a row are one mark.
+_PIECES = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
 _MOST_PAIRS = 250_000
 """Of words: two answers of 500 each, some 30 ms at worst."""
 _WORD = 24
