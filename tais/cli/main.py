@@ -189,7 +189,6 @@ app = typer.Typer(
     cls=_LazyGroup,
     help="Screen whether a change to an LLM serving stack changed its safety-scored behaviour.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
