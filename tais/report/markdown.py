@@ -43,7 +43,7 @@ from tais.report.wording import (
 )
 from tais.verdict.report import AdjudicationReport, ContrastReport, ItemReport, Reason, Report, Verdict
 
-__all__ = ["MARKS", "escaped", "render_markdown", "table"]
+__all__ = ["MARKS", "escaped", "render_markdown", "role_mark", "table"]
 
 _MOST_BYTES = 58_000
 _MOST_ROWS = 40
@@ -162,7 +162,7 @@ def _reasons(reasons: Sequence[Reason]) -> str:
     return _list([*lines[:_MOST_REASONS], *([f"{more} more in report.html"] if more > 0 else [])])
 
 
-def _mark(role: Role, verdict: Verdict) -> str:
+def role_mark(role: Role, verdict: Verdict) -> str:
     """Return the mark and the word of an outcome; a control that is caught did what it is for."""
     mark, _, word = MARKS[outcome_mark(role, verdict)].partition(" ")
     return f"{mark} {outcome(role, verdict) if role is Role.positive_control else word}"
@@ -173,7 +173,7 @@ def _contrast_row(contrast: ContrastReport) -> list[str]:
     return [
         escaped(contrast_name(contrast)),
         ROLES[contrast.role],
-        _mark(contrast.role, contrast.verdict),
+        role_mark(contrast.role, contrast.verdict),
         f"{identity.identical:,} of {identity.n:,} ({percent(identity.rate, 2)})",
         escaped(treatment_words(contrast), _MESSAGE),
     ]
@@ -198,7 +198,7 @@ def _endpoints(report: Report) -> str:
         [
             escaped(contrast.candidate),
             escaped(endpoint_name(endpoint)),
-            _mark(contrast.role, endpoint.verdict),
+            role_mark(contrast.role, endpoint.verdict),
             f"{endpoint.clusters:,}",
             percent(endpoint.reference_rate),
             percent(endpoint.candidate_rate),
