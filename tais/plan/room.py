@@ -16,6 +16,7 @@ from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer
 from tais.engines.tokenizer import read_tokenizer
 from tais.manifest.model import Arm
+from tais.manifest.sampling import with_own
 from tais.plan.items import requests_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def prompts_without_room(plan: Plan) -> Iterator[NoRoom]:
             continue
         for battery in plan.batteries:
             requests = requests_of(battery, manifest.sampling, arm.system_prompt)
-            short = [r.key.item_id for r in requests if room(r) < manifest.sampling.max_tokens]
+            short = [
+                r.key.item_id for r in requests if room(r) < with_own(manifest.sampling, r.own).max_tokens
+            ]
             if short:
                 yield NoRoom(reference, battery.name, tuple(short))
 
