@@ -122,7 +122,11 @@ class ItemMaker:
     def _own_sampling(self, row: Mapping[str, object]) -> str | None:
         if self._sampling is None:
             return None
-        found = of_an_item(lookup(row, self._sampling))
+        try:
+            found = of_an_item(lookup(row, self._sampling))
+        except MissingColumn:
+            # Of lines of JSON, only those that have settings of their own say so.
+            return None
         if found.wrong is not None:
             raise BadRow(
                 f"sampling: {found.wrong}", "Correct the row, or leave its cell empty", self._sampling
