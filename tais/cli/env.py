@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -32,17 +33,18 @@ def create(manifest: ManifestArgument) -> None:
     """
     # Loads pydantic, which help does without.
     from tais.environments.store import create as make
+    from tais.executors.variables import for_installers
     from tais.manifest.environments import interpreter_of
     from tais.manifest.load import load_manifest
 
-    loaded = load_manifest(manifest)
+    loaded, variables = load_manifest(manifest), for_installers(os.environ)
     if not loaded.environments:
         say("the manifest names no environments")
     for name, environment in loaded.environments.items():
         if environment.requirements:
-            made = make(environment, lambda line, name=name: say(f"{name}: {line}"))  # type: ignore[misc]
+            made = make(environment, lambda line, name=name: say(f"{name}: {line}"), variables)  # type: ignore[misc]
             say(f"{name}: {'made' if made else 'there already'}")
-        typer.echo(f"{name}\t{interpreter_of(environment)}")
+        typer.echo(f"{name}\t{printable(str(interpreter_of(environment)))}")
 
 
 @app.command("list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,7 @@ def run(
     """
     # Loads pyarrow, which help does without.
     from tais.environments.store import create as make
+    from tais.executors.variables import for_installers
     from tais.lab.museum import find_exhibits, said_of
     from tais.manifest.load import load_manifest
     from tais.runs.options import RunOptions
@@ -62,7 +64,7 @@ def run(
     for exhibit in find_exhibits(list(names or ())):
         for environment in load_manifest(exhibit.manifest).environments.values() if create else ():
             if environment.requirements:
-                make(environment, say)
+                make(environment, say, for_installers(os.environ))
         with make_observer(quiet=quiet, verbose=False) as observer:
             outcome = run_screen(exhibit.manifest, RunOptions(out=out), observer)
         told = said_of(exhibit, outcome.report)

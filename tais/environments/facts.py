@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from tais.common.models import Frozen
 from tais.errors import ManifestError, Place
@@ -40,19 +41,23 @@ print(json.dumps({
 """
 
 
+# What it says is printed and locked: one short word each, whatever answers there.
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+!-]{1,100}$")]
+
+
 class EnvironmentFacts(Frozen):
     """What one interpreter holds."""
 
-    python: str
+    python: Annotated[str, Field(pattern=r"^[0-9]{1,4}\.[0-9]{1,4}[A-Za-z0-9.+-]{0,40}$")]
     """Version."""
-    implementation: str
-    packages: dict[str, str]
+    implementation: Word
+    packages: dict[Word, Word]
     """Versions of what decides an arm's answers, by name."""
     installed: int
     """Distributions."""
-    digest: str
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     """sha256 (hex) over name, version and record of every distribution."""
-    missing: tuple[str, ...] = ()
+    missing: tuple[Word, ...] = ()
     """What TAIS's worker needs and does not find."""
 
 
@@ -81,9 +86,7 @@ def look_at(python: Path, packages: tuple[str, ...], place: Place) -> Environmen
     command = [str(python), "-I", "-c", _LOOK, json.dumps(packages), json.dumps(NEEDED)]
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_SECONDS, env=kept, check=True, cwd="/"
-        )
+        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, env=kept, check=True, cwd="/")
         found = EnvironmentFacts.model_validate_json(done.stdout)
     except (OSError, subprocess.SubprocessError, ValidationError) as error:
         why = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__

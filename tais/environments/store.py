@@ -11,11 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tais.common.files import remove_leftovers, temporary_path, write_atomic
+from tais.common.text import words
 from tais.environments.facts import NEEDED
 from tais.errors import EngineError, Place, UsageError
 from tais.manifest.environments import Environment, folder_of, store
@@ -36,7 +37,7 @@ class Made:
     """On disk; files that a cache shares by hard links are counted whole."""
 
 
-def create(environment: Environment, tell: Callable[[str], None]) -> bool:
+def create(environment: Environment, tell: Callable[[str], None], variables: Mapping[str, str]) -> bool:
     """Make an environment of requirements, unless it is there; return whether it was made.
 
     Parameters
@@ -45,6 +46,8 @@ def create(environment: Environment, tell: Callable[[str], None]) -> bool:
         With requirements.
     tell
         Takes a line for the user.
+    variables
+        Environment of the installers, which run code of packages.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def create(environment: Environment, tell: Callable[[str], None]) -> bool:
         # Its scripts name their interpreter, so it is made where it stays; the card comes last, and
         # without it the folder counts for nothing.
         shutil.rmtree(folder, ignore_errors=True)
-        _install(environment, folder, tell)
+        _install(environment, folder, tell, variables)
         card = environment.model_dump(mode="json")
         write_atomic(folder / CARD, json.dumps(card, indent=1).encode() + b"\n")
     except BaseException as error:
@@ -78,7 +81,9 @@ def create(environment: Environment, tell: Callable[[str], None]) -> bool:
     return True
 
 
-def _install(environment: Environment, folder: Path, tell: Callable[[str], None]) -> None:
+def _install(
+    environment: Environment, folder: Path, tell: Callable[[str], None], variables: Mapping[str, str]
+) -> None:
     python = environment.python or sys.executable
     packages = [*environment.requirements, *NEEDED]
     uv = shutil.which("uv")
@@ -87,18 +92,22 @@ def _install(environment: Environment, folder: Path, tell: Callable[[str], None]
         constraints.write_text("".join(f"{line}\n" for line in environment.overrides), encoding="utf-8")
         if uv is not None:
             tell("uv installs " + ", ".join(environment.requirements))
-            _run([uv, "venv", "--quiet", "--python", python, str(folder)])
+            _run([uv, "venv", "--quiet", "--python", python, str(folder)], folder.parent, variables)
             override = ["--override", str(constraints)] if environment.overrides else []
             target = ["--python", str(folder / "bin" / "python")]
-            _run([uv, "pip", "install", "--quiet", *target, *override, *_pips_own(), "--", *packages])
+            _run(
+                [uv, "pip", "install", "--quiet", *target, *override, *_pips_own(), "--", *packages],
+                folder.parent,
+                variables,
+            )
             return
         tell("pip installs " + ", ".join(environment.requirements))
-        _run([python, "-m", "venv", str(folder)])
+        _run([python, "-P", "-m", "venv", str(folder)], folder.parent, variables)
         pip = [str(folder / "bin" / "python"), "-P", "-m", "pip", "install", "--quiet"]
-        _run([*pip, "--", *packages])
+        _run([*pip, "--", *packages], folder.parent, variables)
         if environment.overrides:
             # pip has no overrides: they take the place of what is there, whatever it was wanted for.
-            _run([*pip, "--no-deps", "--", *environment.overrides])
+            _run([*pip, "--no-deps", "--", *environment.overrides], folder.parent, variables)
     finally:
         constraints.unlink(missing_ok=True)
 
@@ -133,16 +142,23 @@ def _pips_own() -> Iterator[str]:
         yield from ("--index-strategy", "unsafe-best-match")
 
 
-def _run(command: list[str]) -> None:
-    # An installer runs code of packages: it gets nothing that signs.
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TAIS_", "PYTHON", "VIRTUAL_ENV"))
-    }
-    done = subprocess.run(command, capture_output=True, text=True, env=kept, check=False)
+def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None:
+    """Run an installer beside the environments: a uv.toml where the user stands may name another index."""
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=dict(variables),
+            check=False,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+        )
+    except ValueError as error:
+        raise EngineError(f"{Path(command[0]).name} cannot be called: {error}") from error
     if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())
+        said = words(done.stderr or done.stdout)
         what = f"{Path(command[0]).name} ended with status {done.returncode}: {said[:_TAIL]}"
         raise EngineError(what, remedy="Name packages that its index has, and see its own settings")
 

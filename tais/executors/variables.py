@@ -18,7 +18,15 @@ from tais.errors import Place, UsageError
 from tais.manifest.engine_options import OpenaiOptions, read_options
 from tais.manifest.model import Arm
 
-__all__ = ["SECRETS", "check_named", "held_back", "named_by", "passed_on", "without_secrets"]
+__all__ = [
+    "SECRETS",
+    "check_named",
+    "for_installers",
+    "held_back",
+    "named_by",
+    "passed_on",
+    "without_secrets",
+]
 
 SECRETS = ("TAIS_SIGNING_KEY", "TAIS_KEY_PASSPHRASE")
 """What signs is never in the environment of a process that does not."""
@@ -38,6 +46,11 @@ _PASSED = re.compile(
     # The way to the network.
     r"(HTTP|HTTPS|ALL|NO|FTP)_PROXY|(SSL)_.+|(REQUESTS|CURL)_CA_BUNDLE",
     re.IGNORECASE,
+)
+# Own settings of installers, and of what they fetch and build with.
+_INSTALLERS = re.compile(r"(UV|PIP|GIT|SSH_AUTH|CARGO|RUSTUP|CMAKE)_.+|NETRC|MAX_JOBS")
+_NOT_INSTALLERS = re.compile(
+    r"TAIS_|PYTHON|VIRTUAL_ENV|HF_(HUB_)?TOKEN|HUGGING_FACE_HUB_TOKEN|UV_PUBLISH_|GIT_.*TOKEN", re.IGNORECASE
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -61,6 +74,15 @@ def passed_on(own: Mapping[str, str], named: Collection[str] = ()) -> dict[str, 
             p for p in kept["PYTHONPATH"].split(os.pathsep) if Path(p).is_absolute()
         )
     return {**kept, "PYTHONSAFEPATH": "1"}
+
+
+def for_installers(own: Mapping[str, str]) -> dict[str, str]:
+    """Return what of an environment an installer gets: what engines get, and its own settings.
+
+    It runs code of packages, so it gets neither what signs nor keys of servers, nor the token of a hub.
+    """
+    kept = passed_on(own, [name for name in own if _INSTALLERS.fullmatch(name)])
+    return {name: value for name, value in kept.items() if not _NOT_INSTALLERS.match(name)}
 
 
 def held_back(own: Mapping[str, str], named: Collection[str] = ()) -> list[str]:

@@ -138,19 +138,20 @@ def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
 def _check_interpreters(manifest: Path) -> None:
     """Raise ManifestError where a plan would start a program that a manifest names.
 
-    What an environment holds is asked of its interpreter. One that TAIS made from requirements may be asked;
-    a path may lead to anything that a pull request brings along.
+    What an environment holds is asked of its interpreter. One that TAIS made from requirements alone may be
+    asked; a path may lead to anything that a pull request brings along, and an environment that was made with
+    it leads there by a link.
     """
     from tais.manifest.load import load_manifest
 
     loaded = load_manifest(manifest)
     used = {arm.environment for arm in (*loaded.arms.values(), *loaded.judges.values())}
     for name, environment in loaded.environments.items():
-        if name in used and not environment.requirements:
+        if name in used and environment.python is not None:
             raise ManifestError(
                 f"a gate starts no interpreter that a manifest names ({environment.python})",
                 place=Place(str(manifest), key=f"environments.{name}"),
-                remedy="Name its requirements, or ask for engine_versions in the policy without --manifest",
+                remedy="Name requirements alone, or ask for engine_versions in the policy without --manifest",
             )
 
 

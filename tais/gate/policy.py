@@ -162,7 +162,9 @@ class Policy(Strict):
         None
     )
     """Engines that every arm must be of. None: of v2 all but `fake` and `import`, of v1 any."""
-    engine_versions: dict[Text, tuple[Text, ...]] = Field(default_factory=dict)
+    engine_versions: dict[Literal["vllm", "torch", "transformers"], tuple[Text, ...]] = Field(
+        default_factory=dict
+    )
     """Versions that arms must have run on, by package (`vllm`, `torch`, `transformers`); others may be any.
 
     An arm whose engine does not use the package is not asked."""

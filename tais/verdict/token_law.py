@@ -39,6 +39,8 @@ Weighed = tuple[Verdict, Reason]
 _NAMES = {"own": "refusal_onset"}
 # Confidence of the leak's upper bound.
 _CONFIDENCE = 0.95
+_LEAST_CONTROL = 10
+"""A control of less than the candidate's tokens over this shows nothing of impossible tokens."""
 
 
 def weigh_law(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> Iterator[Weighed]:
@@ -84,6 +86,8 @@ def _verdict(
         fails, message = excluded
         if fails:
             return _fails(contrast, reason("law_excludes_tokens", message, **values))
+        if not contrast.lossless:
+            return Verdict.passed, note("law_excludes_some", message, **values)
         return Verdict.inconclusive, reason("law_excludes_some", message, **values)
     if p < rules.conformance_alpha:
         message = f"the tokens do not follow the target's law: they drift beyond {beyond} (p = {p:.2g})"
@@ -100,18 +104,18 @@ def _excluded(law: ConformanceEvidence, rules: Rules, p: float | None) -> tuple[
     """
     count = law.candidate.impossible
     said = f"{count} of {law.candidate.n + count} tokens are impossible under the target's law"
-    if law.control is None or p is None:
-        if not count:
-            return None
-        if law.dtype == "float32":
+    if not count:
+        return None
+    own = 0 if law.control is None else law.control.n + law.control.impossible
+    # A control of a few tokens clears any count: that its own hold none says nothing.
+    if law.control is None or p is None or own * _LEAST_CONTROL < law.candidate.n + count:
+        if law.dtype == "float32" and law.control is None:
             return True, said
-        message = (
-            f"{said}; without tokens of the reference's own nothing says how many {law.dtype} makes by itself"
-        )
+        few = f"with {own} tokens" if own else "without tokens"
+        message = f"{said}; {few} of the reference's own nothing says how many {law.dtype} makes by itself"
         return False, message
     if p >= rules.conformance_alpha:
         return None
-    own = law.control.n + law.control.impossible
     return True, f"{said}, {law.control.impossible} of {own} of the reference's own (p = {p:.2g})"
 
 

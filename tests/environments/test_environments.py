@@ -12,8 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from tais.environments.facts import look_at
+from tais.environments.store import create
+from tais.errors import EngineError, ManifestError, Place
+from tais.executors.variables import for_installers
 from tais.manifest.environments import Environment, folder_of
 from tests.conftest import Screen, Tais
+
+SAID = {"python": "3.12.1", "implementation": "CPython", "packages": {}, "installed": 1, "digest": "0" * 64}
 
 
 @pytest.fixture(scope="session")
@@ -129,9 +135,16 @@ def test_runs_of_two_environments_of_one_name_are_compared(
         ({"old": {"python": "python3"}}, {"environment": "odl"}, "'odl'. Did you mean 'old'?"),
         ({"old": {}}, {"environment": "old"}, "needs python: /path/to/python, or requirements"),
         ({"old": {"requirements": ["--index-url=http://x", "a"]}}, {}, "is no requirement"),
+        ({"old": {"requirements": ["a\0b"]}}, {}, "is no requirement"),
+        ({"old": {"requirements": ["a"], "overrides": ["b\u2028--pre"]}}, {}, "is no requirement"),
         ({"old": {"requirements": ["a==1"]}}, {"environment": "old"}, "is not there yet (a==1)"),
         ({"old": {"python": "python3"}}, {"environment": "old", "python": "python3"}, "an environment and"),
         ({}, {"python": "/dev/null"}, "no interpreter '/dev/null'"),
+        ({"old": {"python": "~no-such-user/python"}}, {}, "no interpreter '~no-such-user/python'"),
+        ({"old": {"python": "/" + "a" * 5000}}, {}, "no interpreter '/aaa"),
+        ({"old": {"python": "/a\0b"}}, {}, "no interpreter '/a"),
+        ({"old": {"requirements": ["a\x1b[2J==1"]}}, {}, "is no requirement"),
+        ({"old": {"requirements": ["a==1"], "overrides": ["b\x07==1"]}}, {}, "is no requirement"),
     ],
 )  # fmt: skip
 def test_what_cannot_run_is_refused_before_a_token(
@@ -160,14 +173,15 @@ UV = """\
 #!{python}
 import json, os, pathlib, sys
 log = pathlib.Path({log!r})
-secrets = sorted(name for name in os.environ if name.startswith(("TAIS_", "PYTHON")))
+kinds = ("TAIS_", "PYTHON")
+secrets = sorted(n for n, value in os.environ.items() if n.startswith(kinds) or "canary" in value)
 with log.open("a") as out:
     out.write(json.dumps([sys.argv[1:], secrets]) + "\\n")
 if sys.argv[1] == "venv":
     (pathlib.Path(sys.argv[-1]) / "bin").mkdir(parents=True)
     (pathlib.Path(sys.argv[-1]) / "bin" / "python").symlink_to({python!r})
 elif "broken==1" in sys.argv:
-    sys.exit("error: no such version")
+    sys.exit("\\033[31merror: no such version\\r\\n::error::forged")
 """
 
 
@@ -208,12 +222,83 @@ def test_environments_are_made_once_listed_and_removed(tais: Tais, screen: Scree
     assert tais("env", "remove", folder.name[:6], **variables).returncode == 2
 
 
+def test_an_installer_gets_no_secret_of_the_environment(tais: Tais, screen: Screen, uv: Path) -> None:
+    """A package that is built runs its own code: keys of servers, tokens of CI and of hubs are not there."""
+    names = (
+        "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        "HF_TOKEN", "TAIS_SIGNING_KEY", "UV_PUBLISH_TOKEN", "tais_key_passphrase", "ANYTHING",
+    )  # fmt: skip
+    screen.data["environments"] = {"new": {"requirements": ["a==1"]}}
+    screen.write()
+    variables = {name: f"canary-{name}" for name in names}
+    store = str(uv.parent / "store")
+    done = tais("env", "create", screen.path, TAIS_ENVIRONMENTS=store, **variables)
+    assert done.returncode == 0, done.stderr
+    calls = [json.loads(line) for line in uv.read_text(encoding="utf-8").splitlines()]
+    assert [secrets for _, secrets in calls] == [[], []]
+
+
 def test_an_installer_that_fails_leaves_nothing_behind(tais: Tais, screen: Screen, uv: Path) -> None:
     screen.data["environments"] = {"new": {"requirements": ["broken==1"]}}
     screen.write()
     store = str(uv.parent / "store")
     done = tais("env", "create", screen.path, TAIS_ENVIRONMENTS=store)
     assert done.returncode == 4
-    assert "no such version" in done.stderr
+    assert "no such version : :error::forged" in done.stderr, "what an installer says gives no command"
+    assert "\033" not in done.stderr
     assert not folder_of(Environment(requirements=("broken==1",))).exists()
     assert tais("env", "list", TAIS_ENVIRONMENTS=store).stdout == ""
+
+
+def test_an_installer_takes_nothing_from_where_the_user_stands(
+    uv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither code (venv.py) nor settings (uv.toml) nor keys of servers and hubs."""
+    here, mark = tmp_path / "here", tmp_path / "started"
+    here.mkdir()
+    (here / "venv.py").write_text(f"open({str(mark)!r}, 'w')\nraise SystemExit(3)\n", encoding="utf-8")
+    monkeypatch.chdir(here)
+    for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "TAIS_SIGNING_KEY"):
+        monkeypatch.setenv(name, "canary-of-a-secret")
+    report = tmp_path / "seen.json"
+    look = (
+        "import json, os, pathlib\n"
+        f"pathlib.Path({str(report)!r}).write_text(json.dumps([os.getcwd(), dict(os.environ)]))\n"
+        "raise SystemExit('stop')\n"
+    )
+    # First uv, which writes down what it sees; then no uv, and the venv of the interpreter.
+    (uv.parent / "tools" / "uv").write_text(f"#!{sys.executable}\n{look}", encoding="utf-8")
+    with pytest.raises(EngineError, match="stop"):
+        create(Environment(requirements=("a==1",)), lambda _: None, for_installers(os.environ))
+    folder, variables = json.loads(report.read_text(encoding="utf-8"))
+    assert folder == str(tmp_path / "store")
+    assert "canary-of-a-secret" not in variables.values()
+    assert variables["UV_INDEX_URL"] == "https://index.example/simple"
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    # Without pip, whose making takes long; what follows then stops for want of it.
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@" --without-pip\n', encoding="utf-8")
+    python.chmod(0o755)
+    asked = Environment(python=str(python), requirements=("a==1",))
+    with pytest.raises(EngineError, match="No module named pip"):
+        create(asked, lambda _: None, for_installers(os.environ))
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\xff",
+        b"[" * 100_000,
+        json.dumps({**SAID, "python": "\u00b2.11"}).encode(),
+        json.dumps({**SAID, "packages": {"vllm": "1\nanother\tline"}}).encode(),
+        json.dumps({**SAID, "digest": "a\x1b[2J"}).encode(),
+    ],
+)
+def test_an_interpreter_that_says_anything_else_is_refused(tmp_path: Path, answer: bytes) -> None:
+    program, said = tmp_path / "python", tmp_path / "said"
+    said.write_bytes(answer)
+    program.write_text(f"#!/bin/sh\ncat '{said}'\n", encoding="utf-8")
+    program.chmod(0o755)
+    with pytest.raises(ManifestError, match="no interpreter that answers"):
+        look_at(program, ("vllm",), Place(key="environments.old"))

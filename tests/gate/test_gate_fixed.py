@@ -93,8 +93,14 @@ def test_a_gate_starts_no_program_that_a_manifest_names(screen: Screen, tmp_path
     with pytest.raises(ManifestError, match="a gate starts no interpreter"):
         _check_interpreters(screen.write())
     assert not mark.exists()
-    # Of an arm that takes no part nothing is asked, nor of what TAIS made itself.
+    # Nor one that an environment was made with: the environment leads to it by a link.
     screen.data["arms"]["spec"].pop("python")
+    screen.data["environments"] = {"made": {"requirements": ["a==1"], "python": "./python"}}
+    screen.data["arms"]["spec"]["environment"] = "made"
+    with pytest.raises(ManifestError, match="a gate starts no interpreter"):
+        _check_interpreters(screen.write())
+    assert not mark.exists()
+    # Of an arm that takes no part nothing is asked, nor of what TAIS made itself.
     screen.data["environments"] = {"idle": {"python": "./python"}, "made": {"requirements": ["a==1"]}}
     screen.data["arms"]["spec"]["environment"] = "made"
     _check_interpreters(screen.write())

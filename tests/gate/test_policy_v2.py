@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from tais.attest import VerifiedRun, verify_run
@@ -69,6 +70,9 @@ def test_another_release_of_the_engine_shuts_the_gate(run: VerifiedRun) -> None:
     other = _with(here, arms=arms, environments={"old": old})
     assert codes(other, engine_versions={"vllm": ["0.32.0"]}) == ["engine_version_refused"]
     assert codes(other, engine_versions={"vllm": ["0.32.0", "0.29.0"]}) == []
+    # A package of no such name would ask nothing of any arm.
+    with pytest.raises(ValidationError, match="vlm"):
+        codes(other, engine_versions={"vlm": ["0.32.0"]})
     attached = arms[candidate].model_copy(update={"engine": "openai", "engine_args": {}, "environment": None})
     assert codes(_with(here, arms={**arms, candidate: attached}), engine_versions={"vllm": ["0.32.0"]}) == [
         "engine_version_refused"

@@ -10,7 +10,8 @@ import pytest
 from tais.lab import museum
 from tais.lab.museum import Exhibit, exhibits, said_of
 from tais.manifest.load import load_manifest
-from tais.verdict.report import Report
+from tais.manifest.model import Rules
+from tais.verdict.report import Report, Verdict
 from tests.conftest import Screen, Tais
 
 
@@ -59,5 +60,6 @@ def test_a_run_that_says_something_else_ends_with_1(
     }
 
 
-def test_a_verdict_is_held_against_what_it_must_be(screen: Screen) -> None:
-    assert said_of(exhibits()[0], Report.model_construct(contrasts=()))[0].verdict == "missing"
+def test_a_verdict_is_held_against_what_it_must_be() -> None:
+    empty = Report(name="x", verdict=Verdict.passed, reasons=(), contrasts=(), rules=Rules())
+    assert said_of(exhibits()[0], empty)[0].verdict == "missing"

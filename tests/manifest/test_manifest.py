@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -377,3 +378,11 @@ def test_a_least_acceptance_of_positions_that_nothing_drafts_is_refused(
     assert str(caught.value).startswith(f"rules.min_acceptance ({path}:7): {said}")
     path.write_text(path.read_text().replace(least, "[0.1, 0.1]"))
     load_manifest(path)
+
+
+@pytest.mark.parametrize("path", ["/" + "a" * 5000, "/a\0b"])
+@pytest.mark.parametrize("several", [False, True])
+def test_outputs_at_a_path_that_no_system_takes_are_no_file(path: str, several: bool) -> None:
+    given = json.dumps([path] if several else path)
+    with pytest.raises(ManifestError, match="no file"):
+        read(f"  a: {{engine: import, path: {given}}}\n  b: {{extends: a}}")

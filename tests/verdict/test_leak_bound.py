@@ -109,3 +109,18 @@ def test_without_a_control_they_fail_in_float32_and_block_elsewhere() -> None:
         assert found is not None
         assert found[0] is verdict
     assert impossible(0, None) is None
+
+
+def test_a_control_of_a_few_tokens_clears_nothing() -> None:
+    """500 tokens, none of them impossible, would hide 80 of 10,080: exact p (10,080 / 10,580)^80 = .02."""
+    arm = Conformance(seed=0)
+    arm.update(draw(toy_pair(), 10_000, np.random.RandomState(1)))
+    few = Conformance(seed=0)
+    few.update(draw(toy_pair(), 500, np.random.RandomState(2)))
+    one, own = replace(arm.result(), impossible=80), replace(few.result(), impossible=0)
+    law = ConformanceEvidence(one, own, against_control(one, own), 0, "sampled", dtype="bfloat16")
+    for lossless, verdict in ((True, Verdict.inconclusive), (False, Verdict.passed)):
+        evidence = replace(contrast(lossless=lossless), conformance=law, greedy=False)
+        said = [*weigh_law(evidence, Rules(), token_tests([evidence])[0])]
+        (found,) = [one for one in said if one[1].code.startswith("law_excludes")]
+        assert (found[0], found[1].code) == (verdict, "law_excludes_some")

@@ -70,6 +70,9 @@ def test_both_draft_in_vllm_and_change_nothing_but_rounding(
     cards: tuple[Path, dict[str, Any], dict[str, Any]],
 ) -> None:
     folder = cards[0]
+    # vLLM's build for processors without AVX-512 has no kernel for four bits.
+    wide = "avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    names = ("adversarial", "int4") if wide else ("adversarial",)
 
     def change(data: dict[str, Any]) -> None:
         # vLLM's CPU kernel for four bits does not take float32.
@@ -83,9 +86,9 @@ def test_both_draft_in_vllm_and_change_nothing_but_rounding(
                     "num_speculative_tokens": 4,
                 },
             }
-            for name in ("adversarial", "int4")
+            for name in names
         }
-        data["contrasts"] = [{"reference": "target", "candidate": name} for name in ("adversarial", "int4")]
+        data["contrasts"] = [{"reference": "target", "candidate": name} for name in names]
 
     command("run", edited(folder, change), "--out", folder, "--limit", LIMIT, codes=(0, 3))
     for contrast in read_report(folder)["contrasts"]:
