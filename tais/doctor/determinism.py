@@ -6,9 +6,7 @@ the ordinary road of a run, each pair a calibration contrast, and their stored a
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,12 +17,12 @@ from typing import TypedDict, TypeVar
 import numpy as np
 
 from tais.analysis.first_difference import first_difference
+from tais.doctor.made_run import run_made
 from tais.errors import UsageError
 from tais.rundir.layout import RunDir
 from tais.rundir.samples import read_batches
 from tais.runs.observer import Observer
 from tais.runs.options import RunOptions
-from tais.runs.run import run
 from tais.stats.proportions import as_interval, wilson
 
 __all__ = [
@@ -259,11 +257,7 @@ def _run(options: DeterminismOptions, group: list[Variant], observer: Observer |
         "batteries": [_battery(name, options.items) for name in options.batteries],
         "sampling": {"temperature": 0, "max_tokens": options.max_tokens},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "doctor.yaml"
-        # JSON is YAML.
-        path.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-        return run(path, RunOptions(out=options.out), observer).run_dir
+    return run_made(manifest, RunOptions(out=options.out), observer).run_dir
 
 
 def _first(group: list[Variant], dtype: str) -> Variant:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tais.common.shipped import share
 from tais.doctor.checks import Check
+from tais.doctor.made_run import run_made
 from tais.errors import TaisError
 from tais.runs.options import RunOptions
-from tais.runs.run import run
 
 __all__ = ["answer_once"]
 
-_ARGUMENTS: dict[str, dict[str, object]] = {
+_ARMS: dict[str, dict[str, object]] = {
     "vllm": {
-        "enforce_eager": True,
-        "max_model_len": 256,
-        "max_num_seqs": 1,
-        "max_num_batched_tokens": 256,
-        "kv_cache_memory_bytes": 1 << 26,
+        "dtype": "float32",
+        "engine_args": {
+            "enforce_eager": True,
+            "max_model_len": 256,
+            "max_num_seqs": 1,
+            "max_num_batched_tokens": 256,
+            "kv_cache_memory_bytes": 1 << 26,
+        },
     },
-    "transformers": {"batch_size": 1},
+    "transformers": {"dtype": "float32", "engine_args": {"batch_size": 1}},
     "fake": {},
 }
+"""What an engine needs to answer one token quickly."""
 _SECONDS = 300.0
 
 
@@ -50,34 +53,20 @@ def answer_once(engines: Sequence[str], pythons: Sequence[str | None]) -> Iterat
 
 
 def _try(name: str, engine: str, model: str, python: str | None) -> Check:
-    arm: dict[str, object] = {
-        "engine": engine,
-        "model": model,
-        "dtype": "float32",
-        "engine_args": _ARGUMENTS[engine],
-    }
-    if engine == "fake":
-        arm.pop("dtype")
+    interpreter = {} if python is None else {"python": python}
     manifest = {
         "name": "doctor",
         "record": True,
-        "arms": {"one": arm | ({} if python is None else {"python": python})},
+        "arms": {"one": {"engine": engine, "model": model, **_ARMS[engine], **interpreter}},
         "contrasts": [],
         "batteries": [{"name": "demo_refuse", "limit": 1}],
         "sampling": {"temperature": 0, "max_tokens": 1},
     }
-    with tempfile.TemporaryDirectory(prefix="tais-doctor-") as folder:
-        path = Path(folder) / "doctor.yaml"
-        # JSON is YAML.
-        path.write_text(json.dumps(manifest), encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="tais-doctor-") as out:
         try:
-            run(path, RunOptions(out=Path(folder) / "out", stall_seconds=_SECONDS), None)
+            run_made(manifest, RunOptions(out=Path(out), stall_seconds=_SECONDS), None)
         except TaisError as error:
             # The log that a remedy may name is gone with the folder.
-            return Check(
-                name,
-                "missing",
-                f"does not answer: {error.what}",
-                f"tais run quick, and read its log ({engine})",
-            )
+            remedy = f"tais run quick, and read its log ({engine})"
+            return Check(name, "missing", f"does not answer: {error.what}", remedy)
     return Check(name, "ok", "answers a token of the demo model")

@@ -32,9 +32,7 @@ for each in importlib.metadata.distributions():
     found.setdefault(name, each.version)
 print(json.dumps({
     "python": platform.python_version(),
-    "implementation": platform.python_implementation(),
     "packages": {name: found[name] for name in named if name in found},
-    "installed": len(found),
     "digest": hashlib.sha256(json.dumps(sorted(records)).encode()).hexdigest(),
     "missing": [name for name in wanted if importlib.util.find_spec(name) is None],
 }))
@@ -50,11 +48,8 @@ class EnvironmentFacts(Frozen):
 
     python: Annotated[str, Field(pattern=r"^[0-9]{1,4}\.[0-9]{1,4}[A-Za-z0-9.+-]{0,40}$")]
     """Version."""
-    implementation: Word
     packages: dict[Word, Word]
     """Versions of what decides an arm's answers, by name."""
-    installed: int
-    """Distributions."""
     digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     """sha256 (hex) over name, version and record of every distribution."""
     missing: tuple[Word, ...] = ()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tais.common.files import remove_leftovers, temporary_path, write_atomic
@@ -84,32 +85,29 @@ def create(environment: Environment, tell: Callable[[str], None], variables: Map
 def _install(
     environment: Environment, folder: Path, tell: Callable[[str], None], variables: Mapping[str, str]
 ) -> None:
-    python = environment.python or sys.executable
+    python, uv = environment.python or sys.executable, shutil.which("uv")
     packages = [*environment.requirements, *NEEDED]
-    uv = shutil.which("uv")
-    constraints = temporary_path(folder.parent / "overrides.txt")
-    try:
-        constraints.write_text("".join(f"{line}\n" for line in environment.overrides), encoding="utf-8")
-        if uv is not None:
-            tell("uv installs " + ", ".join(environment.requirements))
-            _run([uv, "venv", "--quiet", "--python", python, str(folder)], folder.parent, variables)
-            override = ["--override", str(constraints)] if environment.overrides else []
-            target = ["--python", str(folder / "bin" / "python")]
-            _run(
-                [uv, "pip", "install", "--quiet", *target, *override, *_pips_own(), "--", *packages],
-                folder.parent,
-                variables,
-            )
-            return
-        tell("pip installs " + ", ".join(environment.requirements))
-        _run([python, "-P", "-m", "venv", str(folder)], folder.parent, variables)
-        pip = [str(folder / "bin" / "python"), "-P", "-m", "pip", "install", "--quiet"]
-        _run([*pip, "--", *packages], folder.parent, variables)
+    own = str(folder / "bin" / "python")
+    run = partial(_run, folder=folder.parent, variables=variables)
+    asked = ", ".join(environment.requirements)
+    if uv is None:
+        tell(f"pip installs {asked}")
+        run([python, "-P", "-m", "venv", str(folder)])
+        pip = [own, "-P", "-m", "pip", "install", "--quiet"]
+        run([*pip, "--", *packages])
         if environment.overrides:
             # pip has no overrides: they take the place of what is there, whatever it was wanted for.
-            _run([*pip, "--no-deps", "--", *environment.overrides], folder.parent, variables)
+            run([*pip, "--no-deps", "--", *environment.overrides])
+        return
+    tell(f"uv installs {asked}")
+    run([uv, "venv", "--quiet", "--python", python, str(folder)])
+    overrides = temporary_path(folder.parent / "overrides.txt")
+    try:
+        overrides.write_text("".join(f"{line}\n" for line in environment.overrides), encoding="utf-8")
+        named = ["--override", str(overrides)] if environment.overrides else []
+        run([uv, "pip", "install", "--quiet", "--python", own, *named, *_pips_own(), "--", *packages])
     finally:
-        constraints.unlink(missing_ok=True)
+        overrides.unlink(missing_ok=True)
 
 
 def _pips_own() -> Iterator[str]:

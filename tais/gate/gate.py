@@ -144,10 +144,8 @@ def _check_interpreters(manifest: Path) -> None:
     """
     from tais.manifest.load import load_manifest
 
-    loaded = load_manifest(manifest)
-    used = {arm.environment for arm in (*loaded.arms.values(), *loaded.judges.values())}
-    for name, environment in loaded.environments.items():
-        if name in used and environment.python is not None:
+    for name, environment in load_manifest(manifest).used_environments.items():
+        if environment.python is not None:
             raise ManifestError(
                 f"a gate starts no interpreter that a manifest names ({environment.python})",
                 place=Place(str(manifest), key=f"environments.{name}"),

@@ -8,6 +8,7 @@ from typing import Literal
 
 from tais.attest.verify import VerifiedRun
 from tais.common.document import suggest
+from tais.common.machine import release_of
 from tais.gate.battery_requirements import batteries, margins
 from tais.gate.objection import Objection, Requirement, arms_of, screened
 from tais.gate.policy import Policy
@@ -202,8 +203,7 @@ def _releases(run: VerifiedRun, policy: Policy, used: Mapping[str, LockedArm]) -
                 continue
             versions = run.lock.versions_of(name)
             # A server that runs elsewhere has a version of its own, which no lock fixes.
-            attached = arm.engine == "openai" and "serve" not in arm.engine_args
-            found = None if attached else versions.get(package) or versions.get(f"{package}-cpu")
+            found = None if arm.attached else release_of(package, versions)
             if found not in allowed:
                 said = f"{package} {found}" if found else f"a {package} that nobody knows"
                 yield Objection(

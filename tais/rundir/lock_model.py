@@ -97,6 +97,11 @@ class LockedArm(Frozen):
         return self
 
     @property
+    def attached(self) -> bool:
+        """Whether a server that runs already answered, as :attr:`tais.manifest.model.Arm.attached`."""
+        return self.engine == "openai" and "serve" not in self.engine_args
+
+    @property
     def draft(self) -> LockedModel:
         """The draft that the arm names; None where it names none."""
         found = (self.speculative_config or {}).get("model")

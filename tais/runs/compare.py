@@ -298,7 +298,7 @@ def _environments(old: Lock, new: Lock) -> tuple[dict[str, LockedEnvironment], d
     """
     found, renamed = dict(new.environments), dict[str, str]()
     for name, environment in old.environments.items():
-        own = name if found.get(name, environment) == environment else f"{name[: _LONGEST - 4]}.old"
+        own = name if found.get(name, environment) == environment else _free_name(name, found, ".old")
         found[own] = environment
         renamed[name] = own
     return found, renamed
@@ -327,10 +327,10 @@ def _said(report: Report) -> Iterator[str]:
             yield reason.message
 
 
-def _free_name(wanted: str, taken: Collection[str]) -> str:
-    """Return a name for the new arm, which may bear that of an old one."""
+def _free_name(wanted: str, taken: Collection[str], mark: str = "-new") -> str:
+    """Return a name that is not taken: of the new arm, which may bear that of an old one."""
     name, suffix = wanted, ""
     while name in taken:
-        suffix += "-new"
+        suffix += mark
         name = wanted[: _LONGEST - len(suffix)] + suffix
     return name

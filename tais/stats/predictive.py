@@ -8,7 +8,7 @@ several starts of the stack are known, what differs from start to start widens i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -120,28 +120,33 @@ def _beta(n: float, flips: float, spread: StartSpread) -> tuple[float, float]:
 
 def _counts(n: int, shape: tuple[float, float]) -> tuple[FloatArray, FloatArray]:
     """Numbers of flips among n that carry mass, and their probabilities (beta-binomial)."""
-    from scipy.special import betaln, gammaln
+    from scipy.special import betaln
     from scipy.stats import beta
 
     a, b = shape
     low, high = (float(x) for x in beta.ppf([_TAIL, 1 - _TAIL], a, b))
-    # Beyond these shares, and 8 standard deviations of the items, nothing is left to count.
-    first = max(int(n * low - 8 * np.sqrt(n * low * (1 - low)) - 30), 0)
-    last = min(int(n * high + 8 * np.sqrt(n * high * (1 - high)) + 30), n)
-    k = np.unique(np.linspace(first, last, min(last - first + 1, _NODES)).round())
-    log = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + betaln(k + a, n - k + b) - betaln(a, b)
-    mass = np.exp(log)
-    return k, mass / mass.sum()
+    return _law(n, low, high, lambda k: betaln(k + a, n - k + b) - betaln(a, b))
 
 
 def _binomial(n: int, share: float) -> tuple[FloatArray, FloatArray]:
-    from scipy.special import gammaln, xlog1py, xlogy
+    from scipy.special import xlog1py, xlogy
 
-    reach = 8 * np.sqrt(n * share * (1 - share)) + 30
-    first, last = max(int(n * share - reach), 0), min(int(n * share + reach), n)
+    return _law(n, share, share, lambda k: xlogy(k, share) + xlog1py(n - k, -share))
+
+
+def _law(
+    n: int, low: float, high: float, log_share: Callable[[FloatArray], FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Return counts of n that carry mass, and their probabilities, given the logarithm of one flip pattern's.
+
+    Beyond the shares `low` and `high`, and 8 standard deviations of the items, nothing is left to count.
+    """
+    from scipy.special import gammaln
+
+    first = max(int(n * low - 8 * np.sqrt(n * low * (1 - low)) - 30), 0)
+    last = min(int(n * high + 8 * np.sqrt(n * high * (1 - high)) + 30), n)
     k = np.unique(np.linspace(first, last, min(last - first + 1, _NODES)).round())
-    log = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + xlogy(k, share) + xlog1py(n - k, -share)
-    mass = np.exp(log)
+    mass = np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + log_share(k))
     return k, mass / mass.sum()
 
 

@@ -28,14 +28,12 @@ from tais.verdict.evidence import (
     Divergence,
 )
 from tais.verdict.planted import weigh_planted
-from tais.verdict.reasons import note, reason
+from tais.verdict.reasons import Weighed, note, reason
 from tais.verdict.report import Reason, Verdict
 from tais.verdict.token_family import TokenTests
 from tais.verdict.token_law import law_details, weigh_law
 
 __all__ = ["audit_details", "weigh_audit"]
-
-Weighed = tuple[Verdict, Reason]
 
 # Of each contrast, in the report; audits/ holds the rest.
 _LISTED_TOKENS = 50

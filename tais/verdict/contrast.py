@@ -12,7 +12,7 @@ from tais.stats.tidy import tidy, tidy_interval, tidy_values
 from tais.verdict.audit import audit_details, weigh_audit
 from tais.verdict.endpoint import EndpointResult
 from tais.verdict.evidence import ContrastEvidence, Finding
-from tais.verdict.reasons import note, reason
+from tais.verdict.reasons import Weighed, note, reason
 from tais.verdict.report import (
     BatteryIdentityReport,
     ContrastReport,
@@ -28,9 +28,6 @@ from tais.verdict.treatment import fold_treatment
 __all__ = ["build_contrast", "finding_reason", "fold_identity", "worst"]
 
 _RANK = {Verdict.passed: 0, Verdict.inconclusive: 1, Verdict.failed: 2}
-
-Weighed = tuple[Verdict, Reason]
-"""A reason with the best verdict that it leaves possible."""
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

@@ -7,11 +7,12 @@ from tais.stats.paired import Tost
 from tais.stats.proportions import Interval
 from tais.stats.regions import Setting
 from tais.stats.tidy import points, tidy, tidy_interval, tidy_values
-from tais.verdict.report import Reason, TostReport
+from tais.verdict.report import Reason, TostReport, Verdict
 
 __all__ = [
     "POWERS",
     "Needed",
+    "Weighed",
     "needed_values",
     "needed_words",
     "note",
@@ -27,6 +28,9 @@ POWERS = (0.8, 0.9)
 
 Needed = tuple[int | None, int | None]
 """Items that decide with each of `POWERS`; None where no number does."""
+
+Weighed = tuple[Verdict, Reason]
+"""A reason with the best verdict that it leaves possible."""
 
 
 def tost_report(test: Tost, setting: Setting) -> TostReport:

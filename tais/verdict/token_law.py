@@ -28,13 +28,11 @@ from tais.verdict.details.audit import (
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
 from tais.verdict.leak_bound import weigh_leak_bound
 from tais.verdict.planted import weigh_planted_leak
-from tais.verdict.reasons import note, reason
+from tais.verdict.reasons import Weighed, note, reason
 from tais.verdict.report import Reason, Verdict
 from tais.verdict.token_family import TokenTests
 
 __all__ = ["law_details", "weigh_law"]
-
-Weighed = tuple[Verdict, Reason]
 
 _NAMES = {"own": "refusal_onset"}
 # Confidence of the leak's upper bound.

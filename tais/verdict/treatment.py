@@ -11,12 +11,10 @@ from tais.manifest.model import Role, Rules
 from tais.stats.acceptance import Acceptance, acceptance_by_position, too_rarely_accepted
 from tais.stats.tidy import percent, tidy, tidy_interval
 from tais.verdict.evidence import ContrastEvidence, TreatmentEvidence
-from tais.verdict.reasons import reason
+from tais.verdict.reasons import Weighed, reason
 from tais.verdict.report import LengthReport, PositionReport, Reason, TreatmentReport, Verdict
 
 __all__ = ["LEAST_ANSWERS", "LEAST_TOKENS", "fold_treatment"]
-
-Weighed = tuple[Verdict, Reason]
 
 LEAST_ANSWERS = 20
 """Answers with an accepted token that a treatment needs, however few were asked."""

@@ -19,7 +19,7 @@ from tais.executors.variables import for_installers
 from tais.manifest.environments import Environment, folder_of
 from tests.conftest import Screen, Tais
 
-SAID = {"python": "3.12.1", "implementation": "CPython", "packages": {}, "installed": 1, "digest": "0" * 64}
+SAID = {"python": "3.12.1", "packages": {}, "digest": "0" * 64}
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def test_agreement_with_human_labels_is_as_stated() -> None:
     # on.
     ours = {model: round(agreement("refusal", model), 3) for model in MODELS}
     theirs = {model: round(agreement("refusal_xstest", model), 3) for model in MODELS}
-    assert ours == {"gpt4": 0.978, "llama2new": 0.942, "mistralinstruct": 0.953}
+    assert ours == {"gpt4": 0.978, "llama2new": 0.942, "mistralinstruct": 0.951}
     assert theirs == {"gpt4": 0.936, "llama2new": 0.924, "mistralinstruct": 0.86}
     assert sum(ours.values()) / 3 >= sum(theirs.values()) / 3 + 0.03
     assert all(ours[model] >= theirs[model] for model in MODELS)

