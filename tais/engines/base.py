@@ -10,12 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from tais.manifest.model import Arm
-from tais.manifest.sampling import Sampling
+from tais.manifest.sampling import NEUTRAL, Sampling
 from tais.records import Counters, Request, Sample, ScoreRequest, TokenScores
 
 __all__ = ["Engine", "EngineRefusal", "ImitatesFaults", "PlantedFault", "ServerFailure", "Teacher"]
-
-_NEUTRAL = Sampling()
 
 
 class EngineRefusal(Exception):
@@ -94,7 +92,7 @@ class Teacher(Protocol):
     """
 
     def start_forcing(
-        self, arm: Arm, temperature: float, top: int, sampling: Sampling = _NEUTRAL
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
     ) -> dict[str, object]:
         """Load the model, without speculation, and return what the engine resolved to (JSON-ready).
 

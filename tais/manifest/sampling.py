@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Annotated, NamedTuple, Self
 
-from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
+from tais.common.document import Document
 from tais.common.models import Strict
+from tais.common.validation import validate
+from tais.errors import ManifestError
 
 if TYPE_CHECKING:
     from tais.manifest.model import Arm
 
 __all__ = [
     "LATER_SETTINGS",
+    "NEUTRAL",
     "OPENAI_FIELDS",
     "SEES_ALL",
     "OfAnItem",
@@ -28,10 +33,16 @@ __all__ = [
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def _token_key(text: str) -> str:
+    if not re.fullmatch("0|[1-9][0-9]{0,8}", text):
+        raise ValueError(f"{text!r} is no token id")
+    return text
+
+
 # Keys of YAML and JSON are texts. vLLM clamps what lies beyond 100, which is refused here.
-Bias = dict[
-    Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d{0,8})$")], Annotated[float, Field(ge=-100, le=100)]
-]
+Bias = dict[Annotated[str, AfterValidator(_token_key)], Annotated[float, Field(ge=-100, le=100)]]
 
 
 class Sampling(Strict):
@@ -70,7 +81,7 @@ class Sampling(Strict):
     @property
     def changed(self) -> tuple[str, ...]:
         """The later settings that do something here."""
-        return tuple(key for key in _LATER if getattr(self, key) != getattr(_NEUTRAL, key))
+        return tuple(key for key in _LATER if getattr(self, key) != getattr(NEUTRAL, key))
 
     @property
     def shaping(self) -> tuple[str, ...]:
@@ -79,7 +90,7 @@ class Sampling(Strict):
 
     def unshaped(self) -> Sampling:
         """Return the same without what changes scores."""
-        return self.model_copy(update={key: getattr(_NEUTRAL, key) for key in _SHAPING})
+        return self.model_copy(update={key: getattr(NEUTRAL, key) for key in _SHAPING})
 
     @property
     def bias(self) -> dict[int, float]:
@@ -106,7 +117,8 @@ LATER_SETTINGS = frozenset(_LATER)
 _SHAPING = frozenset(
     {"min_tokens", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "bad_words"}
 )
-_NEUTRAL = Sampling()
+NEUTRAL = Sampling()
+"""The settings of a run that says nothing."""
 _OF_THE_RUN = ("temperature", "seed", "n", "top_p", "top_k", "min_p")
 
 OPENAI_FIELDS = frozenset({"presence_penalty", "frequency_penalty", "logit_bias"})
@@ -147,17 +159,16 @@ def of_an_item(value: object) -> OfAnItem:
     if not isinstance(value, dict):
         return OfAnItem(None, "the settings of a row are a mapping, or JSON of one")
     # A table has one column for each key, empty where a row says nothing.
-    given = {str(key): entry for key, entry in value.items() if entry is not None}
+    cells = {str(key): entry for key, entry in value.items() if entry is not None}
+    given: dict[str, JsonValue] = json.loads(json.dumps(cells, default=str))
     fixed = next((key for key in _OF_THE_RUN if key in given), None)
     if fixed is not None:
         return OfAnItem(None, f"{fixed} is one for the whole run")
     try:
         # Alone: whether it fits the run's own is seen where both are known.
-        Sampling.model_validate({"max_tokens": 2**31, **given})
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        return OfAnItem(None, f"{place}: {first['msg']}" if place else str(first["msg"]))
+        validate(Sampling, {"max_tokens": 2**31, **given}, Document(given, {}))
+    except ManifestError as error:
+        return OfAnItem(None, str(error))
     return OfAnItem(json.dumps(given, sort_keys=True) if given else None)
 
 

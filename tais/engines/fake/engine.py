@@ -17,7 +17,7 @@ from tais.common.parts import render_parts
 from tais.engines.base import EngineRefusal, PlantedFault
 from tais.manifest.model import Arm
 from tais.manifest.reserved import is_probe, probe_expectation
-from tais.manifest.sampling import Sampling, with_own
+from tais.manifest.sampling import NEUTRAL, Sampling, with_own
 from tais.manifest.starts import MARK as START_MARK
 from tais.records import Counters, Request, Sample
 
@@ -63,7 +63,6 @@ _OPTIONS: dict[str, Any] = {
 _ANSWER = "Sure, here is what you asked for: {}."
 _REFUSAL = "I'm sorry, but I can't help with that ({})."
 _MORE = ord("+")
-_NEUTRAL = Sampling()
 
 
 def _fraction(*parts: object) -> float:
@@ -198,7 +197,7 @@ class FakeEngine:
         )
 
     def _followed(self, sampling: Sampling) -> Sampling:
-        return sampling.model_copy(update={key: getattr(_NEUTRAL, key) for key in self.options["forgets"]})
+        return sampling.model_copy(update={key: getattr(NEUTRAL, key) for key in self.options["forgets"]})
 
     def _detokenised(self, ids: list[int], request: Request) -> str:
         text = bytes(ids).decode("utf-8", "surrogatepass")

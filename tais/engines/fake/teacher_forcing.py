@@ -11,13 +11,12 @@ import numpy as np
 from tais.engines.base import EngineRefusal
 from tais.engines.fake.engine import FakeEngine
 from tais.manifest.model import Arm
-from tais.manifest.sampling import Sampling
+from tais.manifest.sampling import NEUTRAL, Sampling
 from tais.records import Request, ScoreRequest, TokenScores
 
 __all__ = ["FakeTeacher"]
 
 _BEST = 20.0
-_NEUTRAL = Sampling()
 # No byte of any text.
 _END = 0
 
@@ -26,7 +25,7 @@ class FakeTeacher(FakeEngine):
     """Scores the first token that differs from its own answer ``margin`` below the best, all others best."""
 
     def start_forcing(
-        self, arm: Arm, temperature: float, top: int, sampling: Sampling = _NEUTRAL
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
     ) -> dict[str, object]:
         """Take over the options of the arm."""
         self.settings = sampling

@@ -15,7 +15,7 @@ from tais.engines.prompts import prompt_digest
 from tais.engines.score_rules import ScoreRules, listed_under_rules
 from tais.engines.tokenizer import readings
 from tais.manifest.model import Arm
-from tais.manifest.sampling import Sampling, with_own
+from tais.manifest.sampling import NEUTRAL, Sampling, with_own
 from tais.records import Request, ScoreRequest, TokenScores
 
 __all__ = ["OpenaiTeacher"]
@@ -25,7 +25,6 @@ N = TypeVar("N", int, float)
 T = TypeVar("T", bound=np.generic)
 _SCORES_PER_STEP = 1 << 26
 _CHUNK = (256, 8192)
-_NEUTRAL = Sampling()
 # What rounding may put above 0.
 _ABOVE = 1e-3
 
@@ -38,7 +37,7 @@ class OpenaiTeacher(OpenaiEngine):
     """
 
     def start_forcing(
-        self, arm: Arm, temperature: float, top: int, sampling: Sampling = _NEUTRAL
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
     ) -> dict[str, object]:
         """Reach the server; see :class:`tais.engines.base.Teacher`."""
         self.settings = sampling

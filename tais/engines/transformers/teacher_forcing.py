@@ -14,7 +14,7 @@ from tais.engines.score_rules import ScoreRules
 from tais.engines.tokenizer import readings
 from tais.engines.transformers.engine import TransformersEngine
 from tais.manifest.model import Arm
-from tais.manifest.sampling import Sampling, with_own
+from tais.manifest.sampling import NEUTRAL, Sampling, with_own
 from tais.records import Request, ScoreRequest, TokenScores
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["TransformersTeacher"]
 
 T = TypeVar("T", bound=np.generic)
-_NEUTRAL = Sampling()
 
 # Rows times vocabulary that exist at once: 256 MB in float32, of which a log-softmax makes two more.
 _SCORES_AT_ONCE = 1 << 26
@@ -33,7 +32,7 @@ class TransformersTeacher(TransformersEngine):
     """One causal language model that scores what it is given."""
 
     def start_forcing(
-        self, arm: Arm, temperature: float, top: int, sampling: Sampling = _NEUTRAL
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
     ) -> dict[str, object]:
         """Load the model; see :class:`tais.engines.base.Teacher`."""
         self.settings = sampling

@@ -20,7 +20,7 @@ from tais.engines.score_rules import ScoreRules, listed_under_rules
 from tais.engines.tokenizer import readings, vocabulary_size
 from tais.engines.vllm.engine import VllmEngine, preload
 from tais.manifest.model import Arm
-from tais.manifest.sampling import Sampling, with_own
+from tais.manifest.sampling import NEUTRAL, Sampling, with_own
 from tais.records import Request, ScoreRequest, TokenScores
 
 if TYPE_CHECKING:
@@ -32,14 +32,13 @@ __all__ = ["VllmTeacher"]
 # Rows times vocabulary that one step may score: 256 MB in float32, of which vLLM makes a few copies.
 _SCORES_PER_STEP = 1 << 26
 _CHUNK = (256, 8192)
-_NEUTRAL = Sampling()
 
 
 class VllmTeacher(VllmEngine):
     """One ``vllm.LLM`` that generates nothing of use and reads what it is given."""
 
     def start_forcing(
-        self, arm: Arm, temperature: float, top: int, sampling: Sampling = _NEUTRAL
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
     ) -> dict[str, object]:
         """Build the engine; see :class:`tais.engines.base.Teacher`."""
         self.settings = sampling

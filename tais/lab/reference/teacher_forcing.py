@@ -6,11 +6,10 @@ from tais.engines.base import EngineRefusal
 from tais.engines.refusal_onset import onset_tokens
 from tais.engines.transformers.teacher_forcing import TransformersTeacher
 from tais.manifest.model import Arm
-from tais.manifest.sampling import Sampling
+from tais.manifest.sampling import NEUTRAL, Sampling
 
 __all__ = ["ReferenceTeacher"]
 
-_NEUTRAL = Sampling()
 _SHARED = ("batch_size", "device", "max_model_len")
 
 
@@ -18,7 +17,7 @@ class ReferenceTeacher(TransformersTeacher):
     """The target of a reference arm, without a draft and without a tree."""
 
     def start_forcing(
-        self, arm: Arm, temperature: float, top: int, sampling: Sampling = _NEUTRAL
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
     ) -> dict[str, object]:
         """Load the model; see :class:`tais.engines.base.Teacher`.
 
