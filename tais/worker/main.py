@@ -33,9 +33,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 from tais.engines import ENGINES, load
-from tais.engines.base import EngineRefusal, ServerFailure
+from tais.engines.base import ConfigurationRefusal, EngineRefusal, ServerFailure
 from tais.errors import TaisError
-from tais.worker.protocol import Events, Job, ShardJob, TeacherForcingJob, TimingJob, read_job
+from tais.worker.protocol import (
+    ConfigurationJob,
+    Events,
+    Job,
+    ShardJob,
+    TeacherForcingJob,
+    TimingJob,
+    read_job,
+)
 
 if TYPE_CHECKING:
     from tais.worker.work import Work
@@ -204,6 +212,10 @@ def _work(job: Job, events: Events, feed: int | None) -> Work:
         from tais.worker.timing import TimingRun
 
         return TimingRun(job, events)
+    if isinstance(job, ConfigurationJob):
+        from tais.worker.configuring import ConfigurationRun
+
+        return ConfigurationRun(job, events)
     if isinstance(job, ShardJob):
         from tais.worker.shards import ShardRun
 
@@ -232,6 +244,8 @@ def run_arm(job: Job, events: Events, feed: int | None = None) -> int:
         run.keep_finished()
         events.send("stopped", arm=run.name)
         return 0
+    except ConfigurationRefusal as error:
+        return run.failed("configuration", str(error), key=error.path, remedy=error.remedy)
     except EngineRefusal as error:
         return run.failed("refused", str(error))
     except ServerFailure as error:
