@@ -160,6 +160,8 @@ class ArmEvent(BaseModel):
     key: tuple[str | int, ...] | None = None
     """Below the arm, where its settings are refused."""
     remedy: str | None = None
+    touched: str = ""
+    """What shows that importing the engine has initialised a GPU."""
 
 
 Listener = Callable[[ArmEvent], None]

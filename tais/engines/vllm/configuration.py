@@ -35,6 +35,24 @@ def check_configuration(arm: Arm) -> None:
         Where a model is not at hand.
     """
     preload([])
+    try:
+        _build(arm)
+    except ConfigurationRefusal as error:
+        if not error.path and arm.speculative_config is not None and _accepted_without(arm):
+            raise ConfigurationRefusal(str(error), ("speculative_config",), error.remedy) from error
+        raise
+
+
+def _accepted_without(arm: Arm) -> bool:
+    """Return whether nothing is refused where the arm does not speculate."""
+    try:
+        _build(arm.model_copy(update={"speculative_config": None}))
+    except EngineRefusal:
+        return False
+    return True
+
+
+def _build(arm: Arm) -> None:
     from vllm.engine.arg_utils import EngineArgs
 
     arguments = VllmEngine.arguments(arm)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tais.common.foreign import hide_broken_packages
-from tais.engines.base import ConfigurationRefusal, EngineRefusal
+from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, render
 from tais.errors import TaisError
 from tais.lab.reference.answer import Answer
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tais.lab.verification.selector.store import Selector
     from tais.lab.verification.warp import Warp
 
-__all__ = ["ReferenceEngine", "check_configuration", "preload"]
+__all__ = ["ReferenceEngine", "preload"]
 
 _NOT_INSTALLED = "the reference engine needs torch and transformers: pip install 'tais[cpu]', or 'tais[gpu]'"
 _ENGINE_ARGS = ("batch_size", "max_model_len", "device", "antidistillation")
@@ -65,35 +65,6 @@ def preload(models: Sequence[str]) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
     import tais.lab.verification  # noqa: F401
-
-
-def check_configuration(arm: Arm) -> None:
-    """Refuse settings that need no model to be wrong.
-
-    Raises
-    ------
-    ConfigurationRefusal
-        Naming the key.
-    """
-    try:
-        ReferenceEngine().configure(arm)
-    except EngineRefusal as error:
-        said = str(error)
-        known = [key for key in ("dtype", "speculative_config") if key in said]
-        raise ConfigurationRefusal(said, tuple(known[:1]) or ("engine_args",)) from error
-
-
-def _dtype_of(arm: Arm) -> torch.dtype | str:
-    """Return the dtype that an arm names, or "auto"."""
-    # Loads torch.
-    import torch
-
-    if arm.dtype in (None, "auto"):
-        return "auto"
-    found = getattr(torch, str(arm.dtype), None)
-    if not isinstance(found, torch.dtype):
-        raise EngineRefusal(f"torch has no dtype {arm.dtype!r}")
-    return found
 
 
 class ReferenceEngine:
@@ -128,7 +99,6 @@ class ReferenceEngine:
         """
         preload([])
         self.arm = arm
-        _dtype_of(arm)
         for key in arm.engine_args:
             if key not in _ENGINE_ARGS:
                 raise EngineRefusal(f"the reference engine has no option {key!r}, only {_ENGINE_ARGS}")
@@ -238,7 +208,11 @@ class ReferenceEngine:
         # Loads torch and transformers.
         from transformers import AutoModelForCausalLM
 
-        dtype = _dtype_of(self.arm)
+        dtype: torch.dtype | str = self.arm.dtype or "auto"
+        if dtype != "auto":
+            dtype = getattr(torch, str(dtype), None)
+            if not isinstance(dtype, torch.dtype):
+                raise EngineRefusal(f"torch has no dtype {self.arm.dtype!r}")
         model = AutoModelForCausalLM.from_pretrained(
             name,
             revision=revision,
