@@ -206,7 +206,7 @@ def _spawn(job: Job, events: Events) -> tuple[int, Child]:
     ends = os.pipe() if isinstance(job, ShardJob) else None
     inherited = [events.descriptor, *([] if ends is None else [ends[0]])]
     process = subprocess.Popen(
-        [sys.executable, "-s", "-P", "-m", "tais.worker.main", *map(str, (*inherited, -1)[:2])],
+        [sys.executable, "-P", "-s", "-m", "tais.worker.main", *map(str, (*inherited, -1)[:2])],
         stdin=subprocess.PIPE,
         pass_fds=inherited,
     )
