@@ -153,7 +153,7 @@ def test_what_vllm_refuses_is_said_by_its_key() -> None:
             "'draft_model'",
         ),
         # What cannot run on a CPU and stands in recipes and gpu-smoke: accepted as settings.
-        ({"engine_args": {"quantization": "fp8"}}, "", ""),
+        ({"dtype": "bfloat16", "engine_args": {"quantization": "fp8"}}, "", ""),
         ({"engine_args": {"attention_config": {"backend": "FLASHINFER"}}}, "", ""),
         ({"speculative_config": {"method": "draft_model", **drafted, **synthetic}}, "", ""),
     ]
