@@ -86,6 +86,18 @@ class ReferenceEngine:
         the shape at each root and, where the method is ``auto``, the method. ``draft_temperature`` is the
         sampling temperature unless given.
         """
+        self.configure(arm)
+        self._load()
+        return self._resolved()
+
+    def configure(self, arm: Arm) -> None:
+        """Read what the arm says, as far as no model is needed for it.
+
+        Raises
+        ------
+        EngineRefusal
+            Naming the first thing that cannot be.
+        """
         preload([])
         self.arm = arm
         for key in arm.engine_args:
@@ -102,8 +114,6 @@ class ReferenceEngine:
         self.chooser: Chooser | None = None
         if self.how is not None:
             self._read_speculation(self.how)
-        self._load()
-        return self._resolved()
 
     def _read_speculation(self, how: Mapping[str, Any]) -> None:
         # Loads torch.
@@ -197,7 +207,6 @@ class ReferenceEngine:
 
     def _model(self, name: str, revision: str | None) -> transformers.PreTrainedModel:
         # Loads torch and transformers.
-        import torch
         from transformers import AutoModelForCausalLM
 
         dtype: torch.dtype | str = self.arm.dtype or "auto"
