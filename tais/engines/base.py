@@ -15,6 +15,7 @@ from tais.records import Counters, Request, Sample, ScoreRequest, TokenScores
 
 __all__ = [
     "ConfigurationRefusal",
+    "CountsUnderway",
     "Engine",
     "EngineRefusal",
     "ImitatesFaults",
@@ -86,6 +87,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release the model."""
+        ...
+
+
+@runtime_checkable
+class CountsUnderway(Protocol):
+    """An engine that knows how many tokens its unfinished answers have."""
+
+    def tokens_underway(self) -> int:
+        """Return the tokens of answers that are not finished; 0 where this release does not tell."""
         ...
 
 

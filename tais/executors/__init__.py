@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
+from tais.common.install import pip_install
 from tais.errors import EngineError, UsageError
 from tais.executors.base import Executor, Placement
 from tais.rundir.layout import RunDir
@@ -23,7 +24,7 @@ def check_executor(placement: Placement) -> None:
             f"no executor named {placement.executor!r}", remedy=f"Executors: {', '.join(EXECUTORS)}"
         )
     if placement.executor == "ray" and importlib.util.find_spec("ray") is None:
-        raise EngineError("ray is not installed", remedy="Install it: pip install 'tais[ray]'")
+        raise EngineError("ray is not installed", remedy=f"Install it: {pip_install('ray')}")
 
 
 def create_executor(

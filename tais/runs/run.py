@@ -406,10 +406,12 @@ class _Attempt:
 
     def _decide(self) -> Report:
         begun = time.monotonic()
+        self.observer.note("scoring the answers, and deciding")
         decided = analyse(self.run, read_lock(self.run_dir), self._run_facts(), self.run.scores)
         report = with_renderer(self._with_cost(decided, begun))
         if self.options.redact:
             report = redacted(report)
+        self.observer.note("writing the report")
         write_views(report, self.run_dir)
         # Last of all: a run directory with a report is a finished one.
         write_atomic(self.run.report, report.to_json().encode())

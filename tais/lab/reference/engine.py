@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tais.common.foreign import hide_broken_packages
+from tais.common.install import pip_install
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, render
 from tais.errors import TaisError
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReferenceEngine", "preload"]
 
-_NOT_INSTALLED = "the reference engine needs torch and transformers: pip install 'tais[cpu]', or 'tais[gpu]'"
+_NOT_INSTALLED = f"the reference engine needs torch and transformers: {pip_install('cpu', on_gpu='gpu')}"
 _ENGINE_ARGS = ("batch_size", "max_model_len", "device", "antidistillation")
 _SPECULATION = {
     "method": str,
