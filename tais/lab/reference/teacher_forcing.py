@@ -9,7 +9,7 @@ from tais.manifest.model import Arm
 
 __all__ = ["ReferenceTeacher"]
 
-_SHARED = ("batch_size", "device", "max_model_len")
+_SHARED = ("batch_size", "device", "max_model_len", "threads")
 
 
 class ReferenceTeacher(TransformersTeacher):
