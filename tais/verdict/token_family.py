@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tais.manifest.model import Role
-from tais.stats.conformance.conformance import excess_impossible_p
+from tais.stats.conformance.conformance import ConformanceResult, excess_impossible_p, noise_impossible_p
 from tais.stats.multiplicity import holm
 from tais.verdict.drift import drift_p
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
+from tais.verdict.honest_noise import HONEST_IMPOSSIBLE
 
-__all__ = ["TokenTests", "law_p", "token_tests"]
+__all__ = ["TokenTests", "law_p", "telling_control", "token_tests"]
+
+
+_LEAST_CONTROL = 10
+"""A control of less than the candidate's tokens over this shows nothing of impossible tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,30 @@ def _alone(contrast: ContrastEvidence) -> TokenTests:
     law = contrast.conformance
     if contrast.greedy or law is None:
         return TokenTests(drift=drift_p(contrast))
-    control = law.control
-    return TokenTests(
-        impossible=None if control is None else excess_impossible_p(law.candidate, control), law=law_p(law)
-    )
+    return TokenTests(impossible=_impossible_p(law), law=law_p(law))
+
+
+def _impossible_p(law: ConformanceEvidence) -> float | None:
+    """Hold impossible tokens against the reference's own, else against what this dtype makes by itself."""
+    control = telling_control(law)
+    if control is not None:
+        return excess_impossible_p(law.candidate, control)
+    measured = HONEST_IMPOSSIBLE.get(law.dtype)
+    if measured is None:
+        return None
+    own = law.candidate
+    return noise_impossible_p(own.impossible, own.n + own.impossible, measured)
+
+
+def telling_control(law: ConformanceEvidence) -> ConformanceResult | None:
+    """Return the reference's own tokens where they are enough to tell what its noise makes.
+
+    A control of a few tokens clears any count: that its own hold none says nothing.
+    """
+    if law.control is None:
+        return None
+    own, candidate = (arm.n + arm.impossible for arm in (law.control, law.candidate))
+    return law.control if own * _LEAST_CONTROL >= candidate else None
 
 
 def law_p(law: ConformanceEvidence) -> float:

@@ -36,8 +36,10 @@ PARTS = 4
 """Screens that a run can be cut into, each of items of its own."""
 ITEMS = 130
 """Per battery where a run is cut into parts; what takes long on a processor answers one part."""
-REPEATS = 4
+REPEATS = 2
 """Of every item, where tokens are sampled."""
+CUTS = {"top_k": 40, "top_p": 0.9}
+"""Of sampled answers, so that some tokens are impossible."""
 # One stack each: engine arguments and order.
 _TORCH: dict[str, tuple[dict[str, Any], str]] = {
     "b64": ({"batch_size": 64}, "battery"),
@@ -118,6 +120,7 @@ class Group:
                 "max_tokens": 48,
                 "seed": 42,
                 "n": REPEATS if self.temperature else 1,
+                **(CUTS if self.temperature else {}),
             },
             "rules": rules,
         }
@@ -142,8 +145,8 @@ class Group:
         drafted = {"model": self._draft(), "num_speculative_tokens": 4}
         if self.engine == "vllm" and not self.temperature:
             return {"draft4": {"method": "draft_model", **drafted}}
-        # vLLM 0.32 draws speculated tokens wrongly on a processor (docs/audit.md): no honest arm. transformers
-        # speculates one text at a time: minutes for what the others do in seconds.
+        # vLLM 0.32 draws speculated tokens wrongly on a processor (docs/audit.md): no honest arm there.
+        # transformers speculates one text at a time: minutes for what the others do in seconds.
         return {"block4": {"method": "block", **drafted}} if self.engine == "reference" else {}
 
 

@@ -19,9 +19,16 @@ from tais.stats.conformance.laws import TokenLaws
 from tais.stats.conformance.leak import Leak, LeakEstimate
 from tais.stats.conformance.pit import Pit, Uniformity, uniformity
 from tais.stats.conformance.score_tests import Drift, ScoreTest, cell_scores, excess_tests, score_tests
-from tais.stats.proportions import FloatArray
+from tais.stats.proportions import FloatArray, clopper_pearson
 
-__all__ = ["Conformance", "ConformanceResult", "ControlComparison", "against_control", "excess_impossible_p"]
+__all__ = [
+    "Conformance",
+    "ConformanceResult",
+    "ControlComparison",
+    "against_control",
+    "excess_impossible_p",
+    "noise_impossible_p",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +192,29 @@ def excess_impossible_p(candidate: ConformanceResult, control: ConformanceResult
     if not candidate.impossible:
         return 1.0
     return float(bdtrc(candidate.impossible - 1, total, ours / (ours + theirs)))
+
+
+def noise_impossible_p(impossible: int, tokens: int, honest: tuple[int, int]) -> float:
+    """P-value that a candidate has no more impossible tokens than a measured noise makes.
+
+    Parameters
+    ----------
+    impossible, tokens
+        Of the candidate, and how many it gave in all.
+    honest
+        The same of honest stacks, which were measured.
+
+    Notes
+    -----
+    Exact binomial tail at the upper 95 % bound of the measured rate (Clopper and Pearson), which holds the
+    level wherever the true rate is below that bound. Impossible tokens of an answer count as independent.
+    """
+    from scipy.special import bdtrc
+
+    if not impossible:
+        return 1.0
+    rate = float(clopper_pearson(*honest, 0.9)[1])
+    return float(bdtrc(impossible - 1, tokens, rate))
 
 
 def against_control(candidate: ConformanceResult, control: ConformanceResult) -> ControlComparison:
