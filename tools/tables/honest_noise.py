@@ -24,10 +24,13 @@ from statistics_tables import table
 from tais.analysis.drift import noise_of
 from tais.analysis.token_law import Warp, edge_of, fold_conformance
 from tais.manifest.lossless import same_weights
+from tais.records import SampleKey
+from tais.rundir.audits import read_scores
 from tais.rundir.engine_record import read_engine
 from tais.rundir.layout import RunDir
 from tais.rundir.lock import read_lock
 from tais.rundir.lock_model import Lock
+from tais.rundir.samples import read_batches
 from tais.stats.conformance.conformance import ConformanceResult
 from tais.stats.proportions import FloatArray, clopper_pearson
 from tais.verdict.honest_noise import HONEST_IMPOSSIBLE, HONEST_RATIOS
@@ -48,6 +51,9 @@ class Honest(NamedTuple):
     dtype: str
     tokens: NDArray[np.int64]
     misses: NDArray[np.int64]
+    moved: FloatArray
+    """How far the two best tokens moved apart between the pass that chose them and the one that scored them
+    (nats), at every token of the reference's own answers."""
 
     def ratios(self) -> FloatArray:
         """Return the ratio of every two arms' rates, prompts drawn anew, half a miss added to each count.
@@ -70,7 +76,23 @@ def honest(run_dir: Path, lock: Lock) -> Honest:
         read_engine(run.audit(reference)).dtype,
         np.array([[own.tokens[item] for item in items] for own in noise.values()]),
         np.array([own.misses_of(items) for own in noise.values()]),
+        _moved(run, reference),
     )
+
+
+def _moved(run: RunDir, reference: str) -> FloatArray:
+    columns = ("battery", "item_id", "repeat", "top1_logprobs", "top2_logprobs")
+    chosen = {}
+    for batch in read_batches(run.arm(reference), columns):
+        for battery, item, repeat, first, second in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+            chosen[SampleKey(battery, item, repeat)] = np.array(first or []) - np.array(second or [])
+    moved = [np.zeros(0)]
+    for scored in read_scores(run.audit(reference)):
+        if scored.key.arm == reference and not scored.key.first and scored.sample in chosen:
+            n = min(len(chosen[scored.sample]), len(scored.given))
+            gap = scored.top_scores[:n, 0].astype(np.float64) - scored.top_scores[:n, 1]
+            moved.append(np.abs(chosen[scored.sample][:n] - gap))
+    return np.concatenate(moved)
 
 
 def _arms(lock: Lock) -> list[str]:
@@ -124,7 +146,9 @@ def rows(runs: Sequence[Path]) -> tuple[dict[str, float], list[list[str]]]:
         per_arm = f"{misses[dtype].min()} to {misses[dtype].max()}"
         told = f"{np.quantile(ratios[dtype], 0.5):.2f}" if dtype in telling else "-"
         said = f"{taken:.2f}" if dtype in telling else f"{taken:.2f} (the worst)"
-        lines.append([dtype, str(len(misses[dtype])), f"{tokens:,}", per_arm, told, said])
+        moved = np.concatenate([one.moved for one in found[dtype]])
+        apart = [f"{np.sqrt((moved**2).mean()):.2g}", f"{moved.max(initial=0.0):.2g}"]
+        lines.append([dtype, str(len(misses[dtype])), f"{tokens:,}", per_arm, told, said, *apart])
     return quantiles, lines
 
 
@@ -155,6 +179,7 @@ def main() -> None:
     said = {dtype: f"({few}, {tokens:_})" for dtype, (few, tokens) in all_counts.items()}
     _write_constants("HONEST_IMPOSSIBLE", said)
     head = ["dtype", "honest arms", "tokens", "misses per arm", "ratio, median", "99 %"]
+    head += ["moved apart (nats), rms", "largest"]
     if lines:
         _write_table("honest", table(head, lines))
     head = ["dtype", "edge (nats)", "tokens", "impossible", "95 % bound of 10,000"]

@@ -173,13 +173,13 @@ class Conformance:
         )
 
 
-def excess_impossible_p(candidate: ConformanceResult, control: ConformanceResult) -> float:
-    """P-value that the candidate has no more impossible tokens than the control, by its share of all tokens.
+def excess_impossible_p(candidate: ConformanceResult, control: ConformanceResult) -> tuple[float, float]:
+    """P-value that the candidate has no more impossible tokens than the control, and the least it can have.
 
     Notes
     -----
     Exact: given the impossible tokens of both, those of the candidate are binomial with its share of all
-    tokens where both arms have one rate. Without any it is 1.
+    tokens where both arms have one rate. Without any both are 1.
 
     References
     ----------
@@ -188,10 +188,9 @@ def excess_impossible_p(candidate: ConformanceResult, control: ConformanceResult
     from scipy.special import bdtrc
 
     ours, theirs = candidate.n + candidate.impossible, control.n + control.impossible
-    total = candidate.impossible + control.impossible
-    if not candidate.impossible:
-        return 1.0
-    return float(bdtrc(candidate.impossible - 1, total, ours / (ours + theirs)))
+    total, share = candidate.impossible + control.impossible, ours / (ours + theirs)
+    p = float(bdtrc(candidate.impossible - 1, total, share)) if candidate.impossible else 1.0
+    return p, min(p, share**total)
 
 
 def noise_impossible_p(impossible: int, tokens: int, honest: tuple[int, int]) -> float:
