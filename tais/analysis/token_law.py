@@ -379,8 +379,19 @@ def _draft_cells(ids: IntArray, draft: Scored, *, greedy: bool) -> tuple[FloatAr
         best = draft.top_tokens[:, :1].astype(np.int64)
         with np.errstate(divide="ignore"):
             return np.log((ids == best).astype(np.float64)), np.zeros(ids.shape, dtype=np.bool_)
-    same = ids[:, :, None] == draft.top_tokens[:, None, :]
-    found = same.any(axis=2)
-    at = same.argmax(axis=2)
+    at, found = _places(ids, draft.top_tokens.astype(np.int64))
     own = np.take_along_axis(draft.top_scores.astype(np.float64), at, axis=1)
     return np.where(found, own, -np.inf), ~found
+
+
+def _places(ids: IntArray, listed: IntArray) -> tuple[IntArray, NDArray[np.bool_]]:
+    """Return where each id stands among those listed in the same row, and whether it does; (n, k), (n, m)."""
+    n = len(listed)
+    rows = (np.arange(n) * (1 + max(int(ids.max(initial=0)), int(listed.max(initial=0)))))[:, None]
+    # Rows as ranges of numbers, so that one sort serves all.
+    order = np.argsort(listed, axis=1)
+    known = (np.take_along_axis(listed, order, axis=1) + rows).ravel()
+    place = np.minimum(np.searchsorted(known, (ids + rows).ravel()), max(len(known) - 1, 0))
+    found = (known[place] == (ids + rows).ravel()).reshape(ids.shape)
+    at = order.ravel()[place].reshape(ids.shape)
+    return np.where(found, at, 0), found

@@ -11,9 +11,12 @@ __all__ = ["HONEST_IMPOSSIBLE", "HONEST_RATIOS"]
 
 HONEST_RATIOS: Mapping[str, float] = {
     "bfloat16": 3.01,
-    "float32": 1.0,
+    "float16": 3.01,
+    "float32": 3.01,
 }
 """99 % quantile, over pairs of honest arms and prompts drawn anew, of the ratio of their rates of misses."""
 
-HONEST_IMPOSSIBLE: Mapping[str, tuple[int, int]] = {}
+HONEST_IMPOSSIBLE: Mapping[str, tuple[int, int]] = {
+    "float32": (0, 75_721),
+}
 """Sampled tokens that the law excludes, beyond the edge of its cuts, and tokens in all."""

@@ -33,7 +33,7 @@ from study_tables import write_tables
 from tais.analysis.analyse import reexamine
 from tais.common.files import write_atomic
 from tais.rundir.audits import WORKLIST
-from tais.rundir.layout import ENGINE, ITEMS, LOCK, RunDir
+from tais.rundir.layout import ENGINE, ITEMS, LOCK, SCORES, RunDir
 from tais.verdict.codes import CODES
 from tais.verdict.details import detail
 from tais.verdict.details.audit import Audit, TokenLaw
@@ -46,7 +46,9 @@ HONEST, PLANTED = RESULTS / "honest_arms.parquet", RESULTS / "planted_arms.parqu
 SHARES = (0.03, 0.1)
 """Of an arm's answers that are another model's."""
 TRIALS = 4
+_KEY = ("arm", "battery", "item_id", "repeat")
 _OWN, _ALL = "@", "*"
+Row = dict[str, Any]
 # Whether an item of a battery is meant.
 Chosen = Callable[[str, str], bool]
 
@@ -207,20 +209,29 @@ class _Cut:
 
     def of_items(self, table: pa.Table) -> pa.Table:
         """Return the items that are kept."""
-        rows = [row for row in table.to_pylist() if self.kept(row["battery"], row["item_id"])]
-        return pa.Table.from_pylist(rows, schema=table.schema)
+        return _where(table, lambda row: self.kept(row["battery"], row["item_id"]))
 
     def of_answers(self, table: pa.Table) -> pa.Table:
         """Return the rows of one repeat, numbered 0; what stands for all of an arm stays."""
-        rows = [row for row in table.to_pylist() if self._keeps(row)]
-        if self.repeat is not None:
-            rows = [{**row, "repeat": 0} for row in rows]
-        return pa.Table.from_pylist(rows, schema=table.schema)
+        found = _where(table, self._keeps)
+        return found if self.repeat is None else _with(found, "repeat", 0)
 
-    def _keeps(self, row: dict[str, Any]) -> bool:
+    def _keeps(self, row: Row) -> bool:
         if row["battery"] == _ALL or row.get("arm", "").startswith(_OWN):
             return True
-        return self.repeat in (None, row["repeat"]) and self.kept(row["battery"], row["item_id"])
+        return self.repeat in (None, row.get("repeat")) and self.kept(row["battery"], row["item_id"])
+
+
+def _where(table: pa.Table, wanted: Callable[[Row], bool]) -> pa.Table:
+    """Return the rows whose key is wanted; lists of scores are not looked into."""
+    keys = table.select([name for name in _KEY if name in table.column_names]).to_pylist()
+    return table.filter(pa.array([wanted(row) for row in keys], pa.bool_()))
+
+
+def _with(table: pa.Table, name: str, value: str | int) -> pa.Table:
+    place = table.column_names.index(name)
+    own = table.schema.field(name)
+    return table.set_column(place, own, pa.array([value] * len(table), own.type))
 
 
 def _rows(folder: Path, cut: _Cut) -> pa.Table | None:
@@ -231,25 +242,22 @@ def _rows(folder: Path, cut: _Cut) -> pa.Table | None:
 def _mixed(own: pa.Table | None, theirs: pa.Table | None, plant: Chosen) -> pa.Table | None:
     if own is None or theirs is None:
         return own
-    kept = [row for row in own.to_pylist() if not plant(row["battery"], row["item_id"])]
-    kept += [row for row in theirs.to_pylist() if plant(row["battery"], row["item_id"])]
-    return pa.Table.from_pylist(kept, schema=own.schema)
+    kept = _where(own, lambda row: not plant(row["battery"], row["item_id"]))
+    planted = _where(theirs, lambda row: plant(row["battery"], row["item_id"]))
+    return pa.concat_tables([kept, planted.cast(own.schema)])
 
 
 def _of_arms(table: pa.Table | None, candidates: set[str], plant: Chosen) -> Any:
     """Return scores, or what is to be scored, with the planted arm's in the place of the candidates'."""
     if table is None:
         return None
-    rows = table.to_pylist()
-    planted = [r for r in rows if r["arm"] == PLANT and r["battery"] != _ALL]
-    planted = [row for row in planted if plant(row["battery"], row["item_id"])]
-    kept = [
-        row
-        for row in rows
-        if row["arm"] != PLANT and (row["arm"] not in candidates or not plant(row["battery"], row["item_id"]))
-    ]
-    kept += [{**row, "arm": arm} for row in planted for arm in sorted(candidates)]
-    return pa.Table.from_pylist(kept, schema=table.schema)
+
+    def meant(row: Row) -> bool:
+        return row["battery"] != _ALL and plant(row["battery"], row["item_id"])
+
+    planted = _where(table, lambda row: row["arm"] == PLANT and meant(row))
+    kept = _where(table, lambda row: row["arm"] != PLANT and not (row["arm"] in candidates and meant(row)))
+    return pa.concat_tables([kept, *(_with(planted, "arm", arm) for arm in sorted(candidates))])
 
 
 def _write(target: Path, source: Path, rows: pa.Table | None) -> None:
@@ -262,6 +270,10 @@ def _write(target: Path, source: Path, rows: pa.Table | None) -> None:
 
 def _never(battery: str, item: str) -> bool:
     return False
+
+
+def _always(battery: str, item: str) -> bool:
+    return True
 
 
 def parts_of(run_dir: Path) -> list[Chosen]:
@@ -285,7 +297,10 @@ def parts_of(run_dir: Path) -> list[Chosen]:
 
 def honest(run_dir: Path, group: Group, scratch: Path) -> Iterator[Outcome]:
     """Yield the honest arms of a run, part by part, and sampled ones repeat by repeat."""
-    for number, part in enumerate(parts_of(run_dir)):
+    parts = parts_of(run_dir)
+    # All items at once as well, where that is more: a larger screen fails by less.
+    every = [*enumerate(parts), *([(-1, _always)] if len(parts) > 1 and not group.temperature else [])]
+    for number, part in every:
         for repeat in range(REPEATS) if group.temperature else (None,):
             folder = scratch / f"part-{number}-{repeat}"
             part_of_run(run_dir, folder, repeat, part)
@@ -318,12 +333,12 @@ def decide_all(out: Path, names: Sequence[str]) -> None:
     found = [(HONEST, honest), (PLANTED, planted)]
     RESULTS.mkdir(parents=True, exist_ok=True)
     for group in groups():
-        reports = sorted((out / group.name).glob("*/report.json"))
-        if not reports or not any(fnmatchcase(group.name, name) for name in names):
+        scored = sorted((out / group.name).glob(f"*/{SCORES}"))
+        if not scored or not any(fnmatchcase(group.name, name) for name in names):
             continue
         for path, made_of in found:
             with tempfile.TemporaryDirectory(prefix="tais-study-") as scratch:
-                rows = [asdict(row) for row in made_of(reports[-1].parent, group, Path(scratch))]
+                rows = [asdict(row) for row in made_of(scored[-1].parent, group, Path(scratch))]
             print(f"{group.name}: {len(rows)} {path.stem}", flush=True)
             _keep(path, group, rows)
 

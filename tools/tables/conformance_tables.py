@@ -41,7 +41,7 @@ PLANTED = (
     ("float32", 1e-5, 0.0, 65),
 )
 """Dtype, noise, its log-sd over positions, and roundings in a row."""
-IMPOSSIBLE_TOKENS = 200_000
+IMPOSSIBLE_TOKENS = 40_000
 CUTS = (40, 0.9)
 """Top-k and top-p."""
 CONFORMANCE_ALPHA = 0.01
@@ -102,7 +102,7 @@ def impossible_table() -> str:
     """How often tokens outside the law's support fail a stack without a control, honest or not."""
     dtype, edge = "float32", edge_of("float32", 1.0)
     rows = []
-    for share in (0.01, 0.125, 0.25, 0.5):
+    for share in (0.003, 0.125, 0.25, 0.5):
         honest, uncut, left_out = _impossible(share * edge, edge)
         cells = [f"{share:g}", f"{1e4 * left_out:.2g}", f"{1e4 * honest:.2g}"]
         for n in (3_000, 30_000):

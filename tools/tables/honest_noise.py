@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from statistics_tables import table
 
 from tais.analysis.drift import noise_of
-from tais.analysis.token_law import Warp, edge_of, fold_conformance
+from tais.analysis.token_law import Warp, edge_of, listed_laws
 from tais.manifest.lossless import same_weights
 from tais.records import SampleKey
 from tais.rundir.audits import read_scores
@@ -31,7 +31,6 @@ from tais.rundir.layout import RunDir
 from tais.rundir.lock import read_lock
 from tais.rundir.lock_model import Lock
 from tais.rundir.samples import read_batches
-from tais.stats.conformance.conformance import ConformanceResult
 from tais.stats.proportions import FloatArray, clopper_pearson
 from tais.verdict.honest_noise import HONEST_IMPOSSIBLE, HONEST_RATIOS
 
@@ -107,18 +106,19 @@ def _arms(lock: Lock) -> list[str]:
 
 
 def impossible(run_dir: Path, lock: Lock) -> tuple[str, int, int]:
-    """Return dtype, impossible tokens, and tokens of the arms of a sampled run."""
+    """Return dtype, impossible tokens, and tokens of the distinct answers of a sampled run."""
     reference, *others = _arms(lock)
-    found: list[ConformanceResult] = []
-    dtype = ""
-    for contrast in lock.contrasts:
-        if contrast.reference == reference and contrast.candidate in others:
-            law = fold_conformance(RunDir(run_dir), contrast, lock.sampling, 0)
-            if law is not None:
-                dtype = law.dtype
-                # The reference's own tokens are the control of each.
-                found += [law.candidate] if found or law.control is None else [law.control, law.candidate]
-    return dtype, sum(x.impossible for x in found), sum(x.n + x.impossible for x in found)
+    stack = RunDir(run_dir).audit(reference)
+    dtype = read_engine(stack).dtype
+    warp = Warp(lock.sampling.top_k, lock.sampling.top_p)
+    edge = edge_of(dtype, lock.sampling.temperature)
+    count = tokens = 0
+    for scored in read_scores(stack):
+        if scored.key.arm in (reference, *others) and scored.prompt_fits is not False and len(scored.given):
+            laws, _ = listed_laws(scored, None, warp, edge, 0, 0, greedy=True)
+            count += int((laws.target()[np.arange(len(laws)), laws.given] == 0).sum())
+            tokens += len(laws)
+    return dtype, count, tokens
 
 
 def rows(runs: Sequence[Path]) -> tuple[dict[str, float], list[list[str]]]:
