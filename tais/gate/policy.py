@@ -18,7 +18,16 @@ from tais.manifest.model import Role
 from tais.manifest.rules_version import RULES_VERSION
 from tais.verdict.codes import CODES, check_code
 
-__all__ = ["BatteryRule", "ContrastRule", "Policy", "SensitivityRule", "TrustedKey", "Waiver", "load_policy"]
+__all__ = [
+    "BatteryRule",
+    "ContrastRule",
+    "Policy",
+    "SensitivityRule",
+    "TrustedKey",
+    "Waiver",
+    "load_policy",
+    "policy_schema",
+]
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
@@ -172,7 +181,7 @@ class Policy(Strict):
     """Digests (:func:`stack_digest`): a screened reference must have one of them; none asks nothing."""
     baseline_runs: tuple[Digest, ...] = ()
     """sha256 of the report of a run that a comparison's reference must come from; none asks for nothing."""
-    sampling: dict[Text, bool | int | float | str | list[str]] = Field(default_factory=dict)
+    sampling: dict[Text, JsonValue] = Field(default_factory=dict)
     """Settings of `sampling` that the run must have had; others may be any."""
     judges: dict[Text, Digest] | None = None
     """Digest of each judge's stack; null takes any judge."""
@@ -230,3 +239,9 @@ def load_policy(path: str | Path) -> Policy:
     if named is not None and not named.lstrip().startswith("-----BEGIN "):
         named = str(folder / named)
     return policy.model_copy(update={"trusted_keys": keys, "timestamp_ca": named})
+
+
+def policy_schema() -> dict[str, JsonValue]:
+    """Return the JSON Schema of a policy file, for editors."""
+    schema: dict[str, JsonValue] = Policy.model_json_schema(by_alias=True)
+    return {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "TAIS policy"}
