@@ -367,6 +367,8 @@ class AuditEvidence:
     """None where the candidate's answers do not stand alone."""
     drift: DriftEvidence | None = None
     """None where not all tokens of both arms were scored."""
+    sure: float = 0.0
+    """Margin that no noise reaches, where it is more than the band: a small control's noise varies."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,19 +26,18 @@ from tais.verdict.details.audit import (
     Uniformity,
 )
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
+from tais.verdict.honest_noise import HONEST_IMPOSSIBLE
 from tais.verdict.leak_bound import weigh_leak_bound
 from tais.verdict.planted import weigh_planted_leak
 from tais.verdict.reasons import Weighed, note, reason
 from tais.verdict.report import Reason, Verdict
-from tais.verdict.token_family import TokenTests
+from tais.verdict.token_family import TokenTests, telling_control
 
 __all__ = ["law_details", "weigh_law"]
 
 _NAMES = {"own": "refusal_onset"}
 # Confidence of the leak's upper bound.
 _CONFIDENCE = 0.95
-_LEAST_CONTROL = 10
-"""A control of less than the candidate's tokens over this shows nothing of impossible tokens."""
 
 
 def weigh_law(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> Iterator[Weighed]:
@@ -98,23 +97,24 @@ def _excluded(law: ConformanceEvidence, rules: Rules, p: float | None) -> tuple[
     """Say whether impossible tokens fail, or only stand in the way; None where they are no more than noise.
 
     The law comes from another pass than the one that drew the tokens. In a coarse dtype that alone moves the
-    edge of a cut, so a count is held against the reference's own tokens, or shows nothing.
+    edge of a cut, so a count is held against the reference's own tokens, else against what honest stacks of
+    this dtype were measured to make, or shows nothing.
     """
     count = law.candidate.impossible
     said = f"{count} of {law.candidate.n + count} tokens are impossible under the target's law"
     if not count:
         return None
     own = 0 if law.control is None else law.control.n + law.control.impossible
-    # A control of a few tokens clears any count: that its own hold none says nothing.
-    if law.control is None or p is None or own * _LEAST_CONTROL < law.candidate.n + count:
-        if law.dtype == "float32" and law.control is None:
-            return True, said
+    if p is None:
         few = f"with {own} tokens" if own else "without tokens"
         message = f"{said}; {few} of the reference's own nothing says how many {law.dtype} makes by itself"
         return False, message
     if p >= rules.conformance_alpha:
         return None
-    return True, f"{said}, {law.control.impossible} of {own} of the reference's own (p = {p:.2g})"
+    if (control := telling_control(law)) is not None:
+        return True, f"{said}, {control.impossible} of {own} of the reference's own (p = {p:.2g})"
+    impossible, tokens = HONEST_IMPOSSIBLE[law.dtype]
+    return True, f"{said}, {impossible} of {tokens} of honest stacks in {law.dtype} (p = {p:.2g})"
 
 
 def _fails(contrast: ContrastEvidence, why: Reason) -> Weighed:

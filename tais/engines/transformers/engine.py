@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import device
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["TransformersEngine", "check_configuration", "preload"]
+__all__ = ["TransformersEngine", "check_configuration", "preload", "use_threads"]
 
 _DTYPES = ("auto", "float32", "float16", "bfloat16", "float64")
 # What each method of speculation takes, with its defaults; None must be given.
@@ -75,6 +75,14 @@ def preload(models: Sequence[str]) -> None:
             continue
         for architecture in config.get("architectures") or ():
             getattr(transformers, architecture, None)
+
+
+def use_threads(count: int | None) -> None:
+    """Have torch compute on so many threads of the processor; None leaves their number to it."""
+    if count is not None:
+        import torch
+
+        torch.set_num_threads(count)
 
 
 def speculation(arm: Arm) -> Speculation | None:
@@ -140,6 +148,7 @@ class TransformersEngine:
         preload([])
         self.arm = arm
         self.options: TransformersOptions = read_options(arm)
+        use_threads(self.options.threads)
         self.speculation = speculation(arm)
         self.device = _device(self.options.device)
         self.model = self._load(arm.model or "", arm.revision)
@@ -216,6 +225,7 @@ class TransformersEngine:
                 "device": str(self.device),
                 # Assisted generation takes prompts one by one.
                 "batch_size": self.options.batch_size if self.speculation is None else 1,
+                "threads": self.options.threads,
                 "drafter": type(self.assistant).__name__,
             },
         }

@@ -130,6 +130,10 @@ _AUDIT: Mapping[str, Code] = {
         "Say lossless: false, or ask fewer items",
     ),
     "audit_incomplete": _Note("Not everything could be scored.", "Read why in the message"),
+    "noise_varies": _Note(
+        "The control's noise varies by position, and its tokens are too few to bound how far it reaches.",
+        "Audit with a reference arm that answers everything (audit: true), or in float32",
+    ),
     "conformance": _Note("How many tokens score best under the reference stack.", ""),
     "draft_pull": _Note("How many diverging tokens are the draft's own choice.", ""),
     "nothing_scored": _Blocks("No token was scored.", "Audit with an engine that can score"),
