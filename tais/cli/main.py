@@ -123,6 +123,12 @@ COMMANDS = (
     ),
     Entry("env", "Screen", "env", "Environments of arms: other versions of an engine, in one screen."),
     Entry("museum", "Screen", "museum", "Real bugs of released engines, and what TAIS says of them."),
+    Entry(
+        "model",
+        "Screen",
+        "model",
+        "Models that TAIS keeps: a real one without a hub, any GGUF, drafts of them.",
+    ),
     Entry("draft", "Screen", "draft", "Make drafts that put a serving stack to the test."),
     Entry("battery", "Batteries", "battery", "Batteries: what a screen asks, and how answers are scored."),
     Entry(
