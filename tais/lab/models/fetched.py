@@ -86,7 +86,7 @@ def _install(known: Wheel, folder: Path, variables: Mapping[str, str]) -> None:
     asked = folder / "requirements.txt"
     asked.write_text(f"{known.requirement} --hash=sha256:{known.wheel_sha256}\n", encoding="utf-8")
     if uv is None:
-        call, own = [sys.executable, "-P", "-m", "pip", "install", "--no-compile"], []
+        call, own = [sys.executable, "-P", "-m", "pip", "install", "--no-user", "--no-compile"], []
     else:
         call, own = [uv, "pip", "install", "--python", sys.executable], list(pips_own())
     command = [*call, "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes"]

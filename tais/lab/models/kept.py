@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from pydantic import JsonValue
 
-from tais.common.files import atomic_folder, read_ordinary, remove_leftovers, store_error
+from tais.common.files import atomic_folder, read_ordinary, store_error
 from tais.common.machine import package_versions
 from tais.common.version import __version__
 from tais.errors import UsageError
@@ -70,9 +71,7 @@ def keep(name: str, kind: str, content: Mapping[str, JsonValue]) -> Iterator[Pat
     folder = model_store() / name
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder.parent)
-        # Without a card it counts for nothing, and stands in the way.
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_leftovers(folder)
         with atomic_folder(folder) as made:
             yield made
             files = digest_model(made, name)
@@ -85,8 +84,18 @@ def keep(name: str, kind: str, content: Mapping[str, JsonValue]) -> Iterator[Pat
                 "files": files,
             }
             (made / CARD).write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            # One of another recipe, or one without a card, which counts for nothing.
+            shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise store_error(error, folder) from error
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a making of this model that was killed left behind; one that goes on is left alone."""
+    for path in folder.parent.glob(f".{folder.name}.*.tmp"):
+        number = path.name.split(".")[-2]
+        if number.isdigit() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def kept_models() -> list[Kept]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import struct
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,8 +62,13 @@ def test_a_converted_model_holds_the_numbers_and_words_of_the_file(
     from safetensors.torch import load_file
 
     store = {"TAIS_MODELS": str(tmp_path / "models")}
+    # Of a making that was killed (no process has this number), and of one that goes on.
+    killed, going_on = (tmp_path / "models" / f".demo.{number}.tmp" for number in (1 << 30, os.getppid()))
+    for leftover in (killed, going_on):
+        leftover.mkdir(parents=True)
     done = tais("model", "convert", four_bits, "--name", "demo", **store)
     assert done.returncode == 0, done.stderr
+    assert (killed.exists(), going_on.exists()) == (False, True)
     made = Path(done.stdout.strip())
     assert made == tmp_path / "models" / "demo"
     coded = gguf.GGMLQuantizationType.Q4_1
@@ -170,6 +177,8 @@ def right_tail(wheel: Wheel) -> tuple[str, str, str, str]:
     return wheel.member, wheel.sha256, wheel.base, wheel.licence
 
 
+@slow
+@loads_torch
 def test_what_is_no_whole_gguf_is_refused_in_a_line(tais: Tais, tmp_path: Path) -> None:
     pytest.importorskip("gguf")
     whole = write_gguf(DRAFT, tmp_path / "whole.gguf").read_bytes()
@@ -216,6 +225,55 @@ def test_a_known_model_that_is_not_there_names_its_command(screen: Screen, tmp_p
                 load_manifest(screen.path)
 
 
+@slow
+@loads_torch
+def test_original_weights_come_from_the_hub_at_a_commit_that_the_card_names(
+    tais: Tais, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    asked = []
+
+    def download(repository: str, revision: str, local_dir: Path, allow_patterns: list[str]) -> None:
+        asked.append((repository, revision))
+        (local_dir / "config.json").write_text("{}", encoding="utf-8")
+        (local_dir / "model.safetensors").write_bytes(b"weights")
+
+    def gone(repository: str, **settings: object) -> None:
+        raise OSError("no way to the hub\nand more of it")
+
+    store = {"TAIS_MODELS": str(tmp_path / "models")}
+    monkeypatch.setattr(hub.HfApi, "model_info", lambda self, repository: SimpleNamespace(sha="a" * 40))
+    monkeypatch.setattr(hub, "snapshot_download", gone)
+    done = tais("model", "fetch", "smollm2-135m-instruct", **store)
+    assert (done.returncode, "no way to the hub. Check" in done.stderr) == (4, True)
+    assert not list((tmp_path / "models").iterdir())
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    assert tais("model", "fetch", "smollm2-135m-instruct", **store).returncode == 0
+    assert asked == [("HuggingFaceTB/SmolLM2-135M-Instruct", "a" * 40)]
+    card = json.loads((tmp_path / "models" / "smollm2-135m-instruct" / CARD).read_text(encoding="utf-8"))
+    assert (card["kind"], card["commit"]) == ("original", "a" * 40)
+    assert set(card["files"]) == {"config.json", "model.safetensors"}
+
+
+def test_the_screens_of_smollm2_differ_in_their_questions_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (base,) = WHEELS
+    for ending in ("", "-draft", "-rounded4", "-rounded8"):
+        folder = tmp_path / f"{base}{ending}"
+        folder.mkdir()
+        (folder / CARD).write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("TAIS_MODELS", str(tmp_path))
+    own, public = load_manifest("smollm2"), load_manifest("smollm2-public")
+    assert own.arms == public.arms
+    assert own.contrasts == public.contrasts
+    assert (own.sampling, own.rules) == (public.sampling, public.rules)
+    assert own.arms["target"].model == str(tmp_path / base)
+    assert [battery.name for battery in public.batteries] == ["xstest", "advbench"]
+
+
+@slow
+@loads_torch
 def test_an_unknown_model_and_a_name_that_is_none_are_refused(tais: Tais, tmp_path: Path) -> None:
     for name in ("smollm3", "../up", "a b", "", "org/model"):
         done = tais("model", "fetch", name, TAIS_MODELS=str(tmp_path / "models"))
