@@ -88,3 +88,36 @@ def test_a_rounded_model_has_sixteen_numbers_in_a_group(kept: Path, tais: Tais) 
     assert (
         tais("model", "round", "small", "--bits", "4", "--group", "48", TAIS_MODELS=str(kept)).returncode == 2
     )
+
+
+@pytest.mark.engine
+def test_vllm_accepts_a_draft_that_is_the_model(kept: Path, tais: Tais, tmp_path: Path) -> None:
+    recipe = DraftRecipe(layers=2, prompts=24, answer=12, epochs=0, ridge=1e-6)
+    assert make_draft("small", recipe, lambda line: None)
+    target = {
+        "engine": "vllm",
+        "model": "small",
+        "dtype": "float32",
+        "engine_args": {"enforce_eager": True, "max_model_len": 256, "kv_cache_memory_bytes": 1 << 26},
+    }
+    drafted = {
+        "extends": "target",
+        "speculative_config": {"method": "draft_model", "model": "small-draft", "num_speculative_tokens": 2},
+    }
+    manifest = {
+        "name": "kept",
+        "arms": {"target": target, "drafted": drafted},
+        "contrasts": [{"reference": "target", "candidate": "drafted"}],
+        "batteries": [{"name": "demo_refuse", "limit": 24}],
+        "sampling": {"temperature": 0, "max_tokens": 16, "seed": 42},
+    }
+    path = tmp_path / "kept.yaml"
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    done = tais("run", path, "--out", tmp_path / "runs", TAIS_MODELS=str(kept))
+    assert done.returncode in (0, 1, 3), done.stderr
+    (report,) = (tmp_path / "runs" / "kept").glob("*/report.json")
+    (contrast,) = json.loads(report.read_text(encoding="utf-8"))["contrasts"]
+    assert contrast["identity"]["identical"] == 24
+    treatment = contrast["treatment"]
+    # The draft is the model but for weights in bfloat16.
+    assert treatment["accepted_tokens"] > 0.9 * treatment["draft_tokens"] > 0
