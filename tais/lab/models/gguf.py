@@ -16,6 +16,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from tais.common.files import sha256_file
+from tais.common.install import pip_install
 from tais.common.text import first_line
 from tais.errors import Place, UsageError
 from tais.lab.drafts.models import save
@@ -96,7 +97,7 @@ class _Tensor(NamedTuple):
 def _tensors(path: Path) -> list[_Tensor]:
     """Return what the file holds; one that ends before its tensors do is refused."""
     place, size = Place(str(path)), path.stat().st_size
-    gguf = need("gguf", "Install it with: pip install 'tais[gguf]'")
+    gguf = need("gguf", f"Install it with: {pip_install('gguf')}")
     try:
         found = gguf.GGUFReader(path).tensors
         ends = max(int(tensor.data_offset) + int(tensor.n_bytes) for tensor in found)
