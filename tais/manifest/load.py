@@ -14,6 +14,7 @@ from tais.errors import ManifestError, Place
 from tais.manifest.checks import check, check_name
 from tais.manifest.environments import Environment, interpreter_of, name_of, named_interpreter
 from tais.manifest.model import OF_THE_MODEL, Arm, BatteryRef, Manifest, Role
+from tais.manifest.models import CARD, is_name, model_store, remedy_for
 from tais.manifest.starts import KEY as STARTS
 from tais.manifest.starts import with_starts
 from tais.manifest.steering_options import KEY, steering_of
@@ -342,6 +343,18 @@ def _local(text: str, base: Path, document: Document, path: Path_) -> str:
     _refuse_unexpanded(text, document, path)
     if text.startswith(("./", "../", "/")):
         raise ManifestError(f"nothing at {show(text)}", place=document.place(path), remedy=_RELATIVE)
+    return _kept(text, document, path)
+
+
+def _kept(text: str, document: Document, path: Path_) -> str:
+    """Return the folder of a model that TAIS keeps, by its name; any other name as it is."""
+    if not is_name(text):
+        return text
+    folder = model_store() / text
+    if (folder / CARD).is_file():
+        return str(folder)
+    if (remedy := remedy_for(text)) is not None:
+        raise ManifestError(f"the model {text} is not there yet", place=document.place(path), remedy=remedy)
     return text
 
 
