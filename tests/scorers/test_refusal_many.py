@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from tais.scorers.refusal import RefusalScorer
 from tais.scorers.refusal.forms.base import Sieved
 from tais.scorers.refusal.language import KNOWN
 from tais.scorers.refusal.rules import _MANY, _forms, refusal_reason, refusal_reasons
 from tais.scorers.refusal.sieve import Sieve, loosened
-from tests.support import get_scorer, tool
+from tests.support import tool
 
 ODD = [
     "",
@@ -41,7 +42,7 @@ def test_many_answers_are_read_like_one() -> None:
     alone = [refusal_reason(text, language) for language, text in rows]
     assert refusal_reasons(texts, languages) == alone
     assert {None, "declines", "apologises", "disapproves", "redirects", "says no"} <= set(alone)
-    scorer = get_scorer("refusal")
+    scorer = RefusalScorer()
     assert scorer.score_many(texts, ["answer"] * len(texts), [None] * len(texts)) == [
         scorer.score(text, "answer") for text in texts
     ]
