@@ -27,6 +27,8 @@ _BESIDE = ("tool_calls", "function_call", "tool_call_id", "images", "audio", "im
 _MESSAGES = re.compile(
     r"""\s*(?:(?:np\.|numpy\.)?array\()?\[\s*\{\s*["'](?:role|from|speaker|content|value)["']\s*:"""
 )
+_TRANSCRIPT = "\n\nHuman: "
+_TURN = re.compile(r"\n\n(Human|Assistant):[ ]?")
 _INSIDE = ("messages", "conversations", "conversation")
 SYSTEM_NAMES = ("system", "system_prompt", "system_message")
 """How data sets call a system prompt that stands beside the turns."""
@@ -48,6 +50,8 @@ def as_chat(value: Any) -> Any:
         tools, or has two system prompts.
     """
     found = value
+    if isinstance(value, str) and value.startswith(_TRANSCRIPT):
+        return _transcribed(value)
     if isinstance(value, str):
         # Most prompts are no chats: only those that name a speaker are looked into.
         found = parsed_cell(value) if any(name in value for name in _NAMED) else None
@@ -59,6 +63,21 @@ def as_chat(value: Any) -> Any:
     if isinstance(value, str) and _MESSAGES.match(value) and value.rstrip().endswith(("]", ")")):
         raise ValueError("the text looks like a list of messages, and cannot be read as one")
     return value
+
+
+def _transcribed(text: str) -> Any:
+    """Return the turns of a transcript as Anthropic's data sets (HH-RLHF) write it.
+
+    A last turn without words is where the model goes on, and no turn.
+    """
+    _, *pieces = _TURN.split(text)
+    turns = [
+        {"role": ROLES[speaker.lower()], "content": words}
+        for speaker, words in zip(pieces[::2], pieces[1::2], strict=True)
+    ]
+    if turns[-1]["role"] == "assistant" and not turns[-1]["content"].strip():
+        turns.pop()
+    return turns
 
 
 def _inside(found: Mapping[str, Any]) -> Any:

@@ -131,7 +131,7 @@ def test_thoughts_of_mistral_and_openrouter_are_reasoning(tmp_path: Path) -> Non
         {"type": "reasoning.summary", "summary": "Capital "},
         {"type": "reasoning.encrypted", "data": "gAAA", "id": "rs_1"},
     ]
-    messages = [
+    messages: list[dict[str, object]] = [
         {"content": [thinking, {"type": "text", "text": "Paris."}]},
         {"content": "Paris.", "reasoning_details": details},
         {"content": "Paris.", "reasoning": "Capital ", "reasoning_details": details},
