@@ -122,6 +122,7 @@ COMMANDS = (
         "Make a key pair: tais.key signs runs and stays with you, tais.pub verifies them.",
     ),
     Entry("env", "Screen", "env", "Environments of arms: other versions of an engine, in one screen."),
+    Entry("recipe", "Screen", "recipe", "Recipes: a manifest for each kind of change, to copy and fill in."),
     Entry("museum", "Screen", "museum", "Real bugs of released engines, and what TAIS says of them."),
     Entry("draft", "Screen", "draft", "Make drafts that put a serving stack to the test."),
     Entry("battery", "Batteries", "battery", "Batteries: what a screen asks, and how answers are scored."),

@@ -9,14 +9,41 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
-from tais.manifest.model import Arm, Sampling
+from tais.manifest.model import Arm
+from tais.manifest.sampling import NEUTRAL, Sampling
 from tais.records import Counters, Request, Sample, ScoreRequest, TokenScores
 
-__all__ = ["Engine", "EngineRefusal", "ImitatesFaults", "PlantedFault", "ServerFailure", "Teacher"]
+__all__ = [
+    "ConfigurationRefusal",
+    "Engine",
+    "EngineRefusal",
+    "ImitatesFaults",
+    "PlantedFault",
+    "ServerFailure",
+    "Teacher",
+]
 
 
 class EngineRefusal(Exception):
     """The engine does not accept an arm's configuration or a prompt; the message is for the user."""
+
+
+class ConfigurationRefusal(EngineRefusal):
+    """The engine does not accept what an arm says, whatever machine it runs on.
+
+    Parameters
+    ----------
+    what
+        What is wrong.
+    path
+        Keys below the arm that lead to it; none where it is the arm as a whole.
+    remedy
+        What to write instead, where that is known.
+    """
+
+    def __init__(self, what: str, path: tuple[str | int, ...] = (), remedy: str | None = None) -> None:
+        super().__init__(what)
+        self.path, self.remedy = path, remedy
 
 
 class ServerFailure(Exception):
@@ -90,7 +117,9 @@ class Teacher(Protocol):
     Methods are called in the order of their definition, from one thread.
     """
 
-    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
+    def start_forcing(
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
+    ) -> dict[str, object]:
         """Load the model, without speculation, and return what the engine resolved to (JSON-ready).
 
         Parameters
@@ -101,6 +130,9 @@ class Teacher(Protocol):
             0 for raw logits, else that of the log-probabilities.
         top
             Number k of best tokens per position; all of a smaller vocabulary.
+        sampling
+            Settings that the scores follow, and over them those of each request; the temperature is the one
+            above.
 
         Raises
         ------

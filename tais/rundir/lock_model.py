@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, JsonValue, StringConstraints, model_valid
 
 from tais.common.models import Frozen, Open
 from tais.manifest.expanded_sweep import Swept
-from tais.manifest.model import NAME, ProducedBy, Role, Rules, Sampling
+from tais.manifest.model import NAME, MixedBatch, ProducedBy, Role, Rules, Sampling
 from tais.manifest.reserved import Polarity
 from tais.manifest.rules_version import FIRST_RULES, RULES_VERSION
 
@@ -28,6 +28,7 @@ __all__ = [
     "LockedEnvironment",
     "LockedFile",
     "LockedFolder",
+    "LockedMemory",
     "LockedModel",
     "LockedProbes",
     "LockedScorer",
@@ -83,6 +84,8 @@ class LockedArm(Frozen):
     """The day that the template reads from its clock; only where it may read one."""
     environment: Name | None = None
     """Which of the lock's environments it ran in; None is that of TAIS."""
+    mixed_batch: MixedBatch | None = None
+    """What else is in its batches."""
     fault: dict[str, JsonValue] | None = None
     max_tokens: int | None = None
     """Of a judge: its longest reply."""
@@ -247,6 +250,17 @@ class LockedControl(Frozen):
         return f"{self.reference} own answers for {self.name}"
 
 
+class LockedMemory(Frozen):
+    """What TAIS gives the vLLM of every arm that says nothing of memory: the same to all."""
+
+    arms: tuple[Name, ...] = Field(min_length=1)
+    """Arms and judges."""
+    kv_cache_bytes: int | None = Field(None, gt=0)
+    """On a CPU: the size of the KV cache."""
+    gpu_memory_utilization: float | None = Field(None, gt=0, le=1)
+    """On a GPU that others use: the share of its memory."""
+
+
 class Lock(Frozen):
     """Everything that is fixed before the first token."""
 
@@ -273,6 +287,8 @@ class Lock(Frozen):
     controls: tuple[LockedControl, ...] = ()
     environments: dict[Name, LockedEnvironment] = Field(default_factory=dict)
     """Of arms and judges that did not run on TAIS's own interpreter."""
+    memory: LockedMemory | None = None
+    """Chosen by what was free; None where every arm says its own, or none runs a vLLM here."""
 
     @model_validator(mode="after")
     def _whole(self) -> Lock:
@@ -285,6 +301,8 @@ class Lock(Frozen):
                     raise ValueError(f"a contrast names the arm {arm!r}, which is not there")
             if contrast.control is not None and contrast.control not in {c.name for c in self.controls}:
                 raise ValueError(f"a contrast names the control {contrast.control!r}, which is not there")
+        if self.memory is not None and not {*self.arms, *self.judges} >= set(self.memory.arms):
+            raise ValueError("an arm that gets memory is not there")
         names = [battery.name for battery in self.batteries]
         if len(set(names)) != len(names):
             raise ValueError("a battery is named twice")

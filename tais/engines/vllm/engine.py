@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 from tais.common.foreign import hide_broken_packages
 from tais.common.machine import package_versions, release_of
-from tais.engines.base import EngineRefusal
+from tais.engines.base import ConfigurationRefusal, EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest
 from tais.engines.resolved import plain_mapping
-from tais.manifest.model import Arm, Sampling
+from tais.manifest.model import Arm
+from tais.manifest.sampling import Sampling, with_own
 from tais.records import Counters, Request, Sample, SampleKey
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from vllm.logprobs import FlatLogprobs
     from vllm.v1.metrics.reader import Metric
 
-__all__ = ["FIRST_RELEASE", "LAST_RELEASE", "VllmEngine", "check_release", "preload"]
+__all__ = ["FIRST_RELEASE", "LAST_RELEASE", "VllmEngine", "check_release", "preload", "refusal"]
 
 FIRST_RELEASE, LAST_RELEASE = (0, 26), (0, 33)
 """Releases that this adapter takes. 0.33 was tried by its Python files over the binaries of 0.32 alone."""
@@ -40,6 +41,8 @@ _NOT_INSTALLED = (
 )
 
 
+# Such as `--kv-cache-memory-bytes`, which nobody types here.
+_FLAG = re.compile(r"`?--([a-z][a-z0-9]*(?:-[a-z0-9]+)+)`?")
 # Modes whose tokenizer is a plain one: a renderer of the server's front writes their conversations.
 _RENDERED_APART = ("cohere", "inkling", "kimi_k3")
 
@@ -124,9 +127,10 @@ def _register_architectures(models: Sequence[str]) -> None:
                 ModelRegistry.register_model(architecture, lazy.load_model_cls())
 
 
-def _refusal(error: BaseException) -> str:
-    """Return vLLM's own reason in one line, without pydantic's frame."""
+def refusal(error: BaseException) -> str:
+    """Return vLLM's own reason in one line, without pydantic's frame, flags by their keys in a manifest."""
     text = str(error).strip() or type(error).__name__
+    text = _FLAG.sub(lambda flag: "engine_args." + flag[1].replace("-", "_"), text)
     match = re.search(r"Value error, (.+?)(?: \[type=|\n|$)", text)
     if match:
         return match.group(1)
@@ -149,7 +153,7 @@ class VllmEngine:
         try:
             self.llm = LLM(**arguments)
         except (ValueError, TypeError, NotImplementedError, OSError, AssertionError) as error:
-            raise EngineRefusal(f"vLLM refuses this arm: {_refusal(error)}") from error
+            raise EngineRefusal(f"vLLM refuses this arm: {refusal(error)}") from error
         self.arm = arm
         self.tokenizer = self.llm.get_tokenizer()
         self._render = Renderer(self.tokenizer, arm)
@@ -161,7 +165,8 @@ class VllmEngine:
     def arguments(arm: Arm) -> dict[str, object]:
         """Return the keyword arguments of ``LLM``: the arm's own, over defaults that keep arms matched."""
         if arm.engine_args.get("trust_remote_code"):
-            raise EngineRefusal("trust_remote_code runs code from a model repository, which TAIS does not do")
+            what = "trust_remote_code runs code from a model repository, which TAIS does not do"
+            raise ConfigurationRefusal(what, ("engine_args", "trust_remote_code"), "Leave it out")
         arguments: dict[str, object] = {
             "model": arm.model,
             # By default on for some speculative methods and off for others: not matched.
@@ -237,6 +242,13 @@ class VllmEngine:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
+        sampling = with_own(sampling, request.own)
+        # Only what does something: the others need not be known to a release.
+        further: dict[str, object] = {key: getattr(sampling, key) for key in sampling.changed}
+        further |= {"skip_special_tokens": not self._render.marks_parts} | further
+        further |= {"logit_bias": sampling.bias} if sampling.bias else {}
+        for key in ("bad_words", "stop_token_ids"):
+            further |= {key: list(getattr(sampling, key))} if key in further else {}
         parameters = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -248,8 +260,8 @@ class VllmEngine:
             logprobs=2,
             # Plain lists instead of a dictionary of objects per token.
             flat_logprobs=True,
-            skip_special_tokens=not self._render.marks_parts,
             output_kind=RequestOutputKind.FINAL_ONLY,
+            **further,
         )
         key = "/".join(map(str, request.key))
         self.llm.llm_engine.add_request(key, {"prompt_token_ids": self._render(request)}, parameters)

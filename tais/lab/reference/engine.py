@@ -16,7 +16,8 @@ from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, render
 from tais.errors import TaisError
 from tais.lab.reference.answer import Answer
-from tais.manifest.model import Arm, Sampling
+from tais.manifest.model import Arm
+from tais.manifest.sampling import Sampling, with_own
 from tais.manifest.steering_options import read_steering, steering_of, wrong_steering
 from tais.records import Counters, Message, Request, Sample
 
@@ -85,6 +86,18 @@ class ReferenceEngine:
         the shape at each root and, where the method is ``auto``, the method. ``draft_temperature`` is the
         sampling temperature unless given.
         """
+        self.configure(arm)
+        self._load()
+        return self._resolved()
+
+    def configure(self, arm: Arm) -> None:
+        """Read what the arm says, as far as no model is needed for it.
+
+        Raises
+        ------
+        EngineRefusal
+            Naming the first thing that cannot be.
+        """
         preload([])
         self.arm = arm
         for key in arm.engine_args:
@@ -101,8 +114,6 @@ class ReferenceEngine:
         self.chooser: Chooser | None = None
         if self.how is not None:
             self._read_speculation(self.how)
-        self._load()
-        return self._resolved()
 
     def _read_speculation(self, how: Mapping[str, Any]) -> None:
         # Loads torch.
@@ -196,7 +207,6 @@ class ReferenceEngine:
 
     def _model(self, name: str, revision: str | None) -> transformers.PreTrainedModel:
         # Loads torch and transformers.
-        import torch
         from transformers import AutoModelForCausalLM
 
         dtype: torch.dtype | str = self.arm.dtype or "auto"
@@ -344,8 +354,9 @@ class ReferenceEngine:
 
         for number, request in enumerate(requests):
             prompt = self._render(request)
-            room = min(sampling.max_tokens, self.limit - len(prompt))
-            answers[number] = Answer(self.tokenizer, self.ends, sampling, room)
+            settings = with_own(sampling, request.own)
+            room = min(settings.max_tokens, self.limit - len(prompt))
+            answers[number] = Answer(self.tokenizer, self.ends, settings, room)
             yield prompt, room, SeededRng(request.seed)
 
     def _speculation(self, sampling: Sampling) -> Speculation | None:
