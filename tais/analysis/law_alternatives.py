@@ -56,10 +56,10 @@ def explain(
     for answer in answers:
         if len(answer.target.tokens):
             parts.append(_listed(answer, cut, drafted))
-            tokens += len(parts[-1])
+            tokens += len(answer.target.tokens)
         if tokens >= _MOST:
             break
-    return best_alternative(_joined(parts), seed) if tokens else None
+    return best_alternative(_joined(parts), seed) if any(map(len, parts)) else None
 
 
 def _listed(
@@ -82,7 +82,17 @@ def _listed(
         uncut=None if cut is None else scores[listed],
         draft=None if answer.draft is None else drafted(ids, answer.draft)[listed],
         before=_before(ids, scores, asked)[listed],
+        unlisted=int((~listed).sum()),
+        # What a cut leaves is listed.
+        expected=_outside(scores) if cut is None else 0.0,
+        expected_uncut=_outside(scores),
+        expected_drafted=0.0 if answer.draft is None else _outside(drafted(ids, answer.draft)),
     )
+
+
+def _outside(logprobs: FloatArray) -> float:
+    """Return how many tokens a law puts outside of its rows, in all."""
+    return float(np.maximum(1 - np.exp(logprobs).sum(axis=1), 0).sum())
 
 
 def _before(ids: IntArray, scores: FloatArray, asked: FloatArray) -> FloatArray:
@@ -123,4 +133,8 @@ def _joined(parts: list[ListedTokens]) -> ListedTokens:
         uncut=laws([part.uncut for part in parts]),
         draft=laws([part.draft for part in parts]),
         before=laws([part.before for part in parts]),
+        unlisted=sum(part.unlisted for part in parts),
+        expected=sum(part.expected for part in parts),
+        expected_uncut=sum(part.expected_uncut for part in parts),
+        expected_drafted=sum(part.expected_drafted for part in parts),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from tais.stats.conformance.alternatives import COLDEST, HOTTEST, Alternative, LawFit
+from tais.stats.conformance.alternatives import COLDEST, FITS, HOTTEST, Alternative, LawFit
 from tais.stats.tidy import tidy
 from tais.verdict.details.audit import OtherLaw
 from tais.verdict.evidence import ConformanceEvidence
@@ -35,10 +35,20 @@ def explain_drift(law: ConformanceEvidence) -> Reason:
     values: dict[str, object] = {"share": tidy(why.share), "p": tidy(why.p), "tokens": why.tokens}
     if why.temperature is not None:
         values["temperature"] = tidy(why.temperature * law.temperature)
+    stray = ""
+    if why.odd:
+        values["unlisted"] = tidy(why.unlisted)
+        stray = (
+            f"; {why.unlisted:.0%} of all tokens are none that the target lists, "
+            f"where {why.expected:.1%} were to be expected"
+        )
     if not why.fits:
-        message = f"nothing tried fits; nearest, and refuted too (p = {why.p:.2g}): {_said(why, law)}"
+        refuted = f"p = {why.p:.2g}" if why.p < FITS else "tokens that are not listed"
+        message = f"nothing tried fits; nearest, and refuted too ({refuted}): {_said(why, law)}{stray}"
         return note("law_unexplained", message, **values)
-    return note(_CODES[why.name], f"what fits the tokens: {_said(why, law)} (p = {why.p:.2g})", **values)
+    return note(
+        _CODES[why.name], f"what fits the tokens: {_said(why, law)} (p = {why.p:.2g}){stray}", **values
+    )
 
 
 def _said(why: LawFit, law: ConformanceEvidence) -> str:

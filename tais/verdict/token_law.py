@@ -77,7 +77,7 @@ def weigh_law(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> It
         if bounded[0] is Verdict.passed:
             yield weigh_planted_leak(law.planted)
     # The draft's share takes the other tokens to follow the target's law.
-    shared = not drifts or (law.why is not None and law.why.name == "draft")
+    shared = not drifts or (law.why is not None and law.why.name == "draft" and law.why.fits)
     yield from ((Verdict.passed, found) for found in _notes(law, shared=shared))
 
 

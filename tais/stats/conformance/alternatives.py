@@ -20,7 +20,7 @@ from tais.stats.conformance.conformance import Conformance
 from tais.stats.conformance.laws import IntArray, TokenLaws
 from tais.stats.proportions import FloatArray
 
-__all__ = ["Alternative", "LawFit", "ListedTokens", "best_alternative"]
+__all__ = ["COLDEST", "FITS", "HOTTEST", "Alternative", "LawFit", "ListedTokens", "best_alternative"]
 
 Alternative = Literal["temperature", "draft", "uncut", "place_before"]
 """Another temperature; the draft's law; the law before top-k and top-p; the law of the token before."""
@@ -33,6 +33,8 @@ listed tokens alike."""
 _STEPS = 31
 _HALVINGS = 20
 _LEAST = 1e-12
+_SLACK = 0.005
+"""A share of unlisted tokens that is put down to another pass of the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,14 @@ class ListedTokens:
     draft: FloatArray | None = None
     before: FloatArray | None = None
     """What the law of the token before says of this list; the law asked for at the first token."""
+    unlisted: int = 0
+    """Further tokens that their list does not hold."""
+    expected: float = 0.0
+    """How many of all tokens these should be, by the law asked for."""
+    expected_drafted: float = 0.0
+    """The same by the draft's law."""
+    expected_uncut: float = 0.0
+    """The same before the cuts."""
 
     def __len__(self) -> int:
         """Return the number of tokens."""
@@ -71,11 +81,22 @@ class LawFit:
     p: float
     """Smallest p-value of the tests against it, adjusted for their number."""
     tokens: int
+    unlisted: float = 0.0
+    """Share of all tokens that the target does not list."""
+    expected: float = 0.0
+    """The same by the law asked for."""
+    explained: bool = True
+    """Whether the law leaves room for so many tokens that are not listed."""
+
+    @property
+    def odd(self) -> bool:
+        """Whether more tokens are unlisted than the law asked for leaves room for."""
+        return self.unlisted > self.expected + _room(self.expected, self.tokens)
 
     @property
     def fits(self) -> bool:
         """Whether nothing speaks against it."""
-        return self.p >= FITS
+        return self.p >= FITS and self.explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +140,37 @@ def best_alternative(tokens: ListedTokens, seed: int) -> LawFit | None:
     asked = _normal(tokens.asked)
     own = _at(asked, tokens.given)
     null = float(np.log(np.maximum(own, _LEAST)).sum())
-    fits = list(_fits(tokens, own))
+    fits = list(_fits(tokens, asked))
     best = max(fits, key=lambda fit: fit.score(len(tokens)), default=None)
     if best is None or best.score(len(tokens)) <= null:
         return None
     law = best.share * best.law + (1 - best.share) * asked
+    total = len(tokens) + tokens.unlisted
+    unlisted, expected = tokens.unlisted / total, tokens.expected / total
+    other = {"draft": tokens.expected_drafted, "uncut": tokens.expected_uncut}.get(best.name, 0.0)
+    most = max(expected, other / total)
+    # What a higher temperature puts on the rest depends on what the rest is made of.
+    hotter = best.temperature is not None and best.temperature > 1
     return LawFit(
         best.name,
         best.share,
         best.temperature,
         (best.likelihood - null) / len(tokens),
         _test(law, tokens, seed),
-        len(tokens),
+        total,
+        unlisted,
+        expected,
+        explained=hotter or unlisted <= most + _room(most, total),
     )
 
 
-def _fits(tokens: ListedTokens, own: FloatArray) -> Iterator[_Fit]:
+def _room(share: float, n: int) -> float:
+    """Return by how much a share may exceed what is expected and be chance, or rounding of the law."""
+    return 5 * math.sqrt(max(share, 1 / n) / n) + _SLACK
+
+
+def _fits(tokens: ListedTokens, asked: FloatArray) -> Iterator[_Fit]:
+    own = _at(asked, tokens.given)
     yield from _temperatures(tokens, own)
     others: tuple[tuple[Alternative, FloatArray | None], ...] = (
         ("draft", tokens.draft),
@@ -143,7 +179,7 @@ def _fits(tokens: ListedTokens, own: FloatArray) -> Iterator[_Fit]:
     )
     for name, logprobs in others:
         if logprobs is not None:
-            law = _normal(logprobs)
+            law = _normal(logprobs, asked)
             for whole in (True, False):
                 yield _fit(name, law, own, tokens.given, None, whole=whole)
 
@@ -195,14 +231,16 @@ def _golden(value: Callable[[float], float], low: float, high: float) -> float:
     return float(found.x)
 
 
-def _normal(logprobs: FloatArray) -> FloatArray:
-    """Return probabilities given that the token is listed; a row without any is even."""
+def _normal(logprobs: FloatArray, otherwise: FloatArray | None = None) -> FloatArray:
+    """Return probabilities given that the token is listed.
+
+    A law that puts nothing on a list adds nothing there: its row is that of the law asked for.
+    """
     largest = logprobs.max(axis=1, keepdims=True)
     weights = np.exp(logprobs - np.where(np.isfinite(largest), largest, 0.0))
     total = weights.sum(axis=1, keepdims=True)
-    even = np.full_like(weights, 1 / weights.shape[1])
-    found: FloatArray = np.where(total > 0, weights / np.where(total > 0, total, 1.0), even)
-    return found
+    found: FloatArray = weights / np.where(total > 0, total, 1.0)
+    return found if otherwise is None else np.where(total > 0, found, otherwise)
 
 
 def _at(law: FloatArray, given: IntArray) -> FloatArray:

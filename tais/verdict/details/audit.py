@@ -220,6 +220,10 @@ class OtherLaw(Lenient):
     gain: Number | None = None
     p: Number | None = None
     tokens: int | None = None
+    unlisted: Number | None = None
+    """Share of all tokens that the target does not list; `expected` of the law asked for."""
+    expected: Number | None = None
+    explained: bool | None = None
 
 
 class TokenLaw(Lenient):
