@@ -78,6 +78,8 @@ class Request:
     """Seed of this item and repeat; unused at temperature 0."""
     chat: bool = True
     """Whether the model's chat template is applied."""
+    own: str | None = None
+    """Sampling settings of its own, as JSON; None takes the run's as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,17 +49,18 @@ class Warp(NamedTuple):
 
     top_k: int = 0
     top_p: float = 1.0
+    min_p: float = 0.0
 
     @property
     def cuts(self) -> bool:
         """Whether any token is cut."""
-        return self.top_k > 0 or self.top_p < 1
+        return self.top_k > 0 or self.top_p < 1 or self.min_p > 0
 
 
 def top_of(sampling: Sampling, *, draft: bool) -> int:
     """Return how many best tokens a stack must list for the tests at this sampling."""
     listed = max(_LISTED, sampling.top_k)
-    if sampling.top_p < 1:
+    if sampling.top_p < 1 or sampling.min_p > 0:
         # The law is known where the list holds all of the nucleus.
         listed = max(listed, _WIDE)
     return _DRAFT_TIMES * listed if draft else listed
@@ -95,7 +96,7 @@ def fold_conformance(
         return None
     draft = run.audit(reference, f"draft-{candidate}")
     drafted = draft if read_engine(draft).started else None
-    warp = Warp(sampling.top_k, sampling.top_p)
+    warp = Warp(sampling.top_k, sampling.top_p, sampling.min_p)
     engine = read_engine(run.arm(candidate))
     onset = np.array(scored_by.refusal_onset, np.int64)
     edge = _EDGE.get(engine.dtype, _COARSE_EDGE)
@@ -270,7 +271,7 @@ def listed_laws(
     target, draft
         Log-probabilities of the same tokens at the temperature of the run; no draft where it has no law.
     warp
-        Top-k and top-p of the run, applied in this order as vLLM does.
+        Min-p, top-k and top-p of the run, applied in this order as vLLM does.
     edge
         How far beyond a cut a token may lie by rounding: in nats for top-k, in probability for top-p.
     cluster, sample
@@ -349,14 +350,19 @@ def _warped(
     if not warp.cuts:
         return scores, known, near
     kept = np.ones(scores.shape, dtype=np.bool_)
+    if warp.min_p:
+        least = scores[:, :1] + np.log(warp.min_p)
+        kept, near = scores >= least, scores >= least - edge[0]
+        if not warp.top_k:
+            known = ~kept[:, -1]
     if warp.top_k:
         last = scores[:, min(warp.top_k, scores.shape[1]) - 1][:, None]
-        kept, near = scores >= last, scores >= last - edge[0]
+        kept, near = kept & (scores >= last), near & (scores >= last - edge[0])
     law = np.where(kept, np.exp(scores), 0.0)
-    if warp.top_k:
+    if warp.top_k or warp.min_p:
         law /= law.sum(axis=1, keepdims=True)
     if warp.top_p < 1:
-        known = law.sum(axis=1) >= warp.top_p
+        known &= law.sum(axis=1) >= warp.top_p
         before = np.cumsum(law, axis=1) - law
         near &= before < warp.top_p + edge[1]
         law = np.where(before < warp.top_p, law, 0.0)

@@ -117,6 +117,9 @@ class Columns(Strict):
     expect: Names | None = None
     cluster: Names | None = Field(None, description="Items that share a label are not independent.")
     group: Names | None = Field(None, description="Label for a breakdown; decides nothing.")
+    sampling: str | None = Field(
+        None, description="Sampling settings of the row itself: a mapping, or JSON of one; see the manifest."
+    )
 
 
 class Melt(Strict):
@@ -248,7 +251,7 @@ class Battery(Strict):
     def column_names(self) -> frozenset[str]:
         """Columns of the source that the battery names; of a dotted name, its first part, too."""
         own = self.columns
-        parts = (own.id, own.prompt, own.expect, own.cluster, own.group)
+        parts = (own.id, own.prompt, own.expect, own.cluster, own.group, own.sampling)
         names = [name for part in parts for name in ((part,) if isinstance(part, str) else part or ())]
         names += [
             *self.rename,

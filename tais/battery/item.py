@@ -13,6 +13,7 @@ from tais.battery.choices import Options, lettered
 from tais.battery.definition import Battery, Names
 from tais.battery.rows import RENDERED
 from tais.common.template import MissingColumn, as_text, is_template, lookup, render
+from tais.manifest.sampling import of_an_item
 from tais.records import Message
 
 __all__ = ["BadRow", "Item", "ItemMaker", "canonical_item", "item_values"]
@@ -36,6 +37,8 @@ class Item:
     """Whether the battery named the cluster."""
     rendered: bool = False
     """Whether the prompt went through a chat template already: it is asked as it stands."""
+    sampling: str | None = None
+    """Sampling settings of its own, as JSON."""
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -77,6 +80,7 @@ class ItemMaker:
         self._expect = self._resolve(named.expect, "columns.expect")
         self._cluster = self._resolve(named.cluster, "columns.cluster")
         self._group = self._resolve(named.group, "columns.group")
+        self._sampling = self._resolve(named.sampling, "columns.sampling")
 
     def make(self, row: Mapping[str, object]) -> Item:
         """Return the item of one row.
@@ -110,9 +114,24 @@ class ItemMaker:
             group=self._label(self._group, row),
             clustered=cluster is not None,
             rendered=isinstance(prompt, str) and row.get(RENDERED) is True,
+            sampling=self._own_sampling(row),
         )
         self._check_characters(item)
         return item
+
+    def _own_sampling(self, row: Mapping[str, object]) -> str | None:
+        if self._sampling is None:
+            return None
+        try:
+            found = of_an_item(lookup(row, self._sampling))
+        except MissingColumn:
+            # Of lines of JSON, only those that have settings of their own say so.
+            return None
+        if found.wrong is not None:
+            raise BadRow(
+                f"sampling: {found.wrong}", "Correct the row, or leave its cell empty", self._sampling
+            )
+        return found.text
 
     def _check_characters(self, item: Item) -> None:
         """Refuse half a surrogate pair in what names and sorts an item: no file of a run can hold it as text.
@@ -259,6 +278,8 @@ def canonical_item(item: Item) -> bytes:
     ASCII with escapes, so that lone surrogates, which JSON sources can hold, have bytes too.
     """
     value = {"id": item.id, "prompt": _plain(item), "expect": item.expect, "cluster": item.cluster}
+    # Only where there are any, so that the digests of other batteries stay as they were.
+    value |= {} if item.sampling is None else {"sampling": item.sampling}
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode() + b"\n"
 
 
@@ -273,6 +294,7 @@ def item_values(item: Item, redact: bool = False) -> dict[str, Any]:
         "expect": item.expect,
         "cluster": item.cluster,
         "group": item.group,
+        **({} if item.sampling is None else {"sampling": json.loads(item.sampling)}),
         "sha256": digest,
     }
 

@@ -36,6 +36,7 @@ _ANSWERING = (
     "lab/decoding",
     "lab/reference",
     "lab/verification",
+    "manifest/sampling.py",
     "records.py",
     "rundir/items.py",
     "rundir/samples.py",
@@ -148,8 +149,10 @@ def items_digest(path: Path) -> str:
     """Return the sha256 (hex) of what items.parquet asks, in its order."""
     digest = hashlib.sha256()
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=list(_ASKED)):
-            for row in zip(*(batch.column(name).to_pylist() for name in _ASKED), strict=True):
+        # A file has the column only where an item has settings of its own.
+        asked = [*_ASKED, *(name for name in ("sampling",) if name in file.schema_arrow.names)]
+        for batch in file.iter_batches(columns=asked):
+            for row in zip(*(batch.column(name).to_pylist() for name in asked), strict=True):
                 text = "\x1f".join(map(str, row)) + "\x1e"
                 digest.update(text.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

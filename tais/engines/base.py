@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
-from tais.manifest.model import Arm, Sampling
+from tais.manifest.model import Arm
+from tais.manifest.sampling import NEUTRAL, Sampling
 from tais.records import Counters, Request, Sample, ScoreRequest, TokenScores
 
 __all__ = ["Engine", "EngineRefusal", "ImitatesFaults", "PlantedFault", "ServerFailure", "Teacher"]
@@ -90,7 +91,9 @@ class Teacher(Protocol):
     Methods are called in the order of their definition, from one thread.
     """
 
-    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
+    def start_forcing(
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
+    ) -> dict[str, object]:
         """Load the model, without speculation, and return what the engine resolved to (JSON-ready).
 
         Parameters
@@ -101,6 +104,9 @@ class Teacher(Protocol):
             0 for raw logits, else that of the log-probabilities.
         top
             Number k of best tokens per position; all of a smaller vocabulary.
+        sampling
+            Settings that the scores follow, and over them those of each request; the temperature is the one
+            above.
 
         Raises
         ------

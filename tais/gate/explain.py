@@ -103,7 +103,7 @@ def strict_policy(run: VerifiedRun) -> dict[str, JsonValue]:
         "engines": list[JsonValue](sorted(used)),
         "reference_stacks": list[JsonValue](references),
         **({"baseline_runs": [baseline]} if baseline is not None else {}),
-        "sampling": dict[str, JsonValue](plain(lock.sampling)),
+        "sampling": lock.sampling.model_dump(mode="json"),
         "judges": {name: stack_digest(judge) for name, judge in lock.judges.items()},
         **({"max_margin": max(margins)} if margins else {}),
         "max_attempts": max(1, len(report.facts.run.ledger.attempts) if report.facts.run.ledger else 1),

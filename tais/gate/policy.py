@@ -172,7 +172,7 @@ class Policy(Strict):
     """Digests (:func:`stack_digest`): a screened reference must have one of them; none asks nothing."""
     baseline_runs: tuple[Digest, ...] = ()
     """sha256 of the report of a run that a comparison's reference must come from; none asks for nothing."""
-    sampling: dict[Text, bool | int | float | str | list[str]] = Field(default_factory=dict)
+    sampling: dict[Text, JsonValue] = Field(default_factory=dict)
     """Settings of `sampling` that the run must have had; others may be any."""
     judges: dict[Text, Digest] | None = None
     """Digest of each judge's stack; null takes any judge."""

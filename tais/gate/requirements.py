@@ -14,7 +14,7 @@ from tais.gate.objection import Objection, Requirement, arms_of, screened
 from tais.gate.policy import Policy
 from tais.manifest.model import Role
 from tais.rundir.lock import stack_digest
-from tais.rundir.lock_model import LockedArm, LockedBattery, plain
+from tais.rundir.lock_model import LockedArm, LockedBattery
 from tais.rundir.sources import baseline_of, sources_of
 from tais.verdict.codes import CODES
 from tais.verdict.details import LISTED_ITEMS, detail, listed
@@ -213,7 +213,8 @@ def _releases(run: VerifiedRun, policy: Policy, used: Mapping[str, LockedArm]) -
 
 def settings(run: VerifiedRun, policy: Policy, now: datetime) -> Iterator[Objection]:
     """Ask for the sampling, and for the run that a comparison takes its reference from."""
-    sampled = plain(run.lock.sampling)
+    # A setting that a lock leaves out was neutral.
+    sampled = run.lock.sampling.model_dump(mode="json")
     for key, value in policy.sampling.items():
         if key not in sampled or sampled[key] != value:
             yield Objection("sampling_differs", f"sampling.{key} was {sampled.get(key)!r}, not {value!r}")

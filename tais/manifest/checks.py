@@ -12,6 +12,7 @@ from tais.errors import ManifestError
 from tais.manifest.engine_options import wrong_option
 from tais.manifest.model import ENGINE_NAMES, NAME, TEACHER_NAMES, Arm, Contrast, Manifest, Role
 from tais.manifest.outputs import OUTPUT_FORMATS, OUTPUT_KEYS
+from tais.manifest.sampling import law_not_known, unknown_setting
 from tais.manifest.steering_options import wrong_steering
 
 __all__ = ["KEY_CHECKS", "check", "check_name", "unreproducible"]
@@ -50,6 +51,7 @@ def check(manifest: Manifest, document: Document) -> None:
     for judge in manifest.judges.values():
         _check_judge(judge, document)
     _check_contrasts(manifest, document)
+    _check_settings(manifest, document)
     _check_batteries(manifest, document)
     _check_sequential(manifest, document)
     _check_acceptance(manifest, document)
@@ -162,6 +164,33 @@ def _check_sides(contrast: Contrast, manifest: Manifest, document: Document, at:
         remedy = "For an A/A contrast, write a second arm that extends the first"
         what = f"arm '{contrast.reference}' is set against itself"
         raise ManifestError(what, place=document.place(at), remedy=remedy)
+
+
+def _check_settings(manifest: Manifest, document: Document) -> None:
+    """Refuse sampling settings that an engine cannot follow, and under which an audit knows no law."""
+    for arm in manifest.arms.values():
+        unknown = unknown_setting(arm, manifest.sampling)
+        if unknown is not None:
+            place = document.place(("sampling", unknown.key))
+            raise ManifestError(unknown.what, place=place, remedy=unknown.remedy)
+        if arm.mixed_batch is not None:
+            _check_mixed(arm, document)
+    for contrast in manifest.contrasts:
+        reference = manifest.arms[contrast.reference]
+        key = law_not_known(reference.engine, manifest.sampling) if contrast.audit else None
+        if key is not None:
+            what = f"audit: engine {reference.engine} of '{reference.name}' does not know {key}"
+            remedy = "Audit with a reference on transformers, or do without the audit"
+            raise ManifestError(what, place=document.place(("sampling", key)), remedy=remedy)
+
+
+def _check_mixed(arm: Arm, document: Document) -> None:
+    place = document.place(("arms", arm.name, "mixed_batch"))
+    alone = arm.engine == "transformers" and arm.speculative_config is not None
+    if arm.engine in ("reference", "import") or alone:
+        why = "answers prompts one by one where it speculates" if alone else "takes one law at a time"
+        what = f"engine {arm.engine} of arm '{arm.name}' knows no mixed_batch: it {why}"
+        raise ManifestError(what, place=place, remedy="Leave it out, or run the arm on vllm")
 
 
 def _check_reproducible(contrast: Contrast, manifest: Manifest, document: Document) -> None:

@@ -25,7 +25,9 @@ ArmT = TypeVar("ArmT", bound=Arm)
 _OWN = ("source", "name", "starts", "start_of")
 _TOP_KEYS = ("name", *(key for key in Manifest.model_fields if key not in _OWN))
 _ARM_KEYS = ("extends", *(key for key in Arm.model_fields if key not in _OWN), STARTS)
-_JUDGE_KEYS = (*(key for key in _ARM_KEYS if key != STARTS), "max_tokens")
+# A judge is asked by itself, and once.
+_NO_JUDGES = (STARTS, "mixed_batch")
+_JUDGE_KEYS = (*(key for key in _ARM_KEYS if key not in _NO_JUDGES), "max_tokens")
 # Files of outputs in a folder, compressed or not.
 _PLAIN = (".jsonl", ".json", ".eval", ".csv", ".tsv", ".xlsx", ".parquet")
 _OUTPUTS = (*_PLAIN, *(f"{ending}{packed}" for ending in _PLAIN for packed in PACKED))
@@ -159,7 +161,8 @@ def _with_judges(document: Document) -> Document:
         merged: dict[str, Any] = {}
         for link in _chain(name, stacks, document, "judges"):
             merged = _inherit(merged, stacks[link], root=not merged)
-        judges[name] = {**merged, "name": name}
+        own = {key: value for key, value in merged.items() if key not in _NO_JUDGES}
+        judges[name] = {**own, "name": name}
     return Document({**document.data, "judges": judges}, document.lines, document.file)
 
 

@@ -17,6 +17,7 @@ from tais.errors import ManifestError
 from tais.manifest.environments import Environment
 from tais.manifest.expanded_sweep import Swept
 from tais.manifest.lossless import same_weights, why_not_lossless
+from tais.manifest.sampling import Sampling, law_not_known
 
 __all__ = [
     "ENGINE_NAMES",
@@ -30,6 +31,7 @@ __all__ = [
     "Hypothesis",
     "JudgeArm",
     "Manifest",
+    "MixedBatch",
     "ProducedBy",
     "Resources",
     "Role",
@@ -152,19 +154,6 @@ class Rules(Strict):
         return {"looks": value} if short else value
 
 
-class Sampling(Strict):
-    """How tokens are drawn; equal in all arms."""
-
-    temperature: float = Field(0.0, ge=0)
-    max_tokens: int = Field(256, gt=0)
-    # Engines keep the seed in 64 bits.
-    seed: int = Field(42, ge=0, lt=2**63)
-    n: int = Field(1, gt=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
-    stop: tuple[Text, ...] = ()
-
-
 class BatteryRef(Strict):
     """A battery by name or path, perhaps limited."""
 
@@ -201,6 +190,16 @@ class ProducedBy(Strict):
     tool: Text
     time: Text
     host: Text
+
+
+class MixedBatch(Strict):
+    """Requests beside those of the screen, drawn in another way; their answers are not kept."""
+
+    temperature: float = Field(1.0, ge=0, le=2)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    share: float = Field(0.5, gt=0, le=1)
+    """So many, for each request of the screen."""
 
 
 class Arm(Strict):
@@ -243,6 +242,8 @@ class Arm(Strict):
     template may read it."""
     start_of: str | None = None
     """The arm of which this is a further start (``starts: k``): the same in all but the process."""
+    mixed_batch: MixedBatch | None = None
+    """What else is in its batches."""
     fault: dict[str, Any] | None = None
     """In a drill: a fault to plant (``name`` and its parameters), see :mod:`tais.lab.drill.faults`."""
     _named_outputs: frozenset[str] = PrivateAttr(frozenset())
@@ -354,7 +355,7 @@ class Manifest(Strict):
         """Return what of the candidate's answers the reference stack scores.
 
         Where nothing is said: the tokens at which greedy answers of the same target diverge, as far as
-        the reference's engine can score. A positive control is meant to diverge.
+        the reference's engine can score and knows the settings. A positive control is meant to diverge.
         """
         if contrast.audit == "only":
             return "only"
@@ -363,7 +364,8 @@ class Manifest(Strict):
         reference, candidate = self.arms[contrast.reference], self.arms[contrast.candidate]
         greedy = self.sampling.temperature == 0
         same = same_weights(reference, candidate)
-        return "divergences" if greedy and same and reference.engine in TEACHER_NAMES else "none"
+        known = reference.engine in TEACHER_NAMES and not law_not_known(reference.engine, self.sampling)
+        return "divergences" if greedy and same and known else "none"
 
     def stops_early(self, name: str) -> bool:
         """Return whether an arm may be stopped before it has answered everything.

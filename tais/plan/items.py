@@ -21,7 +21,9 @@ def _items(battery: LoadedBattery) -> Iterator[StoredItem]:
     for item in battery.items:
         messages = tuple(Message(message.role, message.content) for message in item.messages)
         asked = chat and not item.rendered
-        yield StoredItem(battery.name, item.id, item.cluster, messages, item.expect, asked, item.group)
+        yield StoredItem(
+            battery.name, item.id, item.cluster, messages, item.expect, asked, item.group, item.sampling
+        )
 
 
 def requests_of(battery: LoadedBattery, sampling: Sampling, system_prompt: str | None) -> list[Request]:
@@ -31,4 +33,5 @@ def requests_of(battery: LoadedBattery, sampling: Sampling, system_prompt: str |
 
 def write_items(path: Path, batteries: tuple[LoadedBattery, ...]) -> None:
     """Write the items of all batteries, in the order in which they are asked."""
-    write_rows(path, (_items(battery) for battery in batteries))
+    own = any(item.sampling for battery in batteries for item in battery.items)
+    write_rows(path, (_items(battery) for battery in batteries), own_sampling=own)

@@ -13,6 +13,7 @@ from tais.common.files import sha256_file
 from tais.common.machine import package_versions
 from tais.manifest.model import Arm, Manifest
 from tais.manifest.rules_version import RULES_VERSION
+from tais.manifest.sampling import said_settings
 from tais.manifest.steering_options import KEY
 from tais.plan.controls import plan_controls
 from tais.plan.environments import locked_environments
@@ -66,7 +67,7 @@ def build_lock(
         "arms": {name: _arm(arm, digests) for name, arm in manifest.arms.items()},
         "contrasts": [_contrast(manifest, index, controls) for index in range(len(manifest.contrasts))],
         "batteries": [_battery(battery) for battery in batteries],
-        "sampling": manifest.sampling.model_dump(mode="json"),
+        "sampling": said_settings(manifest.sampling),
         "rules": manifest.rules.model_dump(mode="json"),
         "versions": package_versions(),
         "rules_version": RULES_VERSION,
@@ -108,6 +109,7 @@ def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, JsonValue]:
         "only",
         "produced_by",
         "environment",
+        "mixed_batch",
     )
     left_out |= {key for key in later if getattr(arm, key) is None}
     fixed: dict[str, JsonValue] = arm.model_dump(mode="json", exclude=left_out)

@@ -18,6 +18,7 @@ from tais.plan.days import on_days, with_days
 from tais.plan.imports import check_answers, check_imports
 from tais.plan.judges import check_judges
 from tais.plan.lock import build_lock
+from tais.plan.settings import check_settings
 from tais.plan.templates import check_templates, template_notes
 from tais.plan.vocabulary import check_vocabularies
 from tais.plan.waivers import check_waivers
@@ -90,6 +91,7 @@ def make_plan(manifest: str | Path | Manifest, limit: int | None = None, *, inco
         )
     check_vocabularies(manifest)
     batteries, missing = load_batteries(refs, path.parent, incomplete=incomplete)
+    check_settings(manifest, batteries)
     if not missing:
         check_judges(manifest, batteries, path)
         check_waivers(manifest, batteries, path)

@@ -5,10 +5,8 @@ They are planned out of an audit by their own length, whatever was answered; a p
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tais.engines import create_teacher
@@ -16,7 +14,9 @@ from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer
 from tais.engines.tokenizer import read_tokenizer
 from tais.manifest.model import Arm
+from tais.manifest.sampling import with_own
 from tais.plan.items import requests_of
+from tais.plan.model_config import figures
 
 if TYPE_CHECKING:
     from tais.plan.plan import Plan
@@ -54,7 +54,9 @@ def prompts_without_room(plan: Plan) -> Iterator[NoRoom]:
             continue
         for battery in plan.batteries:
             requests = requests_of(battery, manifest.sampling, arm.system_prompt)
-            short = [r.key.item_id for r in requests if room(r) < manifest.sampling.max_tokens]
+            short = [
+                r.key.item_id for r in requests if room(r) < with_own(manifest.sampling, r.own).max_tokens
+            ]
             if short:
                 yield NoRoom(reference, battery.name, tuple(short))
 
@@ -81,16 +83,7 @@ def _room(arm: Arm) -> Callable[[Request], int]:
 def _context(arm: Arm) -> int | None:
     """Return the length of the context: as the arm says, but no longer than its model's; None if unknown."""
     said = arm.engine_args.get("max_model_len")
-    file = Path(arm.model) / "config.json" if arm.model else None
-    try:
-        config = json.loads(file.read_bytes()) if file is not None else None
-    except (OSError, ValueError):
-        config = None
-    if not isinstance(config, Mapping):
+    known = figures(arm, _CONTEXTS)
+    if known is None:
         return None
-    nested = config.get("text_config")
-    places = [config, nested] if isinstance(nested, Mapping) else [config]
-    known = [found for place in places for key in _CONTEXTS if isinstance(found := place.get(key), int)]
-    if isinstance(said, int):
-        known.append(said)
-    return min(known, default=None)
+    return min([*known, *([said] if isinstance(said, int) else [])], default=None)

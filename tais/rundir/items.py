@@ -37,6 +37,8 @@ __all__ = [
     "write_rows",
 ]
 
+# Only where an item has settings of its own, so that other files stay as they were.
+_OWN = pa.field("sampling", pa.string())
 _SCHEMA = pa.schema(
     [
         pa.field("battery", pa.string(), nullable=False),
@@ -48,6 +50,7 @@ _SCHEMA = pa.schema(
         pa.field("chat", pa.bool_(), nullable=False),
         # Null where the battery names no categories, and in runs of an earlier version.
         pa.field("group", pa.string()),
+        _OWN,
     ]
 )
 
@@ -64,6 +67,8 @@ class StoredItem(NamedTuple):
     """Whether the model's chat template is applied; a battery may ask for the bare prompt."""
     group: str | None = None
     """Category, for a breakdown that decides nothing."""
+    sampling: str | None = None
+    """Sampling settings of its own, as JSON."""
 
 
 def prompt_text(item: StoredItem) -> str:
@@ -73,10 +78,14 @@ def prompt_text(item: StoredItem) -> str:
     return "\n\n".join(f"{message.role}: {message.content}" for message in item.messages)
 
 
-def write_rows(path: Path, groups: Iterable[Iterable[StoredItem]]) -> None:
-    """Write items, one group of rows after the other; the items of a battery stand together."""
+def write_rows(path: Path, groups: Iterable[Iterable[StoredItem]], *, own_sampling: bool = False) -> None:
+    """Write items, one group of rows after the other; the items of a battery stand together.
+
+    `own_sampling` is whether any of them has settings of its own.
+    """
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, _SCHEMA, compression="zstd") as writer:
+    schema = _SCHEMA if own_sampling else _SCHEMA.remove(_SCHEMA.get_field_index(_OWN.name))
+    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for group in groups:
             rows = [
                 item._asdict()
@@ -86,7 +95,7 @@ def write_rows(path: Path, groups: Iterable[Iterable[StoredItem]]) -> None:
                 }
                 for item in group
             ]
-            writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
     write_atomic(path, sink.getvalue().to_pybytes())
 
 
@@ -130,7 +139,8 @@ class Items(Mapping[tuple[str, str], StoredItem]):
         chat: bool = self._table.column("chat")[row].as_py()
         group: str | None = self._table.column("group")[row].as_py()
         messages = tuple(Message(*turn) for turn in turns)
-        return StoredItem(*key, cluster, messages, self.expect(*key), chat, group)
+        own: str | None = self._table.column(_OWN.name)[row].as_py()
+        return StoredItem(*key, cluster, messages, self.expect(*key), chat, group, own)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Iterate over keys in the order in which items were asked."""
@@ -139,6 +149,12 @@ class Items(Mapping[tuple[str, str], StoredItem]):
     def __len__(self) -> int:
         """Return the number of items."""
         return sum(len(rows) for rows in self._rows.values())
+
+    @property
+    def own_sampling(self) -> bool:
+        """Whether any item has sampling settings of its own."""
+        column = self._table.column(_OWN.name)
+        return bool(column.null_count < len(column))
 
     def row(self, battery: str, item_id: str) -> int:
         """Return the row of an item in the file.
@@ -225,4 +241,4 @@ def requests_for(
     for item in items:
         for repeat in range(sampling.n):
             key = SampleKey(item.battery, item.item_id, repeat)
-            yield Request(key, (*first, *item.messages), _seed(sampling, key), item.chat)
+            yield Request(key, (*first, *item.messages), _seed(sampling, key), item.chat, item.sampling)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, JsonValue, StringConstraints, model_valid
 
 from tais.common.models import Frozen, Open
 from tais.manifest.expanded_sweep import Swept
-from tais.manifest.model import NAME, ProducedBy, Role, Rules, Sampling
+from tais.manifest.model import NAME, MixedBatch, ProducedBy, Role, Rules, Sampling
 from tais.manifest.reserved import Polarity
 from tais.manifest.rules_version import FIRST_RULES, RULES_VERSION
 
@@ -83,6 +83,8 @@ class LockedArm(Frozen):
     """The day that the template reads from its clock; only where it may read one."""
     environment: Name | None = None
     """Which of the lock's environments it ran in; None is that of TAIS."""
+    mixed_batch: MixedBatch | None = None
+    """What else is in its batches."""
     fault: dict[str, JsonValue] | None = None
     max_tokens: int | None = None
     """Of a judge: its longest reply."""

@@ -17,6 +17,7 @@ from tais.analysis.attribution import StackAudit, suspects
 from tais.analysis.paired_arms import Pair, read_divergences
 from tais.analysis.token_law import top_of
 from tais.manifest.model import TEACHER_NAMES, Arm, Contrast, Manifest
+from tais.manifest.sampling import SEES_ALL
 from tais.plan.controls import SHAPE
 from tais.records import SampleKey
 from tais.rundir.audits import OWN, WHOLE, WORKLIST, Entry, own_key, write_worklist
@@ -31,6 +32,8 @@ __all__ = ["AuditPlanner", "asked_of", "may_fail"]
 
 # Best tokens kept per position: enough to see what else was near.
 _TOP = 4
+# Where settings change scores, a stack that lists the best tokens lists so many.
+_WIDE = 1024
 # Answers of the reference that are scored whole as the control, where nothing else asks for more.
 _CONTROL = 64
 _CONTROL_DIVERGING = 256
@@ -95,7 +98,8 @@ class AuditPlanner:
                 continue
             items = Items(self.run.items) if items is None else items
             folder.mkdir(parents=True, exist_ok=True)
-            write_rows(folder / ITEMS, [[items[key] for key in control.items]])
+            own_items = [items[key] for key in control.items]
+            write_rows(folder / ITEMS, [own_items], own_sampling=any(item.sampling for item in own_items))
             stack = self.manifest.arms[control.reference]
             args = {k: v for k, v in stack.engine_args.items() if k not in SHAPE} | control.engine_args
             # Shuffled: whatever comes first is then of all batteries and lengths.
@@ -142,7 +146,11 @@ class AuditPlanner:
                 continue
             wanted = self._for_draft(work, fixed)
             if wanted:
-                yield self._job(draft, contrast.reference, f"draft-{contrast.candidate}", wanted, work)
+                job = self._job(draft, contrast.reference, f"draft-{contrast.candidate}", wanted, work)
+                if self.manifest.arms[contrast.candidate].engine != "transformers":
+                    # vLLM drafts from the draft's own scores; transformers' assistant follows the settings.
+                    job = job.model_copy(update={"sampling": job.sampling.unshaped()})
+                yield job
 
     def _for_draft(self, work: _Work, fixed: LockedContrast) -> list[Entry]:
         """Return the tokens that the draft is asked about: those that diverge, or all.
@@ -170,7 +178,7 @@ class AuditPlanner:
             "optional": name != "own",
             "worklist": worklist,
             "arms_dir": self.run.arms,
-            "top": self._top(name),
+            "top": self._top(name, stack.engine, work),
             "total": work.count(reference, dict.fromkeys(wanted)),
             "own_answers": self.run.audits / reference if self.lock.controls else None,
             "to_the_end": self._to_the_end(reference),
@@ -183,10 +191,11 @@ class AuditPlanner:
         controls = (own_key(fixed.control) for fixed in alone if fixed.control is not None)
         return (*(fixed.candidate for fixed in alone), *dict.fromkeys(controls))
 
-    def _top(self, stack: str) -> int:
+    def _top(self, stack: str, engine: str, work: _Work) -> int:
         sampling = self.lock.sampling
         if sampling.temperature == 0:
-            return _TOP
+            shaped = bool(sampling.shaping) or work.items.own_sampling
+            return _WIDE if shaped and engine not in SEES_ALL else _TOP
         return top_of(sampling, draft=stack.startswith("draft-"))
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from tais.engines.base import Teacher
-from tais.manifest.model import Sampling
+from tais.engines.score_rules import stop_found
+from tais.manifest.sampling import Sampling, with_own
 from tais.records import AnswerEnd, Request, ScoreRequest, TokenScores
 from tais.worker.answer_texts import Said, says_its_tokens
 
@@ -38,36 +39,40 @@ class AnswerEnds:
     ) -> ScoreRequest:
         """Return what is to be scored of an answer, from its token `first` to its end."""
         room = self.teacher.room(request)
-        if room is not None and room < self.sampling.max_tokens:
+        sampling = with_own(self.sampling, request.own)
+        if room is not None and room < sampling.max_tokens:
             # Decided by the prompt, before anything of the answer is looked at.
             return ScoreRequest(request, (), 0, arm, "no_room")
-        says = says_its_tokens(self.teacher, answer, said, self.sampling.stop)
+        says = says_its_tokens(self.teacher, answer, said, sampling)
         if says is False:
             return ScoreRequest(request, (), 0, arm, "other_text")
         # Without a tokenizer nobody can tell, so that the answer is never known to its end.
-        end = self._end(answer) if says else "unknown"
+        end = self._end(answer, sampling) if says else "unknown"
         closed = (*answer, self.tokens[0]) if end == "appended" else answer
         return ScoreRequest(request, closed, first, arm, end)
 
-    def _end(self, answer: Sequence[int]) -> AnswerEnd:
-        if answer[-1] in self.tokens:
+    def _end(self, answer: Sequence[int], sampling: Sampling) -> AnswerEnd:
+        if answer[-1] in sampling.stop_token_ids:
             return "token"
-        if len(answer) >= self.sampling.max_tokens:
+        if answer[-1] in self.tokens and not sampling.ignore_eos:
+            return "token"
+        if len(answer) >= sampling.max_tokens:
             return "limit"
-        if self._stopped(answer):
+        if self._stopped(answer, sampling):
             return "stop"
-        return "appended" if self.tokens else "unknown"
+        # Where end tokens end nothing, none can stand for the end.
+        return "appended" if self.tokens and not sampling.ignore_eos else "unknown"
 
-    def _stopped(self, answer: Sequence[int]) -> bool:
+    def _stopped(self, answer: Sequence[int], sampling: Sampling) -> bool:
         """Return whether the last token completes a stop string, and no token before it did."""
-        if not self.sampling.stop:
+        if not sampling.stop or len(answer) <= sampling.min_tokens:
             return False
-        whole, before = self.teacher.text_of(answer), self.teacher.text_of(answer[:-1])
-        if whole is None or before is None:
+        parts = (answer, answer[:-1], answer[: sampling.min_tokens])
+        whole, before, first = (self.teacher.text_of(part) if part else "" for part in parts)
+        if whole is None or before is None or first is None:
             return False
-        return any(stop in whole for stop in self.sampling.stop) and not any(
-            stop in before for stop in self.sampling.stop
-        )
+        least = len(first)
+        return bool(stop_found(whole, sampling, least)) and not stop_found(before, sampling, least)
 
     def best(self, scores: TokenScores) -> TokenScores:
         """Return the scores with the end token that the stack likes best in the place of the first."""

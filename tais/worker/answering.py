@@ -15,6 +15,7 @@ from tais.records import Counters, Request, Sample
 from tais.rundir.items import read_requests
 from tais.rundir.layout import ENGINE, ITEMS
 from tais.rundir.samples import PartWriter, count_tokens, exclusive, stored_keys
+from tais.worker.mixed import is_companion, mixed
 from tais.worker.order import arm_order
 from tais.worker.protocol import AnswerJob, Events, ShardJob
 from tais.worker.work import StoringWork
@@ -151,8 +152,8 @@ class ArmRun(StoringWork[Sample]):
 
     def take_all(self, asked: Sequence[Request]) -> None:
         """Answer requests, storing parts as they fill."""
-        for sample in self.engine.generate(asked, self.sampling):
-            if sample is not None:
+        for sample in self.engine.generate(mixed(asked, self.arm.mixed_batch), self.sampling):
+            if sample is not None and not is_companion(sample.key):
                 self._take(sample)
             self.keep_pace()
         self.keep_finished()

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from tais.common.machine import describe_environment
 from tais.engines import create_teacher
+from tais.engines.base import EngineRefusal
+from tais.manifest.sampling import law_not_known, with_own
 from tais.records import Request, SampleKey, ScoreRequest, TokenScores
 from tais.rundir.audits import OWN, AuditKey, audit_writer, read_worklist, stored_audits
 from tais.rundir.items import read_requests
@@ -49,15 +51,17 @@ class TeacherForcingRun(StoringWork[TokenScores]):
         self.enter("load", total=job.total, done=len(done))
         if len(done) >= job.total:
             return
+        asked = read_requests(self.job.items, self.sampling, self.arm.system_prompt)
+        self._check_law(asked)
         environment = describe_environment()
-        resolved = self.teacher.start_forcing(self.arm, self.sampling.temperature, job.top)
+        resolved = self.teacher.start_forcing(self.arm, self.sampling.temperature, job.top, self.sampling)
         self.ends = AnswerEnds(self.teacher, self.sampling)
         resolved = {**resolved, "end_tokens": list(self.ends.tokens)}
         self.record(folder / ENGINE, {"resolved": resolved, "environment": environment})
         self.writer = audit_writer(folder, self._fits)
         self._digests: dict[AuditKey, str] = {}
         self.enter("score")
-        for scores in self.teacher.force(self._requests(done)):
+        for scores in self.teacher.force(self._requests(asked, done)):
             if scores is not None:
                 self._take(self.ends.best(scores))
             self.keep_pace()
@@ -78,8 +82,17 @@ class TeacherForcingRun(StoringWork[TokenScores]):
         )
         return digest == scores.prompt_digest if digest else None
 
-    def _requests(self, done: set[AuditKey]) -> Iterator[ScoreRequest]:
-        asked = read_requests(self.job.items, self.sampling, self.arm.system_prompt)
+    def _check_law(self, asked: Sequence[Request]) -> None:
+        """Refuse settings under which this stack cannot tell what it would have said."""
+        for own in dict.fromkeys(request.own for request in asked):
+            key = law_not_known(self.arm.engine, with_own(self.sampling, own))
+            if key is not None:
+                raise EngineRefusal(
+                    f"audit: engine {self.arm.engine} does not know {key}. "
+                    "Audit with a reference on transformers, or do without the audit"
+                )
+
+    def _requests(self, asked: Sequence[Request], done: set[AuditKey]) -> Iterator[ScoreRequest]:
         by_key = {request.key: request for request in asked}
         for arm, spans in read_worklist(self.asked.worklist).items():
             for answer in _answers(self._folder(arm)):

@@ -200,12 +200,12 @@ def test_the_text_must_be_what_the_tokens_say(
 ) -> None:
     made = teacher()
     for tokens in (b"Sure, take it.", b"Sure, take it.\0", b" Sure, take it."):
-        assert says_its_tokens(made, tuple(tokens), Said(text, parts), stop) is says
+        assert says_its_tokens(made, tuple(tokens), Said(text, parts), Sampling(stop=stop)) is says
 
 
 def test_without_a_tokenizer_nobody_can_tell_and_a_cut_character_is_no_other_text() -> None:
-    assert says_its_tokens(Mute(), (65,), Said("A"), ()) is None
-    assert says_its_tokens(teacher(), tuple("A é".encode()[:-1]), Said("A"), ()) is True
+    assert says_its_tokens(Mute(), (65,), Said("A"), Sampling()) is None
+    assert says_its_tokens(teacher(), tuple("A é".encode()[:-1]), Said("A"), Sampling()) is True
 
 
 def test_tokens_of_the_stack_with_another_text_count_against_the_candidate(tmp_path: Path) -> None:

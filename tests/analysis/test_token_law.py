@@ -44,12 +44,15 @@ def draw(law: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
     return tokens
 
 
-@pytest.mark.parametrize("rule", [Warp(), Warp(top_k=4), Warp(top_p=0.6), Warp(top_k=6, top_p=0.8)])
+@pytest.mark.parametrize(
+    "rule",
+    [Warp(), Warp(top_k=4), Warp(top_p=0.6), Warp(top_k=6, top_p=0.8), Warp(min_p=0.1), Warp(4, 0.8, 0.05)],
+)
 def test_listed_laws_are_those_of_the_whole_vocabulary(rule: Warp) -> None:
     rng = np.random.default_rng(1)
     logits = 3 * rng.standard_normal((200, VOCABULARY))
     # vLLM's order of cuts on all logits is the oracle (itself tested against vLLM).
-    full = warp(logits, 1.0, rule.top_k, rule.top_p)
+    full = warp(logits, 1.0, rule.top_k, rule.top_p, rule.min_p)
     tokens = draw(full, rng)
     laws, kept = listed_laws(
         scored(softmax_log(logits), tokens, LISTED), None, rule, NO_EDGE, 0, 0, greedy=True
@@ -62,7 +65,7 @@ def test_listed_laws_are_those_of_the_whole_vocabulary(rule: Warp) -> None:
     assert (p > 0).all()
 
 
-@pytest.mark.parametrize("rule", [Warp(), Warp(top_k=5), Warp(top_p=0.7)])
+@pytest.mark.parametrize("rule", [Warp(), Warp(top_k=5), Warp(top_p=0.7), Warp(min_p=0.2)])
 @pytest.mark.parametrize("greedy", [True, False])
 def test_correct_draws_are_not_flagged_more_often_than_the_level_says(rule: Warp, greedy: bool) -> None:
     rng = np.random.default_rng(7)
@@ -70,7 +73,7 @@ def test_correct_draws_are_not_flagged_more_often_than_the_level_says(rule: Warp
     for seed in range(60):
         logits = 2 * rng.standard_normal((300, VOCABULARY))
         draft = softmax_log(logits + rng.standard_normal(logits.shape))
-        tokens = draw(warp(logits, 1.0, rule.top_k, rule.top_p), rng)
+        tokens = draw(warp(logits, 1.0, rule.top_k, rule.top_p, rule.min_p), rng)
         target = scored(softmax_log(logits), tokens, LISTED)
         laws, _ = listed_laws(target, scored(draft, tokens, 2 * LISTED), rule, NO_EDGE, 0, 0, greedy=greedy)
         conformance = Conformance(seed)

@@ -243,6 +243,24 @@ def test_what_a_request_says() -> None:
     assert other.keys() == {"model", "messages", "temperature", "top_p", "max_completion_tokens"}
 
 
+def test_settings_go_to_a_server_under_their_own_names_and_an_items_over_them() -> None:
+    said = Sampling(min_tokens=3, logit_bias={"5": -2.0}, presence_penalty=0.5, max_tokens=64)
+    own = [replace(request, own='{"min_tokens": 9}') for request in requests(1)]
+    with hostile() as server, started(arm(server)) as engine:
+        engine.check(own, said)
+        answers(engine, own, said)
+        (body,) = server.bodies
+    assert (body["min_tokens"], body["logit_bias"], body["presence_penalty"]) == (9, {"5": -2.0}, 0.5)
+    assert "bad_words" not in body
+
+
+def test_a_setting_that_a_server_may_not_know_is_refused_by_name() -> None:
+    with hostile(owner="someone") as server, started(arm(server)) as engine:
+        engine.check(requests(1), Sampling(frequency_penalty=1))
+        with pytest.raises(EngineRefusal, match="not known to take min_tokens"):
+            engine.check(requests(1), Sampling(min_tokens=2))
+
+
 def test_a_llama_cpp_server_is_asked_with_neutral_settings() -> None:
     with hostile(owner="llamacpp") as server, started(arm(server)) as engine:
         answers(engine, requests(1), Sampling(temperature=0.7, max_tokens=8))

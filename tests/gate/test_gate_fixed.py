@@ -54,6 +54,14 @@ def _interpreter(data: dict[str, Any], folder: Path) -> None:
     data["arms"]["spec"]["python"] = sys.executable
 
 
+def _setting(data: dict[str, Any], folder: Path) -> None:
+    data["sampling"]["min_tokens"] = 3
+
+
+def _beside(data: dict[str, Any], folder: Path) -> None:
+    data["arms"]["spec"]["mixed_batch"] = {}
+
+
 def _items(data: dict[str, Any], folder: Path) -> None:
     text = (folder / "mine.jsonl").read_text()
     (folder / "mine.jsonl").write_text(text.replace("thing 7", "nothing 7", 1))
@@ -69,6 +77,8 @@ def _items(data: dict[str, Any], folder: Path) -> None:
         _arguments,
         _draft,
         _interpreter,
+        _setting,
+        _beside,
         _items,
     ],
 )

@@ -158,7 +158,7 @@ ERRORS = {
     "'max_num_seqs'. Keys of an arm: engine, model, revision, tokenizer, dtype, order, engine_args, "
     "speculative_config, path, format, columns, only, produced_by, environment, python, chat_template, "
     "system_prompt, "
-    "chat_template_kwargs, chat_template_date; an "
+    "chat_template_kwargs, chat_template_date, mixed_batch; an "
     "engine's own is written "
     "engine_args.max_num_seqs",
     sides("  axes:\n    dtype.x: [a, b]\n"): "sweep.axes.dtype.x (m.yaml:12): 'dtype.x' leads nowhere: dtype "

@@ -15,8 +15,9 @@ from typing import Any
 
 from tais.common.parts import render_parts
 from tais.engines.base import EngineRefusal, PlantedFault
-from tais.manifest.model import Arm, Sampling
+from tais.manifest.model import Arm
 from tais.manifest.reserved import is_probe, probe_expectation
+from tais.manifest.sampling import NEUTRAL, Sampling, with_own
 from tais.manifest.starts import MARK as START_MARK
 from tais.records import Counters, Request, Sample
 
@@ -35,6 +36,8 @@ _OPTIONS: dict[str, Any] = {
     "drafts": True,
     # So many tokens follow the last one of the text, as behind a stop string that an engine missed.
     "runs_on": 0,
+    # Settings of sampling that it does not follow, as an engine with a bug.
+    "forgets": [],
     # Calls of a tool in the place of an answer, and what a server says beside one.
     "parts": None,
     "fail_at": None,
@@ -66,6 +69,16 @@ def _fraction(*parts: object) -> float:
     """Return a number in [0, 1) that depends on `parts` alone."""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _ended(ids: list[int], sampling: Sampling) -> list[int]:
+    """Return an answer from its bytes: without words that are ruled out, as long as its settings ask for."""
+    for word in sampling.bad_words:
+        ids = list(bytes(ids).replace(word.encode(), b""))
+    least = sampling.max_tokens if sampling.ignore_eos else sampling.min_tokens
+    ids += [_MORE] * (least - len(ids))
+    stops = (n for n, token in enumerate(ids, 1) if token in sampling.stop_token_ids)
+    return ids[: next((n for n in stops if n > sampling.min_tokens), None)]
 
 
 class FakeEngine:
@@ -158,11 +171,12 @@ class FakeEngine:
         os.abort()
 
     def _answer(self, request: Request, sampling: Sampling) -> Sample:
+        sampling = self._followed(with_own(sampling, request.own))
         prompt = self._prompt(request)
         text = self._text(request)
         if sampling.temperature > 0 and _fraction("t", request.seed, prompt) < 0.05:
             text += " (as sampled)"
-        ids = list(text.encode("utf-8", "surrogatepass"))[: sampling.max_tokens]
+        ids = _ended(list(text.encode("utf-8", "surrogatepass")), sampling)[: sampling.max_tokens]
         drafted, accepted = self._steps(len(ids), request)
         text = "" if self.options["parts"] else self._detokenised(ids, request)
         ids += [_MORE] * int(self.options["runs_on"])
@@ -181,6 +195,9 @@ class FakeEngine:
             seconds=float(self.options["delay"]),
             parts=render_parts(self.options["parts"]) if self.options["parts"] else None,
         )
+
+    def _followed(self, sampling: Sampling) -> Sampling:
+        return sampling.model_copy(update={key: getattr(NEUTRAL, key) for key in self.options["forgets"]})
 
     def _detokenised(self, ids: list[int], request: Request) -> str:
         text = bytes(ids).decode("utf-8", "surrogatepass")

@@ -10,7 +10,8 @@ import numpy as np
 
 from tais.engines.base import EngineRefusal
 from tais.engines.fake.engine import FakeEngine
-from tais.manifest.model import Arm, Sampling
+from tais.manifest.model import Arm
+from tais.manifest.sampling import NEUTRAL, Sampling
 from tais.records import Request, ScoreRequest, TokenScores
 
 __all__ = ["FakeTeacher"]
@@ -23,8 +24,11 @@ _END = 0
 class FakeTeacher(FakeEngine):
     """Scores the first token that differs from its own answer ``margin`` below the best, all others best."""
 
-    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
+    def start_forcing(
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
+    ) -> dict[str, object]:
         """Take over the options of the arm."""
+        self.settings = sampling
         self.top = top
         resolved = self.start(arm.model_copy(update={"speculative_config": None}))
         self.margin = float(self.options["margin"])
@@ -59,8 +63,13 @@ class FakeTeacher(FakeEngine):
                 self._fail()
             yield self._scores(request)
 
+    def _whole(self) -> Sampling:
+        """Return the settings under which it says all that it has to say."""
+        most = self.settings.max_tokens if self.settings.ignore_eos else 1 << 20
+        return self.settings.model_copy(update={"temperature": 0.0, "max_tokens": most})
+
     def _scores(self, request: ScoreRequest) -> TokenScores:
-        own = self._answer(request.request, Sampling(max_tokens=1 << 20)).token_ids or ()
+        own = self._answer(request.request, self._whole()).token_ids or ()
         n = len(request.answer) - request.first
         given = np.full(n, _BEST, dtype=np.float32)
         best = np.array(request.answer[request.first :], dtype=np.int32)

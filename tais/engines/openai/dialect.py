@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tais.manifest.sampling import LATER_SETTINGS, OPENAI_FIELDS
 from tais.records import Counters
 
 __all__ = ["LLAMA_CPP", "OTHER", "VLLM", "Dialect", "dialect_of", "longest", "read_counters"]
@@ -29,6 +30,8 @@ class Dialect:
     """Whether it tells token ids and log-probabilities, and takes ``top_k``."""
     neutral: Mapping[str, float] = field(default_factory=dict)
     """What a server would choose itself, said as the in-process engines have it."""
+    takes: frozenset[str] = OPENAI_FIELDS
+    """Later sampling settings that it follows under their own names."""
     asks_ids: Mapping[str, bool] = field(default_factory=dict)
     """What a request says to see token ids."""
     continues: Mapping[str, bool] | None = None
@@ -39,12 +42,15 @@ class Dialect:
 
 VLLM = Dialect(
     known=True,
+    takes=LATER_SETTINGS,
     neutral={"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_p": 0.0},
     asks_ids={"return_token_ids": True, "return_tokens_as_token_ids": True},
     continues={"add_generation_prompt": False, "continue_final_message": True},
 )
 LLAMA_CPP = Dialect(
     known=True,
+    # Its penalties look at the last 64 tokens of prompt and answer alone.
+    takes=frozenset({"min_p", "ignore_eos"}),
     neutral={"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_p": 0.0},
     # It continues one unasked, and says it again before what it adds.
     continues={},

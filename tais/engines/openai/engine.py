@@ -23,7 +23,8 @@ from tais.engines.openai.keys import check_key
 from tais.engines.prompts import Renderer, is_prefill, prompt_digest
 from tais.engines.resolved import plain_mapping, to_plain
 from tais.manifest.engine_options import OpenaiOptions, read_options, wrong_option
-from tais.manifest.model import Arm, Sampling
+from tais.manifest.model import Arm
+from tais.manifest.sampling import OPENAI_FIELDS, Sampling, said_settings, with_own
 from tais.records import Counters, Request, Sample
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ class OpenaiEngine:
 
     def check(self, requests: Sequence[Request], sampling: Sampling) -> None:
         """Refuse what the endpoint cannot take, and a prompt that leaves no room for an answer."""
+        self._check_settings(requests, sampling)
         for request in requests:
             self._check_prefill(request)
             if not request.chat and self.options.endpoint == "chat":
@@ -193,6 +195,15 @@ class OpenaiEngine:
                     f"item {request.key.item_id!r} of battery {request.key.battery!r} has {len(ids)} tokens, "
                     f"the server takes {self.limit}, prompt and answer together"
                 )
+
+    def _check_settings(self, requests: Sequence[Request], sampling: Sampling) -> None:
+        for own in dict.fromkeys(request.own for request in requests):
+            for key in with_own(sampling, own).changed:
+                if key not in self.dialect.takes:
+                    raise EngineRefusal(
+                        f"this server is not known to take {key}: beside OpenAI's own settings "
+                        f"({', '.join(sorted(OPENAI_FIELDS))}) only vLLM is. Leave it out"
+                    )
 
     async def _sized(self, request: Request) -> tuple[Request, list[int] | None]:
         return request, await self.prompt_ids(request)
@@ -248,6 +259,7 @@ class OpenaiEngine:
         return self._sample(request, answer, ids, seconds)
 
     def _body(self, request: Request, ids: Sequence[int] | None, sampling: Sampling) -> dict[str, object]:
+        sampling = with_own(sampling, request.own)
         room = sampling.max_tokens
         if ids is not None and self.limit is not None:
             # A server refuses what in-process engines cut short.
@@ -269,6 +281,7 @@ class OpenaiEngine:
         if sampling.temperature > 0:
             body["seed"] = request.seed
         body |= self.dialect.neutral
+        body |= {key: value for key, value in said_settings(sampling).items() if key in sampling.changed}
         if self.wants_ids:
             body |= self.dialect.asks_ids
         if self.wants_logprobs:

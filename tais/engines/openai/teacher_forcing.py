@@ -12,8 +12,10 @@ from tais.engines.base import EngineRefusal, ServerFailure
 from tais.engines.openai.answers import Row, read_echo, read_prompt_scores
 from tais.engines.openai.engine import OpenaiEngine
 from tais.engines.prompts import prompt_digest
+from tais.engines.score_rules import ScoreRules, listed_under_rules
 from tais.engines.tokenizer import readings
 from tais.manifest.model import Arm
+from tais.manifest.sampling import NEUTRAL, Sampling, with_own
 from tais.records import Request, ScoreRequest, TokenScores
 
 __all__ = ["OpenaiTeacher"]
@@ -34,8 +36,11 @@ class OpenaiTeacher(OpenaiEngine):
     does), else the log-probability: margins, which are differences, are the same.
     """
 
-    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
+    def start_forcing(
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
+    ) -> dict[str, object]:
         """Reach the server; see :class:`tais.engines.base.Teacher`."""
+        self.settings = sampling
         if temperature not in (0.0, 1.0):
             raise EngineRefusal(
                 "a server tells log-probabilities at temperature 1 alone, and without the whole vocabulary "
@@ -61,6 +66,7 @@ class OpenaiTeacher(OpenaiEngine):
         self.how = self.options.score_with or ("prompt_logprobs" if self.is_vllm else "echo")
         # A law needs probabilities; for margins any score will do.
         self.lawful = temperature > 0
+        self.gives_logits = str(mode).endswith("logits")
         return {**resolved, "scores": "logits" if str(mode).endswith("logits") else "logprobs"}
 
     def _served(self, arm: Arm, temperature: float) -> dict[str, object]:
@@ -162,13 +168,33 @@ class OpenaiTeacher(OpenaiEngine):
         k = min([self.top, *(len(best) for _, best in rows)])
         if self.lawful and any(best[0][1] > _ABOVE for _, best in rows):
             raise EngineRefusal("the server's log-probabilities lie above 0, so they are none")
-        return TokenScores(
+        found = TokenScores(
             request=request,
             prompt_digest=prompt_digest(prompt),
             given=np.asarray([given for given, _ in rows], dtype=np.float32),
             top_tokens=_table([[token for token, _ in best[:k]] for _, best in rows], k, np.int32),
             top_scores=_table([[score for _, score in best[:k]] for _, best in rows], k, np.float32),
         )
+        rules = self._rules(request.request)
+        return found if rules is None else listed_under_rules(found, rules, prompt)
+
+    def _rules(self, request: Request) -> ScoreRules | None:
+        settings = with_own(self.settings, request.own)
+        if not settings.shaping:
+            return None
+        spelled = [key for key in ("min_tokens", "bad_words") if key in settings.shaping]
+        if self.renderer is None and spelled:
+            raise EngineRefusal(f"audit: {spelled[0]} needs the arm's tokenizer. Name it on the arm")
+        if settings.repetition_penalty != 1 and not self.gives_logits:
+            raise EngineRefusal(
+                "audit: a server that gives log-probabilities, no logits, does not know repetition_penalty. "
+                "Audit with a reference on engine vllm or transformers"
+            )
+        return ScoreRules(settings, self.end_tokens(), self._spell)
+
+    def _spell(self, text: str) -> list[int]:
+        assert self.renderer is not None
+        return list(self.renderer.tokenizer.encode(text, add_special_tokens=False))
 
 
 def _table(rows: list[list[N]], width: int, dtype: type[T]) -> NDArray[T]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tais.engines.base import EngineRefusal
-from tais.manifest.model import Sampling
+from tais.engines.score_rules import ScoreRules, stop_found
+from tais.manifest.sampling import Sampling, with_own
 from tais.records import Request
 
 if TYPE_CHECKING:
@@ -96,10 +97,11 @@ def decode(engine: DecodingModel, batch: Sequence[Request], sampling: Sampling) 
     import torch
 
     prompts = [engine.render(request) for request in batch]
-    rows = _Rows(engine, prompts, sampling)
+    own = [with_own(sampling, request.own) for request in batch]
+    rows = _Rows(engine, prompts, own)
     with torch.inference_mode():
         if engine.speculation is None:
-            recorder = _Recorder(batch, sampling)
+            recorder = _Recorder(batch, own, rows)
             _generate(engine, rows, sampling, [recorder])
             return [rows.decoded(row, recorder.best[row]) for row in range(len(batch))]
         steps = _Steps(engine)
@@ -107,7 +109,7 @@ def decode(engine: DecodingModel, batch: Sequence[Request], sampling: Sampling) 
             # Drafts are accepted by draws of their own, so the generator is the process's.
             torch.manual_seed(batch[0].seed)
         with steps:
-            _generate(engine, rows, sampling, [], assisted=True)
+            _generate(engine, rows, sampling, [_Ruled(rows)] if rows.ruled else [], assisted=True)
         found = rows.decoded(0, steps.best)
         found.drafted, found.accepted = _steps(steps.drafted, steps.accepted)
         return [found]
@@ -134,7 +136,7 @@ def _generate(
         mask[row, width - len(prompt) :] = 1
     settings: dict[str, object] = {
         "max_new_tokens": max(rows.most),
-        "eos_token_id": sorted(engine.ends) or None,
+        "eos_token_id": sorted(rows.common_ends()) or None,
         "pad_token_id": pad,
         "do_sample": False,
     }
@@ -168,6 +170,8 @@ def _assisted(engine: DecodingModel, sampling: Sampling) -> dict[str, object]:
             "temperature": max(sampling.temperature, _LEAST_TEMPERATURE),
             "top_k": sampling.top_k,
             "top_p": sampling.top_p,
+            # At 0 it would take the place of the settings' own "no min-p".
+            **({"min_p": sampling.min_p} if sampling.min_p else {}),
         }
     return found
 
@@ -198,10 +202,11 @@ class _Recorder:
     Each row draws from a generator of its own, so that an answer depends on no other answer in its batch.
     """
 
-    def __init__(self, batch: Sequence[Request], sampling: Sampling) -> None:
+    def __init__(self, batch: Sequence[Request], own: Sequence[Sampling], rows: _Rows) -> None:
         self.best: list[list[_Best]] = [[] for _ in batch]
-        self.seeds = [request.seed for request in batch] if sampling.temperature > 0 else []
-        self.warpers = _warpers(sampling)
+        self.seeds = [request.seed for request in batch]
+        self.warpers = [_warpers(sampling) if sampling.temperature > 0 else None for sampling in own]
+        self.rows = rows
         self.generators: list[Generator] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -209,25 +214,46 @@ class _Recorder:
 
         for best, found in zip(self.best, _best_two(scores.float()), strict=True):
             best.append(found)
-        if not self.seeds:
+        scores = self.rows.under_rules(input_ids, scores)
+        if not any(self.warpers):
             return scores
         if not self.generators:
             self.generators = [torch.Generator(scores.device).manual_seed(seed) for seed in self.seeds]
-        warped = scores.float()
-        for warper in self.warpers:
-            warped = warper(input_ids, warped)
-        drawn = torch.full_like(scores, -torch.inf)
-        for row, (law, generator) in enumerate(zip(warped.softmax(dim=-1), self.generators, strict=True)):
-            drawn[row, torch.multinomial(law, 1, generator=generator)] = 0
+        drawn = scores.clone()
+        for row, (warpers, generator) in enumerate(zip(self.warpers, self.generators, strict=True)):
+            if warpers is None:
+                continue
+            warped = scores[row : row + 1].float()
+            for warper in warpers:
+                warped = warper(input_ids[row : row + 1], warped)
+            drawn[row] = -torch.inf
+            drawn[row, torch.multinomial(warped[0].softmax(dim=-1), 1, generator=generator)] = 0
         return drawn
 
 
+class _Ruled:
+    """A logits processor for assisted generation: what the rules of its one row make of the scores."""
+
+    def __init__(self, rows: _Rows) -> None:
+        self.rows = rows
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        return self.rows.under_rules(input_ids, scores)
+
+
 def _warpers(sampling: Sampling) -> list[LogitsProcessor]:
-    from transformers.generation import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+    from transformers.generation import (
+        MinPLogitsWarper,
+        TemperatureLogitsWarper,
+        TopKLogitsWarper,
+        TopPLogitsWarper,
+    )
 
     found: list[LogitsProcessor] = []
     if sampling.temperature > 0:
         found.append(TemperatureLogitsWarper(float(max(sampling.temperature, _LEAST_TEMPERATURE))))
+    if sampling.min_p:
+        found.append(MinPLogitsWarper(sampling.min_p))
     if sampling.top_k:
         found.append(TopKLogitsWarper(sampling.top_k))
     if sampling.top_p < 1:
@@ -236,15 +262,56 @@ def _warpers(sampling: Sampling) -> list[LogitsProcessor]:
 
 
 class _Rows:
-    """A stopping criterion per row: end tokens, stop strings, the row's own limit."""
+    """What each row says of itself: when it ends, and which rules its scores follow.
 
-    def __init__(self, engine: DecodingModel, prompts: list[list[int]], sampling: Sampling) -> None:
+    A stopping criterion: end tokens, stop strings, the row's own limit.
+    """
+
+    def __init__(self, engine: DecodingModel, prompts: list[list[int]], own: Sequence[Sampling]) -> None:
         self.engine = engine
         self.prompts = prompts
-        self.stop = sampling.stop
-        self.most = [min(sampling.max_tokens, engine.limit - len(prompt)) for prompt in prompts]
+        self.own = own
+        self.most = [
+            min(settings.max_tokens, engine.limit - len(prompt))
+            for prompt, settings in zip(prompts, own, strict=True)
+        ]
+        self.ends = [
+            frozenset(settings.stop_token_ids) | (frozenset() if settings.ignore_eos else engine.ends)
+            for settings in own
+        ]
+        encode = engine.tokenizer.encode
+        self.rules = [
+            ScoreRules.of(settings, engine.ends, lambda text: encode(text, add_special_tokens=False))
+            for settings in own
+        ]
         self.found: list[list[int]] = []
         self.width = 0
+
+    @property
+    def ruled(self) -> bool:
+        """Whether the settings of any row change scores."""
+        return any(self.rules)
+
+    def common_ends(self) -> frozenset[int]:
+        """Return the tokens that end every row; none where rows differ, which then end by themselves."""
+        return self.ends[0] if len(set(self.ends)) == 1 else frozenset()
+
+    def under_rules(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return what the rules of each row make of its scores, shape (rows, V)."""
+        import torch
+
+        if not self.ruled:
+            return scores
+        scores = scores.float().clone()
+        for row, rules in enumerate(self.rules):
+            if rules is None:
+                continue
+            said = input_ids[row, self.width :].tolist()
+            touched = rules.touched(self.prompts[row], said)
+            at = torch.as_tensor(touched, device=scores.device)
+            changed = rules.apply(self.prompts[row], said, touched, scores[row, at].cpu().numpy())
+            scores[row, at] = torch.as_tensor(changed, device=scores.device, dtype=scores.dtype)
+        return scores
 
     def __call__(self, input_ids: Tensor, scores: Tensor, **_: object) -> Tensor:
         import torch
@@ -256,13 +323,18 @@ class _Rows:
     def _done(self, row: int, ids: list[int]) -> bool:
         # The end-of-sequence criterion of `generate` has its own eye on end tokens; here for rows that
         # are done already and are being padded.
-        return len(ids) >= self.most[row] or bool(ids and ids[-1] in self.engine.ends) or self._stops(ids)
+        ended = bool(ids and ids[-1] in self.ends[row])
+        return len(ids) >= self.most[row] or ended or self._stops(row, ids)
 
-    def _stops(self, ids: list[int]) -> bool:
-        if not self.stop:
+    def _stops(self, row: int, ids: list[int]) -> bool:
+        settings = self.own[row]
+        if not settings.stop or len(ids) <= settings.min_tokens:
             return False
-        text = self._text(ids[-max(map(len, self.stop)) - self._step :])
-        return any(stop in text for stop in self.stop)
+        if settings.min_tokens:
+            least = len(self._text(ids[: settings.min_tokens]))
+            return stop_found(self._text(ids), settings, least) is not None
+        text = self._text(ids[-max(map(len, settings.stop)) - self._step :])
+        return any(stop in text for stop in settings.stop)
 
     @property
     def _step(self) -> int:
@@ -275,10 +347,10 @@ class _Rows:
     def decoded(self, row: int, best: list[_Best]) -> Decoded:
         """Return the answer of a row, without what pads it."""
         ids = self.found[row][: self.most[row]]
-        end = next((n for n, token in enumerate(ids, 1) if token in self.engine.ends), None)
-        if self.stop:
+        end = next((n for n, token in enumerate(ids, 1) if token in self.ends[row]), None)
+        if self.own[row].stop:
             # Drafts that were accepted behind a stop string are cut off.
-            stopped = (n for n in range(1, end or len(ids) + 1) if self._stops(ids[:n]))
+            stopped = (n for n in range(1, end or len(ids) + 1) if self._stops(row, ids[:n]))
             end = next(stopped, end)
         ids = ids[:end]
         return Decoded(ids, "length" if end is None else "stop", best[: len(ids)])

@@ -16,10 +16,12 @@ from tais.common.text import first_line
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest, text_after
 from tais.engines.resolved import to_plain
+from tais.engines.score_rules import stop_found
 from tais.engines.tokenizer import NOT_INSTALLED, read_tokenizer
 from tais.engines.transformers.decoding import Decoded, Speculation, decode
 from tais.manifest.engine_options import TransformersOptions, read_options, wrong_option
-from tais.manifest.model import Arm, Sampling
+from tais.manifest.model import Arm
+from tais.manifest.sampling import Sampling, with_own
 from tais.records import Counters, Request, Sample
 
 if TYPE_CHECKING:
@@ -228,14 +230,12 @@ class TransformersEngine:
             seconds = time.monotonic() - begun
             for request, answer in zip(batch, answers, strict=True):
                 self._count(answer.drafted, answer.accepted)
-                yield self._sample(request, answer, sampling, seconds)
+                yield self._sample(request, answer, with_own(sampling, request.own), seconds)
             yield None
 
     def _sample(self, request: Request, answer: Decoded, sampling: Sampling, seconds: float) -> Sample:
         prompt = self.render(request)
-        text = text_after(self.tokenizer, prompt, answer.ids, special=self.render.marks_parts)
-        for stop in sampling.stop if answer.reason == "stop" else ():
-            text = text.split(stop, 1)[0]
+        text = self._text(prompt, answer, sampling)
         top1, top2, other = answer.top_two()
         return Sample(
             key=request.key,
@@ -251,6 +251,22 @@ class TransformersEngine:
             step_accepted=answer.accepted,
             seconds=seconds,
         )
+
+    def _text(self, prompt: list[int], answer: Decoded, sampling: Sampling) -> str:
+        """Return what an answer says, up to its stop string, and with it where the settings say so."""
+        skips = sampling.skip_special_tokens
+        special = self.render.marks_parts if skips is None else not skips
+        ids, kept = answer.ids, sampling.include_stop_str_in_output
+        if ids and ids[-1] in sampling.stop_token_ids and not kept:
+            ids = ids[:-1]
+        text = text_after(self.tokenizer, prompt, ids, special=special)
+        if answer.reason != "stop":
+            return text
+        least = 0
+        if sampling.min_tokens:
+            least = len(text_after(self.tokenizer, prompt, ids[: sampling.min_tokens], special=special))
+        found = stop_found(text, sampling, least)
+        return text if found is None else text[: found[1] if kept else found[0]]
 
     def _count(self, drafted: Sequence[int] | None, accepted: Sequence[int] | None) -> None:
         for index, steps in enumerate((drafted or (), accepted or ())):

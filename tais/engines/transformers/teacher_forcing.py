@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tais.engines.prompts import prompt_digest
+from tais.engines.score_rules import ScoreRules
 from tais.engines.tokenizer import readings
 from tais.engines.transformers.engine import TransformersEngine, text_config
 from tais.manifest.model import Arm
+from tais.manifest.sampling import NEUTRAL, Sampling, with_own
 from tais.records import Request, ScoreRequest, TokenScores
 
 if TYPE_CHECKING:
@@ -29,8 +31,11 @@ _SCORES_AT_ONCE = 1 << 26
 class TransformersTeacher(TransformersEngine):
     """One causal language model that scores what it is given."""
 
-    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
+    def start_forcing(
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
+    ) -> dict[str, object]:
         """Load the model; see :class:`tais.engines.base.Teacher`."""
+        self.settings = sampling
         resolved = self.start(arm.model_copy(update={"speculative_config": None}))
         self.temperature = temperature
         vocabulary = int(text_config(self.model).vocab_size)
@@ -91,7 +96,7 @@ class TransformersTeacher(TransformersEngine):
             ids, mask = _padded([self._ids(request)[:-1] for request in batch])
             targets, _ = _padded([self._ids(request)[1:] for request in batch])
             with torch.inference_mode():
-                for start, logits in self._chunks(ids, mask, max(wanted)):
+                for start, logits in self._chunks(ids, mask, max(wanted), self._rules(batch, wanted)):
                     rows = targets[:, start : start + logits.shape[1]].to(logits.device)
                     given_here = logits.gather(-1, rows[..., None])[..., 0]
                     top = logits.topk(self.top, dim=-1)
@@ -103,7 +108,23 @@ class TransformersTeacher(TransformersEngine):
             for request, count, *parts in zip(batch, wanted, given, best, strict=True)
         ]
 
-    def _chunks(self, ids: Tensor, mask: Tensor, last: int) -> Iterator[tuple[int, Tensor]]:
+    def _rules(self, batch: list[ScoreRequest], wanted: list[int]) -> list[_Ruled]:
+        """Return the rows of a batch whose settings change scores."""
+        found = []
+        for row, request in enumerate(batch):
+            settings = with_own(self.settings, request.request.own)
+            rules = ScoreRules.of(settings, self.ends, self.spell)
+            if rules is not None:
+                found.append(_Ruled(row, request, wanted[row], rules, self.render(request.request)))
+        return found
+
+    def spell(self, text: str) -> list[int]:
+        """Return a text as tokens, without special ones."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def _chunks(
+        self, ids: Tensor, mask: Tensor, last: int, ruled: Sequence[_Ruled]
+    ) -> Iterator[tuple[int, Tensor]]:
         """Yield first column and scores, shape (rows, columns, V), of the last columns, chunk by chunk."""
         import torch
 
@@ -124,6 +145,8 @@ class TransformersTeacher(TransformersEngine):
             )
             cache, begun = out.past_key_values, end
             logits = out.logits[:, start - end :].float()
+            for row in ruled:
+                row.change(logits, start - length)
             if self.temperature > 0:
                 logits = torch.log_softmax(logits / self.temperature, dim=-1)
             yield start, logits
@@ -148,6 +171,32 @@ class TransformersTeacher(TransformersEngine):
             top_tokens=last([tokens for tokens, _ in best], (self.top,), np.int32),
             top_scores=last([scores for _, scores in best], (self.top,), np.float32),
         )
+
+
+class _Ruled(NamedTuple):
+    """One row of a batch, and the rules that its scores follow."""
+
+    row: int
+    request: ScoreRequest
+    wanted: int
+    """Columns that are scored: the last ones."""
+    rules: ScoreRules
+    prompt: list[int]
+
+    def change(self, logits: Tensor, first: int) -> None:
+        """Change the scores of its columns in place; the first column of `logits` counts from the end."""
+        import torch
+
+        for column in range(logits.shape[1]):
+            place = self.wanted + first + column
+            if place < 0:
+                continue
+            said = self.request.answer[: self.request.first + place]
+            touched = self.rules.touched(self.prompt, said)
+            at = torch.as_tensor(touched, device=logits.device)
+            scores = logits[self.row, column, at].cpu().numpy()
+            changed = self.rules.apply(self.prompt, said, touched, scores)
+            logits[self.row, column, at] = torch.as_tensor(changed, device=logits.device, dtype=logits.dtype)
 
 
 def _padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:

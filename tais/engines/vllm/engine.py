@@ -21,7 +21,8 @@ from tais.common.machine import package_versions, release_of
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest
 from tais.engines.resolved import plain_mapping
-from tais.manifest.model import Arm, Sampling
+from tais.manifest.model import Arm
+from tais.manifest.sampling import Sampling, with_own
 from tais.records import Counters, Request, Sample, SampleKey
 
 if TYPE_CHECKING:
@@ -237,6 +238,13 @@ class VllmEngine:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
+        sampling = with_own(sampling, request.own)
+        # Only what does something: the others need not be known to a release.
+        further: dict[str, object] = {key: getattr(sampling, key) for key in sampling.changed}
+        further |= {"skip_special_tokens": not self._render.marks_parts} | further
+        further |= {"logit_bias": sampling.bias} if sampling.bias else {}
+        for key in ("bad_words", "stop_token_ids"):
+            further |= {key: list(getattr(sampling, key))} if key in further else {}
         parameters = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -248,8 +256,8 @@ class VllmEngine:
             logprobs=2,
             # Plain lists instead of a dictionary of objects per token.
             flat_logprobs=True,
-            skip_special_tokens=not self._render.marks_parts,
             output_kind=RequestOutputKind.FINAL_ONLY,
+            **further,
         )
         key = "/".join(map(str, request.key))
         self.llm.llm_engine.add_request(key, {"prompt_token_ids": self._render(request)}, parameters)

@@ -16,9 +16,11 @@ import numpy as np
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import prompt_digest
 from tais.engines.refusal_onset import onset_tokens
+from tais.engines.score_rules import ScoreRules, listed_under_rules
 from tais.engines.tokenizer import readings, vocabulary_size
 from tais.engines.vllm.engine import VllmEngine, preload
 from tais.manifest.model import Arm
+from tais.manifest.sampling import NEUTRAL, Sampling, with_own
 from tais.records import Request, ScoreRequest, TokenScores
 
 if TYPE_CHECKING:
@@ -35,8 +37,11 @@ _CHUNK = (256, 8192)
 class VllmTeacher(VllmEngine):
     """One ``vllm.LLM`` that generates nothing of use and reads what it is given."""
 
-    def start_forcing(self, arm: Arm, temperature: float, top: int) -> dict[str, object]:
+    def start_forcing(
+        self, arm: Arm, temperature: float, top: int, sampling: Sampling = NEUTRAL
+    ) -> dict[str, object]:
         """Build the engine; see :class:`tais.engines.base.Teacher`."""
+        self.settings = sampling
         plain = arm.model_copy(update={"speculative_config": None})
         preload([])
         vocabulary = vocabulary_size(plain)
@@ -145,10 +150,15 @@ class VllmTeacher(VllmEngine):
         rows = starts[:, None] + np.arange(self.top + 1)
         scores = np.asarray(flat.logprobs, dtype=np.float32)[rows]
         tokens = np.asarray(flat.token_ids, dtype=np.int32)[rows]
-        return TokenScores(
+        found = TokenScores(
             request=request,
             prompt_digest=prompt_digest(prompt),
             given=scores[:, 0],
             top_tokens=tokens[:, 1:],
             top_scores=scores[:, 1:],
         )
+        rules = ScoreRules.of(with_own(self.settings, request.request.own), self.end_tokens(), self._spell)
+        return found if rules is None else listed_under_rules(found, rules, prompt)
+
+    def _spell(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False))

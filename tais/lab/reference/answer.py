@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tais.engines.prompts import prompt_digest
-from tais.manifest.model import Sampling
+from tais.engines.score_rules import stop_found
+from tais.manifest.sampling import Sampling
 from tais.records import Request, Sample
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Answer:
     ends
         Tokens that end an answer.
     sampling
-        Its stop strings end one, too.
+        Of the request. Its stop strings and stop tokens end one, too.
     room
         Most tokens.
     """
@@ -39,8 +40,8 @@ class Answer:
         self.begun = time.monotonic()
         self.tokenizer = tokenizer
         self.room = room
-        self.ends = ends
-        self.stops = sampling.stop
+        self.ends = set(sampling.stop_token_ids) | (set() if sampling.ignore_eos else ends)
+        self.sampling = sampling
         self.ids: list[int] = []
         self.best: list[float] = []
         self.second: list[float] = []
@@ -63,24 +64,27 @@ class Answer:
             self.best.append(scores[0])
             self.second.append(scores[1])
             self.other.append(best[1] if best[0] == token else best[0])
-            if token in self.ends or (self.stops and self._stop() is not None):
+            if token in self.ends or self._stop() is not None:
                 self.finish = "stop"
                 return
             if len(self.ids) >= self.room:
                 self.finish = "length"
                 return
 
-    def _decoded(self) -> str:
-        return str(self.tokenizer.decode(self.ids, skip_special_tokens=True))
+    def _decoded(self, ids: Sequence[int]) -> str:
+        skips = self.sampling.skip_special_tokens
+        return str(self.tokenizer.decode(ids, skip_special_tokens=skips is None or skips))
 
-    def _stop(self) -> int | None:
-        text = self._decoded()
-        places = [place for stop in self.stops if (place := text.find(stop)) >= 0]
-        return min(places) if places else None
+    def _stop(self) -> tuple[int, int] | None:
+        return stop_found(self._decoded(self.ids), self.sampling) if self.sampling.stop else None
 
     def text(self) -> str:
-        """Return the text, cut before the first stop string."""
-        return self._decoded()[: self._stop()]
+        """Return the text, cut at the first stop string or stop token, which stay where settings say so."""
+        kept, found = self.sampling.include_stop_str_in_output, self._stop()
+        if found is not None:
+            return self._decoded(self.ids)[: found[1] if kept else found[0]]
+        ends = bool(self.ids) and self.ids[-1] in self.sampling.stop_token_ids and not kept
+        return self._decoded(self.ids[:-1] if ends else self.ids)
 
     def sample(self, request: Request, prompt: Sequence[int], *, drafts: bool) -> Sample:
         """Return the finished answer; `drafts` is whether the arm speculates."""

@@ -16,7 +16,8 @@ from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, render
 from tais.errors import TaisError
 from tais.lab.reference.answer import Answer
-from tais.manifest.model import Arm, Sampling
+from tais.manifest.model import Arm
+from tais.manifest.sampling import Sampling, with_own
 from tais.manifest.steering_options import read_steering, steering_of, wrong_steering
 from tais.records import Counters, Message, Request, Sample
 
@@ -344,8 +345,9 @@ class ReferenceEngine:
 
         for number, request in enumerate(requests):
             prompt = self._render(request)
-            room = min(sampling.max_tokens, self.limit - len(prompt))
-            answers[number] = Answer(self.tokenizer, self.ends, sampling, room)
+            settings = with_own(sampling, request.own)
+            room = min(settings.max_tokens, self.limit - len(prompt))
+            answers[number] = Answer(self.tokenizer, self.ends, settings, room)
             yield prompt, room, SeededRng(request.seed)
 
     def _speculation(self, sampling: Sampling) -> Speculation | None:
