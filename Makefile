@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 QUICK := not engine and not nightly and not gpu and not browser and not slow
 KEY := $(shell cat pyproject.toml constraints/*.txt 2>/dev/null | sha256sum | cut -c1-16)
 
-.PHONY: help demo fuzz test unit lab engine check lint format bench models constraints clean
+.PHONY: help demo fuzz test unit lab engine gpu check lint format bench models constraints clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,12 @@ lab: $(VENV)/ready-dev-$(KEY)  ## Run the tests of the lab, which need torch
 
 engine: $(VENV)/ready-dev-$(KEY)  ## Run the tests on the real engine
 	$(BIN)/python -m pytest -m "engine and not nightly"
+
+# The constraints of .venv are those of a CPU: name a Python into which '.[gpu,dev]' was installed.
+GPU_PYTHON ?= python3
+
+gpu:  ## On a machine with a CUDA GPU: its tests, a screen of its settings, speed against bare vLLM
+	PYTHONPATH=. $(GPU_PYTHON) tools/gpu/smoke.py
 
 lint: $(VENV)/ready-dev-$(KEY)
 	$(BIN)/ruff format --check .

@@ -74,7 +74,7 @@ class TaisError(Exception):
     def __str__(self) -> str:
         """Return place, what and remedy on one line."""
         text = f"{self.place}: {self.what}" if self.place and str(self.place) else self.what
-        return f"{text}. {self.remedy}" if self.remedy else text
+        return f"{text.removesuffix('.')}. {self.remedy}" if self.remedy else text
 
 
 class UsageError(TaisError):

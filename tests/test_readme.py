@@ -1,7 +1,8 @@
-"""What the README has a new user type is typed here, as it is printed."""
+"""What README and tour have a new user type is typed here, as it is printed."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tais.cli.main import COMMANDS
+from tests.conftest import ROOT, Tais
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TOUR = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
 FAKE_DEMO = """\
 name: demo
 arms:
@@ -33,7 +36,7 @@ PAST_GIT = 'git() { cp "$SAVED" manifests/demo.yaml; }\n'
 
 
 def section(title: str) -> str:
-    return re.split(r"^#{2,3} ", README.split(f"### {title}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.split(r"^#{2,3} ", TOUR.split(f"## {title}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def blocks(text: str) -> list[str]:
@@ -90,7 +93,7 @@ def walk(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_walk_goes_as_the_readme_says(checkout: Path) -> None:
+def test_the_walk_goes_as_the_tour_says(checkout: Path) -> None:
     lines = walk(checkout)
     codes = [line.split() for line in lines if re.fullmatch(r"\d \d", line)]
     assert len(codes) == 4
@@ -113,5 +116,73 @@ def test_the_walk_goes_so_on_the_real_demo(tmp_path: Path) -> None:
 def test_the_lines_for_openssl_are_those_of_the_page() -> None:
     page, *_ = blocks((ROOT / "docs" / "verify.md").read_text(encoding="utf-8"))
     assert page in section("See it catch something")
-    cosign = re.findall(r"^    cosign .*\n.*$", README, re.MULTILINE)
+    cosign = re.findall(r"^    cosign .*\n.*$", TOUR, re.MULTILINE)
     assert cosign[0] in (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
+
+
+def own_manifest() -> str:
+    """The manifest that the README prints for a change of one's own."""
+    found = re.findall(r"^```yaml\n(name: .*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert len(found) == 1
+    return str(found[0])
+
+
+def test_the_readme_is_short_and_its_commands_exist() -> None:
+    assert len(README.splitlines()) <= 120
+    assert "Not tried" in README
+    names = {entry.name for entry in COMMANDS}
+    for text in (README, TOUR):
+        typed = [
+            line.split()[1] for block in blocks(text) for line in block.splitlines() if line[:5] == "tais "
+        ]
+        assert len(typed) >= 4
+        assert set(typed) <= names
+
+
+def test_links_of_the_readme_and_the_tour_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", ROOT / "docs" / "tour.md"):
+        links = re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", page.read_text(encoding="utf-8"))
+        assert links
+        for path, anchor in links:
+            target = page.parent / path if path else page
+            assert target.exists(), (page.name, path)
+            heads = (
+                re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE) if anchor else []
+            )
+            known = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+            assert not anchor or anchor in known, (page.name, path, anchor)
+
+
+def test_the_change_of_the_readme_runs_as_printed(tais: Tais, tmp_path: Path) -> None:
+    """Without an engine: planned as it stands, and run with fake arms in the place of vLLM's."""
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    (tmp_path / "my.yaml").write_text(own_manifest())
+    planned = tais("plan", "my.yaml", "--json")
+    assert planned.returncode == 0, planned.stderr
+    assert [c["role"] for c in json.loads(planned.stdout)["contrasts"]] == [
+        "screen",
+        "calibration",
+        "positive_control",
+    ]
+    text = own_manifest().replace("engine: vllm", "engine: fake").replace("{max_num_seqs: 7}", "{}")
+    text = text.replace("model: models/demo/adversarial", "engine_args: {leak: 0.9}").replace(
+        ", demo_answer", ""
+    )
+    (tmp_path / "my.yaml").write_text(text)
+    done = tais("run", "my.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "PASS  mine" in done.stderr
+    shown = tais("report", "latest", "-v")
+    assert shown.returncode == 0
+    assert "speculation:" in shown.stdout
+    assert tais("runs").stdout.count("\n") == 1
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_the_change_of_the_readme_passes_on_the_real_engine(tais: Tais, tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    (tmp_path / "my.yaml").write_text(own_manifest())
+    done = tais("run", "my.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "caught  bad against target" in done.stderr

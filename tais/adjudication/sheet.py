@@ -14,7 +14,7 @@ from typing import Any
 
 from tais.adjudication.cases import Answer, Selection, Shown, collect
 from tais.common.files import sha256_file, write_atomic
-from tais.common.text import visible
+from tais.common.text import spreadsheet_cell, visible
 from tais.errors import Place, UsageError
 from tais.rundir.items import Items
 from tais.rundir.layout import RunDir, check_finished
@@ -25,8 +25,6 @@ __all__ = ["COLUMNS", "Key", "check_source", "export", "row_secret", "shown_of"]
 COLUMNS = ("row", "label", "wanted", "prompt", "answer", "comment")
 KEY_SCHEMA = "tais/adjudication-key/v1"
 
-# A spreadsheet takes what begins like this for a formula; the wide forms too, in some languages.
-_FORMULA = tuple("=+-@|%＝＋－＠")
 # Cells of a spreadsheet end at 32,767 characters; a hidden one is written out with up to 10.
 _MOST_CHARACTERS = 30_000
 
@@ -151,7 +149,7 @@ def _csv(answers: Iterable[Answer]) -> bytes:
     writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for row in _lines(answers):
-        writer.writerow([_cell(row[name]) for name in COLUMNS])
+        writer.writerow([spreadsheet_cell(row[name]) for name in COLUMNS])
     # The mark tells a spreadsheet that it is UTF-8.
     return stream.getvalue().encode("utf-8-sig")
 
@@ -176,8 +174,3 @@ def _shown(text: str) -> str:
     if len(text) <= _MOST_CHARACTERS and len(named) <= _MOST_CHARACTERS:
         return named
     return f"{named[:_MOST_CHARACTERS]}\n[cut: {len(text):,} characters in all]"
-
-
-def _cell(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula, also behind blanks."""
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

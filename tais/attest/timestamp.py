@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
+from tais.common.install import pip_install
 from tais.errors import Place, TaisError, UsageError, VerificationError
 
 __all__ = [
@@ -201,7 +202,7 @@ def _library() -> ModuleType:
     try:
         import rfc3161_client
     except ImportError as error:
-        what, remedy = "trusted time needs rfc3161-client", "Install it: pip install 'tais[timestamp]'"
+        what, remedy = "trusted time needs rfc3161-client", f"Install it: {pip_install('timestamp')}"
         raise UsageError(what, remedy=remedy) from error
     library: ModuleType = rfc3161_client
     return library

@@ -9,6 +9,7 @@ from typing import Any
 
 from tais.battery.definition import Source
 from tais.battery.rows import ENDINGS, Reading, Rows, read_rows
+from tais.common.install import pip_install
 from tais.common.text import first_line
 from tais.errors import ManifestError, MissingData, Place
 
@@ -122,7 +123,7 @@ def _through_datasets(
         import datasets
     except ImportError as error:
         what = f"reading {source.hub!r} needs the package 'datasets'"
-        raise MissingData(what, place=place, remedy=f"pip install 'tais[hub]', or {remedy}") from error
+        raise MissingData(what, place=place, remedy=f"{pip_install('hub')}, or {remedy}") from error
     try:
         data: Any = datasets.load_dataset(
             source.hub, config, split=source.split or "train", revision=source.revision or None

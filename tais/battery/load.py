@@ -59,6 +59,9 @@ class LoadedBattery:
         return strata_of(self.items, self.scorer)
 
 
+_DATA = (".jsonl", ".csv", ".tsv", ".xlsx", ".parquet")
+
+
 def load_definition(path: Path) -> tuple[Battery, Document]:
     """Read and validate a battery file.
 
@@ -75,6 +78,13 @@ def load_definition(path: Path) -> tuple[Battery, Document]:
     from tais.common.validation import validate
     from tais.common.yaml12 import load
 
+    if path.suffix.lower() in _DATA:
+        raise ManifestError(
+            "this is a file of items, and no battery",
+            place=Place(str(path)),
+            remedy="A battery is a YAML file whose source.path names it, with columns and a scorer "
+            "(docs/batteries.md)",
+        )
     document = load(path)
     battery = validate(Battery, document.data, document)
     templates = (

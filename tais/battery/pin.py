@@ -10,6 +10,7 @@ from typing import Any
 
 from tais.battery.load import load_battery, load_definition
 from tais.common.files import atomic_path
+from tais.common.install import pip_install
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
 from tais.manifest.model import BatteryRef
@@ -39,9 +40,7 @@ def look_up_revision(hub: str) -> str:
         from huggingface_hub import HfApi
     except ImportError as error:
         what = "looking up a revision needs the package 'huggingface_hub'"
-        raise ManifestError(
-            what, place=place, remedy="pip install 'tais[hub]', or give --revision"
-        ) from error
+        raise ManifestError(what, place=place, remedy=f"{pip_install('hub')}, or give --revision") from error
     try:
         sha = HfApi().dataset_info(hub).sha
     # The client raises errors of requests, httpx and its own; each means that there is no revision.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tais.battery.layouts import PROMPT
+from tais.common.install import pip_install
 from tais.common.packed import open_unpacked
 from tais.common.text import first_line
 from tais.errors import ManifestError, Place
@@ -196,7 +197,7 @@ def read_workbook(path: Path, how: Reading) -> Table:
         import openpyxl
     except ImportError as error:
         what = "reading xlsx needs the package 'openpyxl'"
-        raise ManifestError(what, place=Place(str(path)), remedy="pip install 'tais[xlsx]'") from error
+        raise ManifestError(what, place=Place(str(path)), remedy=pip_install("xlsx")) from error
     try:
         with open_unpacked(path) as file:
             _check_size(path, file)

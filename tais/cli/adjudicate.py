@@ -17,7 +17,7 @@ from tais.cli.key_options import (
     signing_key_of,
     verified_sources,
 )
-from tais.cli.options import OutOption, UnsignedOption
+from tais.cli.options import OutOption, RunDirArgument, UnsignedOption
 from tais.cli.views.report import print_adjudication
 
 __all__ = ["app"]
@@ -29,12 +29,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-RunDir = Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")]
-
 
 @app.command("export")
 def export_sheet(
-    run_dir: RunDir,
+    run_dir: RunDirArgument,
     out: Annotated[Path, typer.Option("--out", help="Sheet to write: a .csv or .jsonl file.")],
     battery: Annotated[
         list[str] | None, typer.Option("--battery", help="This battery only; may be repeated.")
@@ -67,7 +65,7 @@ def export_sheet(
 
 @app.command("import")
 def import_labels(
-    run_dir: RunDir,
+    run_dir: RunDirArgument,
     labels: Annotated[list[Path], typer.Argument(help="Sheets that were filled in, one per person.")],
     sheet_key: Annotated[
         Path | None,

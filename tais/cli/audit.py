@@ -17,7 +17,7 @@ from tais.cli.key_options import (
     signing_key_of,
     verified_sources,
 )
-from tais.cli.options import OutOption, PassEnvOption, QuietOption, UnsignedOption
+from tais.cli.options import OutOption, PassEnvOption, QuietOption, UnsignedOption, run_dir_argument
 from tais.cli.progress import make_observer
 from tais.cli.views.report import print_report
 from tais.executors.base import Placement
@@ -28,7 +28,7 @@ __all__ = ["audit"]
 
 
 def audit(
-    run_dir: Annotated[Path, typer.Argument(help="Run directory with the answers.")],
+    run_dir: Annotated[Path, run_dir_argument("Run with the answers")],
     manifest: Annotated[str, typer.Option("--manifest", help="Manifest of that run.")],
     reference: Annotated[str, typer.Option("--reference", help="Arm whose stack scores the tokens.")],
     candidate: Annotated[

@@ -144,7 +144,8 @@ def edge(
 
 def _file(name: str) -> Path:
     path = Path(name)
-    return path if path.suffix in (".yaml", ".yml") else find_battery_file(name)
+    # A name with an ending, or with a folder, is a file; whoever reads it says what is wrong with it.
+    return path if path.suffix or path.exists() else find_battery_file(name)
 
 
 def _load(name: str, data_dir: Path | None) -> LoadedBattery:

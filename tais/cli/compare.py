@@ -18,7 +18,7 @@ from tais.cli.key_options import (
     signing_key_of,
     verified_sources,
 )
-from tais.cli.options import OutOption, UnsignedOption
+from tais.cli.options import OutOption, UnsignedOption, run_dir_argument
 from tais.manifest.model import Hypothesis
 from tais.records import EndpointKey
 
@@ -35,8 +35,8 @@ class Claim(StrEnum):
     non_inferiority = "non_inferiority"
 
 
-RunA = Annotated[Path, typer.Argument(help="Run directory with the reference: the old stack.")]
-RunB = Annotated[Path, typer.Argument(help="Run directory with the candidate: the new stack.")]
+RunA = Annotated[Path, run_dir_argument("Run with the reference, the old stack")]
+RunB = Annotated[Path, run_dir_argument("Run with the candidate, the new stack")]
 
 
 def compare(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TextIO
 
 import typer
 from rich.console import Console
 
 from tais.common.text import printable, visible
 
-__all__ = ["say", "say_error", "stderr_console", "tell"]
+__all__ = ["plain_console", "say", "say_error", "stderr_console", "tell"]
 
 
 def say(text: str) -> None:
@@ -29,4 +30,19 @@ def tell(*fields: object) -> None:
 
 def stderr_console() -> Console:
     """Return a console on standard error; without colour where that is no terminal."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=not sys.stderr.isatty())
+
+
+def plain_console(stream: TextIO | None = None, width: int | None = None) -> Console:
+    """Return a console that takes text as it is: brackets, as in an extra to install, are no markup.
+
+    Parameters
+    ----------
+    stream
+        Where it writes, without colour; standard output when None.
+    width
+        Columns; those of the terminal when None.
+    """
+    if stream is None:
+        return Console(highlight=False, markup=False, width=width)
+    return Console(file=stream, width=width, highlight=False, markup=False, color_system=None)

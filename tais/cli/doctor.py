@@ -141,7 +141,10 @@ def _measure(options: DeterminismOptions, quiet: bool) -> dict[str, object]:
 
 
 def _show_checks(checks: Sequence[Check]) -> None:
-    table = Table("", "what", "found", "remedy", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for column in ("", "what", "found", "remedy"):
+        # A path that is cut is no path.
+        table.add_column(column, overflow="fold")
     for check in checks:
         table.add_row(check.status, check.name, printable(check.said), check.remedy or "")
     stderr_console().print(table)

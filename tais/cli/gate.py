@@ -11,7 +11,9 @@ import typer
 from tais.attest import load_public_key
 from tais.cli.console import say, tell
 from tais.cli.key_options import KeyAlias, TrustedKeyOption, trusted_key_of
+from tais.cli.options import RunDirArgument
 from tais.errors import TaisError
+from tais.gate.codes import OBJECTIONS
 from tais.gate.gate import GateResult, gate_run
 from tais.gate.github import (
     annotation,
@@ -24,11 +26,11 @@ from tais.gate.github import (
 )
 from tais.gate.policy import Policy, load_policy
 from tais.manifest.load import find_manifest
+from tais.report.next_steps import next_steps
 
 __all__ = ["gate"]
 
 
-RunDir = Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")]
 PolicyOption = Annotated[
     Path | None,
     typer.Option("--policy", envvar="TAIS_POLICY", help="What to ask of the run; strict without one."),
@@ -44,7 +46,7 @@ GithubOption = Annotated[bool, typer.Option("--github", envvar="TAIS_GITHUB", he
 
 
 def gate(
-    run_dir: RunDir,
+    run_dir: RunDirArgument,
     policy: PolicyOption = None,
     trusted_key: TrustedKeyOption = None,
     key: KeyAlias = None,
@@ -84,6 +86,10 @@ def _find(manifest: str | None) -> Path | None:
 def _print(result: GateResult, run_dir: Path) -> None:
     for objection in result.objections:
         say(defuse(f"{objection.level}: {objection.code}: {objection.message}"))
+        if remedy := OBJECTIONS[objection.code].remedy:
+            say(f"  what to do: {remedy}")
+    for step in next_steps(result.run.report):
+        say(defuse(f"  what to do next: {step.line}"))
     verdict = result.run.report.verdict.value
     say(f"gate: {result.outcome.value} (the verdict of the run is {verdict})")
     tell(result.outcome.value, run_dir)

@@ -39,119 +39,137 @@ class Entry(NamedTuple):
     name: str
     panel: str
     module: str
-    """Holds the command as a function of this name, or a group as ``app``."""
+    """Holds the command as a function, or a group as ``app``."""
     line: str
+    function: str = ""
+    """Its name there, where it is not the command's."""
 
 
-COMMANDS = (
-    Entry(
+_SCREEN, _TRUST, _SET_UP, _LOOK, _LAB = "Screen", "Trust", "Set up", "Look", "Lab"
+_ROWS = (
+    (
+        _SCREEN,
         "run",
-        "Screen",
         "run",
         "Run the arms of a manifest, score them, and decide. The exit code is the verdict.",
     ),
-    Entry(
-        "audit",
-        "Screen",
-        "audit",
-        "Score every token of stored answers under a reference stack. The exit code is the verdict.",
-    ),
-    Entry(
-        "drill",
-        "Screen",
-        "drill",
-        "Plant faults in a real engine and show which check of the screen catches which.",
-    ),
-    Entry(
+    (
+        _SCREEN,
         "plan",
-        "Screen",
         "run",
         "Show what a manifest would run, and what it would cost; no engine starts without --calibrate.",
     ),
-    Entry(
-        "study",
-        "Screen",
-        "study",
-        "Run every manifest of a folder, in order of their names, and write one report over all of them.",
-    ),
-    Entry(
-        "power", "Screen", "power", "Say how many items a battery needs, and what a given number can show."
-    ),
-    Entry(
-        "leak",
-        "Privacy",
-        "leak",
-        "Read prompts back from hidden states, as a host that receives them could. Exit code 0 when it ran.",
-    ),
-    Entry(
-        "report",
-        "Results",
-        "report",
-        "Show the decision of a run, recomputed from its samples. Exit code 0 whatever the verdict.",
-    ),
-    Entry(
-        "verify",
-        "Results",
-        "verify",
-        "Check that a run is what its signer signed. Exit code 0 when it is, whatever the verdict; else 5.",
-    ),
-    Entry("gate", "Results", "gate", "Verify a run, judge it by a policy, and exit as CI should."),
-    Entry(
-        "policy",
-        "Results",
-        "policy",
-        "Say what a gate's policy protects against, or write a strict one.",
-    ),
-    Entry(
+    (
+        _SCREEN,
         "compare",
-        "Results",
         "compare",
         "Contrast the arms of two runs: did the upgrade make anything worse? The exit code is the verdict.",
     ),
-    Entry(
+    (
+        _SCREEN,
+        "audit",
+        "audit",
+        "Score every token of stored answers under a reference stack. The exit code is the verdict.",
+    ),
+    (
+        _SCREEN,
+        "study",
+        "study",
+        "Run every manifest of a folder, in order of their names, and write one report over all of them.",
+    ),
+    (
+        _TRUST,
+        "verify",
+        "verify",
+        "Check that a run is what its signer signed. Exit code 0 when it is, whatever the verdict; else 5.",
+    ),
+    (_TRUST, "gate", "gate", "Verify a run, judge it by a policy, and exit as CI should."),
+    (_TRUST, "policy", "policy", "Say what a gate's policy protects against, or write a strict one."),
+    (
+        _TRUST,
+        "keygen",
+        "keys",
+        "Make a key pair: tais.key signs runs and stays with you, tais.pub verifies them.",
+    ),
+    (_TRUST, "adjudicate", "adjudicate", "Ask people about flipped answers, blind, and cite what they said."),
+    (_SET_UP, "init", "init", "Write a manifest, a policy and a CI workflow for a change of yours."),
+    (
+        _SET_UP,
         "doctor",
-        "Results",
         "doctor",
         "Say what this machine lacks for a screen, or how steady its answers are. "
         "Machines read standard output.",
     ),
-    Entry(
-        "keygen",
-        "Results",
-        "keys",
-        "Make a key pair: tais.key signs runs and stays with you, tais.pub verifies them.",
+    (_SET_UP, "battery", "battery", "Batteries: what a screen asks, and how answers are scored."),
+    (_SET_UP, "recipe", "recipe", "Recipes: a manifest for each kind of change, to copy and fill in."),
+    (_SET_UP, "env", "env", "Environments of arms: other versions of an engine, in one screen."),
+    (_SET_UP, "power", "power", "Say how many items a battery needs, and what a given number can show."),
+    (_SET_UP, "schema", "schema", "Print the JSON Schema of a file that you write or read."),
+    (
+        _LOOK,
+        "report",
+        "report",
+        "Show the decision of a run, recomputed from its samples. Exit code 0 whatever the verdict.",
     ),
-    Entry("env", "Screen", "env", "Environments of arms: other versions of an engine, in one screen."),
-    Entry("museum", "Screen", "museum", "Real bugs of released engines, and what TAIS says of them."),
-    Entry("draft", "Screen", "draft", "Make drafts that put a serving stack to the test."),
-    Entry("battery", "Batteries", "battery", "Batteries: what a screen asks, and how answers are scored."),
-    Entry(
+    (_LOOK, "runs", "runs", "List the runs of a folder, the newest last."),
+    (
+        _LOOK,
+        "open",
+        "runs",
+        "Open the page of a run in a browser; where there is none, print where the page is.",
+    ),
+    (
+        _LOOK,
+        "view",
+        "runs",
+        "Write one page over all runs of a folder: verdicts, how rates moved from run to run, links.",
+    ),
+    (
+        _LOOK,
+        "export",
+        "export",
+        "Write what a run holds for other tools: csv, parquet, jsonl or Inspect logs.",
+    ),
+    (
+        _LAB,
+        "drill",
+        "drill",
+        "Plant faults in a real engine and show which check of the screen catches which.",
+    ),
+    (_LAB, "museum", "museum", "Real bugs of released engines, and what TAIS says of them."),
+    (
+        _LAB,
         "law",
-        "Screen",
         "law",
         "Compute the exact output law of a verifier by walking every random decision on small vocabularies.",
     ),
-    Entry(
-        "adjudicate",
-        "Results",
-        "adjudicate",
-        "Ask people about flipped answers, blind, and cite what they said.",
+    (
+        _LAB,
+        "leak",
+        "leak",
+        "Read prompts back from hidden states, as a host that receives them could. Exit code 0 when it ran.",
     ),
+    (_LAB, "draft", "draft", "Make drafts that put a serving stack to the test."),
 )
-_MODULES = {entry.name: f"tais.cli.{entry.module}" for entry in COMMANDS}
+_FUNCTIONS = {"open": "open_page"}
+COMMANDS = tuple(
+    Entry(name, panel, module, line, _FUNCTIONS.get(name, name)) for panel, name, module, line in _ROWS
+)
+_ENTRIES = {entry.name: entry for entry in COMMANDS}
 
 
 def _load(name: str) -> Command:
     """Import the module of a command and return the command."""
     check_address_space()
-    module = importlib.import_module(_MODULES[name])
+    entry = _ENTRIES[name]
+    module = importlib.import_module(f"tais.cli.{entry.module}")
     # Typer builds commands for a group alone, so this one gets a group of its own.
     holder = typer.Typer(add_completion=False, rich_markup_mode="rich")
     holder.callback()(_nothing)
     if hasattr(module, "app"):
         holder.add_typer(module.app, name=name)
     else:
-        holder.command(name)(getattr(module, name))
+        holder.command(name)(getattr(module, entry.function))
     return get_group(holder).commands[name]
 
 
@@ -172,7 +190,6 @@ app = typer.Typer(
     cls=_LazyGroup,
     help="Screen whether a change to an LLM serving stack changed its safety-scored behaviour.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tais.cli.console import say
 
 __all__ = [
     "CacheOption",
@@ -14,10 +17,34 @@ __all__ = [
     "PassEnvOption",
     "QuietOption",
     "RedactOption",
+    "RunDirArgument",
     "StallOption",
     "UnsignedOption",
     "VerboseOption",
+    "find_run_dir",
+    "run_dir_argument",
 ]
+
+
+def find_run_dir(named: Path) -> Path:
+    """Return the run directory that is meant, and say which where a folder or ``latest`` was named."""
+    # Loads pydantic, which help does without.
+    from tais.runs.finding import find_run
+
+    found = find_run(named, Path(os.environ.get("TAIS_OUT") or "reports"))
+    if found != named:
+        say(f"newest finished run: {found}")
+    return found
+
+
+def run_dir_argument(what: str) -> typer.models.ArgumentInfo:
+    """Return an argument that takes a run directory, a folder with runs, or ``latest``."""
+    help = f"{what}: its directory, a folder with runs (the newest finished one is taken), or latest."
+    argument: typer.models.ArgumentInfo = typer.Argument(help=help, metavar="RUN_DIR", callback=find_run_dir)
+    return argument
+
+
+RunDirArgument = Annotated[Path, run_dir_argument("Run")]
 
 CacheOption = Annotated[
     str | None,
@@ -51,4 +78,6 @@ StallOption = Annotated[
     ),
 ]
 UnsignedOption = Annotated[bool, typer.Option("--unsigned", envvar="TAIS_UNSIGNED", help="Sign nothing.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Tell every phase of every arm.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Tell every phase of every arm, and every endpoint and note.")
+]

@@ -10,6 +10,7 @@ import typer
 from tais.attest import load_public_key, verify_run
 from tais.cli.console import say, tell
 from tais.cli.key_options import TrustedKeyOption
+from tais.cli.options import find_run_dir
 from tais.errors import UsageError
 
 __all__ = ["app"]
@@ -43,7 +44,14 @@ def explain(policy: Annotated[Path, typer.Argument(help="Policy file.")]) -> Non
 
 @app.command("strict")
 def strict(
-    run_dir: Annotated[Path, typer.Option("--from", help="A signed run that you accept.")],
+    run_dir: Annotated[
+        Path,
+        typer.Option(
+            "--from",
+            help="A signed run that you accept; a folder's newest, or latest.",
+            callback=find_run_dir,
+        ),
+    ],
     out: Annotated[Path | None, typer.Option("--out", help="File to write; else it is printed.")] = None,
     trusted_key: TrustedKeyOption = None,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tais.cli.console import say
+from tais.cli.options import RunDirArgument
 from tais.cli.views.report import render_text
 from tais.common.files import write_atomic
 from tais.report.render import render
@@ -35,7 +36,7 @@ def _print_schema(value: bool) -> None:
 
 
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")],
+    run_dir: RunDirArgument,
     format: Annotated[Format, typer.Option("--format", help="How to show it.")] = Format.terminal,
     redact: Annotated[
         bool, typer.Option("--redact", help="Leave prompts and answers out; ids and digests stay.")
@@ -50,6 +51,9 @@ def report(
         ),
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="File to write to instead of printing.")] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="On a terminal: every contrast, endpoint and note.")
+    ] = False,
 ) -> None:
     """Show the decision of a run, recomputed from its samples. Exit code 0 whatever the verdict.
 
@@ -66,7 +70,7 @@ def report(
         say(f"note: {changed}: the verdict shown may be another than the run's own")
     decided = with_renderer(recompute(run_dir))
     if format is Format.terminal:
-        text = render_text(decided, run_dir)
+        text = render_text(decided, run_dir, verbose=verbose)
     else:
         text = render(decided, format.value, redact=redact)
     if out is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -119,7 +120,7 @@ def run(
     with make_observer(quiet=quiet, verbose=verbose) as observer:
         outcome = run_screen(manifest, options, observer)
     if not quiet:
-        print_report(outcome.report, outcome.run_dir)
+        print_report(outcome.report, outcome.run_dir, verbose=verbose)
     tell(outcome.report.verdict.value, outcome.run_dir)
     raise typer.Exit(outcome.report.exit_code)
 
@@ -145,6 +146,7 @@ def plan(
         Path | None,
         typer.Option("--probes", help="Write the questions of the exchange control here, for imported arms."),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what a manifest would run, and what it would cost; no engine starts without --calibrate.
 
@@ -157,17 +159,22 @@ def plan(
     """
     # Loads numpy, which help does without.
     from tais.cli.views.plan import print_cost, print_outlook, print_plan
+    from tais.cli.views.plan_json import plan_values
     from tais.plan.plan import make_plan
     from tais.plan.probes import save_probes
     from tais.runs.outlook import last_run, outlook
     from tais.stats.power import zero_discordance_floor
 
     planned = make_plan(manifest, limit, incomplete=not calibrate)
-    print_plan(planned)
-    rules = planned.manifest.rules
-    floor = zero_discordance_floor(rules.margin, rules.alpha, exact=rules.exact)
-    print_outlook(outlook(planned, last_run(out / planned.manifest.name)), floor)
+    likely = outlook(planned, last_run(out / planned.manifest.name))
+    if not as_json:
+        print_plan(planned, likely)
+        rules = planned.manifest.rules
+        print_outlook(likely, zero_discordance_floor(rules.margin, rules.alpha, exact=rules.exact))
     if probes is not None:
         save_probes(planned.lock, probes, say)
     found = rates_for(planned, out, rates, say if calibrate else None, calibrate_items)
-    print_cost(planned, found, workers, shards)
+    if as_json:
+        typer.echo(json.dumps(plan_values(planned, likely, found, workers, shards), indent=2))
+    else:
+        print_cost(planned, found, workers, shards)

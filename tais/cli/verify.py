@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,13 +9,14 @@ import typer
 from tais.attest import load_authority, load_public_key, verify_run
 from tais.cli.console import say, tell
 from tais.cli.key_options import KeyAlias, TrustedKeyOption, trusted_key_of
+from tais.cli.options import RunDirArgument
 from tais.errors import UsageError
 
 __all__ = ["verify"]
 
 
 def verify(
-    run_dir: Annotated[Path, typer.Argument(help="Run directory, as `tais run` prints it.")],
+    run_dir: RunDirArgument,
     trusted_key: TrustedKeyOption = None,
     key: KeyAlias = None,
     recompute: Annotated[

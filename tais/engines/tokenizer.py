@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tais.common.install import pip_install
 from tais.common.text import first_line
 from tais.engines.base import EngineRefusal
 from tais.manifest.model import Arm
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NOT_INSTALLED", "read_tokenizer", "readings", "vocabulary_size"]
 
-NOT_INSTALLED = "transformers is not installed. Install it with: pip install 'tais[transformers]'"
+NOT_INSTALLED = f"transformers is not installed. Install it with: {pip_install('transformers')}"
 
 
 def read_tokenizer(arm: Arm) -> PreTrainedTokenizerBase:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
+from tais.common.install import pip_install
 from tais.errors import EngineError, UsageError
 from tais.executors.base import Executor, Placement
 from tais.rundir.layout import RunDir
@@ -23,7 +24,7 @@ def check_executor(placement: Placement) -> None:
             f"no executor named {placement.executor!r}", remedy=f"Executors: {', '.join(EXECUTORS)}"
         )
     if placement.executor == "ray" and importlib.util.find_spec("ray") is None:
-        raise EngineError("ray is not installed", remedy="Install it: pip install 'tais[ray]'")
+        raise EngineError("ray is not installed", remedy=f"Install it: {pip_install('ray')}")
 
 
 def create_executor(
@@ -64,6 +65,6 @@ def create_executor(
     )
 
 
-def targets_first(jobs: Sequence[AnswerJob], references: Container[str]) -> list[AnswerJob]:
+def targets_first(jobs: Iterable[AnswerJob], references: Container[str]) -> list[AnswerJob]:
     """Return jobs with those first that others are compared with, so that contrasts finish early."""
     return sorted(jobs, key=lambda job: job.arm.name not in references)

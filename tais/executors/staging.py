@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tais.common.files import canonical_json, store_error, sync_directory, write_atomic
+from tais.common.install import pip_install
 from tais.common.text import first_line
 from tais.errors import Place, StoreError
 from tais.rundir.engine_record import compare_resolved
@@ -211,7 +212,7 @@ class Shared:
             self._fs, self.path = url_to_fs(url)
         except ImportError as error:
             what = f"{error}".split(":", maxsplit=1)[0]
-            remedy = "Install it: pip install 'tais[ray]', and what its kind of address needs"
+            remedy = f"Install it: {pip_install('ray')}, and what its kind of address needs"
             raise StoreError(what, place=Place(key=f"--shared {url}"), remedy=remedy) from error
         except (ValueError, OSError) as error:
             raise StoreError(

@@ -18,7 +18,16 @@ from tais.manifest.model import Role
 from tais.manifest.rules_version import RULES_VERSION
 from tais.verdict.codes import CODES, check_code
 
-__all__ = ["BatteryRule", "ContrastRule", "Policy", "SensitivityRule", "TrustedKey", "Waiver", "load_policy"]
+__all__ = [
+    "BatteryRule",
+    "ContrastRule",
+    "Policy",
+    "SensitivityRule",
+    "TrustedKey",
+    "Waiver",
+    "load_policy",
+    "policy_schema",
+]
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
@@ -230,3 +239,9 @@ def load_policy(path: str | Path) -> Policy:
     if named is not None and not named.lstrip().startswith("-----BEGIN "):
         named = str(folder / named)
     return policy.model_copy(update={"trusted_keys": keys, "timestamp_ca": named})
+
+
+def policy_schema() -> dict[str, JsonValue]:
+    """Return the JSON Schema of a policy file, for editors."""
+    schema: dict[str, JsonValue] = Policy.model_json_schema(by_alias=True)
+    return {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "TAIS policy"}

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tais.common.foreign import hide_broken_packages
+from tais.common.install import pip_install
 from tais.common.text import first_line
 from tais.errors import TaisError, UsageError
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["need", "need_torch", "torch", "transformers"]
 
-_REMEDY = "Install them with: pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine"
-_REMEDY_DRAFTS = "Install it with: pip install 'tais[drafts]'"
+_REMEDY = f"Install them with: {pip_install('cpu', on_gpu='gpu')}"
+_REMEDY_DRAFTS = f"Install it with: {pip_install('drafts')}"
 
 
 def __getattr__(name: str) -> ModuleType:
@@ -63,4 +64,4 @@ def need_torch() -> None:
         When it is not installed.
     """
     if importlib.util.find_spec("torch") is None:
-        raise TaisError("tais law needs torch", remedy="Install it with: pip install 'tais[cpu]'")
+        raise TaisError("tais law needs torch", remedy=f"Install it with: {pip_install('cpu')}")

@@ -52,6 +52,8 @@ class Headline:
     """Whether the scorers can read this model."""
     seen: Figure
     """How small a leak would have been seen: another question."""
+    flips: Figure
+    """Items whose outcome differs, by direction."""
 
     @property
     def figures(self) -> tuple[tuple[str, Figure], ...]:
@@ -59,6 +61,7 @@ class Headline:
         return (
             ("compared", self.compared),
             ("decided by", self.decided),
+            ("flips", self.flips),
             ("shown able to fail", self.shown),
             ("could have seen", self.seen),
         )
@@ -74,6 +77,7 @@ def headline(report: Report) -> Headline:
         decided=_decided(report, screens),
         shown=_shown(screens),
         seen=_seen(screens),
+        flips=_flips(screens),
     )
 
 
@@ -262,12 +266,39 @@ def _seen(screens: list[ContrastReport]) -> Figure:
         (best.identity, "would show in the outputs"),
     )
     known = [(value, words) for value, words in shares if value is not None]
-    where = f"of the answers of {_short(best.control)} mixed into {_short(contrast.reference)}"
+    control, reference = _short(best.control), _short(contrast.reference)
     if not known:
-        return Figure("none", f"not even all {where} would be noticed")
+        return Figure(
+            "none", f"not even all of {control}'s answers in place of {reference}'s would be noticed"
+        )
     (first, words), *others = known
     more = "".join(f"; {share(value)} {words}" for value, words in others)
-    return Figure(share(first), f"{where} {words} (probability {best.probability:g}){more}")
+    how_often = f"{10 * best.probability:g} times in 10"
+    said = f"of {reference}'s answers, had they come from {control}: this screen {words} ({how_often}){more}"
+    return Figure(share(first), said)
+
+
+def _flips(screens: list[ContrastReport]) -> Figure:
+    """Count what changed in each direction; a prompt that two scorers judge counts in both."""
+    counted = [
+        (
+            _short(c.candidate),
+            sum(e.table.reference_only for e in c.endpoints if e.table),
+            sum(e.table.candidate_only for e in c.endpoints if e.table),
+        )
+        for c in screens
+        if any(e.table for e in c.endpoints)
+    ]
+    if not counted:
+        return Figure(NONE, "no outcomes were compared")
+    worse, better = sum(down for _, down, _ in counted), sum(up for *_, up in counted)
+    said = f"{worse:,} for the worse, {better:,} for the better"
+    if len(counted) == 1:
+        return Figure(said, "items whose outcome differs from the reference's")
+    most = sorted(counted, key=lambda one: -(one[1] + one[2]))
+    named = "; ".join(f"{name}: {down:,} worse, {up:,} better" for name, down, up in most[:3] if down or up)
+    meaning = "items whose outcome differs from the reference's"
+    return Figure(said, f"{meaning}, over {len(counted)} contrasts{f' ({named})' if named else ''}")
 
 
 def _short(name: object) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tais.common.text import xml_text
 from tais.manifest.model import Role
+from tais.report.next_steps import next_steps
 from tais.report.wording import (
     ROLES,
     change,
@@ -23,6 +24,7 @@ from tais.report.wording import (
     is_ratio,
     margin_alone,
     number,
+    outcome,
     p_value,
     percent,
     points,
@@ -122,7 +124,10 @@ def _write_categories(suite: ET.Element, report: Report, label: str) -> None:
 
 def _cases(report: Report) -> Iterator[_Case]:
     decided = "; ".join(r.message for r in report.reasons if r.severity == "decides")
-    yield _Case(_SCREEN_SUITE, report.name, "verdict", report.verdict, decided)
+    steps = "; ".join(step.line for step in next_steps(report))
+    # What to do stands first: a message is cut where it grows long.
+    said = f"what to do next: {steps}; why: {decided}" if steps else decided
+    yield _Case(_SCREEN_SUITE, report.name, "verdict", report.verdict, said, decided)
     for contrast in report.contrasts:
         if contrast.role is Role.screen:
             yield from _screened(contrast)
@@ -137,7 +142,7 @@ def _backing(contrast: ContrastReport) -> _Case:
     name = (
         "control is caught" if contrast.role is Role.positive_control else "the stack passes against itself"
     )
-    message = f"{ROLES[contrast.role]} is {contrast.verdict.value}"
+    message = f"{ROLES[contrast.role]}: {outcome(contrast.role, contrast.verdict)}"
     return _Case(_SCREEN_SUITE, contrast_name(contrast), name, verdict, message)
 
 

@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from tais.common.text import one_line
+from tais.manifest.model import Role
 from tais.records import stratum_label
 from tais.report.headline import headline
 from tais.report.meaning import says, says_not
+from tais.report.next_steps import next_steps
 from tais.report.redact import redacted
 from tais.report.tables.audit import audit_tables
 from tais.report.tables.categories import category_tables
@@ -32,6 +34,8 @@ from tais.report.wording import (
     interval_words,
     invalid_words,
     number,
+    outcome,
+    outcome_mark,
     percent,
     screens_first,
     shown_words,
@@ -39,7 +43,7 @@ from tais.report.wording import (
 )
 from tais.verdict.report import AdjudicationReport, ContrastReport, ItemReport, Reason, Report, Verdict
 
-__all__ = ["MARKS", "escaped", "render_markdown", "table"]
+__all__ = ["MARKS", "escaped", "render_markdown", "role_mark", "table"]
 
 _MOST_BYTES = 58_000
 _MOST_ROWS = 40
@@ -95,6 +99,10 @@ def _sections(report: Report) -> Iterator[str]:
     yield _list(
         f"**{term}**: **{escaped(f.value)}** {escaped(f.meaning, _MESSAGE)}" for term, f in top.figures
     )
+    if steps := next_steps(report):
+        yield "**What to do next**\n\n" + _list(
+            escaped(step.line, _MESSAGE) for step in steps[:_MOST_REASONS]
+        )
     yield _reasons(report.reasons)
     yield table(
         ("contrast", "role", "verdict", "identical answers", "speculation"),
@@ -154,12 +162,18 @@ def _reasons(reasons: Sequence[Reason]) -> str:
     return _list([*lines[:_MOST_REASONS], *([f"{more} more in report.html"] if more > 0 else [])])
 
 
+def role_mark(role: Role, verdict: Verdict) -> str:
+    """Return the mark and the word of an outcome; a control that is caught did what it is for."""
+    mark, _, word = MARKS[outcome_mark(role, verdict)].partition(" ")
+    return f"{mark} {outcome(role, verdict) if role is Role.positive_control else word}"
+
+
 def _contrast_row(contrast: ContrastReport) -> list[str]:
     identity = contrast.identity
     return [
         escaped(contrast_name(contrast)),
         ROLES[contrast.role],
-        MARKS[contrast.verdict],
+        role_mark(contrast.role, contrast.verdict),
         f"{identity.identical:,} of {identity.n:,} ({percent(identity.rate, 2)})",
         escaped(treatment_words(contrast), _MESSAGE),
     ]
@@ -184,7 +198,7 @@ def _endpoints(report: Report) -> str:
         [
             escaped(contrast.candidate),
             escaped(endpoint_name(endpoint)),
-            MARKS[endpoint.verdict],
+            role_mark(contrast.role, endpoint.verdict),
             f"{endpoint.clusters:,}",
             percent(endpoint.reference_rate),
             percent(endpoint.candidate_rate),

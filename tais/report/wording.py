@@ -30,6 +30,8 @@ __all__ = [
     "margin_alone",
     "margin_words",
     "number",
+    "outcome",
+    "outcome_mark",
     "p_value",
     "percent",
     "points",
@@ -59,6 +61,20 @@ def screens_first(report: Report) -> tuple[ContrastReport, ...]:
     """Return the contrasts in the order in which people read them: what is screened, then what backs it."""
     order = [Role.screen, Role.positive_control, Role.calibration]
     return tuple(sorted(report.contrasts, key=lambda contrast: order.index(contrast.role)))
+
+
+def outcome(role: Role, verdict: Verdict) -> str:
+    """Return a verdict in the word of its role: a positive control is meant to fail, and is then caught."""
+    if role is not Role.positive_control:
+        return verdict.value
+    return "caught" if verdict is Verdict.failed else "not caught"
+
+
+def outcome_mark(role: Role, verdict: Verdict) -> Verdict:
+    """Return the verdict whose colour and mark an outcome has."""
+    if role is not Role.positive_control:
+        return verdict
+    return Verdict.passed if verdict is Verdict.failed else Verdict.inconclusive
 
 
 def contrast_name(contrast: ContrastReport) -> str:

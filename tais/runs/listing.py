@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from tais.errors import Place, TaisError, UsageError
+from tais.attest.bundle import claimed_key
+from tais.common.files import read_ordinary
+from tais.errors import Place, TaisError, UsageError, VerificationError
 from tais.rundir.layout import LOCK, RUN_BUNDLE, RunDir, check_finished
 from tais.rundir.lock import read_lock
 from tais.verdict.report import Verdict
 
-__all__ = ["ListedRun", "list_runs"]
+__all__ = ["ListedRun", "list_runs", "run_dirs", "started"]
 
 # As a run names its directory.
 _RUN_ID = "%Y%m%dT%H%M%S%fZ"
@@ -36,6 +38,8 @@ class ListedRun(NamedTuple):
     problem: str | None
     """Why there is no verdict."""
     path: str
+    key: str | None = None
+    """Fingerprint of the key that its signature names; nobody has checked it."""
 
 
 class _RunFacts(BaseModel):
@@ -64,10 +68,11 @@ def list_runs(folder: Path) -> list[ListedRun]:
     if not folder.is_dir():
         raise UsageError("no such folder", place=Place(str(folder)), remedy="Name the --out of your runs")
     last = datetime.max.replace(tzinfo=UTC)
-    return sorted(map(_listed, _run_dirs(folder)), key=lambda run: (run.date or last, run.path))
+    return sorted(map(_listed, run_dirs(folder)), key=lambda run: (run.date or last, run.path))
 
 
-def _run_dirs(top: Path) -> Iterator[Path]:
+def run_dirs(top: Path) -> Iterator[Path]:
+    """Yield the run directories in a folder and in those below it."""
     for folder, below, files in os.walk(top):
         if LOCK in files:
             # A run holds no other run.
@@ -90,7 +95,21 @@ def _listed(run_dir: Path) -> ListedRun:
     date = head.facts.run.started if head else None
     verdict = head.verdict.value if head else None
     signed = (run_dir / RUN_BUNDLE).is_file()
-    return ListedRun(name, run, date or _date(run), verdict, contrasts, signed, problem, str(run_dir))
+    said = (verdict, contrasts, signed, problem, str(run_dir))
+    return ListedRun(name, run, date or _date(run), *said, _key(run_dir / RUN_BUNDLE))
+
+
+def _key(bundle: Path) -> str | None:
+    try:
+        return claimed_key(read_ordinary(bundle), str(bundle))
+    except (OSError, VerificationError):
+        return None
+
+
+def started(run_dir: Path) -> float:
+    """Return when a run began, in seconds since 1970: by its directory's name, else by its lock's age."""
+    date = _date(run_dir.resolve().name)
+    return date.timestamp() if date else (run_dir / LOCK).stat().st_mtime
 
 
 def _date(run: str) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tais.report.markdown import MARKS, escaped, table
+from tais.report.markdown import MARKS, escaped, role_mark, table
 from tais.report.wording import NONE
 from tais.study.report import StudyReport
 from tais.study.wording import CONTRAST_COLUMNS, SAYS, contrast_cells, published, run_cells
@@ -52,7 +52,10 @@ def _sections(report: StudyReport) -> Iterator[str]:
         if run.contrasts:
             yield f"### {escaped(run.name)}\n"
             rows = [
-                [*(escaped(cell, _LONG) for cell in contrast_cells(contrast)), _mark(contrast.verdict)]
+                [
+                    *(escaped(cell, _LONG) for cell in contrast_cells(contrast)),
+                    role_mark(contrast.role, contrast.verdict),
+                ]
                 for contrast in run.contrasts
             ]
             yield table((*map(escaped, CONTRAST_COLUMNS), "verdict"), rows)

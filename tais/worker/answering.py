@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tais.common.machine import describe_environment
 from tais.engines import create_engine
-from tais.engines.base import ImitatesFaults, PlantedFault
+from tais.engines.base import CountsUnderway, ImitatesFaults, PlantedFault
 from tais.manifest.model import Arm
 from tais.records import Counters, Request, Sample
 from tais.rundir.items import read_requests
@@ -109,7 +109,7 @@ class ArmRun(StoringWork[Sample]):
         """Take the arm's folder for this process alone, and return what is not answered in it."""
         self.guard = exclusive(self.folder)
         done = stored_keys(self.folder)
-        self.enter("load", total=len(requests), done=len(done))
+        self.enter("load", total=len(requests), done=len(done), limit=self.sampling.max_tokens)
         self.hook = _hook(self.arm, self.folder)
         return [request for request in requests if request.key not in done]
 
@@ -168,6 +168,12 @@ class ArmRun(StoringWork[Sample]):
         for first in range(0, len(asked), block):
             if count_tokens(self.folder) < enough:
                 self.take_all(asked[first : first + block])
+
+    def tell_progress(self) -> None:
+        """Tell the run how far the arm is, tokens of unfinished answers included."""
+        if isinstance(self.engine, CountsUnderway):
+            self.tally["underway"] = self.engine.tokens_underway()
+        super().tell_progress()
 
     def counters(self) -> Counters | None:
         """Return the engine's counters since the last part."""

@@ -27,7 +27,7 @@ from tests.attest.runs import copy_run, resign, write_screen
 from tests.attest.tsa import Answer, Tsa, serve
 from tests.conftest import ROOT, Tais
 
-pytest.importorskip("rfc3161_client", reason="rfc3161-client is not installed: pip install 'tais[timestamp]'")
+pytest.importorskip("rfc3161_client", reason="rfc3161-client is not installed: pip install '.[timestamp]'")
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="there is no openssl to ask for the time"
 )

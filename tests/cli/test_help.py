@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -51,3 +52,17 @@ def test_the_list_says_of_a_command_what_its_own_help_says(
     assert run_command([entry.name, "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f" {entry.line} " in said
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    for words, wanted in (("tais ru", {"run", "runs"}), ("tais report --fo", {"--format"})):
+        environment = {
+            "_TAIS_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
+        line = [sys.executable, "-c", "from tais.cli.main import main; main()"]
+        done = subprocess.run(
+            line, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False
+        )
+        assert set(done.stdout.split()) == wanted, done.stderr

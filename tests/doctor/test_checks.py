@@ -45,7 +45,7 @@ def test_a_machine_with_one_engine_is_healthy(tais: Tais) -> None:
         "name": "engine vllm",
         "status": "note",
         "said": "vllm is not installed",
-        "remedy": "pip install 'tais[cpu]', or 'tais[gpu]' on a GPU machine",
+        "remedy": "pip install '.[cpu]' ('.[gpu]' on a GPU machine) in a checkout of TAIS",
     }
     assert "python 3." in found["versions"]["said"]
     assert {"memory", "threads", "disk", "gpu", "signing key"} <= found.keys()
@@ -70,7 +70,7 @@ def test_an_engine_that_does_not_import_says_why(tmp_path: Path, monkeypatch: py
     assert not healthy(found)
     broken = named(found, "engine openai")
     assert (broken.status, "built for another world" in broken.said) == ("missing", True)
-    assert broken.remedy == "pip install 'tais[openai]'"
+    assert broken.remedy == "pip install '.[openai]' in a checkout of TAIS"
 
 
 @pytest.mark.usefixtures("quick")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 import pytest
 
 from tais.common.parts import read_parts
+from tais.engines.base import ServerFailure
 from tais.engines.openai.answers import read_answer, read_message
-from tais.engines.openai.http import Malformed
+from tais.engines.openai.http import Client, Malformed
+from tais.manifest.engine_options import OpenaiOptions
 
 
 @pytest.mark.parametrize(
@@ -94,3 +98,14 @@ def test_a_content_of_another_kind_is_no_answer(content: object) -> None:
 def test_what_ended_an_answer_is_kept(told: object, kept: str | None) -> None:
     choice = {"message": {"content": "a"}, "finish_reason": "stop", "stop_reason": told}
     assert read_answer({"choices": [choice]}, chat=True).stop_reason == kept
+
+
+def test_a_server_that_is_not_there_is_reported_at_once() -> None:
+    # Port 9 (discard) of this machine: nobody listens. Nine tries with growing pauses took 95 s.
+    async def ask() -> object:
+        return await Client("http://127.0.0.1:9", None, OpenaiOptions(base_url="http://127.0.0.1:9")).models()
+
+    begun = time.monotonic()
+    with pytest.raises(ServerFailure, match="All connection attempts failed"):
+        asyncio.run(ask())
+    assert time.monotonic() - begun < 15

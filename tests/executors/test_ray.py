@@ -316,7 +316,7 @@ def test_without_ray_the_extra_is_named(two: Screen, tais: Tais, monkeypatch: py
     monkeypatch.setitem(sys.modules, "ray", None)
     done = tais("run", two.path, "--out", two.out, TAIS_EXECUTOR="ray")
     assert done.returncode == 4
-    assert "ray is not installed. Install it: pip install 'tais[ray]'" in done.stderr
+    assert "ray is not installed. Install it: pip install '.[ray]'" in done.stderr
     assert not two.out.exists()
     unknown = tais("run", two.path, "--executor", "slurm")
     assert unknown.returncode == 2

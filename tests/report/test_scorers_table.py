@@ -59,7 +59,7 @@ def test_every_view_shows_calls_agreement_flips_corrections_and_bias(view: str, 
     shown = {
         "html": lambda: render_html(one),
         "markdown": lambda: render_markdown(one).replace("&#46;", ".").replace("\\", ""),
-        "terminal": lambda: render_text(one, Path("run")),
+        "terminal": lambda: render_text(one, Path("run"), verbose=True),
     }[view]()
     for said in ("321", "479", "spec: 15", "0.912", "0.012", "98.0 %", "3.2 %", "0.126"):
         assert said in shown, said
@@ -95,7 +95,7 @@ def test_details_that_are_not_as_written_break_no_view(foreign: Any, without_plo
     one = judged(judges=foreign, second_opinions=foreign, bias=foreign)
     render_html(one)
     render_markdown(one)
-    render_text(one, Path("run"))
+    render_text(one, Path("run"), verbose=True)
 
 
 def test_hostile_names_add_no_markup(without_plots: None) -> None:
@@ -106,4 +106,4 @@ def test_hostile_names_add_no_markup(without_plots: None) -> None:
     markdown = render_markdown(one)
     assert "](" not in markdown
     assert "://" not in markdown
-    assert "\x1b" not in render_text(one, Path("run"))
+    assert "\x1b" not in render_text(one, Path("run"), verbose=True)

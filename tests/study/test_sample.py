@@ -47,17 +47,17 @@ def test_every_manifest_ran_and_every_control_was_caught() -> None:
     assert controls.ours == "4 of 4 caught"
 
 
-def test_the_readme_says_what_the_sample_says() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_the_study_says_what_the_sample_says() -> None:
+    page = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
     rows = {row.question: row.ours for row in study().rows}
     assert rows["The dtype alone, bfloat16 against float16"] == "96.15 % identical (500 of 520)"
     assert rows["1, 3, 5, 8 and 12 drafted tokens"] == "100.00 % identical (2,600 of 2,600)"
     assert rows["How many endpoints are equivalent within 3 points"] == "20 of 20 endpoints within the margin"
     for figure in ("96.15 % (500 of 520)", "2,600 of 2,600", "20 of 20 endpoints", "at most 2.28 %"):
-        assert figure in readme
+        assert figure in page
     assert "at most 2.28 %" in rows["A target that is too large to run twice"]
     answers = sum(run.samples or 0 for run in study().runs)
-    assert f"{answers:,} answers" in readme
+    assert f"{answers:,} answers" in page
 
 
 def test_it_is_small_and_holds_no_private_key() -> None:

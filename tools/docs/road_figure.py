@@ -46,7 +46,7 @@ ROAD = (
 """Lines of the road; what stands in brackets lies on disk, or is what the shell sees."""
 
 BESIDE = (
-    ("who walks it", "cli · api · frames · runs · study · doctor · lab"),
+    ("who walks it", "cli · api · export · frames · runs · study · doctor · starter · lab"),
     ("on the way", "cache · cost · adjudication"),
     ("what it walks on", "rundir · environments · scorers · stats · records · common · errors"),
 )

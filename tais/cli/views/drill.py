@@ -82,7 +82,7 @@ def print_drill(table: DrillTable) -> None:
     if table.lossless:
         console.print(_rich(_LOSSLESS, [list(_lossless_cells(row)) for row in table.lossless]))
     for line in [*summary(table), "DRILL PASSED" if table.passed else "DRILL FAILED"]:
-        console.print(line, markup=False)
+        console.print(line)
 
 
 def _rich(columns: tuple[str, ...], rows: list[list[str]]) -> Table:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from tais.battery.item import Item
 from tais.battery.load import LoadedBattery
 from tais.battery.strata import repeated_words
+from tais.cli.console import plain_console
 from tais.cli.views.exchange import exchange_lines, exchange_questions, unshown_lines
 from tais.common.text import printable
 from tais.cost.predict import predict
@@ -22,22 +23,23 @@ from tais.plan.plan import Plan
 from tais.plan.room import prompts_without_room
 from tais.records import stratum_label
 from tais.report.tables.cost import prediction_lines, prediction_rows
+from tais.report.wording import NONE
 from tais.rundir.lock_model import Lock, LookSchedule
 from tais.runs.outlook import CEILING, STATED_RATE, Outlook
 from tais.scorers import scorer_label
 from tais.scoring.locked_scorers import judges_of
 from tais.stats.power import zero_discordance_floor
 
-__all__ = ["print_cost", "print_outlook", "print_plan"]
+__all__ = ["endpoint_sizes", "print_cost", "print_outlook", "print_plan", "warnings"]
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: Plan, found: Outlook | None = None) -> None:
     """Print arms, contrasts, batteries and sizes to standard output, and what cannot pass as it is."""
-    console = Console(highlight=False)
+    console = plain_console()
     if not console.is_terminal:
         console.width = 110
     console.print(f"{printable(plan.manifest.name)}: {len(plan.arms)} arms of {plan.samples_per_arm} samples")
-    console.print(_batteries(plan))
+    console.print(_batteries(plan, found))
     tokens = plan.samples_per_arm * plan.manifest.sampling.max_tokens
     console.print(f"at most {tokens * len(plan.arms):,} answer tokens in all ({tokens:,} per arm)")
     for name, scorers in judges_of(plan.lock).items():
@@ -56,14 +58,7 @@ def print_plan(plan: Plan) -> None:
         console.print(_contrasts(plan))
     if plan.lock.sequential is not None:
         console.print(_looks(plan.lock, plan.lock.sequential))
-    for line in (
-        *_too_small(plan),
-        *_repeated(plan),
-        *_no_room(plan),
-        *_not_looked_up(plan),
-        *_notes(plan),
-        *unshown_lines(plan),
-    ):
+    for line in warnings(plan):
         console.print(line, style="yellow")
     roles = {contrast.role.value for contrast in plan.lock.contrasts}
     if "screen" not in roles:
@@ -75,6 +70,12 @@ def print_plan(plan: Plan) -> None:
     ):
         if role not in roles:
             console.print(f"note: {missing}", style="dim")
+
+
+def warnings(plan: Plan) -> list[str]:
+    """Return what a user should know before the run: what cannot pass, what is taken on trust."""
+    found = (_too_small(plan), _repeated(plan), _no_room(plan), _not_looked_up(plan), _notes(plan))
+    return [*(line for lines in found for line in lines), *unshown_lines(plan)]
 
 
 def print_outlook(found: Outlook | None, floor: int) -> None:
@@ -89,7 +90,7 @@ def print_outlook(found: Outlook | None, floor: int) -> None:
     """
     if found is None:
         return
-    console = Console(highlight=False)
+    console = plain_console()
     if not console.is_terminal:
         console.width = 110
     again = f" and {found.calibrations} A/A" if found.calibrations else ""
@@ -130,7 +131,7 @@ def _probability(p: float) -> str:
 
 def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> None:
     """Print what the run would cost, or how to learn it."""
-    console = Console(highlight=False)
+    console = plain_console()
     if not console.is_terminal:
         console.width = 110
     if rates is None:
@@ -143,7 +144,7 @@ def print_cost(plan: Plan, rates: Rates | None, workers: int, shards: int) -> No
         table.add_row(*(printable(cell) for cell in row))
     console.print(table)
     for line in prediction_lines(prediction):
-        console.print(printable(line), markup=False)
+        console.print(printable(line))
 
 
 def _audits(plan: Plan, tokens: int) -> Iterator[str]:
@@ -291,33 +292,67 @@ def _floor(plan: Plan, own_margin: float | None) -> int:
     return zero_discordance_floor(margin, rules.alpha, exact=rules.exact)
 
 
-def _batteries(plan: Plan) -> Table:
+class EndpointSize(NamedTuple):
+    """What one endpoint asks."""
+
+    name: str
+    battery: LoadedBattery
+    items: int
+    independent: int
+    needed: int
+    """Fewest independent items that pass without a single flip."""
+    margin: float
+
+
+def endpoint_sizes(plan: Plan) -> list[EndpointSize]:
+    """Return the sizes of the endpoints whose battery is at hand."""
+    return [
+        EndpointSize(
+            label,
+            battery,
+            len(items),
+            _clusters(items),
+            _floor(plan, battery.margin),
+            plan.manifest.rules.margin if battery.margin is None else battery.margin,
+        )
+        for label, battery, items in _strata(plan)
+    ]
+
+
+def _batteries(plan: Plan, found: Outlook | None) -> Table:
+    """Show what is asked beside what it takes: without a flip, and at flips as they are to be expected."""
+    rate, few = next(iter(found.needed), (0.0, None)) if found else (0.0, None)
     table = Table(
         "battery",
         "items",
         "independent",
-        "needed",
+        "no flip",
+        *([f"{100 * rate:g} % flip"] if rate else []),
         "scorer",
         "margin",
         "licence",
         box=SIMPLE,
         show_edge=False,
     )
-    for label, battery, items in _strata(plan):
-        margin = plan.manifest.rules.margin if battery.margin is None else battery.margin
+    for size in endpoint_sizes(plan):
         table.add_row(
-            label,
-            str(len(items)),
-            str(_clusters(items)),
-            str(_floor(plan, battery.margin)),
-            ", ".join(scorer_label(scorer) for scorer in (battery.scorer, *battery.second_scorers)),
-            f"{100 * margin:g} pp",
-            printable(str(battery.definition.license or "not stated")),
+            size.name,
+            str(size.items),
+            str(size.independent),
+            str(size.needed),
+            *([NONE if few is None else str(few)] if rate else []),
+            ", ".join(scorer_label(scorer) for scorer in (size.battery.scorer, *size.battery.second_scorers)),
+            f"{100 * size.margin:g} pp",
+            printable(str(size.battery.definition.license or "not stated")),
         )
     for missing in plan.missing:
         margin = plan.manifest.rules.margin if missing.margin is None else missing.margin
-        size, need = f"{missing.items or '?'}", str(_floor(plan, missing.margin))
-        table.add_row(missing.name, size, "?", need, "not here", f"{100 * margin:g} pp", "")
+        own, need = f"{missing.items or '?'}", str(_floor(plan, missing.margin))
+        flips = ["?"] if rate else []
+        table.add_row(missing.name, own, "?", need, *flips, "not here", f"{100 * margin:g} pp", "")
+    expected = f", {100 * rate:g} % flip" if rate else ""
+    table.caption = f"no flip{expected}: independent items needed to pass with probability 0.8"
+    table.caption_justify = "left"
     return table
 
 

@@ -1,4 +1,4 @@
-"""The terminal view of a report: the verdict first, then what it rests on."""
+"""The terminal view of a report: what does not pass in full, one line for what does, the verdict last."""
 
 from __future__ import annotations
 
@@ -11,67 +11,104 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tais.cli.console import stderr_console
+from tais.cli.console import plain_console, stderr_console
+from tais.cli.views.ending import STYLES, ending
 from tais.common.text import printable
+from tais.manifest.model import Role
 from tais.report.tables.categories import category_tables
 from tais.report.tables.people import flip_rows, intro, rater_rows
 from tais.report.tables.pooled import pooled_tables
 from tais.report.tables.scorers import scorer_tables
-from tais.report.wording import NONE, change, cut_words, interval_words, invalid_words, is_ratio
+from tais.report.wording import (
+    NONE,
+    change,
+    cut_words,
+    interval_words,
+    invalid_words,
+    number,
+    outcome,
+    outcome_mark,
+    percent,
+)
 from tais.verdict.report import (
     AdjudicationReport,
     ContrastReport,
     EndpointReport,
     Reason,
     Report,
-    TostReport,
     Verdict,
 )
 
 __all__ = ["print_adjudication", "print_report", "render_text", "report_parts"]
 
-_STYLE = {Verdict.passed: "bold green", Verdict.failed: "bold red", Verdict.inconclusive: "bold yellow"}
+_STYLE = STYLES
 _WIDTH = 110
+_WIDE = 100
+"""Columns from which on a table of endpoints holds every number."""
 
 
-def print_report(report: Report, run_dir: Path) -> None:
+def print_report(report: Report, run_dir: Path, *, verbose: bool = False) -> None:
     """Print the view to standard error."""
     console = stderr_console()
     if not console.is_terminal:
         # A log wraps where it likes; eighty columns would break the table.
         console.width = _WIDTH
-    _draw(report, run_dir, console)
+    _draw(report, run_dir, console, verbose)
 
 
-def render_text(report: Report, run_dir: Path) -> str:
+def render_text(report: Report, run_dir: Path, *, verbose: bool = False) -> str:
     """Return the view as plain text."""
     stream = io.StringIO()
-    _draw(report, run_dir, Console(file=stream, width=_WIDTH, highlight=False, color_system=None))
+    _draw(report, run_dir, plain_console(stream, _WIDTH), verbose)
     return stream.getvalue()
 
 
-def _draw(report: Report, run_dir: Path, console: Console) -> None:
-    for part in report_parts(report, run_dir):
+def _draw(report: Report, run_dir: Path, console: Console, verbose: bool) -> None:
+    for part in report_parts(report, run_dir, width=console.width, verbose=verbose):
         console.print(part)
 
 
-def report_parts(report: Report, run_dir: Path) -> Iterator[RenderableType]:
-    """Yield what the view is made of, the verdict first."""
+def report_parts(
+    report: Report, run_dir: Path, *, width: int = _WIDTH, verbose: bool = False
+) -> Iterator[RenderableType]:
+    """Yield what the view is made of, the verdict last: it is what stays on the screen."""
     yield Text()
-    yield Text.assemble(
-        (report.verdict.value.upper(), _STYLE[report.verdict]), ("  ", ""), (_shown(report.name), "bold")
-    )
-    for reason in report.reasons:
-        yield _reason(reason, "  ")
+    brief = [c for c in report.contrasts if not verbose and _went_well(c)]
+    for contrast in brief:
+        yield _one_line(contrast)
     for contrast in report.contrasts:
-        yield Text()
-        yield from _contrast(contrast)
-    yield from _opinions(report)
+        if contrast not in brief:
+            yield Text()
+            yield from _contrast(contrast, width)
+    if verbose:
+        yield from _opinions(report)
     if report.adjudication is not None:
         yield Text()
         yield from _adjudication(report.adjudication)
+    if verbose:
+        yield Text()
+        for reason in report.reasons:
+            yield _reason(reason, "")
+    elif brief:
+        yield Text("-v shows every contrast, endpoint and note", style="dim")
     yield Text()
-    yield Text(f"report: {run_dir / 'report.html'}")
+    yield from ending(report, run_dir, width)
+
+
+def _went_well(contrast: ContrastReport) -> bool:
+    return outcome_mark(contrast.role, contrast.verdict) is Verdict.passed
+
+
+def _one_line(contrast: ContrastReport) -> Text:
+    role = "" if contrast.role is Role.screen else f"  ({contrast.role.value.replace('_', ' ')})"
+    identity = contrast.identity
+    same = "" if identity.rate is None else f": {identity.identical:,} of {identity.n:,} identical"
+    return Text.assemble(
+        (outcome(contrast.role, contrast.verdict), _STYLE[Verdict.passed]),
+        f"  {_shown(contrast.candidate)} against {_shown(contrast.reference)}",
+        (role, "dim"),
+        same,
+    )
 
 
 def _opinions(report: Report) -> Iterator[RenderableType]:
@@ -117,9 +154,9 @@ def _reason(reason: Reason, indent: str) -> Text:
     return Text(f"{indent}{mark}{_shown(reason.message)}", style=style)
 
 
-def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
+def _contrast(contrast: ContrastReport, width: int) -> Iterator[RenderableType]:
     yield Text.assemble(
-        (contrast.verdict.value, _STYLE[contrast.verdict]),
+        (outcome(contrast.role, contrast.verdict), _STYLE[outcome_mark(contrast.role, contrast.verdict)]),
         (f"  {_shown(contrast.candidate)} against {_shown(contrast.reference)}", "bold"),
         (f"  ({contrast.role.value.replace('_', ' ')})", "dim"),
     )
@@ -130,7 +167,7 @@ def _contrast(contrast: ContrastReport) -> Iterator[RenderableType]:
     for reason in contrast.reasons:
         yield _reason(reason, "  ")
     if contrast.endpoints:
-        yield _endpoints(contrast.endpoints)
+        yield _endpoints(contrast, wide=width >= _WIDE)
     yield from _endpoint_reasons(contrast.endpoints)
 
 
@@ -176,44 +213,30 @@ def _treatment(contrast: ContrastReport) -> str:
     return said
 
 
-def _endpoints(endpoints: tuple[EndpointReport, ...]) -> Table:
+def _endpoints(contrast: ContrastReport, *, wide: bool) -> Table:
+    """Return the table of endpoints; on a narrow terminal without what is in the page, too."""
+    names = ("endpoint", "n", "reference", "candidate", "difference", "interval", "h", "invalid", "cut")
+    kept = (*names, "verdict") if wide else ("endpoint", "n", "rates", "difference", "verdict")
     table = Table(box=SIMPLE, pad_edge=True, show_edge=False)
-    for name in (
-        "battery",
-        "n",
-        "reference",
-        "candidate",
-        "difference",
-        "interval",
-        "h",
-        "invalid",
-        "cut",
-        "verdict",
-    ):
-        table.add_column(name, justify="left" if name in ("battery", "verdict") else "right")
-    for endpoint in endpoints:
-        table.add_row(
-            _shown(endpoint.key.label),
-            str(endpoint.clusters),
-            _percent(endpoint.reference_rate),
-            _percent(endpoint.candidate_rate),
-            change(endpoint) if is_ratio(endpoint) else _points(endpoint.difference),
-            interval_words(endpoint.tost) if is_ratio(endpoint) else _interval(endpoint.tost),
-            "-" if endpoint.cohens_h is None else f"{endpoint.cohens_h:+.3f}",
-            invalid_words(endpoint),
-            cut_words(endpoint),
-            Text(endpoint.verdict.value, style=_STYLE[endpoint.verdict]),
+    for name in kept:
+        left = name in ("endpoint", "verdict")
+        # Only names may take more than one line: a number that is cut is another number.
+        folds = name == "endpoint"
+        table.add_column(
+            name,
+            justify="left" if left else "right",
+            no_wrap=not folds,
+            overflow="fold",
+            min_width=8 if folds else None,
         )
+    for e in contrast.endpoints:
+        rates = percent(e.reference_rate), percent(e.candidate_rate)
+        interval = interval_words(e.tost).removesuffix(" pp")
+        style = _STYLE[outcome_mark(contrast.role, e.verdict)]
+        verdict = Text(outcome(contrast.role, e.verdict), style=style)
+        row: tuple[str, ...] = (" to ".join(rates), f"{change(e)}\n{interval}")
+        if wide:
+            counts = invalid_words(e), cut_words(e)
+            row = (*rates, change(e), interval, number(e.cohens_h), *counts)
+        table.add_row(_shown(e.key.label), f"{e.clusters:,}", *row, verdict)
     return table
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
-
-
-def _points(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:+.2f} pp"
-
-
-def _interval(tost: TostReport | None) -> str:
-    return "-" if tost is None else f"[{100 * tost.ci[0]:+.2f}, {100 * tost.ci[1]:+.2f}]"

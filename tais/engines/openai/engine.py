@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from typing import TYPE_CHECKING, TypeVar
 
 from tais.common.files import canonical_json
+from tais.common.install import pip_install
 from tais.common.rendered import is_rendered
 from tais.engines.base import EngineRefusal
 from tais.engines.openai.answers import Answer, read_answer, read_ids
@@ -36,7 +37,7 @@ __all__ = ["OpenaiEngine"]
 Item = TypeVar("Item")
 T = TypeVar("T")
 
-_NOT_INSTALLED = "httpx is not installed. Install it with: pip install 'tais[openai]'"
+_NOT_INSTALLED = f"httpx is not installed. Install it with: {pip_install('openai')}"
 # The token given comes first, and the best two may both be others.
 _TOP = 3
 # Between two looks at whether the run wants to hear of this arm.

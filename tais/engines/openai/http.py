@@ -38,6 +38,8 @@ _MOST_BYTES = 256 << 20
 # What a server tells of itself: models, version, configuration, counters.
 _MOST_TOLD_BYTES = 16 << 20
 _LONGEST_WAIT = 60.0
+# A server that is not there before the first question was not started; one that goes away may come back.
+_FIRST_CONTACT = 3.0
 # A server that wants to be left alone for longer is not going to finish this run.
 _LONGEST_PAUSE = 3600.0
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
@@ -130,7 +132,7 @@ class Client:
             except (ValueError, RecursionError) as error:
                 raise Malformed("its list of models is no JSON") from error
 
-        return await self._tried("/v1/models", once)
+        return await self._tried("/v1/models", once, patience=_FIRST_CONTACT)
 
     async def told(self, path: str) -> object:
         """Return what a server may tell of itself (JSON or text); None where it does not."""
@@ -166,17 +168,22 @@ class Client:
                     raise Malformed("an answer without end")
         return answer, bytes(data)
 
-    async def _tried(self, path: str, once: Callable[[], Awaitable[T]]) -> T:
-        problem = ""
+    async def _tried(self, path: str, once: Callable[[], Awaitable[T]], patience: float | None = None) -> T:
+        """Try until it succeeds; where nobody listens no longer than `patience` seconds, if that is given."""
+        problem, asked, begun = "", 0, time.monotonic()
         for attempt in range(self.options.retries + 1):
             if attempt:
                 await self._back_off(attempt)
             await self._turn()
+            asked += 1
             try:
                 return await once()
             except (httpx.HTTPError, TimeoutError, Malformed) as error:
                 problem = self._said(error)
-        tries = "once" if not self.options.retries else f"{self.options.retries + 1} times"
+                nobody = isinstance(error, httpx.ConnectError)
+            if nobody and patience is not None and time.monotonic() - begun > patience:
+                break
+        tries = "once" if asked == 1 else f"{asked} times"
         raise ServerFailure(f"{self.root}{path} was asked {tries} and gave no usable answer: {problem}")
 
     async def _once(self, path: str, body: dict[str, object]) -> object:

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tais.common.install import pip_install
 from tais.engines.base import EngineRefusal, ServerFailure
 from tais.engines.chat_template import served_template
 from tais.manifest.engine_options import OpenaiOptions
@@ -46,7 +47,7 @@ class Server:
 
     def __init__(self, arm: Arm, options: OpenaiOptions, own: Mapping[str, object]) -> None:
         if importlib.util.find_spec("vllm") is None:
-            raise EngineRefusal("serve starts vLLM, which is not installed: pip install 'tais[cpu]'")
+            raise EngineRefusal(f"serve starts vLLM, which is not installed: {pip_install('cpu')}")
         self.key = secrets.token_hex(16)
         self.timeout = options.serve_timeout_seconds
         port = _free_port()

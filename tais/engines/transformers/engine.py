@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tais.common.document import suggest
 from tais.common.text import first_line
-from tais.engines.base import EngineRefusal
+from tais.engines.base import ConfigurationRefusal, EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest, text_after
 from tais.engines.resolved import to_plain
 from tais.engines.score_rules import stop_found
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from torch import device
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["TransformersEngine", "preload", "text_config"]
+__all__ = ["TransformersEngine", "check_configuration", "preload", "text_config"]
 
 _DTYPES = ("auto", "float32", "float16", "bfloat16", "float64")
 # What each method of speculation takes, with its defaults; None must be given.
@@ -102,6 +103,30 @@ def speculation(arm: Arm) -> Speculation | None:
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise EngineRefusal(f"num_speculative_tokens must be a whole number above 0, not {count!r}")
     return found
+
+
+def check_configuration(arm: Arm) -> None:
+    """Refuse settings that need no model to be wrong.
+
+    Raises
+    ------
+    ConfigurationRefusal
+        Naming the key.
+    """
+    if (arm.dtype or "auto") not in _DTYPES:
+        near = {"fp16": "float16", "half": "float16", "bf16": "bfloat16", "fp32": "float32"}.get(
+            str(arm.dtype)
+        )
+        remedy = suggest(near or str(arm.dtype), _DTYPES, "Dtypes")
+        raise ConfigurationRefusal(f"no dtype named {arm.dtype!r}", ("dtype",), remedy)
+    try:
+        speculation(arm)
+    except EngineRefusal as error:
+        raise ConfigurationRefusal(str(error), ("speculative_config",)) from error
+    try:
+        _device(read_options(arm).device)
+    except EngineRefusal as error:
+        raise ConfigurationRefusal(str(error), ("engine_args", "device")) from error
 
 
 class TransformersEngine:

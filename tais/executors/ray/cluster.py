@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from tais.common.install import pip_install
 from tais.common.machine import package_versions
 from tais.common.text import first_line
 from tais.errors import EngineError, Place, StoreError
@@ -63,7 +64,7 @@ def connected(address: str | None) -> Iterator[ModuleType]:
         import ray
     except ImportError as error:
         what = f"ray cannot be imported ({first_line(error)})"
-        raise EngineError(what, remedy="Install it: pip install 'tais[ray]'") from error
+        raise EngineError(what, remedy=f"Install it: {pip_install('ray')}") from error
     joined = bool(ray.is_initialized())
     try:
         if not joined:

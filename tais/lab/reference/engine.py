@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tais.common.foreign import hide_broken_packages
+from tais.common.install import pip_install
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, render
 from tais.errors import TaisError
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReferenceEngine", "preload"]
 
-_NOT_INSTALLED = "the reference engine needs torch and transformers: pip install 'tais[cpu]', or 'tais[gpu]'"
+_NOT_INSTALLED = f"the reference engine needs torch and transformers: {pip_install('cpu', on_gpu='gpu')}"
 _ENGINE_ARGS = ("batch_size", "max_model_len", "device", "antidistillation")
 _SPECULATION = {
     "method": str,
@@ -86,6 +87,18 @@ class ReferenceEngine:
         the shape at each root and, where the method is ``auto``, the method. ``draft_temperature`` is the
         sampling temperature unless given.
         """
+        self.configure(arm)
+        self._load()
+        return self._resolved()
+
+    def configure(self, arm: Arm) -> None:
+        """Read what the arm says, as far as no model is needed for it.
+
+        Raises
+        ------
+        EngineRefusal
+            Naming the first thing that cannot be.
+        """
         preload([])
         self.arm = arm
         for key in arm.engine_args:
@@ -102,8 +115,6 @@ class ReferenceEngine:
         self.chooser: Chooser | None = None
         if self.how is not None:
             self._read_speculation(self.how)
-        self._load()
-        return self._resolved()
 
     def _read_speculation(self, how: Mapping[str, Any]) -> None:
         # Loads torch.
@@ -197,7 +208,6 @@ class ReferenceEngine:
 
     def _model(self, name: str, revision: str | None) -> transformers.PreTrainedModel:
         # Loads torch and transformers.
-        import torch
         from transformers import AutoModelForCausalLM
 
         dtype: torch.dtype | str = self.arm.dtype or "auto"

@@ -24,6 +24,7 @@ __all__ = [
     "canvas",
     "draw_rows",
     "label_of",
+    "legend_above",
     "row_canvas",
 ]
 
@@ -50,6 +51,8 @@ class Drawn:
     """How to read it."""
     words: str
     """What it shows, for those who do not see it."""
+    flat: str = ""
+    """Why it shows next to nothing and is folded; empty where it is worth its room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,21 @@ def canvas(height: float = 2.7) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.add_axes((0.12, 0.5 / height, 0.84, 1 - 0.65 / height))
     return figure, axes
+
+
+def legend_above(figure: Figure, axes: Axes, columns: int = 2) -> None:
+    """Put the legend over the frame, where no curve can run under it; the figure grows by its lines."""
+    names = axes.get_legend_handles_labels()[1]
+    if not names:
+        return
+    lines = -(-len(names) // columns)
+    width, height = figure.get_size_inches()
+    grown = height + 0.2 * lines + 0.15
+    _, bottom, _, tall = axes.get_position().bounds
+    figure.set_size_inches(width, grown)
+    axes.set_position((0.12, bottom * height / grown, 0.84, tall * height / grown))
+    # Above what stands on the frame's upper edge.
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.06), ncols=columns, borderaxespad=0)
 
 
 def row_canvas(rows: Sequence[Row]) -> tuple[Figure, Axes, list[float]]:

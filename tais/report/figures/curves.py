@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tais.common.text import one_line
 from tais.records import stratum_label
-from tais.report.figures.canvas import LINES, SERIES, Drawn, canvas, label_of
+from tais.report.figures.canvas import LINES, SERIES, Drawn, canvas, label_of, legend_above
 from tais.report.figures.svg import COLOURS
 from tais.report.wording import percent, share
 from tais.verdict.details import listed
@@ -57,7 +57,7 @@ def _contamination(
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.0f}")
     axes.set_xlabel(f"share of answers from {one_line(control, 24)}, per cent")
     axes.set_ylabel("noticed, per cent")
-    axes.legend(loc="center left")
+    legend_above(figure, axes)
     return Drawn(
         figure,
         f"How small a leak shows: {one_line(control, 24)}",
@@ -101,7 +101,7 @@ def divergences(report: Report) -> Iterator[Drawn]:
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.0f}")
     axes.set_xlabel("position of the first difference")
     axes.set_ylabel("diverging so far, per cent")
-    axes.legend(loc="lower right")
+    legend_above(figure, axes, 1)
     caption = (
         "Share of the diverging answers whose first difference lies at or before a position. A late and "
         "spread-out start speaks for rounding, a common early one for another prompt, template or model."
@@ -142,7 +142,7 @@ def acceptance(report: Report) -> Iterator[Drawn]:
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.0f}")
     axes.set_xlabel("position in the draft")
     axes.set_ylabel("accepted, per cent of drafts")
-    axes.legend(loc="upper right")
+    legend_above(figure, axes)
     caption = (
         "Share of all drafts whose token at this position was accepted. An arm that accepts nothing "
         "screens nothing."

@@ -31,6 +31,8 @@ class Plot:
     title: str
     caption: str
     svg: str
+    flat: str = ""
+    """Why it is folded."""
 
 
 _DRAWERS: tuple[tuple[str, Callable[[Report], Iterator[Drawn]]], ...] = (
@@ -55,7 +57,8 @@ def draw_plots(report: Report) -> list[Plot]:
         for key, draw in _DRAWERS:
             for index, drawn in enumerate(draw(report)):
                 name = key if index == 0 else f"{key}-{index + 1}"
-                plots.append(Plot(name, drawn.title, drawn.caption, _svg(drawn.figure, name, drawn)))
+                svg = _svg(drawn.figure, name, drawn)
+                plots.append(Plot(name, drawn.title, drawn.caption, svg, drawn.flat))
     return plots
 
 

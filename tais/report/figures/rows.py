@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from tais.common.text import one_line
@@ -24,7 +24,7 @@ from tais.stats.proportions import wilson
 from tais.verdict.details import detail
 from tais.verdict.details.endpoint import Null
 from tais.verdict.facts import Timing
-from tais.verdict.report import ContrastReport, EndpointReport, Interval, Report
+from tais.verdict.report import ContrastReport, EndpointReport, Interval, Report, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,12 +55,23 @@ def _left_out(places: list[_Place]) -> str:
 
 
 def _line(
-    axes: Axes, bounds: Interval, middle: float, y: float, endpoint: EndpointReport, reach: float
+    axes: Axes,
+    bounds: Interval,
+    middle: float,
+    y: float,
+    endpoint: EndpointReport,
+    reach: float,
+    *,
+    decides: bool = True,
 ) -> None:
-    """Draw interval and estimate; an arrow-head stands for what lies beyond the axis."""
+    """Draw interval and estimate; an arrow-head stands for what lies beyond the axis.
+
+    An interval that does not decide has no colour of a verdict: it may reach beyond a bound in a pass.
+    """
     colour = COLOURS[endpoint.verdict.value]
+    line = colour if decides else COLOURS["muted"]
     low, high = (max(-reach, min(reach, bound)) for bound in bounds)
-    axes.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
+    axes.plot([low, high], [y, y], color=line, linewidth=2, solid_capstyle="butt")
     for mark, edge, beyond in (("<", -reach, bounds[0] < -reach), (">", reach, bounds[1] > reach)):
         if beyond:
             axes.plot([edge], [y], marker=mark, color=colour, markersize=6, clip_on=False)
@@ -132,10 +143,17 @@ def _forest(report: Report, places: list[_Place], ratio: bool) -> Drawn:
         figure,
         "Ratios of unexpected outcomes" if ratio else "Paired differences",
         f"Interval ({100 - 200 * report.rules.alpha:g} %) and estimate per endpoint. To pass, an interval "
-        "must lie wholly within its grey margin. Circle: pass; cross: fail; diamond: inconclusive; "
-        f"arrow-head: beyond the axis.{_left_out(places)}",
+        "must lie wholly within its grey margin. Circle: pass; cross: fail, which a control is meant to; "
+        f"diamond: inconclusive; arrow-head: beyond the axis.{_left_out(places)}",
         words,
+        "" if ratio else _flat(shown, lambda e: e.difference, "no difference between any pair of arms"),
     )
+
+
+def _flat(places: list[_Place], value: Callable[[EndpointReport], float | None], said: str) -> str:
+    """Return what a figure says that has nothing to show: all its rows but those of controls are zero."""
+    rows = [value(e) for c, e in places if c.role is not Role.positive_control]
+    return said if len(rows) > 1 and not any(rows) else ""
 
 
 def _bare_interval(endpoint: EndpointReport) -> str:
@@ -165,7 +183,10 @@ def effect(report: Report) -> Iterator[Drawn]:
         endpoint = place[1]
         _null(axes, endpoint, y, reach)
         axes.plot([endpoint.h_cutoff] * 2, [y - 0.11, y + 0.11], color=COLOURS["ink"], linewidth=1.6)
-        _line(axes, _absolute(endpoint), abs(endpoint.cohens_h or 0), y, endpoint, reach)
+        size = abs(endpoint.cohens_h or 0)
+        # A pass reads the estimate alone; only a fail reads the interval.
+        fails = endpoint.verdict is Verdict.failed
+        _line(axes, _absolute(endpoint), size, y, endpoint, reach, decides=fails)
     axes.set_xlim(-0.02 * reach, 1.01 * reach)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:.3g}")
     axes.set_xlabel("|h|, Cohen's effect size of two rates")
@@ -176,8 +197,10 @@ def effect(report: Report) -> Iterator[Drawn]:
         "Effect size against the null",
         "Grey: what the same stack does against itself at this n (darkest half of the time, lightest up to "
         f"the {100 * report.rules.null_quantile:g} % quantile; dotted, the quantile if its noise is as "
-        f"large as the A/A allows). Upright bar: the cutoff.{_left_out(places)}",
+        f"large as the A/A allows). Upright bar: the cutoff, below which the estimate must lie for a pass; "
+        f"the thin line is its interval.{_left_out(places)}",
         words,
+        _flat(shown, lambda e: e.cohens_h, "no effect in any screened endpoint"),
     )
 
 
@@ -245,7 +268,14 @@ def identity(report: Report) -> Iterator[Drawn]:
         "Circle: the same tokens, with its 95 % Wilson interval; bar: the same text. Identity decides "
         "nothing by itself; it shows how far the change reaches.",
         "; ".join(f"{row.label}: {row.value}" for row in rows[:12] if row.value),
+        _all_identical(report),
     )
+
+
+def _all_identical(report: Report) -> str:
+    counted = [c.identity for c in report.contrasts if c.role is not Role.positive_control and c.identity.n]
+    same = len(counted) > 1 and all(found.identical == found.n for found in counted)
+    return "every answer is identical, but for those of controls" if same else ""
 
 
 def rates(report: Report) -> Iterator[Drawn]:

@@ -111,6 +111,7 @@ def configurations(report: Report) -> list[Configuration]:
 def _configuration(contrast: ContrastReport, arms: Mapping[str, ArmFacts]) -> Configuration:
     left, right = (_settings(arms.get(arm)) for arm in (contrast.reference, contrast.candidate))
     rows = [Setting(k, left.get(k, NONE), right.get(k, NONE)) for k in dict.fromkeys([*left, *right])]
+    rows.sort(key=lambda row: _is_digest(row.key))
     differing = [row for row in rows if row.reference != row.candidate]
     return Configuration(
         name=one_line(contrast_name(contrast)),
@@ -123,6 +124,11 @@ def _configuration(contrast: ContrastReport, arms: Mapping[str, ArmFacts]) -> Co
 
 def _settings(arm: ArmFacts | None) -> dict[str, str]:
     return {} if arm is None else dict(_flat(arm.model_dump(exclude=_RESULTS)))
+
+
+def _is_digest(key: str) -> bool:
+    """Whether a setting or a fact is a digest, which people compare last."""
+    return any(word in key for word in ("sha256", "digest"))
 
 
 def _undeclared(contrast: ContrastReport) -> Iterator[Setting]:
@@ -148,4 +154,5 @@ def provenance_rows(facts: Facts) -> Rows:
     """Return where the report comes from: digests, times, counts."""
     counted = {name: arm.model_dump(include=_RESULTS) for name, arm in facts.arms.items()}
     rest = facts.model_dump(exclude={"arms"})
-    return detail_rows({**rest, **({"arms": counted} if counted else {})})
+    rows = detail_rows({**rest, **({"arms": counted} if counted else {})})
+    return sorted(rows, key=lambda row: _is_digest(row[0]))

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tais.common.text import one_line, visible
+from tais.manifest.model import Role
 from tais.report.headline import headline
 from tais.report.html.contrasts import ENDPOINT_COLUMNS, contrast_views
 from tais.report.html.details import configurations, detail_rows, provenance_rows, run_line
 from tais.report.html.items import ItemView, count_lines, item_views
 from tais.report.meaning import says, says_not
+from tais.report.next_steps import next_steps
 from tais.report.redact import redacted
 from tais.report.tables.audit import audit_tables
 from tais.report.tables.categories import category_tables
@@ -31,7 +33,7 @@ from tais.report.tables.scorers import scorer_tables
 from tais.report.tables.starts import starts_tables
 from tais.report.tables.sweep import sweep_tables
 from tais.report.tables.treatment import treatment_tables
-from tais.report.wording import screens_first
+from tais.report.wording import outcome, outcome_mark, screens_first
 from tais.verdict.report import AdjudicationReport, Report, Verdict
 
 if TYPE_CHECKING:
@@ -43,9 +45,10 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _MARKS = {Verdict.passed: "✓", Verdict.failed: "✗", Verdict.inconclusive: "?"}
 _COMMAND = re.compile(r"^([ \t]*)::", re.MULTILINE)
 _SECTIONS = {
-    "figures": "Figures",
-    "sweep": "Sweep",
     "contrasts": "Contrasts",
+    "figures": "Figures",
+    "details": "Endpoints",
+    "sweep": "Sweep",
     "drafts": "Drafts",
     "audit": "Audit",
     "scorers": "Scorers and judges",
@@ -101,7 +104,7 @@ def _views(report: Report) -> dict[str, object]:
     from tais.report.figures.draw import draw_plots  # numpy and matplotlib
 
     plots = [
-        {"key": p.key, "title": p.title, "caption": p.caption, "svg": Markup(p.svg)}
+        {"key": p.key, "title": p.title, "caption": p.caption, "svg": Markup(p.svg), "flat": p.flat}
         for p in draw_plots(report)
     ]
     opinions = scorer_tables(report)
@@ -123,6 +126,7 @@ def _views(report: Report) -> dict[str, object]:
         "report": report,
         "name": one_line(report.name),
         "top": headline(report),
+        "steps": next_steps(report),
         "run_line": run_line(report.facts.run),
         "plots": plots,
         "sections": [(key, title) for key, title in _SECTIONS.items() if key not in absent],
@@ -171,8 +175,19 @@ def _items(report: Report, items: list[ItemView]) -> dict[str, object]:
         "item_counts": count_lines(report),
         "item_contrasts": sorted(names.items()),
         "item_batteries": sorted({view.battery: view.battery_name for view in items}.items()),
+        # A control is meant to differ: its items back the screen and are no finding.
+        "item_groups": _item_groups(report, items),
         "arms": sorted({arm for c in report.contrasts for arm in (c.reference, c.candidate)}),
     }
+
+
+def _item_groups(report: Report, items: list[ItemView]) -> list[tuple[str, list[ItemView]]]:
+    """Return the items of what is screened without a title, and the rest under one, folded."""
+    screens = {index for index, c in enumerate(report.contrasts) if c.role is Role.screen}
+    own = [item for item in items if item.contrast in screens]
+    rest = [item for item in items if item.contrast not in screens]
+    title = f"{len(rest):,} items of controls and calibrations, which back the screen"
+    return [group for group in (("", own), (title, rest)) if group[1]]
 
 
 def page_asset(name: str) -> str:
@@ -207,6 +222,8 @@ def page_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["marks"] = _MARKS
+    environment.globals["outcome"] = outcome
+    environment.globals["outcome_mark"] = outcome_mark
     environment.filters["folder"] = _folder
     environment.filters["short"] = partial(one_line, limit=60)
     return environment

@@ -26,7 +26,8 @@ SCREEN_CODES: Mapping[str, Code] = {
         "Add a contrast, or compare the recording with another run (tais compare)",
     ),
     "calibration_not_passed": _Blocks(
-        "The stack does not pass against itself.", "Steady it (tais doctor), or ask more items"
+        "The stack does not pass against itself.",
+        "Steady the stack (tais doctor --determinism shows how it varies), or ask more items",
     ),
     "control_not_caught": _Blocks("A positive control does not fail.", _CONTROL),
     "endpoint_not_shown_sensitive": _Blocks(

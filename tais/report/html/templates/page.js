@@ -8,7 +8,10 @@
   const shown = document.getElementById("items-shown");
   const texts = new Map();
   const textOf = (item) => {
-    if (!texts.has(item)) texts.set(item, item.textContent.toLowerCase());
+    if (!texts.has(item)) {
+      const parts = item.querySelectorAll("summary > code, .text");
+      texts.set(item, Array.from(parts, (part) => part.textContent).join("\n").toLowerCase());
+    }
     return texts.get(item);
   };
   const matches = (item, words) => {
@@ -28,6 +31,11 @@
       if (!item.hidden) count += 1;
     }
     shown.textContent = `${count} of ${items.length} shown`;
+    for (const group of document.querySelectorAll(".backing")) {
+      const found = Array.from(group.querySelectorAll(".item")).some((item) => !item.hidden);
+      // What is asked for is not left folded away.
+      if (found && (words.length || field("contrast").value)) group.open = true;
+    }
   };
   let waiting = 0;
   field("search").addEventListener("input", () => {
@@ -37,6 +45,7 @@
   for (const name of ["contrast", "battery", "kind"]) field(name).addEventListener("change", apply);
   const openAll = (open) => {
     for (const item of items) if (!item.hidden) item.open = open;
+    if (open) for (const group of document.querySelectorAll(".backing")) group.open = true;
   };
   field("open").addEventListener("click", () => openAll(true));
   field("close").addEventListener("click", () => openAll(false));
