@@ -17,12 +17,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tais.analysis.law_alternatives import Scores, explain
 from tais.analysis.planted import PlantedLeaks
 from tais.manifest.model import Sampling
 from tais.rundir.audits import Scored, read_scores
 from tais.rundir.engine_record import EngineRecord, read_engine
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import LockedContrast
+from tais.stats.conformance.alternatives import LawFit
 from tais.stats.conformance.conformance import Conformance, ConformanceResult, against_control
 from tais.stats.conformance.laws import IntArray, TokenLaws
 from tais.stats.proportions import FloatArray
@@ -41,6 +43,8 @@ _HELD = 256 << 20
 _EDGE = {"float32": 1e-3, "float16": 0.04}
 _COARSE_EDGE = 0.25
 _FINEST_FIRST = ("float32", "float16")
+# Above this p no other law is looked for: a screen that fails at such a level fails by chance.
+_ASKS_WHY = 0.05
 
 
 class Warp(NamedTuple):
@@ -106,25 +110,24 @@ def fold_conformance(
     if alone and drafted is not None and max_leak is not None:
         leaks = PlantedLeaks(max_leak, _seed(sampling, reference, candidate, "planted"))
     arms = [candidate] if alone else [candidate, reference]
-    results: list[ConformanceResult | None] = []
-    left_out = 0
-    for arm in arms:
-        seed = _seed(sampling, reference, arm)
-        gathered = _Arm(arm, own, drafted, warp, edge, onset, greedy=greedy, leaks=leaks)
-        results.append(gathered.result(seed))
-        left_out += gathered.left_out if arm == candidate else 0
+    gathered = [_Arm(arm, own, drafted, warp, edge, onset, greedy=greedy, leaks=leaks) for arm in arms]
+    results = [arm.result(_seed(sampling, reference, arm.arm)) for arm in gathered]
     tested, control = results[0], results[1] if len(results) > 1 else None
     if tested is None:
         return None
+    unlike = tested.impossible > 0 or tested.p < _ASKS_WHY
+    why = gathered[0].explain(_seed(sampling, reference, candidate, "why")) if unlike else None
     return ConformanceEvidence(
         candidate=tested,
         control=control,
         against=against_control(tested, control) if control is not None else None,
-        left_out=left_out,
+        left_out=gathered[0].left_out,
         draft="none" if drafted is None else "greedy" if greedy else "sampled",
         dtype=dtype,
         missing=max(0, planned - _without_room(own, candidate) - tested.samples),
         planted=None if leaks is None else leaks.result(),
+        temperature=sampling.temperature,
+        why=why,
     )
 
 
@@ -221,11 +224,33 @@ class _Arm:
             else:
                 self.left_out += len(target[key].given)
 
+    def explain(self, seed: int) -> LawFit | None:
+        """Return the other law that explains the tokens best; the count of what was left out stays."""
+        left_out, buckets = self.left_out, self._buckets()
+        answers = (
+            Scores(target, draft, self._cluster(target))
+            for bucket in range(buckets)
+            for target, draft in self._pairs(bucket, buckets)
+        )
+        cut = (lambda scores: _warped(scores, self.warp, self.edge)[0]) if self.warp.cuts else None
+        found = explain(
+            answers, cut, lambda ids, draft: _draft_cells(ids, draft, greedy=self.greedy)[0], seed
+        )
+        self.left_out = left_out
+        return found
+
+    def _cluster(self, target: Scored) -> int:
+        return self._clusters.setdefault((target.key.battery, target.key.item_id), len(self._clusters))
+
     def _laws(self, target: Scored, draft: Scored | None) -> TokenLaws:
-        prompt = target.key.battery, target.key.item_id
-        cluster = self._clusters.setdefault(prompt, len(self._clusters))
         laws, kept = listed_laws(
-            target, draft, self.warp, self.edge, cluster, target.key.repeat, greedy=self.greedy
+            target,
+            draft,
+            self.warp,
+            self.edge,
+            self._cluster(target),
+            target.key.repeat,
+            greedy=self.greedy,
         )
         self.left_out += int((~kept).sum())
         if not len(self.onset):

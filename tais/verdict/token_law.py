@@ -28,6 +28,7 @@ from tais.verdict.details.audit import (
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
 from tais.verdict.honest_noise import HONEST_IMPOSSIBLE
 from tais.verdict.leak_bound import weigh_leak_bound
+from tais.verdict.other_law import explain_drift, other_law
 from tais.verdict.planted import weigh_planted_leak
 from tais.verdict.reasons import Weighed, note, reason
 from tais.verdict.report import Reason, Verdict
@@ -64,13 +65,19 @@ def weigh_law(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> It
         if contrast.evidence == "teacher_forced":
             yield weigh_leak_bound(contrast, rules)
         return
-    yield _verdict(contrast, law, rules, tests)
+    weighed = _verdict(contrast, law, rules, tests)
+    yield weighed
+    drifts = weighed[1].code in ("law_not_followed", "law_excludes_tokens")
+    if drifts:
+        yield Verdict.passed, explain_drift(law)
     if contrast.evidence == "teacher_forced":
         bounded = weigh_leak_bound(contrast, rules)
         yield bounded
         if bounded[0] is Verdict.passed:
             yield weigh_planted_leak(law.planted)
-    yield from ((Verdict.passed, found) for found in _notes(law))
+    # The draft's share takes the other tokens to follow the target's law.
+    shared = not drifts or (law.why is not None and law.why.name == "draft" and law.why.fits)
+    yield from ((Verdict.passed, found) for found in _notes(law, shared=shared))
 
 
 def _verdict(
@@ -123,9 +130,9 @@ def _fails(contrast: ContrastEvidence, why: Reason) -> Weighed:
     return Verdict.passed, why.model_copy(update={"severity": "note"})
 
 
-def _notes(law: ConformanceEvidence) -> Iterator[Reason]:
+def _notes(law: ConformanceEvidence, *, shared: bool) -> Iterator[Reason]:
     leak = law.candidate.leak
-    if leak is not None:
+    if leak is not None and shared:
         small = f"; one of {points(leak.detectable)} would have shown" if leak.detectable else ""
         message = (
             f"the share of tokens that the draft drew is estimated at {points(leak.e)}, at most "
@@ -153,6 +160,7 @@ def law_details(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> 
         control=_sampled(law.control) if law.control else None,
         planted=None if law.planted is None else PlantedShare(**asdict(law.planted)),
         against_control=None if law.against is None else _against(law.against),
+        why=other_law(law.why),
     )
     return written(found)
 

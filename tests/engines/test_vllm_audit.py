@@ -116,7 +116,7 @@ def test_a_lossy_arm_that_says_so_must_show_it(tais: Tais, tmp_path: Path) -> No
 
 
 def sampled(data: dict[str, Any]) -> None:
-    repaired = {"worker_extension_cls": "tests.engines.repaired.Extension"}
+    repaired = {"worker_extension_cls": "tais.lab.repairs.drafted_temperature.Extension"}
     data["drill"] = True
     data["arms"] |= {
         "as_shipped": {"extends": "target", "speculative_config": speculation(ADVERSARIAL)},
