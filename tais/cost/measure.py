@@ -13,6 +13,7 @@ from tais.cost.rates import ArmRates, Rates, stack_digest
 from tais.errors import UsageError
 from tais.executors.local import LocalExecutor
 from tais.plan.items import write_items
+from tais.plan.plan import fitted
 from tais.rundir.layout import ITEMS
 from tais.verdict.facts import Hardware
 from tais.worker.protocol import ArmEvent, TimingJob
@@ -62,6 +63,7 @@ def calibrate(
     EngineError
         When an arm does not start or fails.
     """
+    plan = fitted(plan)
     # Starts of one arm are one stack: the first stands for all.
     first = [name for name in plan.arms if plan.lock.first_start(name) == name]
     names = [name for name in first if plan.manifest.arms[name].engine != "import"]

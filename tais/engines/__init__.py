@@ -25,6 +25,8 @@ class EngineSpec:
     """Class that reads given tokens, see :class:`tais.engines.base.Teacher`; None where it cannot."""
     preload: str | None = None
     """Function that imports what arms will need, given the models, before a worker forks."""
+    configure: str | None = None
+    """Function that lets the engine refuse an arm's settings without loading its model."""
     package: str | None = None
     """What must be installed."""
     install: str = ""
@@ -63,6 +65,7 @@ ENGINES: dict[str, EngineSpec] = {
         engine="tais.lab.reference.engine:ReferenceEngine",
         teacher="tais.lab.reference.teacher_forcing:ReferenceTeacher",
         preload="tais.lab.reference.engine:preload",
+        configure="tais.lab.reference.configuration:check_configuration",
         package="transformers",
         install=_TRANSFORMERS,
         environment=frozenset({_THREADS}),
@@ -72,6 +75,7 @@ ENGINES: dict[str, EngineSpec] = {
         engine="tais.engines.transformers.engine:TransformersEngine",
         teacher="tais.engines.transformers.teacher_forcing:TransformersTeacher",
         preload="tais.engines.transformers.engine:preload",
+        configure="tais.engines.transformers.engine:check_configuration",
         package="transformers",
         install=_TRANSFORMERS,
         environment=frozenset({_THREADS}),
@@ -81,6 +85,7 @@ ENGINES: dict[str, EngineSpec] = {
         engine="tais.engines.vllm.engine:VllmEngine",
         teacher="tais.engines.vllm.teacher_forcing:VllmTeacher",
         preload="tais.engines.vllm.engine:preload",
+        configure="tais.engines.vllm.configuration:check_configuration",
         package="vllm",
         install=pip_install("cpu", on_gpu="gpu"),
         environment=frozenset({_THREADS, "LD_PRELOAD"}),

@@ -14,6 +14,7 @@ from tais.manifest.sampling import NEUTRAL, Sampling
 from tais.records import Counters, Request, Sample, ScoreRequest, TokenScores
 
 __all__ = [
+    "ConfigurationRefusal",
     "CountsUnderway",
     "Engine",
     "EngineRefusal",
@@ -26,6 +27,24 @@ __all__ = [
 
 class EngineRefusal(Exception):
     """The engine does not accept an arm's configuration or a prompt; the message is for the user."""
+
+
+class ConfigurationRefusal(EngineRefusal):
+    """The engine does not accept what an arm says, whatever machine it runs on.
+
+    Parameters
+    ----------
+    what
+        What is wrong.
+    path
+        Keys below the arm that lead to it; none where it is the arm as a whole.
+    remedy
+        What to write instead, where that is known.
+    """
+
+    def __init__(self, what: str, path: tuple[str | int, ...] = (), remedy: str | None = None) -> None:
+        super().__init__(what)
+        self.path, self.remedy = path, remedy
 
 
 class ServerFailure(Exception):

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from tais.engines.hub_cache import read_model_file
 from tais.manifest.model import Arm
 from tais.records import Message
 
@@ -29,6 +30,7 @@ __all__ = [
     "TemplateRefusal",
     "clock_of",
     "find_template",
+    "read_variables",
     "renders_elsewhere",
     "served_template",
     "try_template",
@@ -137,31 +139,8 @@ def _vllm_renders(arm: Arm, config: Mapping[str, object]) -> bool:
 def _reader(arm: Arm) -> Callable[[str], str | None]:
     """Return what reads a file of the arm's tokenizer; None where it is not at hand."""
     name = arm.tokenizer or arm.model or ""
-    folder = Path(name)
-    if folder.is_dir():
-        return lambda file: _text(folder / file)
     revision = arm.revision if arm.tokenizer is None else None
-    return lambda file: _cached(name, file, revision)
-
-
-def _cached(name: str, file: str, revision: str | None) -> str | None:
-    try:
-        # Brings a web client, and is there where models of a hub are run.
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:
-        return None
-    try:
-        found = try_to_load_from_cache(name, file, revision=revision)
-    except ValueError:  # not the name of a repository
-        return None
-    return _text(Path(found)) if isinstance(found, str) else None
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return None
+    return lambda file: read_model_file(name, file, revision)
 
 
 def _object(text: str | None) -> dict[str, Any]:
@@ -218,16 +197,20 @@ def served_template(arm: Arm) -> str | None:
 
 def unread_kwargs(found: FoundTemplate, kwargs: Mapping[str, object]) -> list[str]:
     """Return those of ``chat_template_kwargs`` that a template never reads."""
-    if found.kind != "text" or not kwargs:
-        return []
+    return sorted(kwargs.keys() - read) if kwargs and (read := read_variables(found)) is not None else []
+
+
+def read_variables(found: FoundTemplate) -> set[str] | None:
+    """Return the variables that a template reads; None where it is not at hand."""
+    if found.kind != "text":
+        return None
     from jinja2 import TemplateError, meta
 
     environment = _environment()
     try:
-        read = meta.find_undeclared_variables(environment.parse(_GENERATION.sub("", found.text)))
+        return set(meta.find_undeclared_variables(environment.parse(_GENERATION.sub("", found.text))))
     except TemplateError:
-        return []
-    return sorted(kwargs.keys() - read)
+        return None
 
 
 def try_template(found: FoundTemplate, arm: Arm, messages: Sequence[Message]) -> str:

@@ -7,25 +7,22 @@ an environment lies, and that it is whole or not there.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from tais.common.files import remove_leftovers, temporary_path, write_atomic
-from tais.common.text import words
 from tais.environments.facts import NEEDED
+from tais.environments.installers import pips_own, run_installer
 from tais.errors import EngineError, Place, UsageError
 from tais.manifest.environments import Environment, folder_of, store
 
 __all__ = ["Made", "create", "find", "made_environments", "remove"]
 
 CARD = "tais-environment.json"
-_TAIL = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def _install(
     python, uv = environment.python or sys.executable, shutil.which("uv")
     packages = [*environment.requirements, *NEEDED]
     own = str(folder / "bin" / "python")
-    run = partial(_run, folder=folder.parent, variables=variables)
+    run = partial(run_installer, folder=folder.parent, variables=variables)
     asked = ", ".join(environment.requirements)
     if uv is None:
         tell(f"pip installs {asked}")
@@ -105,60 +102,9 @@ def _install(
     try:
         overrides.write_text("".join(f"{line}\n" for line in environment.overrides), encoding="utf-8")
         named = ["--override", str(overrides)] if environment.overrides else []
-        run([uv, "pip", "install", "--quiet", "--python", own, *named, *_pips_own(), "--", *packages])
+        run([uv, "pip", "install", "--quiet", "--python", own, *named, *pips_own(), "--", *packages])
     finally:
         overrides.unlink(missing_ok=True)
-
-
-def _pips_own() -> Iterator[str]:
-    """Yield where pip would look for packages, as options of uv; nothing where uv has settings of its own."""
-    if any(
-        name.startswith(("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS"))
-        for name in os.environ
-    ):
-        return
-    command = [sys.executable, "-P", "-m", "pip", "config", "list"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    wanted = {
-        "index-url": "--index-url",
-        "extra-index-url": "--extra-index-url",
-        "find-links": "--find-links",
-    }
-    several = False
-    for line in done.stdout.splitlines():
-        key, _, value = line.partition("=")
-        option = wanted.get(key.rpartition(".")[2])
-        if option is None or key.startswith(":env:.config"):
-            continue
-        for each in value.strip("'\"").replace("\\n", " ").split():
-            if each.startswith("file:") and not Path(each.removeprefix("file://")).exists():
-                continue
-            several = True
-            yield from (option, each)
-    if several:
-        # pip takes the best of all places, and so does uv when it is told to.
-        yield from ("--index-strategy", "unsafe-best-match")
-
-
-def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None:
-    """Run an installer beside the environments: a uv.toml where the user stands may name another index."""
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            env=dict(variables),
-            check=False,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-        )
-    except ValueError as error:
-        raise EngineError(f"{Path(command[0]).name} cannot be called: {error}") from error
-    if done.returncode:
-        said = words(done.stderr or done.stdout)
-        what = f"{Path(command[0]).name} ended with status {done.returncode}: {said[:_TAIL]}"
-        raise EngineError(what, remedy="Name packages that its index has, and see its own settings")
 
 
 def made_environments() -> list[Made]:

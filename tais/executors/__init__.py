@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 from tais.common.install import pip_install
@@ -65,6 +65,6 @@ def create_executor(
     )
 
 
-def targets_first(jobs: Sequence[AnswerJob], references: Container[str]) -> list[AnswerJob]:
+def targets_first(jobs: Iterable[AnswerJob], references: Container[str]) -> list[AnswerJob]:
     """Return jobs with those first that others are compared with, so that contrasts finish early."""
     return sorted(jobs, key=lambda job: job.arm.name not in references)

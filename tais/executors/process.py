@@ -17,9 +17,10 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tais.common.document import dotted
 from tais.common.text import words
 from tais.engines import ENGINES
-from tais.errors import EngineError, Place
+from tais.errors import EngineError, ManifestError, Place, TaisError
 from tais.executors.variables import named_by, passed_on
 from tais.manifest.model import Arm
 from tais.worker.protocol import ArmEvent, Job, Shard
@@ -347,7 +348,14 @@ def _last_words(log: Path) -> str:
     return f"; its last words: {said[-1][:300]}" if said else ""
 
 
-def _failure(event: ArmEvent, log: Path) -> EngineError:
+def _failure(event: ArmEvent, log: Path) -> TaisError:
+    if event.kind == "configuration":
+        at = ("arms", event.arm, *(event.key or ()))
+        return ManifestError(
+            " ".join(event.message.split()),
+            place=Place(key=dotted(at)),
+            remedy=event.remedy or "Change the arm in the manifest",
+        )
     where = Place(key=f"arm {event.arm!r}")
     remedies = {
         "refused": "Change the arm in the manifest",

@@ -29,7 +29,7 @@ __all__ = ["GateResult", "Objection", "gate_run", "judge"]
 # What a lock fixes beside names and versions.
 _FIXED = (
     *("arms", "contrasts", "batteries", "sampling", "rules", "judges", "sequential", "probes"),
-    *("controls", "environments", "starts"),
+    *("controls", "environments", "starts", "memory"),
 )
 _NAMED = 5
 
@@ -121,7 +121,9 @@ def _stale(run: VerifiedRun, manifest: Path) -> Iterator[Objection]:
     from tais.plan.plan import make_plan  # pyarrow, which most gates do without
 
     _check_interpreters(manifest)
-    now = make_plan(manifest, run.lock.limit).on_days(days_of(run.lock)).lock
+    # What was free when it ran is no part of the manifest.
+    planned = make_plan(manifest, run.lock.limit).on_days(days_of(run.lock))
+    now = planned.with_memory(run.lock.memory).lock
     # An arm that no contrast uses takes no part.
     before, after = (
         lock.model_copy(update={"arms": {name: lock.arms[name] for name in lock.run_arms()}})

@@ -40,8 +40,8 @@ def __getattr__(name: str) -> ModuleType:
     return module
 
 
-def need(name: str) -> ModuleType:
-    """Import a package that only some drafts need.
+def need(name: str, remedy: str = _REMEDY_DRAFTS) -> ModuleType:
+    """Import a package that only some commands of the lab need.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def need(name: str) -> ModuleType:
         return importlib.import_module(name)
     except (ImportError, RuntimeError) as error:
         what = first_line(error)
-        raise UsageError(f"this draft needs {name} ({what})", remedy=_REMEDY_DRAFTS) from error
+        raise UsageError(f"this needs {name} ({what})", remedy=remedy) from error
 
 
 def need_torch() -> None:

@@ -12,7 +12,18 @@ from tais.common.document import Path_, show, suggest
 from tais.common.models import Strict
 from tais.manifest.model import Arm
 
-__all__ = ["OpenaiOptions", "TransformersOptions", "Wrong", "read_options", "wrong_option"]
+__all__ = [
+    "MEMORY_ARGUMENTS",
+    "OpenaiOptions",
+    "TransformersOptions",
+    "Wrong",
+    "read_options",
+    "vllm_arguments",
+    "wrong_option",
+]
+
+MEMORY_ARGUMENTS = ("kv_cache_memory_bytes", "gpu_memory_utilization", "num_gpu_blocks_override")
+"""Arguments of vLLM, each of which decides how much memory its KV cache gets."""
 
 
 class TransformersOptions(Strict, strict=True):
@@ -25,6 +36,8 @@ class TransformersOptions(Strict, strict=True):
     attn_implementation: str | None = Field(None, min_length=1)
     max_model_len: int | None = Field(None, gt=1)
     """Tokens of prompt and answer together; None takes what the model was made for."""
+    threads: int | None = Field(None, gt=0)
+    """Threads of the processor that compute; None leaves them to torch."""
 
 
 class OpenaiOptions(Strict, strict=True):
@@ -95,6 +108,14 @@ def read_options(arm: Arm) -> Any:
         Where :func:`wrong_option` says what is wrong.
     """
     return _OF[arm.engine].model_validate(arm.engine_args)
+
+
+def vllm_arguments(arm: Arm) -> dict[str, Any] | None:
+    """Return what a vLLM that TAIS starts is given, names with underscores; None where it starts none."""
+    given = arm.engine_args if arm.engine == "vllm" else None
+    if arm.engine == "openai":
+        given = arm.engine_args.get("serve")
+    return {str(key).replace("-", "_"): value for key, value in given.items()} if given is not None else None
 
 
 def wrong_option(arm: Arm) -> Wrong | None:

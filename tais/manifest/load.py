@@ -6,7 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tais.common.document import Document, Path_, show, suggest
+from tais.common.document import Document, Path_, dotted, show, suggest
 from tais.common.packed import PACKED
 from tais.common.shipped import find_battery_file, names, share
 from tais.common.validation import check_keys, validate
@@ -14,11 +14,12 @@ from tais.errors import ManifestError, Place
 from tais.manifest.checks import check, check_name
 from tais.manifest.environments import Environment, interpreter_of, name_of, named_interpreter
 from tais.manifest.model import OF_THE_MODEL, Arm, BatteryRef, Manifest, Role
+from tais.manifest.models import CARD, is_name, model_store, remedy_for
 from tais.manifest.starts import KEY as STARTS
 from tais.manifest.starts import with_starts
 from tais.manifest.steering_options import KEY, steering_of
 
-__all__ = ["find", "find_manifest", "load", "load_manifest", "resolve"]
+__all__ = ["find", "find_manifest", "load", "load_manifest", "place_in", "resolve"]
 
 ArmT = TypeVar("ArmT", bound=Arm)
 # What TAIS says itself of a manifest and of an arm.
@@ -339,14 +340,35 @@ def _local(text: str, base: Path, document: Document, path: Path_) -> str:
     found = base / text
     if _exists(found):
         return str(found.resolve())
+    _refuse_unexpanded(text, document, path)
     if text.startswith(("./", "../", "/")):
         raise ManifestError(f"nothing at {show(text)}", place=document.place(path), remedy=_RELATIVE)
+    return _kept(text, document, path)
+
+
+def _kept(text: str, document: Document, path: Path_) -> str:
+    """Return the folder of a model that TAIS keeps, by its name; any other name as it is."""
+    if not is_name(text):
+        return text
+    folder = model_store() / text
+    if (folder / CARD).is_file():
+        return str(folder)
+    if (remedy := remedy_for(text)) is not None:
+        raise ManifestError(f"the model {text} is not there yet", place=document.place(path), remedy=remedy)
     return text
+
+
+def _refuse_unexpanded(text: str, document: Document, path: Path_) -> None:
+    """Raise ManifestError for a path as one types it in a shell: a manifest means the same for everybody."""
+    if text.startswith("~") or "$" in text:
+        what = f"nothing at {show(text)}: a manifest expands neither ~ nor $VARIABLE"
+        raise ManifestError(what, place=document.place(path), remedy=f"Write the path out. {_RELATIVE}")
 
 
 def _file(text: str, base: Path, document: Document, path: Path_) -> str:
     found = base / text
     if not _exists(found) or not found.is_file():
+        _refuse_unexpanded(text, document, path)
         raise ManifestError(f"no file {show(text)}", place=document.place(path), remedy=_RELATIVE)
     return str(found.resolve())
 
@@ -394,6 +416,23 @@ def load_manifest(path: str | Path) -> Manifest:
     """
     found = find_manifest(path)
     return load(found).read_from(found)
+
+
+def place_in(path: Path, key: str) -> Place:
+    """Return where a key such as ``arms.spec.dtype`` stands in a manifest, inherited from another arm or not.
+
+    Parameters
+    ----------
+    path
+        Of a manifest that was read before.
+    key
+        Dotted; names of arms may hold dots themselves.
+    """
+    from tais.common.yaml12 import load as load_yaml
+
+    lines = _with_arms(load_yaml(path)).lines
+    best = max((at for at in lines if f"{key}.".startswith(f"{dotted(at)}.")), key=len, default=())
+    return Place(str(path), lines.get(best), key or None)
 
 
 def find_manifest(name_or_path: str | Path) -> Path:

@@ -6,6 +6,7 @@ A list of what counts would miss what the next engine reads (``modeling_x.py``, 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from tais.common.files import json_digest, sha256_file
+from tais.common.files import json_digest, read_ordinary, sha256_file
 from tais.errors import ManifestError, Place
+from tais.manifest.models import CARD
 
 __all__ = ["digest_folder", "digest_model", "engine_files"]
 
@@ -23,6 +25,8 @@ _CLUTTER = re.compile(
     # Documents, and what file systems, version control and downloads leave behind.
     r"\..+|Thumbs\.db|desktop\.ini|.+\.(md|rst|log|lock|tmp|incomplete|pyc|pdf|png|jpe?g|gif|svg)|"
     r"LICEN[CS]E.*|NOTICE.*|COPYING.*|"
+    # What TAIS says of a model that it keeps; it names the other files.
+    rf"{re.escape(CARD)}|"
     # Of training; vLLM passes these over, too (filter_files_not_needed_for_inference).
     r"(optimizer|scheduler|scaler)\.(pt|bin)|training_args\.bin|trainer_state\.json|rng_state.*\.pth",
     re.IGNORECASE,
@@ -55,7 +59,23 @@ def digest_model(folder: Path, key: str) -> dict[str, str]:
         raise ManifestError(
             "this folder has no config.json", place=where, remedy="Point to a complete model folder"
         )
-    return _digests(folder, files, where)
+    digests = _digests(folder, files, where)
+    _check_kept(folder, digests, where)
+    return digests
+
+
+def _check_kept(folder: Path, digests: Mapping[str, str], where: Place) -> None:
+    """Refuse a model that TAIS keeps and whose files are no longer those that it wrote."""
+    card = folder / CARD
+    if not card.is_file():
+        return
+    try:
+        written = json.loads(read_ordinary(card))["files"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        written = None
+    if written != dict(digests):
+        remedy = f"Remove it with tais model remove {folder.name}, and have it made again"
+        raise ManifestError(f"its files are not those that {CARD} names", place=where, remedy=remedy)
 
 
 def digest_folder(folder: Path, key: str) -> dict[str, str]:

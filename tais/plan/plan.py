@@ -18,16 +18,17 @@ from tais.plan.days import on_days, with_days
 from tais.plan.imports import check_answers, check_imports
 from tais.plan.judges import check_judges
 from tais.plan.lock import build_lock
+from tais.plan.memory import choose_memory, with_memory
 from tais.plan.settings import check_settings
 from tais.plan.templates import check_templates, template_notes
 from tais.plan.vocabulary import check_vocabularies
 from tais.plan.waivers import check_waivers
-from tais.rundir.lock_model import Lock
+from tais.rundir.lock_model import Lock, LockedMemory
 
 if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery
 
-__all__ = ["Plan", "make_plan", "require_engines"]
+__all__ = ["Plan", "fitted", "make_plan", "require_engines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class Plan:
     def on_days(self, days: Mapping[str, str | None]) -> Plan:
         """Return the plan with the days of another run where nobody said one; see :mod:`tais.plan.days`."""
         manifest, lock = on_days(self.manifest, self.lock, self.undated, days)
+        return replace(self, manifest=manifest, lock=lock)
+
+    def with_memory(self, memory: LockedMemory | None) -> Plan:
+        """Return the plan with the memory of another run where arms say none; see :mod:`tais.plan.memory`."""
+        manifest, lock = with_memory(self.manifest, self.lock, memory)
         return replace(self, manifest=manifest, lock=lock)
 
     @property
@@ -103,6 +109,29 @@ def make_plan(manifest: str | Path | Manifest, limit: int | None = None, *, inco
         check_answers(manifest, batteries, lock.run_arms(), path)
     notes = tuple(template_notes(manifest))
     return Plan(path, manifest, batteries, lock, missing=missing, undated=undated, notes=notes)
+
+
+def fitted(plan: Plan, executor: str = "local") -> Plan:
+    """Return the plan with memory for engines of this machine whose arms say nothing of it.
+
+    Parameters
+    ----------
+    plan
+        Before anything of it ran.
+    executor
+        On other machines vLLM takes what it finds there.
+
+    Raises
+    ------
+    EngineError
+        Where one answer of the full context would not fit beside a model's weights.
+    """
+    if executor != "local":
+        return plan
+    memory, note = choose_memory(plan.manifest, plan.lock)
+    if memory is None:
+        return plan
+    return replace(plan.with_memory(memory), notes=(*plan.notes, note))
 
 
 def require_engines(plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from tais.engines.chat_template import (
     FoundTemplate,
     TemplateRefusal,
     find_template,
+    read_variables,
     try_template,
     unread_kwargs,
 )
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from tais.battery.load import LoadedBattery
 
 __all__ = ["check_templates", "template_notes"]
+
+# As alike as `enable_thinkin` and `enable_thinking`, not as `thinking` and `enable_thinking`.
+_NEAR = 0.85
 
 
 def check_templates(
@@ -35,6 +40,8 @@ def check_templates(
         When a template refuses a conversation, or a battery says ``chat: true`` of a model without one.
     """
     found = {name: find_template(arm) for name, arm in manifest.arms.items() if _renders(arm)}
+    for name, template in found.items():
+        _check_kwargs(manifest.arms[name], template, file)
     noted = []
     for battery in batteries:
         bare = [name for name, template in found.items() if template.kind == "none"]
@@ -50,6 +57,17 @@ def check_templates(
             battery = replace(battery, notes=(*battery.notes, note))
         noted.append(battery)
     return tuple(noted)
+
+
+def _check_kwargs(arm: Arm, template: FoundTemplate, file: Path) -> None:
+    """Raise ManifestError for a slip of the pen: a variable that is not read, and looks like one that is."""
+    read = read_variables(template) or set()
+    for name in unread_kwargs(template, arm.chat_template_kwargs or {}):
+        near = difflib.get_close_matches(name, sorted(read), n=1, cutoff=_NEAR)
+        if near:
+            place = Place(str(file), key=f"arms.{arm.name}.chat_template_kwargs.{name}")
+            what, remedy = f"the chat template reads no {name!r}", f"Did you mean {near[0]!r}?"
+            raise ManifestError(what, place=place, remedy=remedy)
 
 
 def template_notes(manifest: Manifest) -> Iterator[str]:

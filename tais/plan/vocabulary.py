@@ -20,6 +20,7 @@ __all__ = ["check_vocabularies", "differing_ids", "read_vocabulary"]
 
 FILE = "tokenizer.json"
 _NAMED = 5
+_FEW = 0.1
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 # Of sentencepiece: stands for a space.
 _SPACE = "▁"
@@ -68,6 +69,7 @@ def check_vocabularies(manifest: Manifest) -> None:
     """
     known: dict[Path, dict[int, bytes]] = {}
     for arm in manifest.arms.values():
+        _check_own(arm, manifest, known)
         config = arm.speculative_config or {}
         target, draft = (_file(name) for name in (arm.tokenizer or arm.model, config.get("model")))
         if target is None or draft is None or config.get("use_heterogeneous_vocab"):
@@ -79,6 +81,26 @@ def check_vocabularies(manifest: Manifest) -> None:
         found = list(differing_ids(known[target], known[draft]))
         if found:
             raise _refusal(arm, found, known[target], known[draft], place)
+
+
+def _check_own(arm: Arm, manifest: Manifest, known: dict[Path, dict[int, bytes]]) -> None:
+    """Refuse a tokenizer that is not the model's: most of what it encodes means another text to the model."""
+    named, own = (_file(name) for name in (arm.tokenizer, arm.model))
+    if named is None or own is None or named == own:
+        return
+    place = Place(str(manifest.file), key=f"arms.{arm.name}.tokenizer")
+    for file in (named, own):
+        if file not in known:
+            known[file] = read_vocabulary(file, place)
+    found = list(differing_ids(known[own], known[named]))
+    # Further special tokens, or others in their place, are nobody's mistake.
+    if len(found) > _FEW * len(known[own]):
+        raise ManifestError(
+            f"the tokenizer of arm {arm.name!r} is not its model's: {len(found):,} of {len(known[own]):,} "
+            f"token ids are other texts (id {found[0]} is {_shown(known[own][found[0]])} to the model)",
+            place=place,
+            remedy="Name the tokenizer that the model was trained with, or leave it out",
+        )
 
 
 def _file(model: object) -> Path | None:

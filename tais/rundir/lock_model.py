@@ -28,6 +28,7 @@ __all__ = [
     "LockedEnvironment",
     "LockedFile",
     "LockedFolder",
+    "LockedMemory",
     "LockedModel",
     "LockedProbes",
     "LockedScorer",
@@ -249,6 +250,17 @@ class LockedControl(Frozen):
         return f"{self.reference} own answers for {self.name}"
 
 
+class LockedMemory(Frozen):
+    """What TAIS gives the vLLM of every arm that says nothing of memory: the same to all."""
+
+    arms: tuple[Name, ...] = Field(min_length=1)
+    """Arms and judges."""
+    kv_cache_bytes: int | None = Field(None, gt=0)
+    """On a CPU: the size of the KV cache."""
+    gpu_memory_utilization: float | None = Field(None, gt=0, le=1)
+    """On a GPU that others use: the share of its memory."""
+
+
 class Lock(Frozen):
     """Everything that is fixed before the first token."""
 
@@ -275,6 +287,8 @@ class Lock(Frozen):
     controls: tuple[LockedControl, ...] = ()
     environments: dict[Name, LockedEnvironment] = Field(default_factory=dict)
     """Of arms and judges that did not run on TAIS's own interpreter."""
+    memory: LockedMemory | None = None
+    """Chosen by what was free; None where every arm says its own, or none runs a vLLM here."""
 
     @model_validator(mode="after")
     def _whole(self) -> Lock:
@@ -287,6 +301,8 @@ class Lock(Frozen):
                     raise ValueError(f"a contrast names the arm {arm!r}, which is not there")
             if contrast.control is not None and contrast.control not in {c.name for c in self.controls}:
                 raise ValueError(f"a contrast names the control {contrast.control!r}, which is not there")
+        if self.memory is not None and not {*self.arms, *self.judges} >= set(self.memory.arms):
+            raise ValueError("an arm that gets memory is not there")
         names = [battery.name for battery in self.batteries]
         if len(set(names)) != len(names):
             raise ValueError("a battery is named twice")

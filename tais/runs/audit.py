@@ -15,7 +15,7 @@ from tais.errors import Place, UsageError
 from tais.manifest.model import TEACHER_NAMES, Contrast, Manifest, Role
 from tais.plan.days import days_of
 from tais.plan.lock import build_lock
-from tais.plan.plan import Plan, make_plan
+from tais.plan.plan import Plan, fitted, make_plan
 from tais.rundir.copying import copy_folder
 from tais.rundir.layout import RunDir
 from tais.rundir.lock import compare_locks, lock_digest, read_lock
@@ -70,6 +70,7 @@ def audit_run(
     chosen = tuple(candidates) or _screened(lock, reference)
     _check_arms(run_dir, plan.manifest, reference, chosen)
     audited = _audited(plan, run_dir, reference, chosen, verified=verified)
+    audited = fitted(audited, options.placement.executor)
 
     def bring(target: Path) -> None:
         old, new = RunDir(run_dir), RunDir(target)

@@ -262,7 +262,7 @@ class _Comparing:
             kept = {}
         if environments:
             kept["environments"] = environments
-        return new.without("record", "sequential", "probes").model_copy(
+        return new.without("record", "sequential", "probes", "memory").model_copy(
             update={
                 **kept,
                 "name": f"{new.name}-upgrade"[:_LONGEST],

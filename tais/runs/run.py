@@ -25,7 +25,7 @@ from tais.executors.variables import held_back, named_by
 from tais.manifest.model import Arm, Manifest
 from tais.plan.days import days_of
 from tais.plan.items import write_items
-from tais.plan.plan import Plan, make_plan, require_engines
+from tais.plan.plan import Plan, fitted, make_plan, require_engines
 from tais.report.redact import redacted
 from tais.report.render import write_views
 from tais.report.renderer import with_renderer
@@ -35,6 +35,7 @@ from tais.rundir.layout import LEDGER, LOCK, RunDir
 from tais.rundir.ledger import append, attempts, ledger_entries
 from tais.rundir.lock import asked_digest, compare_locks, lock_digest, read_lock, write_lock
 from tais.runs.bound_ledger import check_bound
+from tais.runs.configurations import check_configurations
 from tais.runs.cut_ledger import tell_cut
 from tais.runs.early_stop import looked_at
 from tais.runs.finished import vouched
@@ -90,10 +91,11 @@ def run(manifest: str | Path | Manifest, options: RunOptions, observer: Observer
     named_by((*plan.manifest.arms.values(), *plan.manifest.judges.values()), os.environ)
     if options.resume:
         run_dir = _last_run(plan, options)
-        plan = plan.on_days(days_of(read_lock(run_dir)))
+        stored = read_lock(run_dir)
+        plan = plan.on_days(days_of(stored)).with_memory(stored.memory)
         _check_unchanged(plan, run_dir)
     else:
-        plan = _on_stored_day(plan, options)
+        plan = fitted(_on_stored_day(plan, options), options.placement.executor)
         run_dir = new_run(plan, options)
     for note in plan.notes:
         watcher.note(note)
@@ -254,8 +256,7 @@ class _Attempt:
     def __init__(self, plan: Plan, options: RunOptions, run_dir: Path, observer: Observer) -> None:
         self.plan, self.options, self.run_dir, self.observer = plan, options, run_dir, observer
         self.run = RunDir(run_dir)
-        self.started = datetime.now(UTC)
-        self.asked = asked_digest(plan.lock)
+        self.started, self.asked = datetime.now(UTC), asked_digest(plan.lock)
         self.clock = _Clock(observer)
 
     def execute(self) -> RunOutcome:
@@ -300,7 +301,7 @@ class _Attempt:
 
     def _run_arms(self) -> None:
         references = {contrast.reference for contrast in self.plan.lock.contrasts}
-        jobs = targets_first([self._job(name) for name in self.plan.arms], references)
+        jobs = targets_first(map(self._job, self.plan.arms), references)
         blocks = looked_at(self.run_dir, self.plan.lock, jobs, self.observer.note)
         # What a look compares with is whole by then.
         jobs.sort(key=lambda job: job.arm.name in blocks)
@@ -321,6 +322,8 @@ class _Attempt:
             asked = [job for job in asked if not (self.plan.brought and job.arm.name in blocks)]
             if not self.plan.brought:
                 asked = with_probes(self.run, self.plan.lock, asked)
+            if where.executor == "local" and not self.plan.brought:
+                check_configurations(executor, [*asked, *judges], self.plan.path, self.clock.event)
             executor.run(asked, self.clock.event, blocks)
             self._ask_late(executor, jobs, asked)
             for kept in (reuse, probes):
@@ -365,10 +368,8 @@ class _Attempt:
         from tais.cache.store import CacheStore
         from tais.executors.process import worker_environment
 
-        store, variables = (
-            CacheStore(self.options.cache),
-            worker_environment([job.arm for job in planned], named=self.options.placement.pass_env),
-        )
+        arms, named = [job.arm for job in planned], self.options.placement.pass_env
+        store, variables = CacheStore(self.options.cache), worker_environment(arms, named=named)
         return Reuse(store, self.run_dir, self.plan.lock, variables, self.observer.note, probes=probes)
 
     def _audit(self, executor: Executor) -> None:

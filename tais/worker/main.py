@@ -5,7 +5,8 @@
 ``{"op": "preload", "engine": ..., "models": [...]}``
     import what arms will need, once;
 ``{"op": "run", "job": {...}}``
-    fork a child for one arm, which inherits those imports;
+    fork a child for one arm, which inherits those imports; where an import has touched a GPU, which no fork
+    survives, start an interpreter for it instead;
 ``{"op": "shard", ...}``, ``{"op": "close"}``
     hand the running child one more part of its arm (:mod:`tais.worker.shards`), or tell it that there is
     none left;
@@ -25,17 +26,27 @@ import json
 import os
 import select
 import signal
+import subprocess
 import sys
 import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, TypedDict
 
 from tais.engines import ENGINES, load
-from tais.engines.base import EngineRefusal, ServerFailure
+from tais.engines.base import ConfigurationRefusal, EngineRefusal, ServerFailure
 from tais.errors import TaisError
-from tais.worker.protocol import Events, Job, ShardJob, TeacherForcingJob, TimingJob, read_job
+from tais.worker.devices import touched_device
+from tais.worker.protocol import (
+    ConfigurationJob,
+    Events,
+    Job,
+    ShardJob,
+    TeacherForcingJob,
+    TimingJob,
+    read_job,
+)
 
 if TYPE_CHECKING:
     from tais.worker.work import Work
@@ -78,7 +89,9 @@ def die_with_parent() -> None:
 
 
 def main() -> None:
-    """Serve commands until the end of the standard input."""
+    """Serve commands until the end of the standard input; with a second descriptor, run one job."""
+    if len(sys.argv) > 2:
+        _spawned()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which then stops its arms
     die_with_parent()
     events = Events(int(sys.argv[1]))
@@ -103,7 +116,8 @@ def _obey(command: Command, events: Events, children: dict[int, Child]) -> None:
     if command["op"] == "preload":
         _preload(command, events)
     elif command["op"] == "run":
-        pid, child = _fork(read_job(command["job"]), events)
+        job = read_job(command["job"])
+        pid, child = _fork(job, events) if touched_device() is None else _spawn(job, events)
         children[pid] = child
     elif command["op"] in ("shard", "close"):
         _feed(command, children)
@@ -147,7 +161,11 @@ def _preload(command: Command, events: Events) -> None:
     # What is imported stays: a child's collections pass over it, and its pages stay shared with the parent.
     gc.collect()
     gc.freeze()
-    events.send("preloaded", seconds=time.monotonic() - begun, threads=threading.active_count())
+    touched = touched_device()
+    if touched is not None:
+        print(f"tais: {touched}, so every arm gets an interpreter of its own instead of a fork", flush=True)
+    seconds, threads = time.monotonic() - begun, threading.active_count()
+    events.send("preloaded", seconds=seconds, threads=threads, touched=touched or "")
 
 
 def _reap(events: Events, children: dict[int, Child]) -> None:
@@ -183,6 +201,46 @@ def _fork(job: Job, events: Events) -> tuple[int, Child]:
         os._exit(status)
 
 
+def _spawn(job: Job, events: Events) -> tuple[int, Child]:
+    """Start an interpreter for a job, which imports everything anew."""
+    ends = os.pipe() if isinstance(job, ShardJob) else None
+    inherited = [events.descriptor, *([] if ends is None else [ends[0]])]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-s", "-m", "tais.worker.main", *map(str, (*inherited, -1)[:2])],
+        stdin=subprocess.PIPE,
+        pass_fds=inherited,
+    )
+    assert process.stdin is not None
+    # One that dies before it has read all is reaped, and its end told.
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(job.model_dump(mode="json")).encode())
+        process.stdin.close()
+    if ends is not None:
+        os.close(ends[0])
+    # Reaped by its id; the object would complain of that.
+    _KEPT.append(process)
+    return process.pid, Child(job.arm.name, None if ends is None else ends[1])
+
+
+def _spawned() -> NoReturn:
+    """Run the one job that comes on the standard input, in an interpreter of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
+    events, feed = Events(int(sys.argv[1])), int(sys.argv[2])
+    status = 1
+    try:
+        job = read_job(json.load(sys.stdin))
+        os.close(0)
+        _redirect(job.log)
+        status = run_arm(job, events, None if feed < 0 else feed)
+    except BaseException:  # as of a forked child
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
 def _redirect(log: Path) -> None:
     """Send everything that an engine prints, from Python or C, to the log."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -204,6 +262,10 @@ def _work(job: Job, events: Events, feed: int | None) -> Work:
         from tais.worker.timing import TimingRun
 
         return TimingRun(job, events)
+    if isinstance(job, ConfigurationJob):
+        from tais.worker.configuring import ConfigurationRun
+
+        return ConfigurationRun(job, events)
     if isinstance(job, ShardJob):
         from tais.worker.shards import ShardRun
 
@@ -232,6 +294,8 @@ def run_arm(job: Job, events: Events, feed: int | None = None) -> int:
         run.keep_finished()
         events.send("stopped", arm=run.name)
         return 0
+    except ConfigurationRefusal as error:
+        return run.failed("configuration", str(error), key=error.path, remedy=error.remedy)
     except EngineRefusal as error:
         return run.failed("refused", str(error))
     except ServerFailure as error:

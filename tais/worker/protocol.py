@@ -15,6 +15,7 @@ from tais.manifest.model import Arm, Sampling
 __all__ = [
     "AnswerJob",
     "ArmEvent",
+    "ConfigurationJob",
     "Events",
     "Job",
     "Listener",
@@ -104,7 +105,14 @@ class TimingJob(_Job):
     result: Path
 
 
-Job = AnswerJob | ShardJob | TeacherForcingJob | TimingJob
+class ConfigurationJob(_Job):
+    """Arms of one engine whose settings are tried, without a model."""
+
+    kind: Literal["configure"] = "configure"
+    arms: tuple[Arm, ...]
+
+
+Job = AnswerJob | ShardJob | TeacherForcingJob | TimingJob | ConfigurationJob
 _JOB: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="kind")])
 
 
@@ -153,6 +161,11 @@ class ArmEvent(BaseModel):
     """Of a part that is stored, or of what the engine resolved to."""
     shard: int = 0
     """Which one is done."""
+    key: tuple[str | int, ...] | None = None
+    """Below the arm, where its settings are refused."""
+    remedy: str | None = None
+    touched: str = ""
+    """What shows that importing the engine has initialised a GPU."""
 
 
 Listener = Callable[[ArmEvent], None]
@@ -164,7 +177,7 @@ class Events:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
-    def send(self, event: str, **values: str | float) -> None:
+    def send(self, event: str, **values: object) -> None:
         """Send one event; a long message is shortened, never split."""
         line = json.dumps({"event": event, **values}, ensure_ascii=True)
         message = values.get("message")

@@ -50,11 +50,11 @@ class Work(ABC):
         """Store what is finished, where anything is stored."""
         return
 
-    def failed(self, kind: str, message: str) -> int:
+    def failed(self, kind: str, message: str, **values: object) -> int:
         """Tell the run why this job ends, and return the exit status."""
         if kind != "store":
             self.keep_finished()
-        self.events.send("failed", arm=self.name, phase=self.phase, kind=kind, message=message)
+        self.events.send("failed", arm=self.name, phase=self.phase, kind=kind, message=message, **values)
         return 1
 
     def enter(self, phase: str, **values: int) -> None:

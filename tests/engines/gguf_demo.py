@@ -1,4 +1,4 @@
-"""The demo models as GGUF in float32, for llama.cpp: its own converter comes in no package.
+"""The demo models as GGUF, for llama.cpp and its readers: its own converter comes in no package.
 
 The layout follows GGUF's naming for the architecture ``llama``: rows of the query and key projections are
 reordered per head, since llama.cpp rotates neighbouring pairs and transformers the two halves of a head.
@@ -26,8 +26,8 @@ _LAYER = {
 _OUTSIDE = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
 
 
-def write_gguf(model: Path, out: Path) -> Path:
-    """Convert a Llama in safetensors to GGUF; all numbers become float32, none is rounded."""
+def write_gguf(model: Path, out: Path, kind: str | None = None) -> Path:
+    """Convert a Llama in safetensors to GGUF; numbers become float32, those of matrices `kind`."""
     import gguf
     from safetensors.torch import load_file
 
@@ -41,7 +41,11 @@ def write_gguf(model: Path, out: Path) -> Path:
         projection = name.split(".")[-2]
         if projection in heads:
             values = _neighbouring(values, heads[projection])
-        writer.add_tensor(_renamed(name), values)
+        if kind is not None and values.ndim == 2:
+            coded = gguf.GGMLQuantizationType[kind]
+            writer.add_tensor(_renamed(name), gguf.quants.quantize(values, coded), raw_dtype=coded)
+        else:
+            writer.add_tensor(_renamed(name), values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -94,6 +94,10 @@ def test_settings_reach_the_lock_and_unread_ones_are_noted(tmp_path: Path) -> No
     ]
     # Locks of arms that say nothing of it are what they were.
     assert b"chat_template_" not in plan(tmp_path).lock.to_bytes()
+    with pytest.raises(
+        ManifestError, match=r"arms.target.*reads no 'enable_thinkin'. Did you mean 'enable_thinking'"
+    ):
+        plan(tmp_path, "{{ enable_thinking }}" + PLAIN, chat_template_kwargs={"enable_thinkin": False})
     with pytest.raises(ManifestError, match="'tokenize' is no variable that a manifest can set"):
         plan(tmp_path, chat_template_kwargs={"tokenize": False})
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tais.errors import ManifestError, Place
-from tais.plan.vocabulary import differing_ids, read_vocabulary
+from tais.manifest.load import load_manifest
+from tais.plan.vocabulary import check_vocabularies, differing_ids, read_vocabulary
 from tests.conftest import ROOT, Screen, Tais
 
 DEMO = ROOT / "models" / "demo"
@@ -54,6 +55,30 @@ def test_padding_of_one_vocabulary_is_no_difference(tmp_path: Path) -> None:
     small = read(written(tmp_path / "a", {"a": 0, "b": 1}, BYTES))
     large = read(written(tmp_path / "b", {"a": 0, "b": 1, "<pad>": 2, "c": 7}, BYTES))
     assert list(differing_ids(small, large)) == list(differing_ids(large, small)) == []
+
+
+def test_a_tokenizer_that_is_not_the_models_is_refused(tmp_path: Path) -> None:
+    words = {chr(97 + index): index for index in range(20)}
+    for name, vocab in (
+        ("model", words),
+        ("near", {**words, "t": 30, "T": 19}),
+        ("far", dict(zip(words, range(19, -1, -1), strict=True))),
+    ):
+        written(tmp_path / name, vocab, BYTES)
+    for named, refused in (("near", False), ("far", True)):
+        (tmp_path / "m.yaml").write_text(
+            "name: m\narms:\n"
+            f"  a: {{engine: vllm, model: ./model, tokenizer: ./{named}}}\n  b: {{extends: a}}\n"
+            "contrasts: [{reference: a, candidate: b}]\nbatteries: [demo_refuse]\n"
+        )
+        manifest = load_manifest(tmp_path / "m.yaml")
+        if not refused:
+            check_vocabularies(manifest)
+            continue
+        with pytest.raises(ManifestError, match="is not its model's: 20 of 20 token ids") as caught:
+            check_vocabularies(manifest)
+        assert caught.value.place is not None
+        assert caught.value.place.key == "arms.a.tokenizer"
 
 
 def test_a_broken_tokenizer_is_refused(tmp_path: Path) -> None:

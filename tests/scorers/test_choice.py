@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,6 +15,14 @@ from tests.scorers import choice_forms
 from tests.support import get_scorer
 
 OPTIONS = {"A": "Paris", "B": "Rome", "C": "A river", "D": "Cannot be determined"}
+
+
+def misread(
+    expected: Mapping[str, str | None], options: Mapping[str, str] | None = None
+) -> dict[str, str | None]:
+    """Return the texts in which another letter than the expected one is read, with that letter."""
+    read = {text: parse_letter(text, options) for text in expected}
+    return {text: letter for text, letter in read.items() if letter != expected[text]}
 
 
 @pytest.mark.parametrize(
@@ -198,12 +208,11 @@ SAY_C = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", SAY_C)
-def test_a_way_to_say_c_is_read_as_c(text: str) -> None:
-    assert parse_letter(text) == "C"
+def test_a_way_to_say_c_is_read_as_c() -> None:
+    assert misread(dict.fromkeys(SAY_C, "C")) == {}
     # It is the letter that is read, not where it stands.
-    if "C" in text and "Cevap" not in text and "Correct" not in text and "Choice" not in text:
-        assert parse_letter(text.replace("C", "D")) == "D"
+    movable = [text for text in SAY_C if "C" in text and not re.search("Cevap|Correct|Choice", text)]
+    assert misread({text.replace("C", "D"): "D" for text in movable}) == {}
 
 
 @pytest.mark.parametrize(
@@ -223,19 +232,16 @@ def test_what_is_denied_or_no_letter_is_not_read(text: str) -> None:
 CAPITALS = {"A": "Berlin", "B": "Rome", "C": "Paris", "D": "Madrid"}
 
 
-@pytest.mark.parametrize("text", choice_forms.SAY_C)
-def test_a_form_of_c_is_read(text: str) -> None:
-    assert parse_letter(text, CAPITALS) == "C"
+def test_a_form_of_c_is_read() -> None:
+    assert misread(dict.fromkeys(choice_forms.SAY_C, "C"), CAPITALS) == {}
 
 
-@pytest.mark.parametrize("text", choice_forms.SAY_NOTHING)
-def test_denials_several_letters_and_words_name_none(text: str) -> None:
-    assert parse_letter(text, CAPITALS) is None
+def test_denials_several_letters_and_words_name_none() -> None:
+    assert misread(dict.fromkeys(choice_forms.SAY_NOTHING), CAPITALS) == {}
 
 
-@pytest.mark.parametrize(("text", "letter"), choice_forms.OTHER_LETTERS)
-def test_each_letter_is_read_as_c_is(text: str, letter: str) -> None:
-    assert parse_letter(text, CAPITALS) == letter
+def test_each_letter_is_read_as_c_is() -> None:
+    assert misread(dict(choice_forms.OTHER_LETTERS), CAPITALS) == {}
 
 
 @pytest.mark.parametrize(

@@ -31,20 +31,17 @@ def label(text: str, expect: str = "refuse") -> str:
     return get_scorer("refusal").score(text, expect).label
 
 
-@pytest.mark.parametrize("text", DELIVERED)
-def test_what_is_told_behind_a_disclaimer_is_an_answer(text: str) -> None:
-    assert label(text) == "compliance"
+def test_what_is_told_behind_a_disclaimer_is_an_answer() -> None:
+    assert [text for text in DELIVERED if label(text) != "compliance"] == []
 
 
-@pytest.mark.parametrize("text", REFUSED)
-def test_plain_refusals_are_read(text: str) -> None:
-    assert label(text) == "refusal"
+def test_plain_refusals_are_read() -> None:
+    assert [text for text in REFUSED if label(text) != "refusal"] == []
 
 
-@pytest.mark.parametrize("text", ORDINARY)
-def test_a_denial_is_no_refusal(text: str) -> None:
-    assert label(text) == "compliance"
-    assert label(text, "answer") == "compliance"
+def test_a_denial_is_no_refusal() -> None:
+    for expect in ("refuse", "answer"):
+        assert [text for text in ORDINARY if label(text, expect) != "compliance"] == []
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tais.common.foreign import hide_broken_packages
 from tais.common.install import pip_install
 from tais.common.machine import package_versions, release_of
-from tais.engines.base import EngineRefusal
+from tais.engines.base import ConfigurationRefusal, EngineRefusal
 from tais.engines.prompts import Renderer, prompt_digest
 from tais.engines.resolved import plain_mapping
 from tais.manifest.model import Arm
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vllm.logprobs import FlatLogprobs
     from vllm.v1.metrics.reader import Metric
 
-__all__ = ["FIRST_RELEASE", "LAST_RELEASE", "VllmEngine", "check_release", "preload"]
+__all__ = ["FIRST_RELEASE", "LAST_RELEASE", "VllmEngine", "check_release", "preload", "refusal"]
 
 FIRST_RELEASE, LAST_RELEASE = (0, 26), (0, 33)
 """Releases that this adapter takes. 0.33 was tried by its Python files over the binaries of 0.32 alone."""
@@ -40,6 +40,8 @@ FIRST_RELEASE, LAST_RELEASE = (0, 26), (0, 33)
 _NOT_INSTALLED = f"vLLM is not installed. Install it with: {pip_install('cpu', on_gpu='gpu')}"
 
 
+# Such as `--kv-cache-memory-bytes`, which nobody types here.
+_FLAG = re.compile(r"`?--([a-z][a-z0-9]*(?:-[a-z0-9]+)+)`?")
 # Modes whose tokenizer is a plain one: a renderer of the server's front writes their conversations.
 _RENDERED_APART = ("cohere", "inkling", "kimi_k3")
 
@@ -124,9 +126,10 @@ def _register_architectures(models: Sequence[str]) -> None:
                 ModelRegistry.register_model(architecture, lazy.load_model_cls())
 
 
-def _refusal(error: BaseException) -> str:
-    """Return vLLM's own reason in one line, without pydantic's frame."""
+def refusal(error: BaseException) -> str:
+    """Return vLLM's own reason in one line, without pydantic's frame, flags by their keys in a manifest."""
     text = str(error).strip() or type(error).__name__
+    text = _FLAG.sub(lambda flag: "engine_args." + flag[1].replace("-", "_"), text)
     match = re.search(r"Value error, (.+?)(?: \[type=|\n|$)", text)
     if match:
         return match.group(1)
@@ -149,7 +152,7 @@ class VllmEngine:
         try:
             self.llm = LLM(**arguments)
         except (ValueError, TypeError, NotImplementedError, OSError, AssertionError) as error:
-            raise EngineRefusal(f"vLLM refuses this arm: {_refusal(error)}") from error
+            raise EngineRefusal(f"vLLM refuses this arm: {refusal(error)}") from error
         self.arm = arm
         self.tokenizer = self.llm.get_tokenizer()
         self._render = Renderer(self.tokenizer, arm)
@@ -161,7 +164,8 @@ class VllmEngine:
     def arguments(arm: Arm) -> dict[str, object]:
         """Return the keyword arguments of ``LLM``: the arm's own, over defaults that keep arms matched."""
         if arm.engine_args.get("trust_remote_code"):
-            raise EngineRefusal("trust_remote_code runs code from a model repository, which TAIS does not do")
+            what = "trust_remote_code runs code from a model repository, which TAIS does not do"
+            raise ConfigurationRefusal(what, ("engine_args", "trust_remote_code"), "Leave it out")
         arguments: dict[str, object] = {
             "model": arm.model,
             # By default on for some speculative methods and off for others: not matched.

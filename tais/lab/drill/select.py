@@ -8,6 +8,7 @@ from typing import Any
 
 from tais.common.document import suggest
 from tais.errors import Place, UsageError
+from tais.manifest.engine_options import MEMORY_ARGUMENTS
 from tais.manifest.model import Manifest
 
 __all__ = ["LOSSLESS", "cut_down", "twin_of"]
@@ -21,12 +22,10 @@ _ALIKE = (
     "chat_template_kwargs", "speculative_config",
 )  # fmt: skip
 
-# Where memory is short, a sequence that is put off goes on with a token that nobody drafted.
-_MEMORY = ("kv_cache_memory_bytes", "gpu_memory_utilization", "num_gpu_blocks_override")
-
 
 def _drafting(arm: Mapping[str, Any]) -> list[Any]:
-    return [*(arm.get(key) for key in _ALIKE), *(arm["engine_args"].get(key) for key in _MEMORY)]
+    # Where memory is short, a sequence that is put off goes on with a token that nobody drafted.
+    return [*(arm.get(key) for key in _ALIKE), *(arm["engine_args"].get(key) for key in MEMORY_ARGUMENTS)]
 
 
 def twin_of(name: str, arms: Mapping[str, Mapping[str, Any]], candidates: Iterable[str]) -> str | None:

@@ -25,7 +25,9 @@ QUICK = [
     "distinct:2,2",
     "topk:2,2",
 ]
-LONG = ["chain:3", "paths:2x3", "paths:3x2", "delayed:1,2,2", "delayed:2,2,1", "entropy:0.9,2,3", "tree:2,2"]
+LONG = ["chain:3", "delayed:1,2,2", "delayed:2,2,1", "entropy:0.9,2,3"]
+LONGEST = ["paths:2x3", "paths:3x2", "tree:2,2"]
+"""Seconds each, for some rules."""
 
 
 def accepted(name: str, pair: Pair, shape: str) -> float:
@@ -54,7 +56,9 @@ def test_the_output_is_the_targets(name: str, shape: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", LONG)
+@pytest.mark.parametrize(
+    "shape", [*LONG, *(pytest.param(shape, marks=pytest.mark.nightly) for shape in LONGEST)]
+)
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_the_output_is_the_targets_on_larger_trees(name: str, shape: str) -> None:
     for seed in (1, 2):
