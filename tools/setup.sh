@@ -35,7 +35,7 @@ if ! "$venv/bin/python" -m pip install --disable-pip-version-check --progress-ba
     "${index[@]}" -e ".[$extras]" >"$log" 2>&1; then
     tail -n 5 "$log" >&2
     if grep -qE 'No matching distribution found for torch|Could not find a version that satisfies the requirement torch' "$log"; then
-        fail "the CPU build of torch is on none of pip's indexes. Add PyTorch's index of CPU wheels: make TORCH_INDEX=URL ... (README, Set-up)"
+        fail "the CPU build of torch is on none of pip's indexes. Add PyTorch's index of CPU wheels: make TORCH_INDEX=URL ... (docs/tour.md)"
     fi
     if grep -qiE 'No space left' "$log"; then
         fail "the disk is full. Free some space, then run the same command again"

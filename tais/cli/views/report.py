@@ -42,8 +42,8 @@ from tais.verdict.report import (
 __all__ = ["print_adjudication", "print_report", "render_text", "report_parts"]
 
 _STYLE = STYLES
-_WIDTH = 110
-_WIDE = 100
+_WIDTH = 120
+_WIDE = 120
 """Columns from which on a table of endpoints holds every number."""
 
 
