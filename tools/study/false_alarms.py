@@ -272,10 +272,6 @@ def _never(battery: str, item: str) -> bool:
     return False
 
 
-def _always(battery: str, item: str) -> bool:
-    return True
-
-
 def parts_of(run_dir: Path) -> list[Chosen]:
     """Return the parts of a run's items, each a screen of its own: no item is in two of them.
 
@@ -297,10 +293,7 @@ def parts_of(run_dir: Path) -> list[Chosen]:
 
 def honest(run_dir: Path, group: Group, scratch: Path) -> Iterator[Outcome]:
     """Yield the honest arms of a run, part by part, and sampled ones repeat by repeat."""
-    parts = parts_of(run_dir)
-    # All items at once as well, where that is more: a larger screen fails by less.
-    every = [*enumerate(parts), *([(-1, _always)] if len(parts) > 1 and not group.temperature else [])]
-    for number, part in every:
+    for number, part in enumerate(parts_of(run_dir)):
         for repeat in range(REPEATS) if group.temperature else (None,):
             folder = scratch / f"part-{number}-{repeat}"
             part_of_run(run_dir, folder, repeat, part)

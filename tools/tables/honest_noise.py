@@ -110,7 +110,7 @@ def impossible(run_dir: Path, lock: Lock) -> tuple[str, int, int]:
     reference, *others = _arms(lock)
     stack = RunDir(run_dir).audit(reference)
     dtype = read_engine(stack).dtype
-    warp = Warp(lock.sampling.top_k, lock.sampling.top_p)
+    warp = Warp(lock.sampling.top_k, lock.sampling.top_p, lock.sampling.min_p)
     edge = edge_of(dtype, lock.sampling.temperature)
     count = tokens = 0
     for scored in read_scores(stack):
@@ -157,7 +157,10 @@ def impossible_rows(runs: Sequence[Path]) -> tuple[dict[str, tuple[int, int]], l
     found: dict[str, tuple[int, int]] = {}
     for run_dir in runs:
         lock = read_lock(run_dir)
-        if lock.sampling.temperature > 0 and Warp(lock.sampling.top_k, lock.sampling.top_p).cuts:
+        if (
+            lock.sampling.temperature > 0
+            and Warp(lock.sampling.top_k, lock.sampling.top_p, lock.sampling.min_p).cuts
+        ):
             dtype, few, tokens = impossible(run_dir, lock)
             before = found.get(dtype, (0, 0))
             found[dtype] = before[0] + few, before[1] + tokens
