@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from tais import Report, TaisError, run_screen
+from tais import EngineError, Report, TaisError, run_screen
+from tais.common.text import words
 from tais.environments.store import create
 from tais.executors.variables import for_installers
 from tais.manifest.environments import Environment, interpreter_of
@@ -49,7 +50,10 @@ _TORCH = {(0, 26): "torch==2.11.0"}
 
 # Runs in the release's own interpreter.
 _ASK = """
-import json, typing
+import json, sys, typing
+sys.path.insert(0, sys.argv[1])
+from tais.common.foreign import hide_broken_packages
+hide_broken_packages()
 from vllm.config import speculative
 from vllm.engine.arg_utils import EngineArgs
 from vllm.sampling_params import SamplingParams
@@ -72,7 +76,8 @@ class Offers(NamedTuple):
 
     methods: tuple[str, ...] = ()
     verification: tuple[str, ...] = ()
-    by_request: bool = False
+    by_request: bool | None = None
+    """Whether drafts are counted by request; None where nobody could ask."""
 
 
 class Tried(NamedTuple):
@@ -97,10 +102,10 @@ def environment(release: str) -> Environment:
 def ask(made: Environment) -> Offers:
     """Ask a release what it offers: fields and literals of its own classes, never its number."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    command = [str(interpreter_of(made)), "-I", "-c", _ASK]
+    command = [str(interpreter_of(made)), "-I", "-c", _ASK, str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, env=kept, check=False, cwd="/")
     if done.returncode:
-        return Offers()
+        raise EngineError(f"its classes cannot be asked: {words(done.stderr[-400:])}")
     told = json.loads(done.stdout.splitlines()[-1])
     return Offers(tuple(told["methods"]), tuple(told["verification"]), bool(told["by_request"]))
 
@@ -170,8 +175,10 @@ def read(release: str, offers: Offers, report: Report, run_dir: Path) -> Tried:
 def row(tried: Tried, newest: Tried) -> list[str]:
     """Return the row of a release."""
     offers, day = tried.offers, f"{datetime.now(UTC):%Y-%m-%d}"
-    offered = [", ".join(offers.methods), ", ".join(offers.verification)]
-    counts = "by request" if offers.by_request else "totals"
+    # Some twenty names of models' own heads are one method, mtp.
+    methods = (method for method in offers.methods if not method.endswith("_mtp"))
+    offered = [", ".join(methods), ", ".join(offers.verification)]
+    counts = {True: "by request", False: "totals", None: ""}[offers.by_request]
     if tried.failed is not None:
         return [tried.release, f"no: {tried.failed[:200]}", "", "", "", counts, *offered, day]
     shared = tried.answers.keys() & newest.answers.keys()
