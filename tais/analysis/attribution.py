@@ -210,7 +210,7 @@ def fold_audit(
     }
     whole = None if scope == "divergences" else _unlike(audit.folder, candidate)
     found = _gather(audit.folder, reference, candidate, limit.width, wanted, whole)
-    lookup = _Lookup(run, contrast, audit, found, limit.width, wanted)
+    lookup = _Lookup(run, contrast, audit, found, limit, wanted)
     causes = [lookup.attribute(d) for d in divergences]
     known = {(SampleKey(c.battery, c.item_id, c.repeat), c.position) for c in causes}
     causes += [lookup.miss(*miss) for miss in found.misses if miss[:2] not in known]
@@ -219,6 +219,7 @@ def fold_audit(
         dtype=audit.dtype,
         band=limit.width,
         rounding=limit.rounding,
+        sure=limit.sure,
         control=audit.control.counts(limit.width),
         candidate=found.candidate.counts(limit.width),
         batteries=_batteries(audit.folder, candidate, found, limit.width, planned if scope == "only" else ()),
@@ -322,11 +323,11 @@ class _Lookup:
         contrast: LockedContrast,
         own: StackAudit,
         found: _Gathered,
-        width: float,
+        limit: Band,
         wanted: set[tuple[str, SampleKey, int]],
     ) -> None:
         self.reference, self.candidate = contrast.sides
-        self.found, self.width = found, width
+        self.found, self.width = found, limit.width
         self.unavailable: str | None = None
         misses = {(self.candidate, key, position) for key, position, *_ in found.misses}
         both = wanted | misses
@@ -334,7 +335,7 @@ class _Lookup:
         self.end_tokens = own.end_tokens
         self.float32 = self._stack(run, "float32", both)
         self.draft = self._stack(run, f"draft-{self.candidate}", wanted)
-        self.controlled = own.control.tokens > 0
+        self.controlled, self.sure = own.control.tokens > 0, limit.sure
 
     def _stack(
         self, run: RunDir, stack: str, wanted: set[tuple[str, SampleKey, int]]
@@ -414,7 +415,8 @@ class _Lookup:
         if not self.controlled:
             return "unconfirmed", None
         if self.own_is_float32:
-            return "structural", margin
+            # No finer stack checks it.
+            return ("structural" if margin > self.sure else "unconfirmed"), margin
         exact = self.float32.get((self.candidate, key, position))
         if exact is None:
             return "unconfirmed", None

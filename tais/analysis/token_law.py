@@ -7,6 +7,7 @@ them, it joins the rest. Both lists are fixed by the prefix, so the tests stay e
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,18 +17,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tais.analysis.law_alternatives import Scores, explain
 from tais.analysis.planted import PlantedLeaks
 from tais.manifest.model import Sampling
 from tais.rundir.audits import Scored, read_scores
 from tais.rundir.engine_record import EngineRecord, read_engine
 from tais.rundir.layout import RunDir
 from tais.rundir.lock_model import LockedContrast
+from tais.stats.conformance.alternatives import LawFit
 from tais.stats.conformance.conformance import Conformance, ConformanceResult, against_control
 from tais.stats.conformance.laws import IntArray, TokenLaws
 from tais.stats.proportions import FloatArray
 from tais.verdict.evidence import ConformanceEvidence
 
-__all__ = ["Warp", "fold_conformance", "listed_laws", "top_of"]
+__all__ = ["Warp", "edge_of", "fold_conformance", "listed_laws", "top_of"]
 
 # Best tokens kept per position: of the target what it lists, of the draft enough to find them again.
 _LISTED = 20
@@ -35,9 +38,13 @@ _WIDE = 1024
 _DRAFT_TIMES = 4
 # Bytes of scores held at a time.
 _HELD = 256 << 20
-# How far a score may lie beyond a cut and be there by rounding alone (nats; probability for top-p).
-_EDGE = {"float32": (1e-3, 1e-4)}
-_COARSE_EDGE = (0.25, 0.01)
+# How far rounding alone moves the scores of two tokens apart between two passes (nats at temperature 1): some
+# more than the largest that was measured (docs/audit.md). So near a cut a token may lie on its other side.
+_EDGE = {"float32": 1e-3, "float16": 0.04}
+_COARSE_EDGE = 0.25
+_FINEST_FIRST = ("float32", "float16")
+# Above this p no other law is looked for: a screen that fails at such a level fails by chance.
+_ASKS_WHY = 0.05
 
 
 class Warp(NamedTuple):
@@ -95,33 +102,44 @@ def fold_conformance(
     warp = Warp(sampling.top_k, sampling.top_p, sampling.min_p)
     engine = read_engine(run.arm(candidate))
     onset = np.array(scored_by.refusal_onset, np.int64)
-    edge = _EDGE.get(engine.dtype, _COARSE_EDGE)
+    dtype = _coarser(engine.dtype, scored_by.dtype)
+    edge = edge_of(dtype, sampling.temperature)
     greedy = _drafts_greedily(engine)
     alone = contrast.audit == "only"
     leaks = None
     if alone and drafted is not None and max_leak is not None:
         leaks = PlantedLeaks(max_leak, _seed(sampling, reference, candidate, "planted"))
     arms = [candidate] if alone else [candidate, reference]
-    results: list[ConformanceResult | None] = []
-    left_out = 0
-    for arm in arms:
-        seed = _seed(sampling, reference, arm)
-        gathered = _Arm(arm, own, drafted, warp, edge, onset, greedy=greedy, leaks=leaks)
-        results.append(gathered.result(seed))
-        left_out += gathered.left_out if arm == candidate else 0
+    gathered = [_Arm(arm, own, drafted, warp, edge, onset, greedy=greedy, leaks=leaks) for arm in arms]
+    results = [arm.result(_seed(sampling, reference, arm.arm)) for arm in gathered]
     tested, control = results[0], results[1] if len(results) > 1 else None
     if tested is None:
         return None
+    unlike = tested.impossible > 0 or tested.p < _ASKS_WHY
+    why = gathered[0].explain(_seed(sampling, reference, candidate, "why")) if unlike else None
     return ConformanceEvidence(
         candidate=tested,
         control=control,
         against=against_control(tested, control) if control is not None else None,
-        left_out=left_out,
+        left_out=gathered[0].left_out,
         draft="none" if drafted is None else "greedy" if greedy else "sampled",
-        dtype=engine.dtype or "unknown",
+        dtype=dtype,
         missing=max(0, planned - _without_room(own, candidate) - tested.samples),
         planted=None if leaks is None else leaks.result(),
+        temperature=sampling.temperature,
+        why=why,
     )
+
+
+def edge_of(dtype: str, temperature: float) -> float:
+    """Return how far rounding may move the scores of two tokens apart: logits move, and are then divided."""
+    return _EDGE.get(dtype, _COARSE_EDGE) / temperature
+
+
+def _coarser(*dtypes: str) -> str:
+    """Return the coarsest dtype in which a token was drawn or scored: its rounding is what is seen."""
+    coarse = [dtype for dtype in dtypes if dtype not in _FINEST_FIRST]
+    return coarse[0] if coarse else max(dtypes, key=_FINEST_FIRST.index)
 
 
 def _without_room(own: Path, candidate: str) -> int:
@@ -151,7 +169,7 @@ class _Arm:
         own: Path,
         draft: Path | None,
         warp: Warp,
-        edge: tuple[float, float],
+        edge: float,
         onset: IntArray,
         *,
         greedy: bool,
@@ -206,11 +224,33 @@ class _Arm:
             else:
                 self.left_out += len(target[key].given)
 
+    def explain(self, seed: int) -> LawFit | None:
+        """Return the other law that explains the tokens best; the count of what was left out stays."""
+        left_out, buckets = self.left_out, self._buckets()
+        answers = (
+            Scores(target, draft, self._cluster(target))
+            for bucket in range(buckets)
+            for target, draft in self._pairs(bucket, buckets)
+        )
+        cut = (lambda scores: _warped(scores, self.warp, self.edge)[0]) if self.warp.cuts else None
+        found = explain(
+            answers, cut, lambda ids, draft: _draft_cells(ids, draft, greedy=self.greedy)[0], seed
+        )
+        self.left_out = left_out
+        return found
+
+    def _cluster(self, target: Scored) -> int:
+        return self._clusters.setdefault((target.key.battery, target.key.item_id), len(self._clusters))
+
     def _laws(self, target: Scored, draft: Scored | None) -> TokenLaws:
-        prompt = target.key.battery, target.key.item_id
-        cluster = self._clusters.setdefault(prompt, len(self._clusters))
         laws, kept = listed_laws(
-            target, draft, self.warp, self.edge, cluster, target.key.repeat, greedy=self.greedy
+            target,
+            draft,
+            self.warp,
+            self.edge,
+            self._cluster(target),
+            target.key.repeat,
+            greedy=self.greedy,
         )
         self.left_out += int((~kept).sum())
         if not len(self.onset):
@@ -233,7 +273,7 @@ def listed_laws(
     target: Scored,
     draft: Scored | None,
     warp: Warp,
-    edge: tuple[float, float],
+    edge: float,
     cluster: int,
     sample: int,
     *,
@@ -248,7 +288,7 @@ def listed_laws(
     warp
         Min-p, top-k and top-p of the run, applied in this order as vLLM does.
     edge
-        How far beyond a cut a token may lie by rounding: in nats for top-k, in probability for top-p.
+        How far rounding may move the scores of two tokens apart (nats), so also across a cut.
     cluster, sample
         Numbers of prompt and answer.
     greedy
@@ -270,7 +310,7 @@ def listed_laws(
     at = np.minimum(given, k - 1)[:, None]
     cut = np.where(inside, np.isneginf(np.take_along_axis(logprobs, at, axis=1)[:, 0]), warp.cuts)
     least = np.where(np.isneginf(logprobs), np.inf, scores).min(axis=1)
-    close = np.where(inside, np.take_along_axis(near, at, axis=1)[:, 0], target.given >= least - edge[0])
+    close = np.where(inside, np.take_along_axis(near, at, axis=1)[:, 0], target.given >= least - edge)
     kept = known & ~(cut & close)
     mass, q = np.zeros(n), None
     if draft is not None:
@@ -300,7 +340,7 @@ def _cell(ids: IntArray, tokens: IntArray) -> IntArray:
 
 
 def _warped(
-    scores: FloatArray, warp: Warp, edge: tuple[float, float]
+    scores: FloatArray, warp: Warp, edge: float
 ) -> tuple[FloatArray, NDArray[np.bool_], NDArray[np.bool_]]:
     """Cut and renormalise the best tokens.
 
@@ -327,23 +367,41 @@ def _warped(
     kept = np.ones(scores.shape, dtype=np.bool_)
     if warp.min_p:
         least = scores[:, :1] + np.log(warp.min_p)
-        kept, near = scores >= least, scores >= least - edge[0]
+        kept, near = scores >= least, scores >= least - edge
         if not warp.top_k:
             known = ~kept[:, -1]
     if warp.top_k:
         last = scores[:, min(warp.top_k, scores.shape[1]) - 1][:, None]
-        kept, near = kept & (scores >= last), near & (scores >= last - edge[0])
+        kept, near = kept & (scores >= last), near & (scores >= last - edge)
     law = np.where(kept, np.exp(scores), 0.0)
     if warp.top_k or warp.min_p:
         law /= law.sum(axis=1, keepdims=True)
     if warp.top_p < 1:
         known &= law.sum(axis=1) >= warp.top_p
         before = np.cumsum(law, axis=1) - law
-        near &= before < warp.top_p + edge[1]
+        near &= _reachable(scores, law, before, warp.top_p, edge)
         law = np.where(before < warp.top_p, law, 0.0)
         law /= law.sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore"):
         return np.log(law), known, near
+
+
+def _reachable(
+    scores: FloatArray, law: FloatArray, before: FloatArray, top_p: float, edge: float
+) -> NDArray[np.bool_]:
+    """Return which tokens top-p keeps where the scores of any two tokens may move apart by an edge.
+
+    Only tokens that lie above by more than the edge are sure to stand before one, and the odds of all that
+    stand before it err by no more than the edge.
+    """
+    surely = np.empty_like(before)
+    for row in range(len(scores)):
+        # In descending order: those above by more than the edge are the first so many.
+        above = np.searchsorted(-scores[row], -(scores[row] + edge), side="left")
+        surely[row] = np.concatenate([before[row], [before[row, -1] + law[row, -1]]])[above]
+    with np.errstate(divide="ignore"):
+        odds = np.log(surely) - np.log1p(-np.minimum(surely, 1.0))
+        return np.asarray(odds - edge < math.log(top_p) - math.log1p(-top_p))
 
 
 def _draft_cells(ids: IntArray, draft: Scored, *, greedy: bool) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -352,8 +410,19 @@ def _draft_cells(ids: IntArray, draft: Scored, *, greedy: bool) -> tuple[FloatAr
         best = draft.top_tokens[:, :1].astype(np.int64)
         with np.errstate(divide="ignore"):
             return np.log((ids == best).astype(np.float64)), np.zeros(ids.shape, dtype=np.bool_)
-    same = ids[:, :, None] == draft.top_tokens[:, None, :]
-    found = same.any(axis=2)
-    at = same.argmax(axis=2)
+    at, found = _places(ids, draft.top_tokens.astype(np.int64))
     own = np.take_along_axis(draft.top_scores.astype(np.float64), at, axis=1)
     return np.where(found, own, -np.inf), ~found
+
+
+def _places(ids: IntArray, listed: IntArray) -> tuple[IntArray, NDArray[np.bool_]]:
+    """Return where each id stands among those listed in the same row, and whether it does; (n, k), (n, m)."""
+    n = len(listed)
+    rows = (np.arange(n) * (1 + max(int(ids.max(initial=0)), int(listed.max(initial=0)))))[:, None]
+    # Rows as ranges of numbers, so that one sort serves all.
+    order = np.argsort(listed, axis=1)
+    known = (np.take_along_axis(listed, order, axis=1) + rows).ravel()
+    place = np.minimum(np.searchsorted(known, (ids + rows).ravel()), max(len(known) - 1, 0))
+    found = (known[place] == (ids + rows).ravel()).reshape(ids.shape)
+    at = order.ravel()[place].reshape(ids.shape)
+    return np.where(found, at, 0), found

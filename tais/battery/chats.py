@@ -13,23 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tais.battery.cells import parsed_cell
-from tais.battery.layouts import is_chat
+from tais.battery.layouts import ROLES, by_role, is_chat
 from tais.records import Message
 
 __all__ = ["SYSTEM_NAMES", "as_chat", "text_of", "to_message"]
 
-_ROLES = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "tool": "tool",
-}
 _SPEAKER = ("role", "from", "speaker")
 _NAMED = (*_SPEAKER, "user", "human", "User", "Human")
 _WORDS = ("content", "value", "text", "parts")
@@ -39,6 +27,8 @@ _BESIDE = ("tool_calls", "function_call", "tool_call_id", "images", "audio", "im
 _MESSAGES = re.compile(
     r"""\s*(?:(?:np\.|numpy\.)?array\()?\[\s*\{\s*["'](?:role|from|speaker|content|value)["']\s*:"""
 )
+_TRANSCRIPT = "\n\nHuman: "
+_TURN = re.compile(r"\n\n(Human|Assistant):[ ]?")
 _INSIDE = ("messages", "conversations", "conversation")
 SYSTEM_NAMES = ("system", "system_prompt", "system_message")
 """How data sets call a system prompt that stands beside the turns."""
@@ -60,12 +50,14 @@ def as_chat(value: Any) -> Any:
         tools, or has two system prompts.
     """
     found = value
+    if isinstance(value, str) and value.startswith(_TRANSCRIPT):
+        return _transcribed(value)
     if isinstance(value, str):
         # Most prompts are no chats: only those that name a speaker are looked into.
         found = parsed_cell(value) if any(name in value for name in _NAMED) else None
     if isinstance(found, Mapping):
         found = _inside(found)
-    found = _by_role(found)
+    found = by_role(found)
     if is_chat(found):
         return found
     if isinstance(value, str) and _MESSAGES.match(value) and value.rstrip().endswith(("]", ")")):
@@ -73,9 +65,24 @@ def as_chat(value: Any) -> Any:
     return value
 
 
+def _transcribed(text: str) -> Any:
+    """Return the turns of a transcript as Anthropic's data sets (HH-RLHF) write it.
+
+    A last turn without words is where the model goes on, and no turn.
+    """
+    _, *pieces = _TURN.split(text)
+    turns = [
+        {"role": ROLES[speaker.lower()], "content": words}
+        for speaker, words in zip(pieces[::2], pieces[1::2], strict=True)
+    ]
+    if turns[-1]["role"] == "assistant" and not turns[-1]["content"].strip():
+        turns.pop()
+    return turns
+
+
 def _inside(found: Mapping[str, Any]) -> Any:
     """Return the turns of an object, with the system prompt that it has beside them; None without turns."""
-    turns = next((turns for name in _INSIDE if is_chat(turns := _by_role(found.get(name)))), None)
+    turns = next((turns for name in _INSIDE if is_chat(turns := by_role(found.get(name)))), None)
     if turns is None:
         return None
     if offered := [name for name in _OFFERED if found.get(name)]:
@@ -84,33 +91,11 @@ def _inside(found: Mapping[str, Any]) -> Any:
     if system is None:
         return turns
     first = {"role": "system", "content": system}
-    if any(_ROLES.get(str(_speaker(turn)).lower()) == "system" for turn in turns):
+    if any(ROLES.get(str(_speaker(turn)).lower()) == "system" for turn in turns):
         if to_message(turns[0]) == to_message(first):
             return turns
         raise ValueError("the chat has a system prompt beside its turns, and one among them")
     return [first, *turns]
-
-
-def _by_role(turns: Any) -> Any:
-    """Return turns that are pairs of role and text, or have the role for a key, as messages.
-
-    Anything else is returned as it is.
-    """
-    if not isinstance(turns, list) or is_chat(turns):
-        return turns
-    made: list[tuple[str, Any]] = []
-    for turn in turns:
-        if isinstance(turn, list) and len(turn) == 2:
-            made.append((str(turn[0]).lower(), turn[1]))
-        elif isinstance(turn, Mapping):
-            made.extend((str(role).lower(), content) for role, content in turn.items())
-        else:
-            return turns
-    # "tool" and "model" are keys of much that is no chat; somebody asks in every chat.
-    known = all(role in _ROLES and isinstance(content, str) for role, content in made)
-    if not known or not any(_ROLES[role] == "user" for role, _ in made):
-        return turns
-    return [{"role": role, "content": content} for role, content in made]
 
 
 def _speaker(turn: Mapping[str, Any]) -> Any:
@@ -133,9 +118,9 @@ def to_message(turn: Any) -> Message:
     name = next((name for name in _WORDS if name in turn), None)
     if speaker is None or name is None:
         raise ValueError("a message needs role and content (ShareGPT: from and value)")
-    role = _ROLES.get(str(speaker).lower())
+    role = ROLES.get(str(speaker).lower())
     if role is None:
-        raise ValueError(f"no role {speaker!r}; known are {', '.join(_ROLES)}")
+        raise ValueError(f"no role {speaker!r}; known are {', '.join(ROLES)}")
     beside = [key for key in _BESIDE if turn.get(key)]
     if beside:
         raise ValueError(f"a message with {beside[0]} cannot be asked as text")

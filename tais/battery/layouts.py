@@ -10,13 +10,27 @@ from typing import Any
 
 from tais.common.jsonlines import Row
 
-__all__ = ["PROMPT", "is_chat", "rows_of", "to_row"]
+__all__ = ["PROMPT", "ROLES", "by_role", "is_chat", "rows_of", "to_row"]
 
 PROMPT = "prompt"
 """What a value without a name is called."""
 
 # How published chats call who speaks: OpenAI's form, ShareGPT's, and one of its relatives.
 _SPEAKERS = ("role", "from", "speaker")
+
+ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "tool": "tool",
+}
+"""What published chats call who speaks."""
 
 # Keys under which files describe themselves, beside what they hold.
 _ABOUT = frozenset({
@@ -34,6 +48,28 @@ def is_chat(value: object) -> bool:
     )
 
 
+def by_role(turns: Any) -> Any:
+    """Return turns that are pairs of role and text, or have the role for a key, as messages.
+
+    Anything else is returned as it is.
+    """
+    if not isinstance(turns, list) or is_chat(turns):
+        return turns
+    made: list[tuple[str, Any]] = []
+    for turn in turns:
+        if isinstance(turn, list) and len(turn) == 2:
+            made.append((str(turn[0]).lower(), turn[1]))
+        elif isinstance(turn, Mapping):
+            made.extend((str(role).lower(), content) for role, content in turn.items())
+        else:
+            return turns
+    # "tool" and "model" are keys of much that is no chat; somebody asks in every chat.
+    known = all(role in ROLES and isinstance(content, str) for role, content in made)
+    if not known or not any(ROLES[role] == "user" for role, _ in made):
+        return turns
+    return [{"role": role, "content": content} for role, content in made]
+
+
 def to_row(value: Any) -> Row:
     """Return one entry of a file as a row.
 
@@ -46,8 +82,8 @@ def to_row(value: Any) -> Row:
         return value
     if isinstance(value, str):
         return {PROMPT: value}
-    if is_chat(value):
-        return {PROMPT: value, "messages": value}
+    if is_chat(chat := by_role(value)):
+        return {PROMPT: chat, "messages": chat}
     raise ValueError(f"a row must be a JSON object, a text or a chat, not {type(value).__name__}")
 
 

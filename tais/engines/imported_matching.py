@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -17,6 +18,8 @@ Fit = Literal["same", "rendered", "within", "other", "unknown"]
 """same: asked what the item asks. rendered: the same, as far as a prompt that went through a chat template
 shows. within: the item's question stands in it, with other words around. other: something else. unknown:
 not told."""
+
+_WHOLE = re.compile(r"-?[0-9]{1,15}(?:\.0)?")
 
 AS_ASKED: tuple[Fit, ...] = ("same", "rendered", "unknown")
 
@@ -63,9 +66,17 @@ class Matcher:
         self._tied: dict[SampleKey, str | None] = {}
         # By content, the first of equal questions answers.
         self._moved: dict[SampleKey, tuple[str | None, str]] = {}
+        self._named: set[SampleKey] = set()
+        others: list[LoggedSample] = []
         for output in outputs:
-            found = self._by_id(output)
+            found = self._by_name(output, output.item_id)
             if found is not None:
+                self._named.add(found.key)
+                self._claim(found, output)
+            elif _other_spelling(output.item_id) is not None:
+                others.append(output)
+        for output in others:
+            if (found := self._by_id(output)) is not None:
                 self._claim(found, output)
         self._settle()
 
@@ -121,9 +132,17 @@ class Matcher:
             self._claims[key] = _NOBODY
 
     def _by_id(self, output: LoggedSample) -> Match | None:
+        found = self._by_name(output, output.item_id)
+        if found is None and (spelled := _other_spelling(output.item_id)) is not None:
+            found = self._by_name(output, spelled)
+            # Who has the id as it is written goes first.
+            found = None if found is None or found.key in self._named else found
+        return found
+
+    def _by_name(self, output: LoggedSample, item_id: str) -> Match | None:
         batteries = self._batteries if output.battery is None else [output.battery]
         # A battery made of many tasks names each item by its task, too.
-        names = [output.item_id, *([f"{output.task}/{output.item_id}"] if output.task else [])]
+        names = [item_id, *([f"{output.task}/{item_id}"] if output.task else [])]
         keys = [SampleKey(battery, name, output.repeat) for battery in batteries for name in names]
         found = [Match(key, fit_of(self._requests[key], output)) for key in keys if key in self._requests]
         if len(found) > 1:
@@ -145,6 +164,13 @@ class Matcher:
                 "`battery`, or a task of that name"
             )
         return named or told
+
+
+def _other_spelling(item_id: str) -> str | None:
+    """Return how tables write a whole number once a column has a gap (1.0), or without one (1); else None."""
+    if not _WHOLE.fullmatch(item_id):
+        return None
+    return item_id.removesuffix(".0") if item_id.endswith(".0") else f"{item_id}.0"
 
 
 def _claim_of(match: Match, output: LoggedSample) -> _Claim:

@@ -17,7 +17,7 @@ plays which part. Logs of other tools are recognised and read as they are:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -40,6 +40,7 @@ from tais.manifest.outputs import OUTPUT_KEYS, OUTPUT_PARTS
 
 __all__ = ["Files", "read_outputs"]
 
+_ALWAYS = ("item_id", "text", "finish_reason")
 _OWN: Mapping[str, tuple[str, ...]] = {"TAIS's own lines": ("item_id", "text")}
 _TABLES = ("csv", "tsv", "xlsx", "parquet", "json")
 # A table's whole numbers are text in csv; pandas writes them with a point where some are missing.
@@ -206,7 +207,7 @@ def _table(path: Path, arm: Arm) -> Iterator[LoggedSample]:
     """Yield the rows of a table under the names that lines of TAIS's own have."""
     wanted = (*arm.columns.values(), *(arm.only or ())) if arm.columns else OUTPUT_KEYS
     rows = read_rows(path, arm.format, _how(wanted))
-    columns = dict(arm.columns or {key: key for key in OUTPUT_KEYS if key in rows.columns})
+    columns = _parts_played(arm.columns, rows.columns, path)
     for name in (*columns.values(), *(arm.only or ())):
         if name not in rows.columns and name.partition(".")[0] not in rows.columns:
             what, remedy = f"no column {show(name)}", f"Columns there: {', '.join(rows.columns)}"
@@ -216,6 +217,23 @@ def _table(path: Path, arm: Arm) -> Iterator[LoggedSample]:
             continue
         place = rows.place(index)
         yield _output(_named(row, columns, place), place)
+
+
+def _parts_played(said: Mapping[str, str] | None, there: Sequence[str], path: Path) -> dict[str, str]:
+    """Return which column of a table plays which part.
+
+    An arm may name only columns that are called otherwise. Parts that change what another column means
+    (prompt, repeat) are then played by none that is not named.
+    """
+    if not said:
+        return {key: key for key in OUTPUT_KEYS if key in there}
+    taken = set(said.values())
+    alike = {key: key for key in _ALWAYS if key in there and key not in said and key not in taken}
+    columns = {**said, **alike}
+    if not {"text", *OUTPUT_PARTS} & set(columns):
+        what, remedy = "no column is said to hold the answers", f"columns: {{text: ...}}; {', '.join(there)}"
+        raise ManifestError(what, place=Place(str(path)), remedy=remedy)
+    return columns
 
 
 def _named(row: Mapping[str, object], columns: Mapping[str, str], place: Place) -> Row:
@@ -328,7 +346,8 @@ def _parts(row: Row, place: Place) -> str | None:
 
 def _item_id(value: object, place: Place) -> str:
     # Many tools number their items; a number and its text are the same id.
-    if isinstance(value, int) and not isinstance(value, bool):
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if whole and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value:
         what = f"item_id must be text, not {value!r}"

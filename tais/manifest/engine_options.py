@@ -36,6 +36,8 @@ class TransformersOptions(Strict, strict=True):
     attn_implementation: str | None = Field(None, min_length=1)
     max_model_len: int | None = Field(None, gt=1)
     """Tokens of prompt and answer together; None takes what the model was made for."""
+    threads: int | None = Field(None, gt=0)
+    """Threads of the processor that compute; None leaves them to torch."""
 
 
 class OpenaiOptions(Strict, strict=True):

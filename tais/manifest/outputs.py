@@ -4,7 +4,10 @@ from __future__ import annotations
 
 __all__ = ["LOG_FORMATS", "OUTPUT_FORMATS", "OUTPUT_KEYS", "OUTPUT_PARTS"]
 
-LOG_FORMATS = ("harmbench", "helm", "inspect", "jailbreakbench", "lm_eval", "openai_batch", "promptfoo")
+LOG_FORMATS = (
+    "anthropic_batch", "gemini_batch", "harmbench", "helm", "inspect", "jailbreakbench", "lm_eval",
+    "openai_batch", "promptfoo",
+)  # fmt: skip
 """Names of the rows of :data:`tais.battery.logs.layouts.LAYOUTS`, which stands above this room."""
 
 OUTPUT_FORMATS = (*LOG_FORMATS, "csv", "json", "jsonl", "parquet", "tsv", "xlsx")

@@ -18,7 +18,7 @@ from tais.manifest.steering_options import KEY
 from tais.plan.controls import plan_controls
 from tais.plan.environments import locked_environments
 from tais.plan.looks import plan_looks
-from tais.plan.model_files import digest_model, engine_files
+from tais.plan.model_files import digest_folder, digest_model, engine_files
 from tais.plan.probes import plan_probes
 from tais.rundir.layout import LOCK
 from tais.rundir.lock import parse_lock
@@ -114,7 +114,7 @@ def _arm(arm: Arm, digests: dict[str, dict[str, str]]) -> dict[str, JsonValue]:
     left_out |= {key for key in later if getattr(arm, key) is None}
     fixed: dict[str, JsonValue] = arm.model_dump(mode="json", exclude=left_out)
     for key in ("tokenizer",) if arm.attached else ("model", "tokenizer"):
-        fixed[key] = _locked_model(fixed[key], arm, digests)
+        fixed[key] = _locked_model(fixed[key], arm, digests, weights=key == "model")
     speculation = fixed["speculative_config"]
     if isinstance(speculation, dict):
         if "model" in speculation:
@@ -154,12 +154,15 @@ def _locked_file(path: JsonValue) -> JsonValue:
     return {"file": Path(path).name, "sha256": sha256_file(Path(path))}
 
 
-def _locked_model(model: JsonValue, arm: Arm, digests: dict[str, dict[str, str]]) -> JsonValue:
-    """Return a local model as the digests of its files, anything else as it is."""
+def _locked_model(
+    model: JsonValue, arm: Arm, digests: dict[str, dict[str, str]], *, weights: bool = True
+) -> JsonValue:
+    """Return a local model, or a tokenizer, as the digests of its files, anything else as it is."""
     if not isinstance(model, str) or not Path(model).is_dir() or arm.engine == "fake":
         return model
     if model not in digests:
-        digests[model] = digest_model(Path(model), f"arms.{arm.name}.model")
+        digest = digest_model if weights else digest_folder
+        digests[model] = digest(Path(model), f"arms.{arm.name}.{'model' if weights else 'tokenizer'}")
     return {"folder": Path(model).name, "files": dict(digests[model])}
 
 

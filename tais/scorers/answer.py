@@ -10,13 +10,13 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
 from tais.common.files import canonical_json
 from tais.common.parts import read_parts
-from tais.scorers.base import Score, Scorer, Scores, collect
+from tais.scorers.base import Score, Scorer, Scores, ScoresMany, collect
 from tais.scorers.thinking import may_be_marked, split_thinking
 
 __all__ = [
@@ -72,7 +72,8 @@ def score_answer(
     opened
         Whether the prompt opened the thinking, so that the text closes it or was cut before.
     """
-    return _score(scorer, _reads(type(scorer)), text, expect, finish_reason, parts, opened)
+    read = _read(scorer, _reads(type(scorer)), text, expect, finish_reason, parts, opened)
+    return read if isinstance(read, Score) else scorer.score(read, expect, finish_reason)
 
 
 @cache
@@ -81,7 +82,7 @@ def _reads(scorer: type[object]) -> Reads:
     return scorer.reads if isinstance(scorer, ReadsPart) else "answer"
 
 
-def _score(
+def _read(
     scorer: Scorer,
     reads: Reads,
     text: str,
@@ -89,14 +90,13 @@ def _score(
     finish_reason: str | None,
     parts: str | None,
     opened: bool,
-) -> Score:
+) -> str | Score:
     if parts is None and not opened and not may_be_marked(text):
-        return scorer.score(text, expect, finish_reason)
+        return text
     if parts is not None and scorer.exchange == "polarity" and _only_refusal(text, parts):
         # The server says itself that this is a refusal, in whatever words.
         return Score(float(expect == "refuse"), False, "refusal")
-    read = part_read(reads, text, finish_reason, parts, opened=opened)
-    return read if isinstance(read, Score) else scorer.score(read, expect, finish_reason)
+    return part_read(reads, text, finish_reason, parts, opened=opened)
 
 
 def score_unique(
@@ -136,31 +136,55 @@ def score_unique(
             f"{n} texts, {len(expects)} expects, {len(reasons)} finish reasons, {len(beside)} parts"
         )
     reads = _reads(type(scorer))
-    seen: dict[tuple[str, object, str | None, str | None], Score] = {}
-    scores: list[Score] = []
-    for text, expect, reason, part in zip(texts, expects, reasons, beside, strict=True):
-        key = (text, _expect_key(expect), reason, part)
-        score = seen.get(key)
-        if score is None:
-            if known is None:
-                score = _score(scorer, reads, text, expect, reason, part, opened)
-            else:
-                told = (
-                    id(scorer),
-                    opened,
-                    _digest(text),
-                    key[1],
-                    reason,
-                    None if part is None else _digest(part),
-                )
-                score = known.get(told)
-                if score is None:
-                    score = _score(scorer, reads, text, expect, reason, part, opened)
-                    if len(known) < _KEPT:
-                        known[told] = score
-            seen[key] = score
-        scores.append(score)
-    return collect(scores, len(seen))
+    seen: dict[_Key, Score | None] = {}
+    asked: list[_Asked] = []
+    keys = [
+        (text, _expect_key(expect), reason, part)
+        for text, expect, reason, part in zip(texts, expects, reasons, beside, strict=True)
+    ]
+    for key, expect in zip(keys, expects, strict=True):
+        if key in seen:
+            continue
+        text, expected, reason, part = key
+        told: object = None
+        if known is not None:
+            digest = None if part is None else _digest(part)
+            told = (id(scorer), opened, _digest(text), expected, reason, digest)
+            seen[key] = score = known.get(told)
+            if score is not None:
+                continue
+        seen[key] = None
+        asked.append(_Asked(key, told, expect, _read(scorer, reads, text, expect, reason, part, opened)))
+    for one, score in zip(asked, _scored(scorer, asked), strict=True):
+        seen[one.key] = score
+        if known is not None and len(known) < _KEPT:
+            known[one.told] = score
+    return collect((score for key in keys if (score := seen[key]) is not None), len(seen))
+
+
+_Key = tuple[str, object, str | None, str | None]
+
+
+class _Asked(NamedTuple):
+    """A distinct answer that is not known."""
+
+    key: _Key
+    told: object
+    """What it is kept under."""
+    expect: object
+    read: str | Score
+    """What of it is read, or its score where nothing is."""
+
+
+def _scored(scorer: Scorer, asked: Sequence[_Asked]) -> list[Score]:
+    """Score distinct answers: all at once where the scorer can."""
+    read = [(one.read, one.expect, one.key[2]) for one in asked if not isinstance(one.read, Score)]
+    if isinstance(scorer, ScoresMany) and read:
+        texts, expects, reasons = zip(*read, strict=True)
+        scores = iter(scorer.score_many(texts, expects, reasons))
+    else:
+        scores = (scorer.score(*one) for one in read)
+    return [one.read if isinstance(one.read, Score) else next(scores) for one in asked]
 
 
 def _digest(text: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -20,6 +20,7 @@ __all__ = [
     "Scorer",
     "ScorerBase",
     "Scores",
+    "ScoresMany",
     "collect",
     "scorer_label",
     "scorer_spec",
@@ -87,6 +88,16 @@ class Scorer(ScorerBase, Protocol):
 
     def score(self, text: str, expect: object, finish_reason: str | None = None) -> Score:
         """Score one answer."""
+
+
+@runtime_checkable
+class ScoresMany(Protocol):
+    """A scorer that takes less time for many answers than for one after the other."""
+
+    def score_many(
+        self, texts: Sequence[str], expects: Sequence[object], finish_reasons: Sequence[str | None]
+    ) -> list[Score]:
+        """Return what `score` does of each answer."""
 
 
 @dataclass(frozen=True, slots=True)

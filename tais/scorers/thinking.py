@@ -116,7 +116,10 @@ def split_thinking(text: str) -> Split:
 
 def may_be_marked(text: str) -> bool:
     """Whether a text may hold a mark: nearly all answers hold none, which a few letters tell at once."""
-    return any(sign in text for sign in _SIGNS) or text.startswith(_STARTS)
+    # All signs hold one of these letters, for which one look is enough.
+    if "<" in text or "[" in text or "]" in text or not text.isascii():
+        return any(sign in text for sign in _SIGNS) or text.startswith(_STARTS)
+    return text.startswith(_STARTS)
 
 
 def closes_unopened(text: str) -> bool | None:

@@ -7,7 +7,7 @@ reference does against itself is another stack all the same.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,8 @@ class DriftTest:
     """Of the number of misses."""
     margin_p: float
     """Of the sum of their clipped margins."""
+    attainable: float = 0.0
+    """Least value that `p` can have given the answers that differ: all of them for the worse."""
 
     @property
     def p(self) -> float:
@@ -83,15 +85,22 @@ def drift_test(
     """
     if not len(reference_misses) == len(candidate_misses) == len(reference) == len(candidate):
         raise TaisError("a paired test needs the answers of both arms to the same items")
-    return DriftTest(_more(candidate_misses - reference_misses), _more(candidate - reference))
+    (misses_p, fewest), (margin_p, least) = (
+        _more(candidate_misses - reference_misses),
+        _more(candidate - reference),
+    )
+    tested = DriftTest(misses_p, margin_p)
+    return replace(tested, attainable=min(tested.p, fewest, least))
 
 
-def _more(differences: NDArray[np.int64] | FloatArray) -> float:
+def _more(differences: NDArray[np.int64] | FloatArray) -> tuple[float, float]:
+    """Return a one-sided p-value, and the least one for two tests, which is the two-sided one's."""
     d = np.asarray(differences, np.float64)
-    p = sign_flip_test(d).p
+    found = sign_flip_test(d)
     # The law of the sum is symmetric.
     total = float(d.sum())
-    return p / 2 if total > 0 else 1.0 if total == 0 else min(1.0, 1 - p / 2)
+    p = found.p / 2 if total > 0 else 1.0 if total == 0 else min(1.0, 1 - found.p / 2)
+    return p, found.attainable
 
 
 def rate_ratio_bound(candidate: MissRate, control: MissRate, confidence: float = 0.95) -> float:

@@ -34,6 +34,8 @@ _TYPICAL_MISSES = 8
 """Misses that the dtype's own rounding stands for: with them lossless arms with few misses stay inside."""
 _LEAST_SPREAD, _MOST_SPREAD = 0.5, 1.25
 _FEWEST_FOR_SPREAD = 5
+_SMALL_CONTROL = 1.5
+"""Tokens of the candidate per token of the control."""
 _EVEN = 16 / (3 * math.pi)
 """1 + squared coefficient of variation of misses where noise is Gaussian and even, and gaps are uniform."""
 _NODES = 20
@@ -49,6 +51,8 @@ class Band:
     """What the control's misses predict for the largest of the candidate's."""
     rounding: float
     """What the dtype alone explains."""
+    sure: float
+    """Margin beyond which no noise is taken to reach: the width, but where a small control's noise varies."""
 
     def outside(self, margin: ArrayLike) -> NDArray[np.bool_]:
         """Which margins rounding does not explain."""
@@ -73,7 +77,12 @@ def margins(best: ArrayLike, given: ArrayLike) -> FloatArray:
 
 
 def control_bound(
-    control_misses: ArrayLike, tokens_ratio: float = 1.0, alpha: float = 0.05, *, typical: float = 0.0
+    control_misses: ArrayLike,
+    tokens_ratio: float = 1.0,
+    alpha: float = 0.05,
+    *,
+    typical: float = 0.0,
+    spread: float | None = None,
 ) -> float:
     """Margin that the largest miss of a candidate like the control exceeds with probability alpha at most.
 
@@ -88,6 +97,8 @@ def control_bound(
     typical
         Size of a miss that rounding to the dtype alone makes; counts like 8 misses seen. 0 for no such
         knowledge.
+    spread
+        Log-sd of the noise over positions; None reads it from the misses.
 
     Returns
     -------
@@ -120,7 +131,7 @@ def control_bound(
     if counted == 0:
         return 0.0
     mean = (float(found.sum()) + _TYPICAL_MISSES * typical) / counted
-    spread = _spread(found)
+    spread = _spread(found) if spread is None else spread
     width = _predicted(alpha / max(tokens_ratio * max(len(found), 1), 1.0), counted, spread)
     return max(float(found.max(initial=0.0)), mean * width)
 
@@ -188,13 +199,22 @@ def band(
     at most eps scale each, added at their worst, and errors of successive roundings add like a random walk.
     It is a bound for one rounding and a rule of thumb for many: errors of single layers can be amplified by
     later ones. The control's bound and a float32 re-check are the measured answers.
+
+    A control of fewer tokens than the candidate's tells too little of how noise varies: where its misses show
+    a log-sd above 0.5, some 10 to 20 % of lossless arms lie outside the width (log-sd .75 and 1, a control of
+    2,000 tokens for 12,000; docs/conformance.md), and a miss is sure only beyond the bound for 1.25.
     """
     if not (dtype_eps > 0 and math.isfinite(score_scale) and score_scale >= 0 and roundings >= 1):
         raise TaisError("a band needs a positive eps, a finite scale and at least one rounding")
     rounding = _ERRORS * dtype_eps * score_scale * math.sqrt(roundings)
     typical = dtype_eps * score_scale
-    control = control_bound(control_margins_of_misses, tokens_ratio, alpha, typical=typical)
-    return Band(max(control, rounding), control, rounding)
+    misses = np.asarray(control_margins_of_misses, np.float64)
+    control = control_bound(misses, tokens_ratio, alpha, typical=typical)
+    width = sure = max(control, rounding)
+    if tokens_ratio > _SMALL_CONTROL and _spread(misses) > _LEAST_SPREAD:
+        widest = control_bound(misses, tokens_ratio, alpha, typical=typical, spread=_MOST_SPREAD)
+        sure = max(width, widest)
+    return Band(width, control, rounding, sure)
 
 
 def share_upper_bound(affected: int, n: int, confidence: float = 0.95) -> float:

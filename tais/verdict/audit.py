@@ -188,15 +188,24 @@ def _notes(audit: AuditEvidence) -> Iterator[Reason]:
     if causes["unconfirmed"]:
         first = _of(audit.attributions, "unconfirmed")[0]
         lacking = (
-            "float32 check confirms or clears them"
-            if audit.control.tokens
-            else "answer of the reference's own says what rounding does"
+            "answer of the reference's own says what rounding does"
+            if not audit.control.tokens
+            else "finer stack than float32 confirms or clears them"
+            if audit.dtype == "float32"
+            else "float32 check confirms or clears them"
         )
         message = (
             f"{causes['unconfirmed']} tokens lie outside the numerical band of {audit.band:.3g} and no "
             f"{lacking}, first {_place(first)}: reported, decides nothing"
         )
         yield note("divergences_unconfirmed", message, tokens=causes["unconfirmed"])
+    if audit.sure > audit.band:
+        message = (
+            f"the reference's own noise varies by position more than {audit.control.tokens} of its tokens "
+            f"can bound: more than 5 % of lossless arms lie outside the numerical band of {audit.band:.3g}, "
+            f"and only what lies beyond {audit.sure:.3g} is held against an arm"
+        )
+        yield note("noise_varies", message, band=tidy(audit.band), sure=tidy(audit.sure))
     if audit.candidate.tokens:
         message = f"{_best_choices(audit.candidate)}; of the reference's own, {_best_choices(audit.control)}"
         yield note("conformance", message, tokens=audit.candidate.tokens, misses=audit.candidate.misses)

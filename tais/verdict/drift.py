@@ -20,13 +20,14 @@ from tais.verdict.report import Reason, Verdict
 __all__ = ["drift_details", "drift_p", "weigh_drift"]
 
 
-def drift_p(contrast: ContrastEvidence) -> float | None:
-    """Return the p-value of one contrast's drift; None where no complete audit tells."""
+def drift_p(contrast: ContrastEvidence) -> tuple[float, float] | None:
+    """Return the p-value of one contrast's drift and the least it can have; None without a complete audit."""
     drift = None if contrast.audit is None else contrast.audit.drift
     if drift is None:
         return None
     margins = drift.reference_margins, drift.candidate_margins
-    return drift_test(drift.reference_misses, drift.candidate_misses, *margins).p
+    found = drift_test(drift.reference_misses, drift.candidate_misses, *margins)
+    return found.p, found.attainable
 
 
 def weigh_drift(contrast: ContrastEvidence, p: float | None, rules: Rules) -> tuple[Verdict, Reason] | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tais.manifest.model import Role, Rules
 from tais.records import EndpointKey
+from tais.stats.conformance.alternatives import LawFit
 from tais.stats.conformance.conformance import ConformanceResult, ControlComparison
 from tais.verdict.drift_evidence import DriftEvidence
 from tais.verdict.facts import Facts
@@ -367,6 +368,8 @@ class AuditEvidence:
     """None where the candidate's answers do not stand alone."""
     drift: DriftEvidence | None = None
     """None where not all tokens of both arms were scored."""
+    sure: float = 0.0
+    """Margin that no noise reaches, where it is more than the band: a small control's noise varies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +390,10 @@ class ConformanceEvidence:
     """Answers that were planned, and of which no token was tested."""
     planted: PlantedLeak | None = None
     """None where the answers do not stand alone, where no draft has a law, or no share was named."""
+    temperature: float = 1.0
+    """That was asked for."""
+    why: LawFit | None = None
+    """The other law that explains the tokens best; None where they follow theirs, or none does."""
 
 
 @dataclass(frozen=True, slots=True)

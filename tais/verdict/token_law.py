@@ -26,19 +26,19 @@ from tais.verdict.details.audit import (
     Uniformity,
 )
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
+from tais.verdict.honest_noise import HONEST_IMPOSSIBLE
 from tais.verdict.leak_bound import weigh_leak_bound
+from tais.verdict.other_law import explain_drift, other_law
 from tais.verdict.planted import weigh_planted_leak
 from tais.verdict.reasons import Weighed, note, reason
 from tais.verdict.report import Reason, Verdict
-from tais.verdict.token_family import TokenTests
+from tais.verdict.token_family import TokenTests, telling_control
 
 __all__ = ["law_details", "weigh_law"]
 
 _NAMES = {"own": "refusal_onset"}
 # Confidence of the leak's upper bound.
 _CONFIDENCE = 0.95
-_LEAST_CONTROL = 10
-"""A control of less than the candidate's tokens over this shows nothing of impossible tokens."""
 
 
 def weigh_law(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> Iterator[Weighed]:
@@ -65,13 +65,19 @@ def weigh_law(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> It
         if contrast.evidence == "teacher_forced":
             yield weigh_leak_bound(contrast, rules)
         return
-    yield _verdict(contrast, law, rules, tests)
+    weighed = _verdict(contrast, law, rules, tests)
+    yield weighed
+    drifts = weighed[1].code in ("law_not_followed", "law_excludes_tokens")
+    if drifts:
+        yield Verdict.passed, explain_drift(law)
     if contrast.evidence == "teacher_forced":
         bounded = weigh_leak_bound(contrast, rules)
         yield bounded
         if bounded[0] is Verdict.passed:
             yield weigh_planted_leak(law.planted)
-    yield from ((Verdict.passed, found) for found in _notes(law))
+    # The draft's share takes the other tokens to follow the target's law.
+    shared = not drifts or (law.why is not None and law.why.name == "draft" and law.why.fits)
+    yield from ((Verdict.passed, found) for found in _notes(law, shared=shared))
 
 
 def _verdict(
@@ -98,23 +104,24 @@ def _excluded(law: ConformanceEvidence, rules: Rules, p: float | None) -> tuple[
     """Say whether impossible tokens fail, or only stand in the way; None where they are no more than noise.
 
     The law comes from another pass than the one that drew the tokens. In a coarse dtype that alone moves the
-    edge of a cut, so a count is held against the reference's own tokens, or shows nothing.
+    edge of a cut, so a count is held against the reference's own tokens, else against what honest stacks of
+    this dtype were measured to make, or shows nothing.
     """
     count = law.candidate.impossible
     said = f"{count} of {law.candidate.n + count} tokens are impossible under the target's law"
     if not count:
         return None
     own = 0 if law.control is None else law.control.n + law.control.impossible
-    # A control of a few tokens clears any count: that its own hold none says nothing.
-    if law.control is None or p is None or own * _LEAST_CONTROL < law.candidate.n + count:
-        if law.dtype == "float32" and law.control is None:
-            return True, said
+    if p is None:
         few = f"with {own} tokens" if own else "without tokens"
         message = f"{said}; {few} of the reference's own nothing says how many {law.dtype} makes by itself"
         return False, message
     if p >= rules.conformance_alpha:
         return None
-    return True, f"{said}, {law.control.impossible} of {own} of the reference's own (p = {p:.2g})"
+    if (control := telling_control(law)) is not None:
+        return True, f"{said}, {control.impossible} of {own} of the reference's own (p = {p:.2g})"
+    impossible, tokens = HONEST_IMPOSSIBLE[law.dtype]
+    return True, f"{said}, {impossible} of {tokens} of honest stacks in {law.dtype} (p = {p:.2g})"
 
 
 def _fails(contrast: ContrastEvidence, why: Reason) -> Weighed:
@@ -123,9 +130,9 @@ def _fails(contrast: ContrastEvidence, why: Reason) -> Weighed:
     return Verdict.passed, why.model_copy(update={"severity": "note"})
 
 
-def _notes(law: ConformanceEvidence) -> Iterator[Reason]:
+def _notes(law: ConformanceEvidence, *, shared: bool) -> Iterator[Reason]:
     leak = law.candidate.leak
-    if leak is not None:
+    if leak is not None and shared:
         small = f"; one of {points(leak.detectable)} would have shown" if leak.detectable else ""
         message = (
             f"the share of tokens that the draft drew is estimated at {points(leak.e)}, at most "
@@ -153,6 +160,7 @@ def law_details(contrast: ContrastEvidence, rules: Rules, tests: TokenTests) -> 
         control=_sampled(law.control) if law.control else None,
         planted=None if law.planted is None else PlantedShare(**asdict(law.planted)),
         against_control=None if law.against is None else _against(law.against),
+        why=other_law(law.why),
     )
     return written(found)
 

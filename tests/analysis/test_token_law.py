@@ -14,7 +14,7 @@ from tests.oracles.vllm_warp import warp
 
 VOCABULARY = 40
 LISTED = 8
-NO_EDGE = (0.0, 0.0)
+NO_EDGE = 0.0
 Floats = NDArray[np.float64]
 
 
@@ -108,5 +108,43 @@ def test_a_token_that_the_cut_excludes_is_impossible_but_not_at_its_edge() -> No
     assert kept.all()
     assert list(laws.target()[[0, 1], laws.given]) == [pytest.approx(0.375), 0.0]
     # 0.3 and 0.05 lie 1.8 nats apart.
-    _, kept = listed_laws(target, None, Warp(top_k=2), (2.0, 0.0), 0, 0, greedy=True)
+    _, kept = listed_laws(target, None, Warp(top_k=2), 2.0, 0, 0, greedy=True)
     assert list(kept) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("law", "given", "edge", "left_out"),
+    [
+        # 0.8 of the mass stands before token 2: log-odds 1.386, and the cut's are 1.099.
+        ([0.5, 0.3, 0.15, 0.05], 2, 0.2, False),
+        ([0.5, 0.3, 0.15, 0.05], 2, 0.3, True),
+        # 0.95 before token 3: log-odds 2.944.
+        ([0.5, 0.3, 0.15, 0.05], 3, 1.0, False),
+        # Of three that tie, rounding says which stands first: 0.4 is sure to stand before.
+        ([0.4, 0.2, 0.2, 0.2], 3, 1e-6, True),
+    ],
+)
+def test_near_top_p_stands_what_rounding_could_have_kept(
+    law: list[float], given: int, edge: float, left_out: bool
+) -> None:
+    target = scored(np.log(np.array([law])), np.array([given]), 4)
+    laws, kept = listed_laws(target, None, Warp(top_p=0.75), edge, 0, 0, greedy=True)
+    assert list(kept) == [not left_out]
+    if not left_out:
+        assert laws.target()[0, laws.given[0]] == 0.0
+
+
+def test_rounding_of_both_passes_makes_no_token_impossible() -> None:
+    """Tokens drawn in one pass, the law told by another; without an edge some lie outside of it."""
+    rng = np.random.default_rng(5)
+    logits = 3 * rng.standard_normal((20_000, VOCABULARY))
+    # Four errors of 0.02 move two tokens apart by 0.04: an edge of 0.25 is six times as far.
+    first, second = (softmax_log(logits + 0.02 * rng.standard_normal(logits.shape)) for _ in range(2))
+    tokens = draw(warp(first, 1.0, 30, 0.9), rng)
+    found = []
+    for edge in (NO_EDGE, 0.25):
+        told = scored(second, tokens, VOCABULARY)
+        laws, _ = listed_laws(told, None, Warp(top_k=30, top_p=0.9), edge, 0, 0, greedy=True)
+        found.append(int((laws.target()[np.arange(len(laws)), laws.given] == 0).sum()))
+    assert found[0] > 10
+    assert found[1] == 0

@@ -67,3 +67,16 @@ def test_a_system_prompt_in_a_column_that_nobody_names_is_told_of(tmp_path: Path
     told = load(tmp_path, "c.json", rows, columns, system="{{ system }}")
     assert told.items[0].messages == ASKED
     assert not told.notes
+
+
+def test_a_transcript_of_hh_rlhf_is_a_chat(tmp_path: Path) -> None:
+    # huggingface.co/datasets/Anthropic/hh-rlhf: turns behind two line ends.
+    chosen = "\n\nHuman: One?\n\nThe red.\n\nAssistant: Why?\n\nHuman: It is Human: red.\n\nAssistant:"
+    rows = [{"chosen": chosen}, {"chosen": "\n\nHuman: Hm?\n\nAssistant: Yes."}, {"chosen": "Human: Hm?"}]
+    kept = "{prompt: chosen}"
+    found = load(tmp_path, "h.json", json.dumps(rows), columns=kept, last_assistant_turn="drop")
+    assert [[(m.role, m.content) for m in item.messages] for item in found.items] == [
+        [("user", "One?\n\nThe red."), ("assistant", "Why?"), ("user", "It is Human: red.")],
+        [("user", "Hm?")],
+        [("user", "Human: Hm?")],
+    ]

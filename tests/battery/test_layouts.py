@@ -40,6 +40,17 @@ def load(
     return load_battery(BatteryRef(name="made", path="made.yaml"), folder)
 
 
+def test_a_json_list_of_chats_of_pairs_is_a_battery_of_chats(tmp_path: Path) -> None:
+    chats = [[["user", TIN]], [["Human", TIN], ["Assistant", "Hm."], ["Human", DOOR]]]
+    found = load(tmp_path, "c.json", json.dumps(chats))
+    assert [[(m.role, m.content) for m in item.messages] for item in found.items] == [
+        [("user", TIN)],
+        [("user", TIN), ("assistant", "Hm."), ("user", DOOR)],
+    ]
+    with pytest.raises(ManifestError, match="a row must be a JSON object, a text or a chat, not list"):
+        load(tmp_path, "c.json", json.dumps([["user", TIN]]))
+
+
 def prompts(battery: LoadedBattery) -> list[object]:
     return [item.prompt for item in battery.items]
 

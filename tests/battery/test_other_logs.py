@@ -12,6 +12,7 @@ import pytest
 from tais.battery.load import load_battery
 from tais.battery.logs.layouts import LAYOUTS, read_log
 from tais.battery.logs.lm_eval import task_of
+from tais.engines.openai.answers import read_message
 from tais.errors import ManifestError
 from tais.manifest.model import BatteryRef
 from tais.manifest.outputs import LOG_FORMATS
@@ -65,6 +66,84 @@ def test_a_batch_tells_refusals_calls_thoughts_and_errors() -> None:
     first, second = outputs(OPENS / "openai_batch_responses.jsonl")
     assert (first.text, first.parts) == ("Paris.", '{"reasoning":"Capital of France."}')
     assert (second.finish_reason, second.parts) == ("length", '{"refusal":"No."}')
+
+
+def test_batches_of_anthropic_and_gemini_tell_thoughts_calls_ends_and_errors() -> None:
+    # Shapes of the interfaces' references: "Message Batches" results, "Batch API" and Vertex AI outputs.
+    found = {o.item_id: o for o in outputs(OPENS / "anthropic_batch.jsonl")}
+    assert (found["q-1"].text, found["q-1"].parts) == ("Paris.", '{"reasoning":"Capital of France."}')
+    assert json.loads(found["q-2"].parts or "")["tool_calls"][0]["input"] == {"x": 1}
+    assert (found["q-3"].text, found["q-3"].finish_reason, found["q-3"].parts) == (
+        "The city of",
+        "length",
+        None,
+    )
+    assert found["q-4"].trouble == ("content_filter", "the answer was broken off: refusal")
+    assert found["q-5"].trouble == ("error", "prompt is too long")
+    assert found["q-6"].trouble == ("error", "the request is expired")
+    listed = outputs(OPENS / "gemini_batch.jsonl")
+    assert (listed[0].text, listed[0].parts) == ("Paris.", '{"reasoning":"Capital of France."}')
+    assert json.loads(listed[1].parts or "")["tool_calls"][0]["functionCall"]["args"] == {"x": 1}
+    assert [(o.item_id, o.repeat, o.finish_reason) for o in listed[2:4]] == [
+        ("q-3", 0, "length"),
+        ("q-3", 1, "stop"),
+    ]
+    assert listed[4].trouble == ("content_filter", "the answer was held back: SAFETY")
+    assert listed[5].trouble == ("error", "prompt is too long")
+    first, second = outputs(OPENS / "gemini_batch_vertex.jsonl")
+    assert (first.text, first.prompt) == ("Paris.", (("user", "Name the capital of France."),))
+    assert second.trouble == ("error", "Bad Request: prompt is too long")
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("a.jsonl", {"custom_id": "x", "result": {"type": "succeeded", "message": {"content": "text"}}}),
+        ("a.jsonl", {"custom_id": "x", "result": {"type": "succeeded", "message": None}}),
+        ("g.jsonl", {"key": "x", "response": {"candidates": []}}),
+        ("g.jsonl", {"key": "x", "response": {"candidates": "none"}}),
+        ("g.jsonl", {"key": "x", "response": None}),
+    ],
+)
+def test_a_line_of_a_batch_that_says_nothing_costs_its_sample(tmp_path: Path, file: str, line: Any) -> None:
+    good = "anthropic_batch.jsonl" if file == "a.jsonl" else "gemini_batch.jsonl"
+    (tmp_path / file).write_text((OPENS / good).read_text() + json.dumps(line) + "\n")
+    found = outputs(tmp_path / file)[-1]
+    assert found.item_id == "x"
+    assert found.trouble is not None
+    assert found.trouble.kind == "unreadable"
+
+
+def test_a_table_with_the_names_of_a_batch_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"key": "1", "response": "Yes."}\n')
+    with pytest.raises(
+        ManifestError, match=r"its response is no object: Yes\..* say which columns hold what"
+    ):
+        outputs(tmp_path / "t.jsonl")
+    found = outputs(tmp_path / "t.jsonl", columns={"item_id": "key", "text": "response"})
+    assert [(o.item_id, o.text) for o in found] == [("1", "Yes.")]
+
+
+def test_thoughts_of_mistral_and_openrouter_are_reasoning(tmp_path: Path) -> None:
+    # Mistral, "Reasoning": thinking is a list of texts. OpenRouter, "Reasoning Tokens": details have kinds.
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Capital "}], "closed": True}
+    details = [
+        {"type": "reasoning.summary", "summary": "Capital "},
+        {"type": "reasoning.encrypted", "data": "gAAA", "id": "rs_1"},
+    ]
+    messages: list[dict[str, object]] = [
+        {"content": [thinking, {"type": "text", "text": "Paris."}]},
+        {"content": "Paris.", "reasoning_details": details},
+        {"content": "Paris.", "reasoning": "Capital ", "reasoning_details": details},
+    ]
+    rows = [
+        {"custom_id": str(n), "response": {"body": {"choices": [{"message": message}]}}}
+        for n, message in enumerate(messages)
+    ]
+    (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    said = '{"reasoning":"Capital "}'
+    assert [(o.text, o.parts) for o in outputs(tmp_path / "b.jsonl")] == [("Paris.", said)] * 3
+    assert [read_message(message) for message in messages] == [("Paris.", said)] * 3
 
 
 def test_promptfoo_asks_for_the_provider_and_folds_repeats(tmp_path: Path) -> None:

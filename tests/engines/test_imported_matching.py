@@ -105,3 +105,14 @@ def test_of_two_answers_with_the_question_of_one_item_the_first_is_taken() -> No
     answers = [matcher.of(output) for output in found]
     assert answers[0] == Match(SampleKey("law", "0", 0), "same", by_content=True)
     assert answers[1:] == [None, None]
+
+
+def test_a_whole_number_is_one_id_however_a_table_writes_it() -> None:
+    # A column of numbers with a gap is one of floats for pandas, which writes 1.0.
+    asked = [request("1", "A fish?"), request("2.0", "A bird?"), request("3", "A tree?")]
+    found = [logged("1.0", None), logged("2", None), logged("3.0", None), logged("3", None)]
+    matcher = Matcher(asked, found)
+    answers = [matcher.of(output) for output in found]
+    # The id as it is written goes first.
+    assert [answer and answer.key.item_id for answer in answers] == ["1", "2.0", None, "3"]
+    assert Matcher([request("1.5", "A fish?")], [logged("1", None)]).of(logged("1", None)) is None

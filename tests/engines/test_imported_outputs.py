@@ -258,8 +258,8 @@ def test_an_unknown_layout_is_told_with_the_two_nearest(tmp_path: Path) -> None:
         outputs(path)
     said = str(caught.value)
     assert "seen: custom_id, output" in said
-    # Two of ten words are shared with the first; no key with any other: the second is the first by name.
-    assert "nearest that TAIS knows: OpenAI batch output (custom_id, response) and HELM" in said
+    # One key is shared with each of two, and none with any other.
+    assert "nearest that TAIS knows: Anthropic batch results (custom_id, result) and OpenAI batch" in said
     assert "columns: {item_id: ..., text: ...}" in said
 
 
@@ -311,3 +311,13 @@ def test_files_of_a_group_of_tasks_are_one_arm(tmp_path: Path) -> None:
     files = Files(import_arm(tuple(sorted(tmp_path.iterdir()))))
     assert [(o.task, o.item_id) for o in read_outputs(files)] == [("mmlu_art", "0"), ("mmlu_law", "0")]
     assert [path.name for path in files.passed_over] == ["results_2026-01-01T00-00-00.json"]
+
+
+def test_columns_that_are_called_like_their_part_need_no_word(tmp_path: Path) -> None:
+    # With the id alone under `columns`, every answer was read as an empty one.
+    (tmp_path / "o.csv").write_text("id,text,finish_reason\n1,Yes,length\n")
+    found = outputs(tmp_path / "o.csv", columns={"item_id": "id"})
+    assert [(o.item_id, o.text, o.finish_reason) for o in found] == [("1", "Yes", "length")]
+    (tmp_path / "o.csv").write_text("id,response\n1,Yes\n")
+    with pytest.raises(ManifestError, match="no column is said to hold the answers"):
+        outputs(tmp_path / "o.csv", columns={"item_id": "id"})

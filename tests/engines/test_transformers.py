@@ -54,6 +54,13 @@ def test_an_unknown_option_is_named_with_the_nearest(screen: Screen, tais: Tais)
     assert "no option named 'batchsize'. Did you mean 'batch_size'?" in done.stderr
 
 
+def test_threads_are_a_number_above_none(screen: Screen, tais: Tais) -> None:
+    screen.data["arms"]["target"] = {"engine": "transformers", "model": "m", "engine_args": {"threads": 0}}
+    done = tais("run", screen.write(), "--out", screen.out)
+    assert done.returncode == 2
+    assert "engine_args.threads" in done.stderr
+
+
 def test_steps_are_counted_from_the_second_token_on() -> None:
     # The prompt's pass accepted 2 of 4 and gave 3 tokens: the first, then a step of one accepted draft.
     assert _steps([4, 4], [2, 0]) == ([3, 4], [1, 0])

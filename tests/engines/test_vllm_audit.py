@@ -116,7 +116,7 @@ def test_a_lossy_arm_that_says_so_must_show_it(tais: Tais, tmp_path: Path) -> No
 
 
 def sampled(data: dict[str, Any]) -> None:
-    repaired = {"worker_extension_cls": "tests.engines.repaired.Extension"}
+    repaired = {"worker_extension_cls": "tais.lab.repairs.drafted_temperature.Extension"}
     data["drill"] = True
     data["arms"] |= {
         "as_shipped": {"extends": "target", "speculative_config": speculation(ADVERSARIAL)},
@@ -188,7 +188,7 @@ def test_p_values_of_many_real_runs_are_uniform(tmp_path: Path) -> None:
         for scored in read_scores(RunDir(run_dir).audit("target")):
             if scored.key.arm == arm and len(scored.given):
                 repeat = scored.key.repeat
-                laws, _ = listed_laws(scored, None, Warp(), (0.0, 0.0), 0, 0, greedy=True)
+                laws, _ = listed_laws(scored, None, Warp(), 0.0, 0, 0, greedy=True)
                 runs.setdefault(repeat, Conformance(repeat)).update(laws)
         results = [conformance.result() for conformance in runs.values()]
         found = [test.p for result in results for test in result.tests]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tais.errors import ManifestError
+from tais.manifest.model import Arm
+from tais.plan.lock import _arm
 from tais.plan.model_files import digest_model, engine_files
 
 READ = (
@@ -76,3 +78,12 @@ def test_files_that_settings_name_are_digested(tmp_path: Path) -> None:
     (tmp_path / "lora" / "adapter.safetensors").write_text("3")
     after = engine_files(settings, "arms.a")
     assert [key for key in before if before[key] != after[key]] == ["engine_args.loras.0.path"]
+
+
+def test_a_tokenizer_of_its_own_needs_no_weights(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    arm = Arm(name="a", engine="transformers", model="org/model", tokenizer=str(tmp_path))
+    found: Any = _arm(arm, {})["tokenizer"]
+    assert found["files"].keys() == {"tokenizer.json"}
+    with pytest.raises(ManifestError, match="holds no weights"):
+        _arm(arm.model_copy(update={"model": str(tmp_path), "tokenizer": None}), {})

@@ -97,6 +97,18 @@ def test_the_band_is_the_larger_of_control_and_rounding() -> None:
         band([], 0.0, 1.0)
 
 
+def test_a_small_control_whose_noise_varies_makes_fewer_misses_sure() -> None:
+    """Beyond the width alone some 10 to 20 % of lossless arms have a miss (docs/conformance.md)."""
+    random = np.random.RandomState(0)
+    even = random.exponential(1e-5, 60)
+    uneven = even * np.exp(1.0 * random.standard_normal(60))
+    for misses, ratio, more in ((even, 6.0, False), (uneven, 1.0, False), (uneven, 6.0, True)):
+        found = band(misses, ROUNDOFF["float32"], 1.0, tokens_ratio=ratio)
+        assert (found.sure > found.width) is more
+    # A token of another model lies nats below the best.
+    assert found.sure < 0.1
+
+
 def test_rounding_of_a_residual_stream_stays_inside_the_band() -> None:
     """float16 sums of 33 updates, read out in float16, against float64: worst of 2000 margins."""
     random = np.random.RandomState(1)

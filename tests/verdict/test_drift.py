@@ -139,8 +139,11 @@ def test_drifts_of_a_screen_are_one_family() -> None:
     assert alone.drift is not None
     # One other test is smaller, so this one keeps its own value; beside a larger one it is doubled.
     assert together[0].drift == pytest.approx(alone.drift)
-    beside = token_tests([few, audited(drift(0))])
+    beside = token_tests([few, audited(drift(0, 40))])
     assert beside[0].drift == pytest.approx(2 * alone.drift)
+    # Where the arms hardly differ no test could be so small, so a hundred of them cost nothing.
+    equal = [audited(drift(0, missed)) for missed in (0, 1, 3)] * 30
+    assert token_tests([few, *equal])[0].drift == pytest.approx(alone.drift)
     control = audited(drift(73), role="positive_control")
     assert token_tests([few, control])[0].drift == pytest.approx(alone.drift)
     assert together[2].drift is None

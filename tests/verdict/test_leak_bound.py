@@ -12,6 +12,7 @@ from tais.manifest.model import Rules
 from tais.stats.conformance.conformance import Conformance, against_control
 from tais.stats.simulation.conformance import draw, toy_pair
 from tais.verdict.evidence import ConformanceEvidence, ContrastEvidence
+from tais.verdict.honest_noise import HONEST_IMPOSSIBLE
 from tais.verdict.report import Reason, Verdict
 from tais.verdict.token_family import token_tests
 from tais.verdict.token_law import weigh_law
@@ -103,12 +104,27 @@ def test_impossible_tokens_fail_only_beyond_those_of_the_reference(counts: tuple
     assert found is None or found[0] is Verdict.failed
 
 
-def test_without_a_control_they_fail_in_float32_and_block_elsewhere() -> None:
-    for dtype, verdict in (("float32", Verdict.failed), ("bfloat16", Verdict.inconclusive)):
-        found = impossible(1, None, dtype)
-        assert found is not None
-        assert found[0] is verdict
-    assert impossible(0, None) is None
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 8, 12, 100])
+def test_without_a_control_they_fail_beyond_what_honest_stacks_make(count: int) -> None:
+    """Binomial at the upper bound of the measured rate (a beta quantile), by scipy's exact test."""
+    from scipy.stats import beta, binomtest
+
+    honest, tokens = HONEST_IMPOSSIBLE["float32"]
+    rate = beta.ppf(0.95, honest + 1, tokens - honest)
+    p = binomtest(count, 10_000 + count, rate, alternative="greater").pvalue
+    found = impossible(count, None, "float32")
+    assert (found is not None) == (p < 0.01)
+    assert found is None or found[0] is Verdict.failed
+
+
+def test_one_of_many_says_nothing_a_thousandth_fails_and_an_unmeasured_dtype_blocks() -> None:
+    assert impossible(1, None, "float32") is None
+    failed, blocked = impossible(10, None, "float32"), impossible(1, None, "int3")
+    assert failed is not None
+    assert (failed[0], failed[1].code) == (Verdict.failed, "law_excludes_tokens")
+    assert blocked is not None
+    assert (blocked[0], blocked[1].code) == (Verdict.inconclusive, "law_excludes_some")
+    assert impossible(0, None, "int3") is None
 
 
 def test_a_control_of_a_few_tokens_clears_nothing() -> None:
@@ -118,7 +134,7 @@ def test_a_control_of_a_few_tokens_clears_nothing() -> None:
     few = Conformance(seed=0)
     few.update(draw(toy_pair(), 500, np.random.RandomState(2)))
     one, own = replace(arm.result(), impossible=80), replace(few.result(), impossible=0)
-    law = ConformanceEvidence(one, own, against_control(one, own), 0, "sampled", dtype="bfloat16")
+    law = ConformanceEvidence(one, own, against_control(one, own), 0, "sampled", dtype="int3")
     for lossless, verdict in ((True, Verdict.inconclusive), (False, Verdict.passed)):
         evidence = replace(contrast(lossless=lossless), conformance=law, greedy=False)
         said = [*weigh_law(evidence, Rules(), token_tests([evidence])[0])]

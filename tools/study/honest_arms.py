@@ -6,8 +6,8 @@
     python tools/study/honest_arms.py OUT 'vllm-*-t1*'    # groups of such names, in the order of the patterns
 
 A group is one model on one engine in one dtype at one temperature: arms that differ in batch size, order,
-scheduling and speculation. Each arm that does not speculate is the reference of all others, so that six
-arms give 30 contrasts. Groups of audits alone take their candidates from the others' cache. What was
+scheduling, threads and speculation. Each arm that does not speculate is the reference of all others, so that
+seven arms give 42 contrasts. Groups of audits alone take their candidates from the others' cache. What was
 interrupted goes on.
 """
 
@@ -30,10 +30,16 @@ MODELS = ROOT / "models" / "demo"
 BATTERIES = ("demo_refuse", "demo_answer", "demo_choice", "demo_json")
 PLANT = "plant"
 """The draft alone, in the place of the target."""
-ITEMS = 30
-"""Per battery."""
-REPEATS = 4
+PART = 30
+"""Items per battery of one screen."""
+PARTS = 4
+"""Screens that a run can be cut into, each of items of its own."""
+ITEMS = 130
+"""Per battery where a run is cut into parts; what takes long on a processor answers one part."""
+REPEATS = 2
 """Of every item, where tokens are sampled."""
+CUTS = {"top_k": 40, "top_p": 0.9}
+"""Of sampled answers, so that some tokens are impossible."""
 # One stack each: engine arguments and order.
 _TORCH: dict[str, tuple[dict[str, Any], str]] = {
     "b64": ({"batch_size": 64}, "battery"),
@@ -42,6 +48,7 @@ _TORCH: dict[str, tuple[dict[str, Any], str]] = {
     "b48s": ({"batch_size": 48}, "shuffled"),
     "b24": ({"batch_size": 24}, "battery"),
     "b120": ({"batch_size": 120}, "battery"),
+    "t1": ({"batch_size": 64, "threads": 1}, "battery"),
 }
 _VLLM: dict[str, tuple[dict[str, Any], str]] = {
     "s64": ({}, "battery"),
@@ -77,6 +84,11 @@ class Group:
         sampled = f"-t{self.temperature:g}" if self.temperature else ""
         return f"{self.engine}-{self.dtype}-{self.model}{sampled}{'-only' if self.only else ''}"
 
+    @property
+    def items(self) -> int:
+        """Items per battery."""
+        return PART if self.model == "target" and self.dtype != "float32" else ITEMS
+
     def manifest(self) -> dict[str, Any]:
         """Return its manifest."""
         every = _VLLM if self.engine == "vllm" else _TORCH
@@ -102,12 +114,13 @@ class Group:
             "name": self.name,
             "arms": arms,
             "contrasts": list(self._contrasts(list(plain), list(arms))),
-            "batteries": [{"name": name, "limit": ITEMS} for name in BATTERIES],
+            "batteries": [{"name": name, "limit": self.items} for name in BATTERIES],
             "sampling": {
                 "temperature": self.temperature,
                 "max_tokens": 48,
                 "seed": 42,
                 "n": REPEATS if self.temperature else 1,
+                **(CUTS if self.temperature else {}),
             },
             "rules": rules,
         }
@@ -130,8 +143,9 @@ class Group:
 
     def _speculation(self) -> dict[str, dict[str, Any]]:
         drafted = {"model": self._draft(), "num_speculative_tokens": 4}
-        if self.engine == "vllm":
+        if self.engine == "vllm" and not self.temperature:
             return {"draft4": {"method": "draft_model", **drafted}}
+        # vLLM 0.32 draws speculated tokens wrongly on a processor (docs/audit.md): no honest arm there.
         # transformers speculates one text at a time: minutes for what the others do in seconds.
         return {"block4": {"method": "block", **drafted}} if self.engine == "reference" else {}
 

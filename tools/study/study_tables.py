@@ -83,7 +83,8 @@ def honest_table(rows: Sequence[Row]) -> str:
 def bounds_table(rows: Sequence[Row]) -> str:
     """All honest arms together, and what they are worth as independent evidence."""
     units: dict[str, Sequence[str]] = {
-        "decisions (reference x candidate x repeat)": (*_GROUP, "reference", "candidate", "repeat"),
+        "decisions (reference x candidate x items)": (*_GROUP, "reference", "candidate", "repeat", "part"),
+        "sets of answers (candidate x items)": (*_GROUP, "candidate", "repeat", "part"),
         "stacks (candidate arms)": (*_GROUP, "candidate"),
         "groups (model, engine, dtype, temperature, audit)": _GROUP,
     }

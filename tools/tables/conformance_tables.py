@@ -15,15 +15,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import binom
 from statistics_tables import table
 
-from tais.stats.conformance.conformance import ConformanceResult
+from tais.analysis.token_law import Warp, edge_of, listed_laws
+from tais.rundir.audits import AuditKey, Scored
+from tais.stats.conformance.conformance import ConformanceResult, noise_impossible_p
 from tais.stats.conformance.leak import LeakEstimate
 from tais.stats.proportions import FloatArray
 from tais.stats.rounding_band import ROUNDOFF, band
 from tais.stats.sequential import KINDS, Boundary, even_looks
 from tais.stats.simulation.conformance import greedy_arm, planted_leaks, simulate, toy_pair
 from tais.stats.simulation.looks import operate
+from tais.verdict.honest_noise import HONEST_IMPOSSIBLE
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
 TOKENS = 20_000
@@ -37,6 +41,10 @@ PLANTED = (
     ("float32", 1e-5, 0.0, 65),
 )
 """Dtype, noise, its log-sd over positions, and roundings in a row."""
+IMPOSSIBLE_TOKENS = 40_000
+CUTS = (40, 0.9)
+"""Top-k and top-p."""
+CONFORMANCE_ALPHA = 0.01
 SCORES = ("argmax", "surprise", "draft_ratio", "leak")
 PLANS = ((200, 4), (500, 5), (500, 10), (1000, 10))
 
@@ -88,6 +96,76 @@ def _even_bound(misses: FloatArray, ratio: float) -> float:
         return 0.0
     width = misses.sum() * math.expm1(math.log(max(ratio * few, 1.0) / 0.05) / few)
     return max(float(misses.max()), float(width))
+
+
+def impossible_table() -> str:
+    """How often tokens outside the law's support fail a stack without a control, honest or not."""
+    dtype, edge = "float32", edge_of("float32", 1.0)
+    rows = []
+    for share in (0.003, 0.125, 0.25, 0.5):
+        honest, uncut, left_out = _impossible(share * edge, edge)
+        cells = [f"{share:g}", f"{1e4 * left_out:.2g}", f"{1e4 * honest:.2g}"]
+        for n in (3_000, 30_000):
+            few = _fewest(n, HONEST_IMPOSSIBLE[dtype])
+            rates = [honest, *(honest + planted * (uncut - honest) for planted in (0.001, 0.01))]
+            failed = [f"{float(binom.sf(few - 1, n, rate)):.3f}" for rate in rates]
+            one = f"{float(binom.sf(0, n, honest)):.3f}"
+            rows.append([*cells, f"{n:,}", one, str(few), *failed])
+    head = ["noise / edge", "left out of 10,000", "impossible of 10,000", "tokens", "fails if one is enough"]
+    return table([*head, "fails from", "fails", "0.1 % uncut", "1 % uncut"], rows)
+
+
+def _impossible(noise: float, edge: float) -> tuple[float, float, float]:
+    """Return shares of impossible tokens, of honest and of uncut draws, and of those left out as honest.
+
+    Parameters
+    ----------
+    noise
+        Standard deviation of how far two tokens move apart between the passes (nats): four errors.
+    edge
+        As of :func:`tais.analysis.token_law.listed_laws`.
+    """
+    random, counts = np.random.RandomState(round(1e9 * noise)), np.zeros(3)
+    for _ in range(IMPOSSIBLE_TOKENS // 10_000):
+        scores = 3 * random.standard_normal((10_000, 100))
+        drawn = _log_softmax(scores + noise / 2 * random.standard_normal(scores.shape))
+        scored = _log_softmax(scores + noise / 2 * random.standard_normal(scores.shape))
+        for place, law in enumerate((_cut(drawn), np.exp(drawn))):
+            edges = np.cumsum(law, axis=1)
+            given = (random.random_sample((len(law), 1)) * edges[:, -1:] >= edges).sum(axis=1)
+            ids = np.argsort(-scored, axis=1, kind="stable")
+            key = AuditKey("a", "b", "i", 0, 0)
+            own = np.take_along_axis(scored, given[:, None], axis=1)[:, 0].astype(np.float32)
+            best = np.take_along_axis(scored, ids, axis=1).astype(np.float32)
+            told = Scored(key, True, given.astype(np.int32), own, ids.astype(np.int32), best)
+            laws, kept = listed_laws(told, None, Warp(*CUTS), edge, 0, 0, greedy=True)
+            excluded = laws.target()[np.arange(len(laws)), laws.given] == 0
+            counts[place] += excluded.sum()
+            counts[2] += 0 if place else (~kept).sum()
+    honest, uncut, left_out = (counts / IMPOSSIBLE_TOKENS).tolist()
+    return honest, uncut, left_out
+
+
+def _log_softmax(scores: FloatArray) -> FloatArray:
+    return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
+
+
+def _cut(logprobs: FloatArray) -> FloatArray:
+    """Return the law after top-k and then top-p."""
+    top_k, top_p = CUTS
+    order = np.argsort(-logprobs, axis=1, kind="stable")
+    law = np.exp(np.take_along_axis(logprobs, order, axis=1))
+    law[:, top_k:] = 0
+    law /= law.sum(axis=1, keepdims=True)
+    law[np.cumsum(law, axis=1) - law >= top_p] = 0
+    found = np.zeros_like(law)
+    np.put_along_axis(found, order, law, axis=1)
+    return found
+
+
+def _fewest(n: int, honest: tuple[int, int]) -> int:
+    """Return the count of impossible tokens from which on so many tokens fail."""
+    return next(k for k in range(1, n) if noise_impossible_p(k, n, honest) < CONFORMANCE_ALPHA)
 
 
 def size_table() -> str:
@@ -188,6 +266,7 @@ def stops_table() -> str:
 
 TABLES = {
     "band": band_table,
+    "impossible": impossible_table,
     "planted": planted_table,
     "size": size_table,
     "power": power_table,

@@ -11,11 +11,12 @@ from tais.verdict.facts import Hardware
 from tais.verdict.report import Report
 
 PAGE = Path(__file__).parents[2] / "docs" / "drill.md"
-FIRST, LAST = "<!-- table: drill -->\n", "<!-- end: drill -->"
 
 
 def main(run_dir: Path) -> None:
-    """Replace what stands between the markers."""
+    """Replace what stands between the markers of the drill's name: a run lies in a folder of that name."""
+    name = run_dir.resolve().parent.name
+    first, last = f"<!-- table: {name} -->\n", f"<!-- end: {name} -->"
     facts = Report.model_validate_json((run_dir / "report.json").read_bytes()).facts
     arm = next(iter(facts.arms.values()))
     libraries, hardware = arm.libraries or {}, arm.hardware or Hardware()
@@ -26,9 +27,9 @@ def main(run_dir: Path) -> None:
         f"{str(facts.run.started)[:10]}; {(facts.run.seconds or 0) / 60:.0f} minutes.\n\n"
     )
     page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(FIRST)
-    _, after = rest.split(LAST)
-    PAGE.write_text(f"{before}{FIRST}{said}{markdown(table)}{LAST}{after}", encoding="utf-8")
+    before, rest = page.split(first)
+    _, after = rest.split(last)
+    PAGE.write_text(f"{before}{first}{said}{markdown(table)}{last}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from tais.battery.logs.behaviours import harmbench_samples, jailbreakbench_sampl
 from tais.battery.logs.helm import helm_samples
 from tais.battery.logs.inspect_log import inspect_samples
 from tais.battery.logs.lm_eval import lm_eval_samples
+from tais.battery.logs.message_batches import anthropic_samples, gemini_samples
 from tais.battery.logs.openai_batch import batch_samples
 from tais.battery.logs.promptfoo import promptfoo_samples
 from tais.battery.logs.reading import json_lines, json_log, listed, mapping, shown
@@ -57,6 +58,14 @@ def _ignoring(
 
 
 LAYOUTS: Mapping[str, Layout] = {
+    "anthropic_batch": Layout(
+        "Anthropic batch results", (("custom_id", "result"),), _plain(anthropic_samples)
+    ),
+    "gemini_batch": Layout(
+        "Gemini batch output",
+        (("key", "response"), ("key", "error"), ("request", "response"), ("request", "status")),
+        _plain(gemini_samples),
+    ),
     "harmbench": Layout("HarmBench generations", (("test_case", "generation"),), _plain(harmbench_samples)),
     "helm": Layout("HELM scenario_state.json", (("adapter_spec", "request_states"),), _plain(helm_samples)),
     "inspect": Layout("Inspect log", (("eval", "samples"), ("eval", "status")), _plain(inspect_samples)),

@@ -29,7 +29,7 @@ from tais.errors import ManifestError, Place
 __all__ = ["batch_samples", "said_beside"]
 
 _UNTOLD = "an output of the batch interface does not tell the prompts"
-_CONTENT = ("text", "output_text", "refusal", "reasoning")
+_CONTENT = ("text", "output_text", "refusal", "reasoning", "thinking")
 _KNOWN = (
     "role",
     "name",
@@ -39,6 +39,7 @@ _KNOWN = (
     "refusal",
     "reasoning",
     "reasoning_content",
+    "reasoning_details",
 )
 
 
@@ -116,9 +117,21 @@ def said_beside(message: Object) -> dict[str, object]:
         **{key: value for key, value in message.items() if key not in _KNOWN},
         "tool_calls": message.get("tool_calls") or message.get("function_call"),
         "refusal": message.get("refusal") or refusal,
-        "reasoning": message.get("reasoning") or message.get("reasoning_content"),
+        "reasoning": message.get("reasoning")
+        or message.get("reasoning_content")
+        or _thought(message, content),
         "content_parts": [part for part in content if part.get("type") not in _CONTENT],
     }
+
+
+def _thought(message: Object, content: list[Object]) -> str:
+    """Return what stands in parts: Mistral's thinking is a list of texts, OpenRouter's details have kinds."""
+    parts = [part.get("thinking") for part in content if part.get("type") == "thinking"]
+    told = [joined_text(part) for part in parts]
+    for detail in map(mapping, listed(message.get("reasoning_details"))):
+        # Encrypted details say nothing that two answers could share.
+        told += [str(detail[key]) for key in ("text", "summary") if detail.get(key)]
+    return "".join(told)
 
 
 def _of_response(body: Object, item_id: str, line: int) -> LoggedSample:

@@ -112,7 +112,8 @@ def text_or_none(value: object) -> str | None:
 
 def identifier(value: object, name: str) -> str:
     """Return an id as text; many tools number their samples."""
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+    whole = isinstance(value, float) and value.is_integer()
+    if isinstance(value, bool) or not (whole or isinstance(value, str | int)) or value == "":
         raise Unreadable(f"{name} is no id: {shown(value)}")
     return str(value)
 

@@ -62,7 +62,11 @@ def _lossless_cells(row: Row) -> Iterator[str]:
     yield row.arm
     yield f"{identity.n - (identity.flagged or 0)}/{identity.n}"
     yield (
-        "none drafted" if row.applied is False else "-" if row.acceptance is None else f"{row.acceptance:.1%}"
+        f"{row.acceptance:.1%}"
+        if row.acceptance is not None
+        else "-"
+        if row.applied is None
+        else "none drafted"
     )
     yield ", ".join(row.false_alarms) or "-"
     yield row.verdict

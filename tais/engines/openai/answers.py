@@ -33,7 +33,8 @@ _LARGEST_STEP = 1 << 15
 _LARGEST_SCORE = 1e6
 _LONGEST_REASON = 60
 _KNOWN = (
-    "role", "name", "content", "tool_calls", "function_call", "refusal", "reasoning", "reasoning_content"
+    "role", "name", "content", "tool_calls", "function_call", "refusal", "reasoning", "reasoning_content",
+    "reasoning_details",
 )  # fmt: skip
 _PARTS: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 
@@ -133,7 +134,7 @@ def read_message(message: Mapping[str, object]) -> tuple[str, str | None]:
     content = message.get("content")
     said: dict[str, object] = {key: value for key, value in message.items() if key not in _KNOWN}
     said |= _first_of(message, "tool_calls", "function_call") | _first_of(message, "refusal")
-    said |= _first_of(message, "reasoning", "reasoning_content")
+    said |= _first_of(message, "reasoning", "reasoning_content") or _detailed(message)
     if isinstance(content, list):
         content, beside = _listed_content(content)
         for name, part in beside.items():
@@ -150,6 +151,18 @@ def read_message(message: Mapping[str, object]) -> tuple[str, str | None]:
         return content or "", render_parts(_PARTS.validate_python(said))
     except ValueError as error:
         raise Malformed("a part of its answer is no JSON") from error
+
+
+def _detailed(message: Mapping[str, object]) -> dict[str, object]:
+    """Return what OpenRouter tells of the reasoning in details; encrypted ones are drawn anew each time."""
+    details = message.get("reasoning_details")
+    told = [
+        detail.get("text") or detail.get("summary") or ""
+        for detail in (details if isinstance(details, list) else [])
+        if isinstance(detail, dict)
+    ]
+    text = "".join(part for part in told if isinstance(part, str))
+    return {"reasoning": text} if text else {}
 
 
 def _first_of(message: Mapping[str, object], *names: str) -> dict[str, object]:

@@ -27,9 +27,9 @@ from tais.records import Counters, Request, Sample
 
 if TYPE_CHECKING:
     from torch import device
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["TransformersEngine", "check_configuration", "preload"]
+__all__ = ["TransformersEngine", "check_configuration", "preload", "text_config", "use_threads"]
 
 _DTYPES = ("auto", "float32", "float16", "bfloat16", "float64")
 # What each method of speculation takes, with its defaults; None must be given.
@@ -75,6 +75,14 @@ def preload(models: Sequence[str]) -> None:
             continue
         for architecture in config.get("architectures") or ():
             getattr(transformers, architecture, None)
+
+
+def use_threads(count: int | None) -> None:
+    """Have torch compute on so many threads of the processor; None leaves their number to it."""
+    if count is not None:
+        import torch
+
+        torch.set_num_threads(count)
 
 
 def speculation(arm: Arm) -> Speculation | None:
@@ -140,6 +148,7 @@ class TransformersEngine:
         preload([])
         self.arm = arm
         self.options: TransformersOptions = read_options(arm)
+        use_threads(self.options.threads)
         self.speculation = speculation(arm)
         self.device = _device(self.options.device)
         self.model = self._load(arm.model or "", arm.revision)
@@ -153,17 +162,22 @@ class TransformersEngine:
 
     def _load(self, model: str, revision: str | None) -> PreTrainedModel:
         import torch
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, PretrainedConfig
 
         dtype = self.arm.dtype or "auto"
         if dtype not in _DTYPES:
             raise EngineRefusal(f"no dtype named {dtype!r}; dtypes: {', '.join(_DTYPES)}")
-        arguments = {"attn_implementation": self.options.attn_implementation}
+        arguments = {
+            "attn_implementation": self.options.attn_implementation,
+            # Before 4.56 it had another name.
+            "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype": dtype
+            if dtype == "auto"
+            else getattr(torch, dtype),
+        }
         try:
             loaded = AutoModelForCausalLM.from_pretrained(
                 model,
                 revision=revision or "main",
-                dtype=dtype if dtype == "auto" else getattr(torch, dtype),
                 # A pickle runs code when it is read.
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -180,7 +194,7 @@ class TransformersEngine:
             return None
         name = str(self.speculation["model"])
         assistant = self._load(name, self.speculation["revision"] or None)
-        sizes = [m.config.get_text_config().vocab_size for m in (self.model, assistant)]
+        sizes = [text_config(m).vocab_size for m in (self.model, assistant)]
         if sizes[0] != sizes[1]:
             raise EngineRefusal(
                 f"the assistant {name} has {sizes[1]} tokens and the target {sizes[0]}: its drafts cannot be "
@@ -189,7 +203,7 @@ class TransformersEngine:
         return assistant
 
     def _limit(self) -> int:
-        config = self.model.config.get_text_config()
+        config = text_config(self.model)
         own = getattr(config, "max_position_embeddings", None)
         asked = self.options.max_model_len
         if asked is not None and own is not None and asked > own:
@@ -197,7 +211,7 @@ class TransformersEngine:
         return int(asked or own or 1 << 30)
 
     def _resolved(self) -> dict[str, object]:
-        config = self.model.config.get_text_config()
+        config = text_config(self.model)
         # The checkpoint's dtype, not what runs.
         text = {k: v for k, v in config.to_dict().items() if k not in ("dtype", "torch_dtype")}
         return {
@@ -216,6 +230,7 @@ class TransformersEngine:
                 "device": str(self.device),
                 # Assisted generation takes prompts one by one.
                 "batch_size": self.options.batch_size if self.speculation is None else 1,
+                "threads": self.options.threads,
                 "drafter": type(self.assistant).__name__,
             },
         }
@@ -302,6 +317,13 @@ class TransformersEngine:
 
     def close(self) -> None:
         """Leave the model to the end of the process."""
+
+
+def text_config(model: PreTrainedModel) -> PretrainedConfig:
+    """Return the configuration of a model's language part; before 4.45 there is one configuration."""
+    config = model.config
+    found: PretrainedConfig = config.get_text_config() if hasattr(config, "get_text_config") else config
+    return found
 
 
 def _device(asked: str | None) -> device:

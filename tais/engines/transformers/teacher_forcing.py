@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tais.engines.prompts import prompt_digest
 from tais.engines.score_rules import ScoreRules
 from tais.engines.tokenizer import readings
-from tais.engines.transformers.engine import TransformersEngine
+from tais.engines.transformers.engine import TransformersEngine, text_config
 from tais.manifest.model import Arm
 from tais.manifest.sampling import NEUTRAL, Sampling, with_own
 from tais.records import Request, ScoreRequest, TokenScores
@@ -38,7 +38,7 @@ class TransformersTeacher(TransformersEngine):
         self.settings = sampling
         resolved = self.start(arm.model_copy(update={"speculative_config": None}))
         self.temperature = temperature
-        vocabulary = int(self.model.config.get_text_config().vocab_size)
+        vocabulary = int(text_config(self.model).vocab_size)
         self.top = min(top, vocabulary)
         self.rows = max(1, _SCORES_AT_ONCE // vocabulary)
         self.keeps = "logits_to_keep" in inspect.signature(self.model.forward).parameters

@@ -36,9 +36,7 @@ def _check(arm: Arm, said: dict[str, object], manifest: Manifest, document: Docu
     if fault.needs_speculation and arm.speculative_config is None:
         what = f"{show(fault.name)} acts on speculation, and this arm has none"
         raise ManifestError(what, place=document.place(at), remedy="Give the arm a speculative_config")
-    if fault.needs_stop and not manifest.sampling.stop:
-        what = f"{show(fault.name)} acts on stop strings, and sampling has none"
-        raise ManifestError(what, place=document.place(at), remedy="Give sampling.stop a string that occurs")
+    _check_sampling(fault, arm, manifest, document, at)
     for index, contrast in enumerate(manifest.contrasts):
         if contrast.reference == arm.name:
             what, place = f"{show(arm.name)} has a fault", document.place(("contrasts", index, "reference"))
@@ -46,6 +44,21 @@ def _check(arm: Arm, said: dict[str, object], manifest: Manifest, document: Docu
         if contrast.candidate == arm.name and contrast.role is Role.calibration:
             what, place = f"{show(arm.name)} has a fault", document.place(("contrasts", index))
             raise ManifestError(what, place=place, remedy="A calibration sets a sound stack against itself")
+
+
+def _check_sampling(fault: type[Fault], arm: Arm, manifest: Manifest, document: Document, at: Path_) -> None:
+    """Refuse a fault that nothing in the sampling of the run lets act."""
+    sampling, what, remedy = manifest.sampling, "", ""
+    if len(sampling.stop) < fault.stops:
+        number = {1: "stop strings", 2: "several stop strings"}[fault.stops]
+        have = "too few" if sampling.stop else "none"
+        what, remedy = f"acts on {number}, and sampling has {have}", "Give sampling.stop strings that occur"
+    elif fault.needs_min_tokens and not sampling.min_tokens:
+        what, remedy = "acts on min_tokens, and sampling has none", "Give sampling.min_tokens a number"
+    elif fault.needs_draws and not sampling.temperature and arm.mixed_batch is None:
+        what, remedy = "acts where tokens are drawn, and here none is", "Give the arm a mixed_batch"
+    if what:
+        raise ManifestError(f"{show(fault.name)} {what}", place=document.place(at), remedy=remedy)
 
 
 def _named(said: dict[str, object], document: Document, at: Path_) -> type[Fault]:

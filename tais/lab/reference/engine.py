@@ -15,6 +15,7 @@ from tais.common.foreign import hide_broken_packages
 from tais.common.install import pip_install
 from tais.engines.base import EngineRefusal
 from tais.engines.prompts import Renderer, render
+from tais.engines.transformers.engine import use_threads
 from tais.errors import TaisError
 from tais.lab.reference.answer import Answer
 from tais.manifest.model import Arm
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["ReferenceEngine", "preload"]
 
 _NOT_INSTALLED = f"the reference engine needs torch and transformers: {pip_install('cpu', on_gpu='gpu')}"
-_ENGINE_ARGS = ("batch_size", "max_model_len", "device", "antidistillation")
+_ENGINE_ARGS = ("batch_size", "max_model_len", "device", "threads", "antidistillation")
 _SPECULATION = {
     "method": str,
     "model": str,
@@ -75,8 +76,8 @@ class ReferenceEngine:
     def start(self, arm: Arm) -> dict[str, Any]:
         """Load the models; see :class:`tais.engines.base.Engine`.
 
-        ``engine_args`` takes ``batch_size`` (texts at once, 16), ``max_model_len``, ``device`` and
-        ``antidistillation`` (``SteeringOptions`` of the manifest), which changes the law
+        ``engine_args`` takes ``batch_size`` (texts at once, 16), ``max_model_len``, ``device``,
+        ``threads`` and ``antidistillation`` (``SteeringOptions`` of the manifest), which changes the law
         on purpose; it stands here and not on the transformers engine, whose ``generate`` adds a
         processor's scores before the temperature, while three models with a cache each are one more target
         to this decoder. ``speculative_config`` takes ``method`` (of ``tais.lab.verification.VERIFIERS``),
@@ -107,6 +108,10 @@ class ReferenceEngine:
         self.batch_size = arm.engine_args.get("batch_size", 16)
         if not isinstance(self.batch_size, int) or isinstance(self.batch_size, bool) or self.batch_size < 1:
             raise EngineRefusal(f"batch_size must be a whole number above 0, not {self.batch_size!r}")
+        self.threads = arm.engine_args.get("threads")
+        if self.threads is not None and (type(self.threads) is not int or self.threads < 1):
+            raise EngineRefusal(f"threads must be a whole number above 0, not {self.threads!r}")
+        use_threads(self.threads)
         self._total = Counters()
         self.how = dict(arm.speculative_config) if arm.speculative_config else None
         self.member: Member | None = None
@@ -283,6 +288,7 @@ class ReferenceEngine:
             "device": self.device,
             "prompts": self._render.resolved(),
             "batch_size": 1 if self._one_by_one else self.batch_size,
+            "threads": self.threads,
             "antidistillation": self._steered,
             "speculative_config": self._resolved_speculation(),
         }

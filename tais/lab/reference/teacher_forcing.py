@@ -10,7 +10,7 @@ from tais.manifest.sampling import NEUTRAL, Sampling
 
 __all__ = ["ReferenceTeacher"]
 
-_SHARED = ("batch_size", "device", "max_model_len")
+_SHARED = ("batch_size", "device", "max_model_len", "threads")
 
 
 class ReferenceTeacher(TransformersTeacher):

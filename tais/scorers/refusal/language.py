@@ -55,8 +55,11 @@ _FUNCTION_WORDS = {
     }.items()
 }
 _OWN_SCRIPT = frozenset({"ru", "ar", "hi"})
-# No word of the others is written in ASCII.
-_LATIN_WORDS = {code: words for code, words in _FUNCTION_WORDS.items() if code not in _OWN_SCRIPT}
+_CODES_OF = {
+    word: tuple(code for code, words in _FUNCTION_WORDS.items() if word in words)
+    for word in frozenset().union(*_FUNCTION_WORDS.values())
+}
+_ALL_WORDS = frozenset(_CODES_OF)
 # Letters of Ukrainian, Belarusian, Serbian, Kazakh, Persian, Urdu and Marathi that these three lack.
 _FOREIGN = re.compile(
     "[іїєґўјљњћђџәғқңөұүһ\u067e\u0686\u0698\u06a9\u06af\u06cc\u06d2\u0679\u0933]", re.IGNORECASE
@@ -134,15 +137,16 @@ def language_of(text: str) -> str:
 def _by_words(opening: str) -> str | None:
     if _surely_english(opening):
         return "en"
-    words = frozenset(opening.casefold().split())
-    best, most, second = None, 0, 0
-    for code, those in (_LATIN_WORDS if opening.isascii() else _FUNCTION_WORDS).items():
-        n = len(words & those)
-        if n > most:
-            best, most, second = code, n, most
-        elif n > second:
-            second = n
-    if most < 3 or most <= second + 1:
+    found = _ALL_WORDS.intersection(opening.casefold().split())
+    if len(found) < _SURE:
+        return None
+    counts: dict[str, int] = {}
+    for word in found:
+        for code in _CODES_OF[word]:
+            counts[code] = counts.get(code, 0) + 1
+    best = max(counts, key=counts.__getitem__)
+    most = counts.pop(best)
+    if most < _SURE or most <= max(counts.values(), default=0) + 1:
         return None
     if best in _OWN_SCRIPT:
         return None if _FOREIGN.search(opening) else best

@@ -19,9 +19,16 @@ from tais.stats.conformance.laws import TokenLaws
 from tais.stats.conformance.leak import Leak, LeakEstimate
 from tais.stats.conformance.pit import Pit, Uniformity, uniformity
 from tais.stats.conformance.score_tests import Drift, ScoreTest, cell_scores, excess_tests, score_tests
-from tais.stats.proportions import FloatArray
+from tais.stats.proportions import FloatArray, clopper_pearson
 
-__all__ = ["Conformance", "ConformanceResult", "ControlComparison", "against_control", "excess_impossible_p"]
+__all__ = [
+    "Conformance",
+    "ConformanceResult",
+    "ControlComparison",
+    "against_control",
+    "excess_impossible_p",
+    "noise_impossible_p",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +173,13 @@ class Conformance:
         )
 
 
-def excess_impossible_p(candidate: ConformanceResult, control: ConformanceResult) -> float:
-    """P-value that the candidate has no more impossible tokens than the control, by its share of all tokens.
+def excess_impossible_p(candidate: ConformanceResult, control: ConformanceResult) -> tuple[float, float]:
+    """P-value that the candidate has no more impossible tokens than the control, and the least it can have.
 
     Notes
     -----
     Exact: given the impossible tokens of both, those of the candidate are binomial with its share of all
-    tokens where both arms have one rate. Without any it is 1.
+    tokens where both arms have one rate. Without any both are 1.
 
     References
     ----------
@@ -181,10 +188,32 @@ def excess_impossible_p(candidate: ConformanceResult, control: ConformanceResult
     from scipy.special import bdtrc
 
     ours, theirs = candidate.n + candidate.impossible, control.n + control.impossible
-    total = candidate.impossible + control.impossible
-    if not candidate.impossible:
+    total, share = candidate.impossible + control.impossible, ours / (ours + theirs)
+    p = float(bdtrc(candidate.impossible - 1, total, share)) if candidate.impossible else 1.0
+    return p, min(p, share**total)
+
+
+def noise_impossible_p(impossible: int, tokens: int, honest: tuple[int, int]) -> float:
+    """P-value that a candidate has no more impossible tokens than a measured noise makes.
+
+    Parameters
+    ----------
+    impossible, tokens
+        Of the candidate, and how many it gave in all.
+    honest
+        The same of honest stacks, which were measured.
+
+    Notes
+    -----
+    Exact binomial tail at the upper 95 % bound of the measured rate (Clopper and Pearson), which holds the
+    level wherever the true rate is below that bound. Impossible tokens of an answer count as independent.
+    """
+    from scipy.special import bdtrc
+
+    if not impossible:
         return 1.0
-    return float(bdtrc(candidate.impossible - 1, total, ours / (ours + theirs)))
+    rate = float(clopper_pearson(*honest, 0.9)[1])
+    return float(bdtrc(impossible - 1, tokens, rate))
 
 
 def against_control(candidate: ConformanceResult, control: ConformanceResult) -> ControlComparison:

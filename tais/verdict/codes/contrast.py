@@ -104,6 +104,22 @@ _AUDIT: Mapping[str, Code] = {
         "Run the reference, or both in float32",
     ),
     "law_not_followed": _Fails("Sampled tokens drift from the target's law.", _TOKENS),
+    "law_of_other_temperature": _Note(
+        "Sampled tokens that drift fit the target's law at another temperature.",
+        "See whether the stack samples at the temperature asked for",
+    ),
+    "law_of_draft": _Note(
+        "Sampled tokens that drift fit the draft's law.", "See how the stack verifies what the draft proposes"
+    ),
+    "law_without_cuts": _Note(
+        "Sampled tokens that drift fit the law before top-k and top-p.",
+        "See whether the stack applies both to drafted tokens",
+    ),
+    "law_of_token_before": _Note(
+        "Sampled tokens that drift fit the law of the token before.",
+        "Look for state or scores that the stack reads one place too early",
+    ),
+    "law_unexplained": _Note("No other law that was tried fits sampled tokens that drift.", ""),
     "law_followed": _Note("Sampled tokens follow the target's law as far as they show.", ""),
     "law_not_tested": _Note("Whether sampled tokens follow the target's law was not tested.", "audit: true"),
     "sampled_answers": _Note("Answers are sampled, so no two are expected to be the same.", ""),
@@ -130,6 +146,10 @@ _AUDIT: Mapping[str, Code] = {
         "Say lossless: false, or ask fewer items",
     ),
     "audit_incomplete": _Note("Not everything could be scored.", "Read why in the message"),
+    "noise_varies": _Note(
+        "The control's noise varies by position, and its tokens are too few to bound how far it reaches.",
+        "Audit with a reference arm that answers everything (audit: true), or in float32",
+    ),
     "conformance": _Note("How many tokens score best under the reference stack.", ""),
     "draft_pull": _Note("How many diverging tokens are the draft's own choice.", ""),
     "nothing_scored": _Blocks("No token was scored.", "Audit with an engine that can score"),

@@ -18,6 +18,7 @@ __all__ = [
     "DriftControl",
     "EValue",
     "LawTest",
+    "OtherLaw",
     "Planted",
     "PlantedShare",
     "SampledTokens",
@@ -208,6 +209,23 @@ class AgainstControl(Lenient):
     leak_excess_p: Number | None = None
 
 
+class OtherLaw(Lenient):
+    """Another law that explains sampled tokens better than the one asked for."""
+
+    name: str | None = None
+    fits: bool | None = None
+    share: Number | None = None
+    temperature: Number | None = None
+    """As a multiple of the one asked for."""
+    gain: Number | None = None
+    p: Number | None = None
+    tokens: int | None = None
+    unlisted: Number | None = None
+    """Share of all tokens that the target does not list; `expected` of the law asked for."""
+    expected: Number | None = None
+    explained: bool | None = None
+
+
 class TokenLaw(Lenient):
     """Whether sampled tokens follow the target's law."""
 
@@ -219,3 +237,4 @@ class TokenLaw(Lenient):
     control: SampledTokens | None = None
     against_control: AgainstControl | None = None
     planted: PlantedShare | None = None
+    why: OtherLaw | None = None

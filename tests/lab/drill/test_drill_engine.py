@@ -103,6 +103,18 @@ def test_the_drafters_draft_as_they_say(contrasts: dict[str, dict[str, Any]]) ->
     assert treatment["empty"]["applied"] is False
 
 
+def test_greedy_requests_beside_drawn_ones_answer_as_alone_but_for_the_fault(tmp_path: Path) -> None:
+    """On a repaired vLLM: as it is, a CPU's wheel has the fault (vLLM issue 55005)."""
+    only = "draft_4_mixed,stale_temperature"
+    done = call(
+        "-m", "tais", "drill", "drill-settings", "--only", only, "--limit", "3", "--out", str(tmp_path)
+    )
+    assert done.stdout, done.stderr
+    rows = {row["arm"]: row for row in json.loads(done.stdout)["rows"]}
+    assert {"identity", "audit"} <= set(rows["stale_temperature"]["caught"])
+    assert rows["draft_4_mixed"]["false_alarms"] == []
+
+
 def test_every_hook_is_where_it_was() -> None:
     done = call("-c", INSTALL)
     assert done.returncode == 0, done.stderr

@@ -168,12 +168,24 @@ def test_a_configuration_that_makes_no_sense_is_refused(how: dict[str, Any], sai
         ({"engine_args": {"batch_size": 0}}, "batch_size must be a whole number above 0, not 0"),
         ({"engine_args": {"batch_size": True}}, "batch_size must be a whole number above 0, not True"),
         ({"dtype": "float7"}, "no dtype 'float7'"),
+        ({"engine_args": {"threads": 0}}, "threads must be a whole number above 0, not 0"),
         ({"model": str(DEMO)}, "cannot load the model"),
     ],
 )
 def test_an_arm_that_cannot_be_is_refused(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(EngineRefusal, match=said):
         engine(**arguments)
+
+
+def test_an_arm_computes_on_the_threads_that_it_names() -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        engine(engine_args={"threads": before + 1})
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_prompt_longer_than_the_context_names_the_item() -> None:

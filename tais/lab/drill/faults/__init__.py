@@ -9,9 +9,23 @@ from __future__ import annotations
 from tais.lab.drill.faults.base import CHECKS, Check, Fault, Parameter, Severity
 from tais.lab.drill.faults.cache import CrossSequence, ExactLength, KvNotRolledBack, StalePrefixHit
 from tais.lab.drill.faults.drafting import DraftPositions, DraftTemperature, StaleDraftState
-from tais.lab.drill.faults.output import Detokenisation, DroppedLastToken, StopCut
+from tais.lab.drill.faults.output import (
+    Detokenisation,
+    DroppedLastToken,
+    FirstListedStop,
+    IdsPastStop,
+    StopCut,
+)
 from tais.lab.drill.faults.stack import DtypeDrift, TemplateDrift
-from tais.lab.drill.faults.verification import AcceptAll, AcceptSome, BonusOffByOne, Fly, Typical
+from tais.lab.drill.faults.verification import (
+    AcceptAll,
+    AcceptSome,
+    BonusOffByOne,
+    Fly,
+    MinTokensMiscounted,
+    StaleTemperature,
+    Typical,
+)
 
 __all__ = ["CHECKS", "FAULTS", "Check", "Fault", "Parameter", "Severity"]
 
@@ -30,6 +44,10 @@ _ZOO: tuple[type[Fault], ...] = (
     DtypeDrift,
     TemplateDrift,
     StopCut,
+    FirstListedStop,
+    IdsPastStop,
+    StaleTemperature,
+    MinTokensMiscounted,
     StalePrefixHit,
     ExactLength,
     Detokenisation,

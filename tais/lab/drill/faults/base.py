@@ -74,8 +74,12 @@ class Fault(ABC):
     effect: ClassVar[Literal["tokens", "text", "prompt", "draft"]]
     """What goes wrong: where the fake engine imitates a fault, this is what it imitates."""
     needs_speculation: ClassVar[bool] = True
-    needs_stop: ClassVar[bool] = False
-    """Whether it acts on stop strings alone."""
+    stops: ClassVar[int] = 0
+    """How many stop strings the run needs for it to act on."""
+    needs_min_tokens: ClassVar[bool] = False
+    """Whether it acts on answers that may not end yet alone."""
+    needs_draws: ClassVar[bool] = False
+    """Whether it acts where tokens are drawn alone: at temperatures above 0, or beside a mixed batch."""
     parameters: ClassVar[Mapping[str, Parameter]] = {}
 
     def __init__(self, values: Mapping[str, float | int | str] | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tais.lab.drill.faults.base import Check, Fault, Function, bound
 
-__all__ = ["Detokenisation", "DroppedLastToken", "StopCut"]
+__all__ = ["Detokenisation", "DroppedLastToken", "FirstListedStop", "IdsPastStop", "StopCut"]
 
 _DETOKENIZER = "vllm.v1.engine.detokenizer"
 _SEEN: tuple[Check, ...] = ("identity", "audit")
@@ -51,7 +51,7 @@ class StopCut(Fault):
     hook = f"{_DETOKENIZER}:check_stop_strings"
     arguments = ("output_text", "new_char_count")
     effect = "text"
-    needs_stop = True
+    stops = 1
 
     def wrap(self, original: Function) -> Function:
         """See the class."""
@@ -66,6 +66,70 @@ class StopCut(Fault):
             if 0 <= begins < cut:
                 self.act()
                 return stop, begins
+            return found
+
+        return faulty
+
+
+class FirstListedStop(Fault):
+    """Of several stop strings that end inside a step, the first of the list ends the answer.
+
+    Stands for vLLM up to 0.26 (the exhibit `several-stop-strings` of the museum): with one token per step the
+    order of the list hardly matters, with several an answer runs on to the string that the list names first.
+    Hooks ``vllm.v1.engine.detokenizer.check_stop_strings``.
+    """
+
+    name = "first_listed_stop"
+    severity = "slight"
+    checks = _SEEN
+    hook = f"{_DETOKENIZER}:check_stop_strings"
+    arguments = ("output_text", "new_char_count", "stop", "include_in_output")
+    effect = "text"
+    stops = 2
+
+    def wrap(self, original: Function) -> Function:
+        """See the class."""
+
+        def faulty(*args: object, **kwargs: object) -> object:
+            right = original(*args, **kwargs)
+            if right is None:
+                return None
+            call = bound(original, args, kwargs)
+            each = (original(**{**call, "stop": [stop]}) for stop in call["stop"])
+            found = next(one for one in each if one is not None)
+            self.act(found != right)
+            return found
+
+        return faulty
+
+
+class IdsPastStop(Fault):
+    """The text ends at a stop string, and the token ids of its step run on behind it.
+
+    Stands for vLLM up to 0.31 (the exhibit `ids-past-a-stop` of the museum): ids are handed out that the
+    target never chose. Hooks ``vllm.v1.engine.detokenizer.BaseIncrementalDetokenizer.update``.
+    """
+
+    name = "ids_past_stop"
+    severity = "slight"
+    checks = _SEEN
+    hook = f"{_DETOKENIZER}:BaseIncrementalDetokenizer.update"
+    arguments = ("new_token_ids", "stop_terminated")
+    effect = "tokens"
+    stops = 1
+
+    def wrap(self, original: Function) -> Function:
+        """See the class."""
+
+        def faulty(*args: object, **kwargs: object) -> object:
+            call = bound(original, args, kwargs)
+            ids, new = call["self"].token_ids, list(call["new_token_ids"])
+            begins = len(ids)
+            found = original(*args, **kwargs)
+            lost = new[len(ids) - begins :]
+            if found is not None and lost:
+                ids.extend(lost)
+                self.act()
             return found
 
         return faulty

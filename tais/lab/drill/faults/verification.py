@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     import torch
     from vllm.v1.sample.metadata import SamplingMetadata
 
-__all__ = ["AcceptAll", "AcceptSome", "BonusOffByOne", "Fly", "Typical"]
+__all__ = [
+    "AcceptAll",
+    "AcceptSome",
+    "BonusOffByOne",
+    "Fly",
+    "MinTokensMiscounted",
+    "StaleTemperature",
+    "Typical",
+]
 
 _SEEN: tuple[Check, ...] = ("identity", "audit")
 _ALL: tuple[Check, ...] = ("identity", "audit", "endpoint", "treatment")
@@ -215,5 +223,79 @@ class BonusOffByOne(Fault):
             counts = metadata.num_draft_tokens
             self.act(sum(n == count + 1 for n, count in zip(full, counts, strict=True) if count))
             return output
+
+        return faulty
+
+
+class StaleTemperature(Fault):
+    """Where a request of the batch draws, drafts are verified at the temperature that lay in memory.
+
+    Stands for vLLM 0.21 to 0.32 on a CPU, whose temperatures of drafted tokens are allocated and never
+    written (issue 55005). Divided by 0, scores are no numbers: greedy requests in the batch suffer. Hooks
+    ``vllm.v1.sample.rejection_sampler.apply_sampling_constraints``.
+    """
+
+    name = "stale_temperature"
+    severity = "gross"
+    checks = ("identity", "audit", "endpoint")
+    hook = "vllm.v1.sample.rejection_sampler:apply_sampling_constraints"
+    arguments = ("logits", "sampling_metadata")
+    effect = "tokens"
+    needs_draws = True
+    parameters: ClassVar[Mapping[str, Parameter]] = {"temperature": Parameter(0.0, 0.0, 100.0)}
+
+    def wrap(self, original: Function) -> Function:
+        """See the class."""
+
+        def faulty(*args: object, **kwargs: object) -> object:
+            call = bound(original, args, kwargs)
+            logits, metadata = call["logits"], call["sampling_metadata"]
+            if metadata.all_greedy:
+                return original(*args, **kwargs)
+            self.act(len(logits))
+            return logits / float(self.values["temperature"])
+
+        return faulty
+
+
+class MinTokensMiscounted(Fault):
+    """Drafted tokens are verified as if an answer might end already, or as if it might not end yet.
+
+    Stands for ``min_tokens`` that one path through the sampler does not know, as vLLM's verification of
+    drafts did not before its pull request 32642 (`forgotten`), or that counts the tokens before a step and
+    not the drafts in it, as vLLM 0.32 does behind accepted drafts (`late`; the museum's exhibit
+    `end-after-min-tokens`). Hooks ``MinTokensLogitsProcessor.apply_with_spec_decode``.
+    """
+
+    name = "min_tokens_miscounted"
+    severity = "slight"
+    checks = _SEEN
+    hook = "vllm.v1.sample.logits_processor.builtin:MinTokensLogitsProcessor.apply_with_spec_decode"
+    arguments = ("logits", "num_draft_tokens")
+    effect = "tokens"
+    needs_min_tokens = True
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "how": Parameter("forgotten", choices=("forgotten", "late"))
+    }
+
+    def wrap(self, original: Function) -> Function:
+        """See the class."""
+
+        def faulty(*args: object, **kwargs: object) -> object:
+            call = bound(original, args, kwargs)
+            processor, wrong = call["self"], call["logits"].clone()
+            right = original(*args, **kwargs)
+            if self.values["how"] == "late" and processor.min_toks:
+                known = processor.min_toks
+                drafts = max(call["num_draft_tokens"])
+                processor.min_toks = {
+                    row: (least + drafts, *others) for row, (least, *others) in known.items()
+                }
+                try:
+                    wrong = original(**{**call, "logits": wrong})
+                finally:
+                    processor.min_toks = known
+            self.act(int((wrong.argmax(dim=-1) != right.argmax(dim=-1)).sum()))
+            return wrong
 
         return faulty

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-__all__ = ["Forms", "Gated", "Sieved", "gated", "sieved", "turning"]
+__all__ = ["NOTHING", "Finds", "Forms", "Gated", "Sieved", "gated", "sieved", "turning"]
 
 Gated = tuple[tuple[str, re.Pattern[str]], ...]
 """Patterns, each behind a text that must occur before it is worth a search: most answers hold none of
@@ -49,6 +50,24 @@ class Sieved:
             if text.find(part, pos, endpos) >= 0:
                 return self.pattern.search(text, pos, endpos)
         return None
+
+    def finditer(self, text: str, pos: int = 0) -> Iterator[re.Match[str]]:
+        """Yield what the pattern finds."""
+        return self.pattern.finditer(text, pos) if any(part in text for part in self.parts) else iter(())
+
+    def sub(self, instead: Callable[[re.Match[str]], str], text: str) -> str:
+        """Return a text with something else for what the pattern finds."""
+        return self.pattern.sub(instead, text) if any(part in text for part in self.parts) else text
+
+
+NOTHING = Sieved(re.compile("(?!)"), ())
+"""Finds nothing, at once."""
+Finds = re.Pattern[str] | Sieved
+STEPS = re.compile(
+    r"^[\s*#>\-•]*(?:1[.)、]\s|(?:step|paso|étape|schritt|passo|шаг|चरण|الخطوة) ?1\b|"
+    r"第一步|手順1|ステップ1|1단계|[*\-•]\s+\S)|```",
+    re.MULTILINE | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +118,8 @@ class Forms:
         Words so firm that they refuse wherever in the first 900 characters they stand.
     premise, values
         A premise is denied, and words of equal treatment that must stand beside it.
+    steps
+        A list, steps by number, or code; the same in all languages.
     """
 
     opening: int
@@ -106,20 +127,21 @@ class Forms:
     apologies: tuple[str, ...]
     corrections: re.Pattern[str]
     disapproves: Gated
-    redirects: re.Pattern[str] | Sieved
-    how: re.Pattern[str] | Sieved
-    offers: re.Pattern[str] | Sieved
-    instead: re.Pattern[str] | Sieved
+    redirects: Finds
+    how: Finds
+    offers: Finds
+    instead: Finds
     warns: Gated
-    idioms: re.Pattern[str]
-    soft: re.Pattern[str]
-    pivot: re.Pattern[str]
-    turns: re.Pattern[str]
-    lets: re.Pattern[str]
+    idioms: Finds
+    soft: Finds
+    pivot: Finds
+    turns: Finds
+    lets: Finds
     sequence: re.Pattern[str]
-    safe: re.Pattern[str]
+    safe: Finds
     firm: re.Pattern[str]
     pivots: tuple[str, ...] = ()
     late: Gated = field(default=())
     premise: Gated = field(default=())
     values: tuple[str, ...] = ()
+    steps: Finds = STEPS

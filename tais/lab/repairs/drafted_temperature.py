@@ -1,19 +1,24 @@
-"""No fault but the repair of one: vLLM 0.32 on the CPU samples speculated tokens at no temperature at all.
+"""vLLM 0.21 to 0.32 on a CPU: drafted tokens are sampled at the temperature that was asked for.
 
 ``_expand_kernel_impl`` (vllm/utils/cpu_triton_utils.py) copies its output to int64 and never copies it
-back, so that the temperature per token is whatever lay in memory. Greedy decoding does not read it.
+back, so that the temperature of each drafted token, and its top-k and top-p, are whatever lay in memory.
+Greedy batches do not read them.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from vllm.v1.sample import rejection_sampler
 
+__all__ = ["Extension", "expand_batch_to_tokens"]
+
 
 def expand_batch_to_tokens(
-    x: torch.Tensor, cu_num_tokens: torch.Tensor, num_tokens: int, replace_from: Any = 0, replace_to: Any = 0
+    x: torch.Tensor,
+    cu_num_tokens: torch.Tensor,
+    num_tokens: int,
+    replace_from: float = 0,
+    replace_to: float = 0,
 ) -> torch.Tensor:
     """Repeat each row's value for each of its tokens."""
     counts = torch.diff(cu_num_tokens.to(torch.int64), prepend=torch.zeros(1, dtype=torch.int64))
@@ -26,4 +31,4 @@ rejection_sampler.expand_batch_to_tokens = expand_batch_to_tokens
 
 
 class Extension:
-    """Named by ``worker_extension_cls``; importing it does the work."""
+    """An arm names it (``worker_extension_cls``), which imports this module; that does the work."""
