@@ -56,7 +56,7 @@ class Drawn:
     def explained(self, tokens: NDArray[np.int64]) -> LawFit | None:
         targets, drafts = spans(self.asked, tokens, LISTED), spans(self.draft, tokens, 4 * LISTED)
         answers = [Scores(t, d, n) for n, (t, d) in enumerate(zip(targets, drafts, strict=True))]
-        cut = (lambda s: _warped(s, self.warp, (0.0, 0.0))[0]) if self.warp.cuts else None
+        cut = (lambda s: _warped(s, self.warp, 0.0)[0]) if self.warp.cuts else None
         return explain(answers, cut, lambda ids, d: _draft_cells(ids, d, greedy=False)[0], 1)
 
 
