@@ -168,7 +168,7 @@ def test_a_judge_that_dies_keeps_what_it_said(tais: Tais, judged: Screen) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.nightly), signal.SIGKILL])
 def test_a_run_that_is_killed_while_its_judge_speaks_continues_there(
     tais: Tais, judged: Screen, number: signal.Signals
 ) -> None:
