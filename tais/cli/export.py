@@ -11,6 +11,7 @@ import typer
 from tais.cli.console import say, tell
 from tais.cli.options import RunDirArgument
 from tais.errors import Place, UsageError
+from tais.rundir.layout import LOCK
 
 __all__ = ["To", "export"]
 
@@ -53,7 +54,7 @@ def export(
             "this folder is there already", place=Place(str(folder)), remedy="Name a new one: --out"
         )
     # A signed run takes no further file.
-    if any((above / "manifest.lock.json").exists() for above in folder.resolve().parents):
+    if any((above / LOCK).exists() for above in folder.resolve().parents):
         raise UsageError("this folder lies in a run", place=Place(str(folder)), remedy="Name another --out")
     # What cannot be read is said before there is a folder.
     _ = run.report

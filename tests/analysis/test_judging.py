@@ -270,7 +270,7 @@ def test_bias_scores_of_every_arm_are_summaries_beside_the_endpoints(tais: Tais,
         screen.data["arms"][name] = {"engine": "import", "path": f"{name}.jsonl"}
     screen.data["contrasts"] = [{"reference": "old", "candidate": "new"}]
     screen.write()
-    done = tais("run", screen.path, "--out", screen.out)
+    done = tais("run", screen.path, "--out", screen.out, "-v")
     scores = {entry["arm"]: entry for entry in screen.report()["details"]["bias"]}
     # 2 b / (b + c) - 1 over those that name a group, times the share that does (Parrish et al. 2022).
     assert scores["old"]["ambiguous"] == 0.0
