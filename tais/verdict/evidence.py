@@ -52,7 +52,7 @@ class Finding:
     blocks_pass: bool = False
     """Whether the contrast can be at best inconclusive because of it."""
     fails: bool = False
-    """Whether the contrast fails because of it; "structural_divergence" only where that claims losslessness."""
+    """Whether the contrast fails because of it; "structural_divergence" only if that claims losslessness."""
 
 
 @dataclass(frozen=True, slots=True)
