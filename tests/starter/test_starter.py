@@ -84,6 +84,10 @@ def test_without_a_terminal_it_names_the_option_that_is_missing(tais: Tais, tmp_
         (("--change", "drft"), "no change called 'drft'"),
         (("--change", "draft"), "--model is missing"),
         (("--change", "draft", "--model", "m"), "--to is missing"),
+        (
+            ("--change", "server", "--engine", "openai", "--model", "m", "--to", "http://b"),
+            "--url is missing",
+        ),
         (("--change", "setting", "--model", "m", "--to", "fp8"), "such as kv_cache_dtype=fp8"),
         (("--change", "ngram", "--model", "m", "--engine", "transformers"), "Engines of this change: vllm"),
         (("--change", "ngram", "--model", "m", "--name", "../x"), "no name of a screen"),
