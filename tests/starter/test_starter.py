@@ -56,6 +56,9 @@ def test_every_change_gives_files_that_are_read_as_they_stand(tais: Tais, tmp_pa
             job = YAML(typ="safe").load(workflow.read_text(encoding="utf-8"))
             assert f"{change}.yaml" in json.dumps(job)
             assert f"{change}.policy.yaml" in json.dumps(job)
+            # The manifest of the protected commit is the one before the change, and shows nothing of it.
+            if "jobs" in job:
+                assert job["jobs"]["screen"]["steps"][1]["with"]["manifest-from"] == "change"
             # Nobody has published anything called tais on an index.
             assert not re.search(
                 r"pip install '?\"?tais(\[\w+\])?['\" ]*$", workflow.read_text(), re.MULTILINE
