@@ -191,7 +191,7 @@ def _sifted(language: str, raws: Sequence[str], openings: Sequence[str]) -> list
 
 @cache
 def _sieve(language: str) -> Sieve:
-    # Help of a command imports the scorers, and needs no Arrow.
+    # Loads numpy and pyarrow, which the help of a command does without.
     from tais.scorers.refusal.sieve import Sieve
 
     return Sieve(_forms(language))
