@@ -13,10 +13,12 @@ from tais.stats.conformance.alternatives import LawFit, ListedTokens, best_alter
 from tais.stats.conformance.laws import IntArray
 from tais.stats.proportions import FloatArray
 
-__all__ = ["Scores", "explain"]
+__all__ = ["Scores", "explain", "places"]
 
 _MOST = 20_000
 """Tokens looked at: enough to tell laws apart, and few enough that rounding of the scores does not show."""
+_MOST_CELLS = 4 << 20
+"""Scores looked at: long lists, as of top-p, of fewer tokens (4,096 of 1,024 each; 32 MiB a law)."""
 
 
 class Scores(NamedTuple):
@@ -52,12 +54,13 @@ def explain(
         None where there is no token to look at, or nothing is more likely than the law asked for.
     """
     parts: list[ListedTokens] = []
-    tokens = 0
+    tokens = cells = 0
     for answer in answers:
         if len(answer.target.tokens):
             parts.append(_listed(answer, cut, drafted))
             tokens += len(answer.target.tokens)
-        if tokens >= _MOST:
+            cells += answer.target.top_scores.size
+        if tokens >= _MOST or cells >= _MOST_CELLS:
             break
     return best_alternative(_joined(parts), seed) if any(map(len, parts)) else None
 
@@ -102,11 +105,10 @@ def _before(ids: IntArray, scores: FloatArray, asked: FloatArray) -> FloatArray:
     """
     found = asked.copy()
     if len(ids) > 1:
-        same: NDArray[np.bool_] = ids[1:, :, None] == ids[:-1, None, :]
-        at = same.argmax(axis=2)
+        at, same = places(ids[1:], ids[:-1])
         known = np.take_along_axis(scores[:-1], at, axis=1)
         least = scores[:-1].min(axis=1, keepdims=True)
-        found[1:] = np.where(same.any(axis=2), known, least)
+        found[1:] = np.where(same, known, least)
     return found
 
 
@@ -138,3 +140,16 @@ def _joined(parts: list[ListedTokens]) -> ListedTokens:
         expected_uncut=sum(part.expected_uncut for part in parts),
         expected_drafted=sum(part.expected_drafted for part in parts),
     )
+
+
+def places(ids: IntArray, listed: IntArray) -> tuple[IntArray, NDArray[np.bool_]]:
+    """Return where each id stands among those listed in the same row, and whether it does; (n, k), (n, m)."""
+    n = len(listed)
+    rows = (np.arange(n) * (1 + max(int(ids.max(initial=0)), int(listed.max(initial=0)))))[:, None]
+    # Rows as ranges of numbers, so that one sort serves all.
+    order = np.argsort(listed, axis=1)
+    known = (np.take_along_axis(listed, order, axis=1) + rows).ravel()
+    place = np.minimum(np.searchsorted(known, (ids + rows).ravel()), max(len(known) - 1, 0))
+    found = (known[place] == (ids + rows).ravel()).reshape(ids.shape)
+    at = order.ravel()[place].reshape(ids.shape)
+    return np.where(found, at, 0), found

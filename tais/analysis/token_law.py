@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tais.analysis.law_alternatives import Scores, explain
+from tais.analysis.law_alternatives import Scores, explain, places
 from tais.analysis.planted import PlantedLeaks
 from tais.manifest.model import Sampling
 from tais.rundir.audits import Scored, read_scores
@@ -139,7 +139,7 @@ def edge_of(dtype: str, temperature: float) -> float:
 def _coarser(*dtypes: str) -> str:
     """Return the coarsest dtype in which a token was drawn or scored: its rounding is what is seen."""
     coarse = [dtype for dtype in dtypes if dtype not in _FINEST_FIRST]
-    return coarse[0] if coarse else max(dtypes, key=_FINEST_FIRST.index)
+    return coarse[0] or "unknown" if coarse else max(dtypes, key=_FINEST_FIRST.index)
 
 
 def _without_room(own: Path, candidate: str) -> int:
@@ -410,19 +410,6 @@ def _draft_cells(ids: IntArray, draft: Scored, *, greedy: bool) -> tuple[FloatAr
         best = draft.top_tokens[:, :1].astype(np.int64)
         with np.errstate(divide="ignore"):
             return np.log((ids == best).astype(np.float64)), np.zeros(ids.shape, dtype=np.bool_)
-    at, found = _places(ids, draft.top_tokens.astype(np.int64))
+    at, found = places(ids, draft.top_tokens.astype(np.int64))
     own = np.take_along_axis(draft.top_scores.astype(np.float64), at, axis=1)
     return np.where(found, own, -np.inf), ~found
-
-
-def _places(ids: IntArray, listed: IntArray) -> tuple[IntArray, NDArray[np.bool_]]:
-    """Return where each id stands among those listed in the same row, and whether it does; (n, k), (n, m)."""
-    n = len(listed)
-    rows = (np.arange(n) * (1 + max(int(ids.max(initial=0)), int(listed.max(initial=0)))))[:, None]
-    # Rows as ranges of numbers, so that one sort serves all.
-    order = np.argsort(listed, axis=1)
-    known = (np.take_along_axis(listed, order, axis=1) + rows).ravel()
-    place = np.minimum(np.searchsorted(known, (ids + rows).ravel()), max(len(known) - 1, 0))
-    found = (known[place] == (ids + rows).ravel()).reshape(ids.shape)
-    at = order.ravel()[place].reshape(ids.shape)
-    return np.where(found, at, 0), found

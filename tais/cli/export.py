@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -42,22 +43,27 @@ def export(
     Example: [bold]tais export latest --to parquet --out tables[/bold]
     """
     # Loads pandas, which help does without.
+    from tais.common.files import store_error
     from tais.export.inspect_log import write_inspect
     from tais.export.tables import write_tables
     from tais.frames import open_run
+    from tais.rundir.layout import run_around
 
     run = open_run(run_dir)
     folder = out or Path(f"{run_dir.resolve().name}.{to.value}")
-    if folder.exists():
+    if os.path.lexists(folder):
         raise UsageError(
             "this folder is there already", place=Place(str(folder)), remedy="Name a new one: --out"
         )
     # A signed run takes no further file.
-    if any((above / "manifest.lock.json").exists() for above in folder.resolve().parents):
+    if run_around(folder) is not None:
         raise UsageError("this folder lies in a run", place=Place(str(folder)), remedy="Name another --out")
     # What cannot be read is said before there is a folder.
     _ = run.report
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise store_error(error, folder) from error
     written = write_inspect(run, folder) if to is To.inspect else write_tables(run, folder, to.value)
     for path in written:
         tell(path)

@@ -74,10 +74,12 @@ def init(
     """
     from tais.starter.write import start
 
-    served = Engine.openai if url else engine or Engine.vllm
     kind = change or ("server" if url else _ask("--change", f"What changes? {', '.join(CHANGES)}"))
     if kind not in CHANGES:
         raise UsageError(f"no change called {kind!r}", remedy=f"Changes: {', '.join(CHANGES)}")
+    if kind == "server":
+        url = url or _ask("--url", "Address of the server that runs today")
+    served = Engine.openai if url else engine or Engine.vllm
     named = model or _ask("--model", "Model that is served today (a folder, or a name on the hub)")
     asks = CHANGES[kind].asks
     value = to or (_ask("--to", asks) if asks else None)

@@ -14,7 +14,7 @@ from tais.errors import ManifestError, Place
 from tais.manifest.checks import check, check_name
 from tais.manifest.environments import Environment, interpreter_of, name_of, named_interpreter
 from tais.manifest.model import OF_THE_MODEL, Arm, BatteryRef, Manifest, Role
-from tais.manifest.models import CARD, is_name, model_store, remedy_for
+from tais.manifest.models import CARD, full_name, is_name, model_store, remedy_for
 from tais.manifest.starts import KEY as STARTS
 from tais.manifest.starts import with_starts
 from tais.manifest.steering_options import KEY, steering_of
@@ -350,10 +350,10 @@ def _kept(text: str, document: Document, path: Path_) -> str:
     """Return the folder of a model that TAIS keeps, by its name; any other name as it is."""
     if not is_name(text):
         return text
-    folder = model_store() / text
+    folder = model_store() / full_name(text)
     if (folder / CARD).is_file():
         return str(folder)
-    if (remedy := remedy_for(text)) is not None:
+    if (remedy := remedy_for(full_name(text))) is not None:
         raise ManifestError(f"the model {text} is not there yet", place=document.place(path), remedy=remedy)
     return text
 

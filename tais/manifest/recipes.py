@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -106,14 +107,15 @@ def copy_recipe(recipe: Recipe, target: Path) -> list[Path]:
     file = target / recipe.manifest.name if target.is_dir() else target
     text = recipe.manifest.read_text(encoding="utf-8")
     models = share("models")
-    own = _SHIPPED.sub(lambda found: json.dumps(str((models / found[1]).resolve())), text)
+    # Letters as they are: JSON writes those beyond 16 bits in two halves, which are none in YAML.
+    own = _SHIPPED.sub(lambda found: json.dumps(str((models / found[1]).resolve()), ensure_ascii=False), text)
     wanted = {file: own}
     for name in dict.fromkeys(_BESIDE.findall(text)):
         beside = recipe.manifest.parent / name
         if beside.is_file():
             wanted[file.parent / name] = beside.read_text(encoding="utf-8")
     for path in wanted:
-        if path.exists():
+        if os.path.lexists(path):
             remedy = "Name another file, or remove this one"
             raise UsageError("there is a file already", place=Place(str(path)), remedy=remedy)
     for path, content in wanted.items():

@@ -15,5 +15,7 @@ reason or another number. What only adds a note or a page changes no rule.
 needs accepted tokens; invalid answers are bounded; a comparison takes its claim from both stacks; sampled
 answers that stand alone pass only within `max_leak`; a control counts without its invalid answers; the
 numerical band is that of uneven noise, and float32 clears what it holds within it; an audit without a target
-arm has a control of its own; all misses of a complete audit together may fail (`law_drift`).
+arm has a control of its own; all misses of a complete audit together may fail (`law_drift`); impossible
+tokens are held against what honest stacks of the dtype make; a small float32 control whose noise varies makes
+fewer misses sure; tests of tokens are adjusted by Tarone-Holm.
 """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, NamedTuple, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple, Protocol, Self
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
@@ -12,9 +13,6 @@ from tais.common.document import Document
 from tais.common.models import Strict
 from tais.common.validation import validate
 from tais.errors import ManifestError
-
-if TYPE_CHECKING:
-    from tais.manifest.model import Arm
 
 __all__ = [
     "LATER_SETTINGS",
@@ -193,7 +191,27 @@ class Unknown(NamedTuple):
     remedy: str
 
 
-def unknown_setting(arm: Arm, sampling: Sampling) -> Unknown | None:
+class Sampler(Protocol):
+    """What of an arm says which settings it can follow."""
+
+    @property
+    def name(self) -> str:
+        """As messages call it."""
+
+    @property
+    def engine(self) -> str:
+        """Name of its engine."""
+
+    @property
+    def engine_args(self) -> Mapping[str, Any]:
+        """What goes to the engine as it stands."""
+
+    @property
+    def speculative_config(self) -> Mapping[str, Any] | None:
+        """How it speculates; None where it does not."""
+
+
+def unknown_setting(arm: Sampler, sampling: Sampling) -> Unknown | None:
     """Return the first setting that an arm's engine cannot follow, as far as that is known beforehand."""
     speculates = arm.speculative_config is not None
     name = f"engine {arm.engine} of arm '{arm.name}'"

@@ -178,6 +178,12 @@ class RunDir:
         self.logs.mkdir()
 
 
+def run_around(path: Path) -> Path | None:
+    """Return the run directory that a path is or lies in; None where it lies in none."""
+    whole = path.resolve()
+    return next((above for above in (whole, *whole.parents) if (above / LOCK).exists()), None)
+
+
 def check_finished(run_dir: Path) -> None:
     """Raise UsageError unless a run has its report."""
     if not RunDir(run_dir).report.is_file():

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from tais.attest.bundle import claimed_key
 from tais.common.files import read_ordinary
@@ -43,7 +43,7 @@ class ListedRun(NamedTuple):
 
 
 class _RunFacts(BaseModel):
-    started: datetime | None = None
+    started: AwareDatetime | None = None
 
 
 class _Facts(BaseModel):

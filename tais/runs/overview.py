@@ -11,7 +11,7 @@ from tais.errors import Place, StoreError, UsageError
 from tais.manifest.model import Role
 from tais.report.html.overview import Overview, OverviewRun, Point, Series
 from tais.report.render import FILES
-from tais.rundir.layout import LOCK, RunDir
+from tais.rundir.layout import RunDir, run_around
 from tais.runs.listing import ListedRun, list_runs
 from tais.verdict.report import Report, Verdict
 
@@ -34,7 +34,7 @@ def overview(folder: Path, page: Path) -> Overview:
         When there is no such folder, or it is itself a run: a page in it would be no file of the run's.
     """
     for taken in (folder, page):
-        if (taken / LOCK).exists():
+        if run_around(taken) is not None:
             remedy = "Name the folder above it, or another --out"
             raise UsageError(
                 "this is a run, which takes no further file", place=Place(str(taken)), remedy=remedy
@@ -45,11 +45,12 @@ def overview(folder: Path, page: Path) -> Overview:
         own = Path(listed.path) / FILES["html"]
         href = os.path.relpath(own, page) if own.is_file() else None
         date, verdict = listed.date, Verdict(listed.verdict) if listed.verdict else None
-        said = (listed.contrasts, listed.key, listed.problem, href)
+        key = listed.key or ("signed" if listed.signed else None)
+        said = (listed.contrasts, key, listed.problem, href)
         runs.append(OverviewRun(listed.name or "-", listed.run, date, verdict, *said))
         if listed.verdict is not None:
-            for key, point in _points(listed):
-                series.setdefault(key, []).append(point)
+            for endpoint, point in _points(listed):
+                series.setdefault(endpoint, []).append(point)
     return Overview(
         str(folder), tuple(runs), tuple(Series(*key, tuple(seen)) for key, seen in series.items())
     )

@@ -339,8 +339,7 @@ class _Attempt:
             self.observer.note(f"engines do not get {', '.join(held)} (--pass-env NAME hands one on)")
 
     def _probed(self) -> tuple[str, ...]:
-        probes = self.plan.lock.probes
-        return () if probes is None else probes.arms
+        return () if self.plan.lock.probes is None else self.plan.lock.probes.arms
 
     def _ask_late(self, executor: Executor, jobs: list[AnswerJob], asked: list[AnswerJob]) -> None:
         """Ask the probes of arms whose engine was not asked them in passing."""
@@ -409,8 +408,7 @@ class _Attempt:
         self.observer.note("scoring the answers, and deciding")
         decided = analyse(self.run, read_lock(self.run_dir), self._run_facts(), self.run.scores)
         report = with_renderer(self._with_cost(decided, begun))
-        if self.options.redact:
-            report = redacted(report)
+        report = redacted(report) if self.options.redact else report
         self.observer.note("writing the report")
         write_views(report, self.run_dir)
         # Last of all: a run directory with a report is a finished one.

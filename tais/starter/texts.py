@@ -141,6 +141,8 @@ jobs:
       - uses: {_ACTION}
         with:
           manifest: {scalar(manifest)}
+          # It says what is to run, and is what changes. Pin the rest of it: tais policy strict --from RUN
+          manifest-from: change
           policy: {scalar(policy)}
           trusted-key: tais.pub
           signing-key: ${{{{ secrets.TAIS_SIGNING_KEY }}}}

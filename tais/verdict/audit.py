@@ -199,7 +199,8 @@ def _notes(audit: AuditEvidence) -> Iterator[Reason]:
             f"{lacking}, first {_place(first)}: reported, decides nothing"
         )
         yield note("divergences_unconfirmed", message, tokens=causes["unconfirmed"])
-    if audit.sure > audit.band:
+    # Beside any other dtype the check in float32 tells what is sure.
+    if audit.dtype == "float32" and audit.sure > audit.band:
         message = (
             f"the reference's own noise varies by position more than {audit.control.tokens} of its tokens "
             f"can bound: more than 5 % of lossless arms lie outside the numerical band of {audit.band:.3g}, "

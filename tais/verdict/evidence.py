@@ -52,8 +52,7 @@ class Finding:
     blocks_pass: bool = False
     """Whether the contrast can be at best inconclusive because of it."""
     fails: bool = False
-    """Whether the contrast fails because of it. A "structural_divergence" fails only a contrast that claims
-    to be lossless; in another it is reported."""
+    """Whether the contrast fails because of it; "structural_divergence" only if that claims losslessness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,8 +419,7 @@ class ContrastEvidence:
     tokens_per_answer: float | None = None
     """Mean length of the candidate's answers; None where an engine gives no tokens."""
     candidate_properties: dict[str, float] = field(default_factory=dict)
-    """Numeric properties of the candidate arm (num_speculative_tokens, temperature, batch size) on which
-    a dose-response is looked for across the contrasts of one reference."""
+    """Numeric properties of the candidate arm (temperature, batch size ...) that a response may depend on."""
     one_evidence: frozenset[str] = frozenset()
     """Batteries whose answers are, by their provenance, one and the same evidence on both sides."""
 

@@ -199,7 +199,7 @@ def test_a_calibrated_screen_runs_its_other_arms_whole_and_first(early: Screen, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", [0.0, 0.4])
+@pytest.mark.parametrize("share", [0.0, pytest.param(0.4, marks=pytest.mark.nightly)])
 def test_kill_9_at_random_points_then_resume(share: float, early: Screen, tais: Tais, tmp_path: Path) -> None:
     if share:
         leak(early, share)

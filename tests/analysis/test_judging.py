@@ -168,7 +168,7 @@ def test_a_judge_that_dies_keeps_what_it_said(tais: Tais, judged: Screen) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.nightly), signal.SIGKILL])
 def test_a_run_that_is_killed_while_its_judge_speaks_continues_there(
     tais: Tais, judged: Screen, number: signal.Signals
 ) -> None:
@@ -270,7 +270,7 @@ def test_bias_scores_of_every_arm_are_summaries_beside_the_endpoints(tais: Tais,
         screen.data["arms"][name] = {"engine": "import", "path": f"{name}.jsonl"}
     screen.data["contrasts"] = [{"reference": "old", "candidate": "new"}]
     screen.write()
-    done = tais("run", screen.path, "--out", screen.out)
+    done = tais("run", screen.path, "--out", screen.out, "-v")
     scores = {entry["arm"]: entry for entry in screen.report()["details"]["bias"]}
     # 2 b / (b + c) - 1 over those that name a group, times the share that does (Parrish et al. 2022).
     assert scores["old"]["ambiguous"] == 0.0

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tais.analysis.law_alternatives import Scores, explain
+from tais.analysis import law_alternatives
+from tais.analysis.law_alternatives import Scores, explain, places
 from tais.analysis.token_law import Warp, _draft_cells, _warped
 from tais.rundir.audits import AuditKey, Scored
 from tais.stats.conformance.alternatives import COLDEST, LawFit
@@ -114,3 +115,26 @@ def test_the_law_asked_for_needs_no_other() -> None:
     said = [Drawn(seed).explained(Drawn(seed).at(ASKED)) for seed in range(10, 18)]
     # Schwarz's criterion at 4,000 tokens: a second law is preferred by chance now and then.
     assert sum(found is not None for found in said) <= 1
+
+
+def test_ids_are_found_in_their_own_row() -> None:
+    rng = np.random.default_rng(7)
+    listed = np.array([rng.permutation(30)[:12] for _ in range(20)])
+    ids = rng.integers(0, 40, (20, 9))
+    at, found = places(ids, listed)
+    for row in range(20):
+        own = listed[row].tolist()
+        assert found[row].tolist() == [token in own for token in ids[row].tolist()]
+        assert all(own[at[row, c]] == ids[row, c] for c in np.flatnonzero(found[row]))
+
+
+def test_of_long_lists_fewer_tokens_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Drawn(0)
+    hot = made.at(1.3)
+    whole = made.explained(hot)
+    monkeypatch.setattr(law_alternatives, "_MOST_CELLS", 30 * LENGTH * LISTED)
+    fewer = made.explained(hot)
+    assert whole is not None
+    assert fewer is not None
+    assert (whole.tokens, fewer.tokens) == (ANSWERS * LENGTH, 30 * LENGTH)
+    assert fewer.name == whole.name

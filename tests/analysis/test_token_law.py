@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from tais.analysis.token_law import Warp, listed_laws
+from tais.analysis.token_law import Warp, _coarser, edge_of, listed_laws
 from tais.rundir.audits import AuditKey, Scored
 from tais.stats.conformance.conformance import Conformance
 from tests.oracles.vllm_warp import warp
@@ -148,3 +148,10 @@ def test_rounding_of_both_passes_makes_no_token_impossible() -> None:
         found.append(int((laws.target()[np.arange(len(laws)), laws.given] == 0).sum()))
     assert found[0] > 10
     assert found[1] == 0
+
+
+def test_the_coarsest_dtype_sets_the_edge_and_an_untold_one_is_coarse() -> None:
+    assert _coarser("float32", "float16") == "float16"
+    assert _coarser("bfloat16", "float16") == "bfloat16"
+    assert _coarser("", "float32") == "unknown"
+    assert edge_of("unknown", 0.5) == 2 * edge_of("bfloat16", 1.0) > edge_of("float16", 0.5)

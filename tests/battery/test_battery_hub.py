@@ -105,7 +105,7 @@ def test_without_the_package_the_error_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ManifestError, match=r"tais\[hub\].*TAIS_DATA"):
+    with pytest.raises(ManifestError, match=r"pip install .*\[hub\].*TAIS_DATA"):
         load(tmp_path)
 
 

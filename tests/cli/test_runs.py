@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -116,7 +117,24 @@ def test_one_page_shows_many_runs(tais: Tais, reports: Path) -> None:
     assert all((reports.parent / link).is_file() for link in re.findall(r'href="(r[^"]*)"', page))
     # The signed run has no room for another file.
     assert tais("view", SIGNED).returncode == 2
-    assert tais("view", reports, "--out", SIGNED / "index.html").returncode == 2
+    for inside in (SIGNED, SIGNED / "arms"):
+        assert tais("view", reports, "--out", inside / "index.html").returncode == 2
+
+
+def test_a_report_that_was_tampered_with_stops_no_list(tais: Tais, reports: Path) -> None:
+    signed = reports / "small" / "20260102T000000000000Z"
+    report = signed / "report.json"
+    told = json.loads(report.read_text(encoding="utf-8"))
+    # A time without a zone cannot be put in order with others.
+    told["facts"]["run"]["started"] = "2026-01-02T00:00:00"
+    report.write_text(json.dumps(told), encoding="utf-8")
+    (signed / "attestation.sigstore.json").write_text("{}", encoding="utf-8")
+    done = tais("runs")
+    assert done.returncode == 0, done.stderr
+    found = {line.split("\t")[5]: line.split("\t") for line in done.stdout.splitlines()}
+    assert found[str(signed.relative_to(reports.parent))][2:5:2] == ["its report is damaged", "signed"]
+    assert tais("view").returncode == 0
+    assert "<td>signed</td>" in (reports / "index.html").read_text(encoding="utf-8")
 
 
 def _hostile() -> Overview:

@@ -150,6 +150,7 @@ def test_a_node_killed_in_the_middle_changes_nothing(nodes: Nodes, two: Screen, 
     assert_same(local, run_dir)
 
 
+@pytest.mark.nightly
 def test_nodes_that_share_an_address_alone_give_the_same(nodes: Nodes, two: Screen, tais: Tais) -> None:
     """With a judge and an audit, whose inputs go that way too."""
     two.data["judges"] = {"small": {**FAKE, "engine_args": {"judge": True}}}
@@ -203,6 +204,7 @@ def test_an_arm_that_may_stop_early_stops_at_the_same_look_as_on_one_machine(
     assert_same(local, run_dir)
 
 
+@pytest.mark.nightly
 def test_workers_that_do_not_see_the_run_directory_need_not_for_an_early_stop(
     nodes: Nodes, early: Screen, tais: Tais
 ) -> None:
@@ -224,6 +226,7 @@ def test_workers_that_do_not_see_the_run_directory_need_not_for_an_early_stop(
     assert not [path for path in shared.rglob("*") if path.is_file()]
 
 
+@pytest.mark.nightly
 def test_a_shard_that_ends_five_workers_is_named_and_the_run_resumes(
     nodes: Nodes, two: Screen, tais: Tais
 ) -> None:
@@ -345,6 +348,7 @@ def test_ctrl_c_keeps_parts_and_leaves_nothing_running(two: Screen) -> None:
     assert not (run_dir / ".staging").exists()
 
 
+@pytest.mark.nightly
 def test_a_run_killed_beside_its_cluster_resumes(nodes: Nodes, two: Screen, tais: Tais) -> None:
     """On GPUs that are only counted: each arm has one of its own."""
     room = two.folder / "room"

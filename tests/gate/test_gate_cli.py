@@ -398,7 +398,7 @@ def test_the_action_takes_everything_that_decides_from_the_protected_commit(
     (tmp_path / "base" / "ci").mkdir(parents=True)
     for name in ("m.yaml", "base/m.yaml", "new.yaml", "base/ci/p.yaml"):
         (tmp_path / name).write_text("x")
-    shell("screen", TAIS_PROTECTED="base", TAIS_MANIFEST="m.yaml")
+    assert "::warning" not in shell("screen", TAIS_PROTECTED="base", TAIS_MANIFEST="m.yaml").out
     # One that only the change has is not taken from there, and a name that ships stays one.
     shell("screen", TAIS_PROTECTED="base", TAIS_MANIFEST="new.yaml")
     shell("screen", TAIS_PROTECTED="base", TAIS_MANIFEST="demo")
@@ -407,6 +407,10 @@ def test_the_action_takes_everything_that_decides_from_the_protected_commit(
         "base/new.yaml",
         "demo",
     ]
+    (tmp_path / "m.yaml").write_text("another draft")
+    edited = shell("screen", TAIS_PROTECTED="base", TAIS_MANIFEST="m.yaml")
+    assert edited.out.count("::warning title=TAIS screen::this change edits the manifest") == 1
+    assert [c for c in calls(tmp_path) if "yaml" in c][-1] == "base/m.yaml"
     stub = tmp_path / "bin" / "tais"
     stub.write_text('#!/bin/bash\nprintf "%s|" "$TAIS_POLICY" "$TAIS_TRUSTED_KEY" "$TAIS_GATE_MANIFEST"\n')
     given = {"TAIS_POLICY": "ci/p.yaml", "TAIS_TRUSTED_KEY": "ci/t.pub", "TAIS_GATE_MANIFEST": "m.yaml"}

@@ -50,6 +50,9 @@ def test_a_copy_runs_from_where_it_lies(tais: Tais, tmp_path: Path) -> None:
     assert arm.model == str(ROOT / "models" / "demo" / "target")
     again = tais("recipe", "copy", "chat-template", tmp_path / "mine.yaml")
     assert (again.returncode, "there is a file already" in again.stderr) == (2, True)
+    # Where a link leads nowhere there is something all the same.
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "nowhere.yaml")
+    assert tais("recipe", "copy", "ngram", tmp_path / "link.yaml").returncode == 2
     unknown = tais("recipe", "copy", "draft-swop")
     assert (unknown.returncode, "Did you mean 'draft-swap'?" in unknown.stderr) == (2, True)
 

@@ -149,6 +149,17 @@ def test_the_first_difference_is_marked_and_so_is_an_early_end() -> None:
     assert marked("<b>", None) == "&lt;b&gt;"
 
 
+def test_an_answer_that_differs_in_blanks_has_no_word_there(without_plots: None) -> None:
+    # A word begins within some characters of the difference, or is not named.
+    blanks = item("blanks", "p", f"  {' ' * 40}late", "  soon").model_copy(update={"first_difference": 2})
+    ends = item("ends", "p", "a word", "a").model_copy(update={"first_difference": 1})
+    items = contrast().items
+    assert items is not None
+    page = render_html(report(contrast(items=items.model_copy(update={"kept": (blanks, ends)}))))
+    assert "first difference at character 2<" in page
+    assert "first difference at character 1 · “a” against “a”" in page
+
+
 @pytest.mark.slow
 def test_a_thousand_items_stay_a_small_page() -> None:
     many = tuple(item(f"i-{n}", "p" * 200, "a" * 800, "b" * 800, flipped=n % 2 == 0) for n in range(1000))

@@ -157,7 +157,7 @@ def test_a_null_text_is_an_empty_answer_that_supports_no_pass(screen: Screen, ta
 def test_answers_cut_at_the_limit_are_counted_in_every_view(screen: Screen, tais: Tais) -> None:
     screen.data["sampling"]["max_tokens"] = 44
     screen.write()
-    done = tais("run", screen.path, "--out", screen.out)
+    done = tais("run", screen.path, "--out", screen.out, "-v")
     (endpoint,) = contrast(screen)["endpoints"]
     # Refusals are longer than 44 bytes, other answers are of 43 and not cut.
     cut = endpoint["reference_cut"]

@@ -159,7 +159,7 @@ def test_prompts_without_room_are_planned_out_before_anything_is_scored(screen: 
     planned = " ".join(tais("plan", screen.path).stdout.split())
     assert "planned out: mine: 30 prompts leave no room for an answer in the context of target" in planned
     assert "(m-100, m-101, m-102, m-103, m-104 and 25 more)" in planned
-    done = tais("run", screen.path, "--out", screen.out)
+    done = tais("run", screen.path, "--out", screen.out, "-v")
     assert done.returncode == 0, done.stderr
     found = audited(screen)
     assert (found["items"], found["planned_out"], found["unscored"]) == (100, 30, 0)

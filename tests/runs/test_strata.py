@@ -132,7 +132,7 @@ def test_safety_batteries_are_added_up_and_starts_counted(averaged: Path, tais: 
     assert [c["candidate"] for c in report["contrasts"] if c["role"] == "calibration"] == ["again", "again2"]
     for view in ("report.md", "report.html"):
         assert "All safety batteries together" in (run_dir / view).read_text()
-    shown = tais("report", run_dir)
+    shown = tais("report", run_dir, "-v")
     assert "All safety batteries together" in shown.stdout + shown.stderr
 
 

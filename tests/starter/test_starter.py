@@ -56,6 +56,9 @@ def test_every_change_gives_files_that_are_read_as_they_stand(tais: Tais, tmp_pa
             job = YAML(typ="safe").load(workflow.read_text(encoding="utf-8"))
             assert f"{change}.yaml" in json.dumps(job)
             assert f"{change}.policy.yaml" in json.dumps(job)
+            # The manifest of the protected commit is the one before the change, and shows nothing of it.
+            if "jobs" in job:
+                assert job["jobs"]["screen"]["steps"][1]["with"]["manifest-from"] == "change"
             # Nobody has published anything called tais on an index.
             assert not re.search(
                 r"pip install '?\"?tais(\[\w+\])?['\" ]*$", workflow.read_text(), re.MULTILINE
@@ -84,6 +87,10 @@ def test_without_a_terminal_it_names_the_option_that_is_missing(tais: Tais, tmp_
         (("--change", "drft"), "no change called 'drft'"),
         (("--change", "draft"), "--model is missing"),
         (("--change", "draft", "--model", "m"), "--to is missing"),
+        (
+            ("--change", "server", "--engine", "openai", "--model", "m", "--to", "http://b"),
+            "--url is missing",
+        ),
         (("--change", "setting", "--model", "m", "--to", "fp8"), "such as kv_cache_dtype=fp8"),
         (("--change", "ngram", "--model", "m", "--engine", "transformers"), "Engines of this change: vllm"),
         (("--change", "ngram", "--model", "m", "--name", "../x"), "no name of a screen"),

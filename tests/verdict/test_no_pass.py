@@ -189,3 +189,11 @@ def test_a_token_that_is_not_there_is_the_end_of_an_answer(cause: Any) -> None:
         audited = AuditEvidence("full", "float32", 1e-5, 1e-5, none, none, attributions=(found,))
         made = decide(screen(replace(contrast(endpoint(300), identical=299 / 300), audit=audited)))
         assert "None" not in " ".join(reason.message for reason in made.contrasts[0].reasons)
+
+
+def test_noise_that_varies_is_said_where_nothing_finer_tells_what_is_sure() -> None:
+    """Beside a band in bfloat16 the check in float32 says which tokens are held against an arm."""
+    for dtype, said in (("float32", True), ("bfloat16", False)):
+        audited = AuditEvidence("full", dtype, 1e-5, 1e-5, AuditCounts(2000), AuditCounts(12_000), sure=3e-5)
+        found = decide(screen(contrast(endpoint(300), audit=audited))).contrasts[0]
+        assert ("noise_varies" in codes(found)) is said, dtype

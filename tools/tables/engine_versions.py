@@ -46,7 +46,7 @@ RELEASES = (
 )
 HEAD = ["release", "runs", "audit", "same answers", "accepted", "counts", "methods", "verification", "run on"]
 _TORCH = {(0, 26): "torch==2.11.0"}
-"""Torch that a release up to this one runs under; the index has no CPU build of its own."""
+"""Torch that a release up to this one runs under; not every index has the CPU build that it asks for."""
 
 # Runs in the release's own interpreter.
 _ASK = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from tais.common.text import printable
+from tais.common.text import printable, visible
 from tais.report.headline import Headline, headline
 from tais.report.next_steps import next_steps
 from tais.verdict.codes import CODES
@@ -41,7 +41,7 @@ def ending(report: Report, run_dir: Path, width: int) -> Iterator[Text]:
     for note in _notes(report)[: _MOST_LINES - 1 - len(lines)]:
         lines += _labelled("note", note, columns, 1)
     yield from lines
-    yield Text(f"report: {run_dir / 'report.html'}")
+    yield Text(visible(f"report: {run_dir / 'report.html'}"))
 
 
 def _notes(report: Report) -> list[str]:

@@ -242,17 +242,15 @@ class _Ruled:
 
 
 def _warpers(sampling: Sampling) -> list[LogitsProcessor]:
-    from transformers.generation import (
-        MinPLogitsWarper,
-        TemperatureLogitsWarper,
-        TopKLogitsWarper,
-        TopPLogitsWarper,
-    )
+    from transformers.generation import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
     found: list[LogitsProcessor] = []
     if sampling.temperature > 0:
         found.append(TemperatureLogitsWarper(float(max(sampling.temperature, _LEAST_TEMPERATURE))))
     if sampling.min_p:
+        # Not in the oldest releases that run.
+        from transformers.generation import MinPLogitsWarper
+
         found.append(MinPLogitsWarper(sampling.min_p))
     if sampling.top_k:
         found.append(TopKLogitsWarper(sampling.top_k))

@@ -59,7 +59,7 @@ def keep(name: str, kind: str, content: Mapping[str, JsonValue]) -> Iterator[Pat
     name
         From :func:`check_name`.
     kind
-        How it was made: ``dequantised``, ``original``, ``draft``, ``quantised``.
+        How it was made: ``dequantised``, ``original``, ``draft``, ``rounded``.
     content
         What it was made of, for the card; what is added to it in the block counts.
 

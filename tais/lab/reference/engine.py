@@ -213,6 +213,7 @@ class ReferenceEngine:
 
     def _model(self, name: str, revision: str | None) -> transformers.PreTrainedModel:
         # Loads torch and transformers.
+        import torch
         from transformers import AutoModelForCausalLM
 
         dtype: torch.dtype | str = self.arm.dtype or "auto"

@@ -143,16 +143,17 @@ def _side_title(arm: str, label: str | None) -> str:
 
 
 def _word_at(text: TextReport, index: int) -> str | None:
-    """Return the word at a character, empty where the text ends there; None where it is not kept."""
+    """Return the word at a character, empty where the text ends there; None where none is kept or near."""
     shown, within = text.text, index - text.start
     if shown is None or not 0 <= within <= len(shown):
         return None
     begin = within
     while begin > 0 and not shown[begin - 1].isspace() and within - begin < _WORD:
         begin -= 1
-    return (
-        one_line(shown[begin : within + _WORD].split(maxsplit=1)[0], _WORD) if shown[begin:].strip() else ""
-    )
+    if not shown[begin:].strip():
+        return ""
+    words = shown[begin : within + _WORD].split(maxsplit=1)
+    return one_line(words[0], _WORD) if words else None
 
 
 def _both(item: ItemReport) -> tuple[TextView, TextView]:

@@ -33,12 +33,14 @@ import importlib
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tais.scorers.refusal.forms.base import Finds, Forms, Gated
 from tais.scorers.refusal.language import KNOWN
-from tais.scorers.refusal.sieve import Sieve
 from tais.scorers.refusal.spelling import LONGEST_NO, says_no, spelled_out, with_apostrophes
+
+if TYPE_CHECKING:
+    from tais.scorers.refusal.sieve import Sieve
 
 __all__ = ["refusal_reason", "refusal_reasons"]
 
@@ -189,6 +191,9 @@ def _sifted(language: str, raws: Sequence[str], openings: Sequence[str]) -> list
 
 @cache
 def _sieve(language: str) -> Sieve:
+    # Loads numpy and pyarrow, which the help of a command does without.
+    from tais.scorers.refusal.sieve import Sieve
+
     return Sieve(_forms(language))
 
 

@@ -232,6 +232,7 @@ def test_a_model_that_is_not_there(tais: Tais, tmp_path: Path) -> None:
     assert "cannot be loaded" in done.stderr
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_demo_target_is_read_at_every_layer_however_it_is_shuffled(tais: Tais, tmp_path: Path) -> None:
     file = prompts(tmp_path, "How do I follow the caretaker?\n")

@@ -212,6 +212,7 @@ def test_a_known_model_that_is_not_there_names_its_command(screen: Screen, tmp_p
     base = "smollm2-135m-instruct-q4_1-dequantised"
     said = {
         base: f"tais model fetch {base}",
+        "smollm2": f"tais model fetch {base}",
         f"{base}-draft": f"tais model draft {base}",
         f"{base}-rounded8": f"tais model round {base} --bits 8",
         "smollm2-135m-instruct": "tais model fetch smollm2-135m-instruct",

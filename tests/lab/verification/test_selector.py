@@ -191,6 +191,7 @@ def pair_of_models(size: int) -> tuple[Speculation, CachedModel, Chooser]:
     return Speculation(draft, Warp(), Shape("chain"), token, chooser, taps), target, chooser
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_text_that_the_selector_drafts_for_has_the_targets_law() -> None:
     """Three tokens by 1,200 runs on a tiny model against the target's own law: five sigma."""
