@@ -102,6 +102,7 @@ def test_what_cannot_be_measured_is_refused(tais: Tais, arguments: list[str], sa
     assert said in done.stderr
 
 
+@pytest.mark.nightly
 @pytest.mark.engine
 def test_float32_answers_hold_over_batches_and_orders(tais: Tais, tmp_path: Path) -> None:
     done = tais(

@@ -10,6 +10,7 @@ from tais.cost.rates import read_rates
 from tests.conftest import ROOT, Tais
 
 
+@pytest.mark.nightly
 @pytest.mark.engine
 def test_a_calibration_times_every_arm_of_the_real_engine(tais: Tais, tmp_path: Path) -> None:
     quick = ROOT / "manifests" / "quick.yaml"

@@ -320,6 +320,7 @@ def sampled(data: dict[str, Any]) -> None:
     data["sampling"] |= {"temperature": 0.8, "n": 2, "max_tokens": 48}
 
 
+@pytest.mark.nightly
 @pytest.mark.engine
 def test_assisted_draws_follow_the_targets_law(tmp_path: Path) -> None:
     contrast = run(tmp_path, sampled)["hf", "assisted"]

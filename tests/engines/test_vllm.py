@@ -195,6 +195,7 @@ def test_a_prompt_longer_than_the_model_takes_names_the_item(tais: Tais, tmp_pat
     assert not list(tmp_path.glob("out/*/*/arms/*/part-*"))
 
 
+@pytest.mark.nightly
 def test_the_demo_ends_in_a_pass_and_its_control_is_caught(tais: Tais, tmp_path: Path) -> None:
     done = tais("run", "demo", "--out", tmp_path / "out", timeout=590)
     assert done.returncode == 0, done.stderr

@@ -183,6 +183,7 @@ def early(two: Screen) -> Screen:
     return two
 
 
+@pytest.mark.nightly
 def test_an_arm_that_may_stop_early_stops_at_the_same_look_as_on_one_machine(
     nodes: Nodes, early: Screen, tais: Tais
 ) -> None:

@@ -93,6 +93,7 @@ def test_the_examples_that_ship_are_those_of_the_experiment(tmp_path: Path) -> N
     assert (tmp_path / "examples.jsonl").read_bytes() == shipped.read_bytes()
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.usefixtures("threads")
 def test_the_smallest_experiment_runs_goes_on_and_refuses_another_plan(
